@@ -1,0 +1,50 @@
+"""Blocks of lanes: how the CPU target walks the points so that LLVM vectorises the loop."""
+
+from __future__ import annotations
+
+from .module import tuple_text
+from .program import Program
+
+# Points per block: enough to amortise the slicing, few enough that the streamed rows of a block stay in the L1 cache.
+_SMALL, _LARGE = 64, 256
+_LARGE_BODY = 300  # operations, from which on a padded block costs more than the slicing
+
+
+def block_size(program: Program) -> int:
+    """Points per block: a multiple of every vector length, and the constant trip count of the inner loop."""
+    return _SMALL if program.operations > _LARGE_BODY else _LARGE
+
+
+def points_function(program: Program) -> list[str]:
+    """The function that fills every point of [start, stop), which holds whole blocks."""
+    outputs = (*program.values, *program.gradients)
+    taken = {*program.arguments, *outputs}
+    start, stop, row, i, j = (_free(name, taken) for name in ("start", "stop", "rows", "i", "j"))
+    blocks = [_free(f"{name}_block", taken) for name in (*program.arguments, *outputs)]
+    reads = dict(zip((*program.arguments, *outputs), blocks, strict=True))
+    inputs = [f"{reads[name]}[{j}]" for name in program.arguments]
+    values = [f"{reads[name]}[{j}]" for name in program.values]
+    gradients = tuple_text([f"{reads[name]}[{j}]" for name in program.gradients])
+    lines = [f"def points({', '.join((start, stop, *program.arguments, *outputs, row))}):",
+             '    """The kernel at every point of [start, stop), whole blocks; `rows` are given where outputs are streamed."""',
+             "    wide_and_unaliased()",
+             f"    for {i} in range({start}, {stop}, BLOCK):"]
+    lines += [f"        {reads[name]} = {name}[{i}:{i} + BLOCK]" for name in program.arguments]
+    lines.append(f"        if {row} is None:")
+    lines += [f"            {reads[name]} = {name}[{i}:{i} + BLOCK]" for name in outputs]
+    lines.append("        else:")
+    lines += [f"            {reads[name]} = {row}[{place}]" for place, name in enumerate(outputs)]
+    lines.append(f"        for {j} in range(BLOCK):")
+    value = values[0] if len(values) == 1 else tuple_text(values)
+    targets = f"{value}, {gradients}" if program.gradients else f"{value}, _"
+    lines.append(f"            {targets} = {program.name}({', '.join(inputs)})")
+    lines.append(f"        if {row} is not None:")
+    lines += [f"            stream({name}, {i}, {reads[name]})" for name in outputs]
+    return lines
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name

@@ -1,0 +1,95 @@
+"""The CPU target: a program as Numba source that LLVM vectorises over blocks of points."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from .blocks import block_size, points_function
+from .functions import Function, with_needs
+from .module import batch_function, docstring, kernel_function, legend, tables
+from .program import Program
+
+# Names that the module uses itself, whatever the program.
+RESERVED = frozenset(["ctypes", "math", "os", "sys", "np", "ir", "types", "llvmlite", "config", "intrinsic", "njit", "cgutils", "make_array", "inf", "nan", "pi", "float32", "float64", "real", "real_name", "ARGUMENTS", "WRT", "BLOCK", "JIT", "VECTORISE", "VECTOR_LIBRARY", "VECTOR_NAMES", "VECTOR_WIDTHS", "STREAMED_BYTES", "OPTIONS", "SIGNATURE", "load_vector_library", "library_function", "vector_variants", "llvm_function", "wide_and_unaliased", "stream", "aligned", "run_points", "run_batch", "points", "kernel_batch", "range", "abs", "type", "set", "len", "zip", "all", "any", "print"])
+
+
+def emit(program: Program) -> str:
+    """The source of a module: `kernel`, `kernel_batch`, ARGUMENTS and WRT first, the fixed run-time text below."""
+    strict = program.accuracy == "strict"
+    fast = "" if strict else ', fastmath={"contract"}'
+    lines = [
+        *docstring(program, "NumPy and Numba"),
+        "",
+        "import ctypes",
+        "import math",
+        "import os",
+        "import sys",
+        f"from math import {', '.join(sorted({'inf', 'nan', 'pi'}))}",
+        "",
+        "import llvmlite.binding",
+        "import numpy as np",
+        "from llvmlite import ir",
+        "from numba import config, float32, float64, njit, types",
+        "from numba.core import cgutils",
+        "from numba.extending import intrinsic",
+        "from numba.np.arrayobj import make_array",
+        "",
+        *legend(program),
+        *tables(program),
+        f"BLOCK = {block_size(program)}  # points",
+        f"VECTORISE = {not strict}  # SIMD functions and fused multiply-add; else the bits of plain Python",
+        f'real, real_name = {program.dtype}, "{program.dtype}"',
+        "",
+        "",
+        f'@njit(cache=True, nogil=True, error_model="numpy"{fast}, forceinline=True)',
+        *kernel_function(program),
+        "",
+        "",
+        f'@njit(cache=True, nogil=True, error_model="numpy"{fast})',
+        *points_function(program),
+        "",
+        "",
+        *batch_function(program),
+        "",
+        "",
+        runtime_text().rstrip(),
+        "",
+        "",
+        *definitions(program, strict),
+        *_compiled(program),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def definitions(program: Program, strict: bool) -> list[str]:
+    """The functions that the kernel calls."""
+    lines: list[str] = []
+    for function in with_needs(program.functions):
+        lines += _definition(function)
+    return lines
+
+
+def _definition(function: Function) -> list[str]:
+    if function.definition:
+        return ['@njit(cache=True, error_model="numpy", forceinline=True)', *function.definition.strip().split("\n"), "", ""]
+    if function.libm:
+        return [f'{function.name} = library_function("{function.libm}", {function.arity}, math.{function.math})']
+    if function.llvm:
+        return [f'{function.name} = llvm_function("{function.llvm}", np.{function.llvm})']
+    return [f"{function.name} = math.{function.math}"] if function.math else []
+
+
+def _compiled(program: Program) -> list[str]:
+    """One signature: integers are converted on the way in, so that no kernel computes in integers."""
+    numbers = ", ".join([program.dtype] * len(program.arguments))
+    gradient = f"types.UniTuple({program.dtype}, {len(program.gradients)})"
+    return ["", "if JIT:",
+            f"    SIGNATURE = types.Tuple(({program.dtype}, {gradient}))({numbers})",
+            f"    {program.name}.compile(SIGNATURE)",
+            f"    {program.name}.disable_compile()"]
+
+
+@cache
+def runtime_text() -> str:
+    return Path(__file__).with_name("runtime_cpu.py").read_text(encoding="utf-8")

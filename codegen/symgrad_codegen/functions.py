@@ -1,0 +1,124 @@
+"""The functions that a program may call: how each is spelled, and which library routine computes it.
+
+A gate's row in symgrad/gates.py points here by its name. `libm` names the C routine, of which SIMD versions exist under
+the names of the vector function ABI; `math` the function of Python's math module; `definition` is Python text for what
+neither has. `real` in a definition is the kernel's floating-point type.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# Python's precedence levels, loosest first; an operand of a lower level needs brackets.
+TERNARY, NOT, COMPARE, OR, AND, SUM, PRODUCT, UNARY, ATOM = range(1, 10)
+
+
+class Function(NamedTuple):
+    """One function or operator, with its spellings."""
+
+    name: str
+    operator: str = ""  # the infix or prefix spelling; empty: called by name
+    precedence: int = ATOM
+    arity: int = 1  # 0: any number
+    libm: str = ""
+    simd: bool = False  # the libm routine has SIMD versions
+    math: str = ""  # its name in Python's math module
+    llvm: str = ""  # the LLVM intrinsic
+    definition: str = ""
+    needs: tuple[str, ...] = ()  # functions that the definition calls
+
+
+def _libm(name: str, libm: str = "", arity: int = 1, simd: bool = True, math: str = "") -> Function:
+    return Function(name, arity=arity, libm=libm or name, simd=simd, math=math or name)
+
+
+_ROWS = (
+    Function("add", "+", SUM, 0),
+    Function("mul", "*", PRODUCT, 0),
+    Function("div", "/", PRODUCT, 2),
+    Function("mod", "%", PRODUCT, 2),
+    Function("neg", "-", UNARY, 1),
+    Function("lt", "<", COMPARE, 2),
+    Function("le", "<=", COMPARE, 2),
+    Function("eq", "==", COMPARE, 2),
+    Function("ne", "!=", COMPARE, 2),
+    Function("and", "&", AND, 0),
+    Function("or", "|", OR, 0),
+    Function("not", "not ", NOT, 1),
+    Function("select", "if else", TERNARY, 3),
+    Function("abs"),
+    Function("sqrt", math="sqrt"),
+    Function("floor", llvm="floor"),
+    Function("ceil", llvm="ceil"),
+    _libm("exp"), _libm("expm1"), _libm("log"), _libm("log1p"),
+    _libm("sin"), _libm("cos"), _libm("tan"), _libm("asin"), _libm("acos"), _libm("atan"), _libm("atan2", arity=2),
+    _libm("sinh"), _libm("cosh"), _libm("tanh"), _libm("asinh"), _libm("acosh"), _libm("atanh"),
+    _libm("hypot", arity=2), _libm("pow", arity=2), _libm("erf"), _libm("erfc"),
+    _libm("gamma", "tgamma", simd=False), _libm("lgamma", simd=False), _libm("real_cbrt", "cbrt", math="cbrt"),
+    Function("cbrt", needs=("real_cbrt",), definition='''
+def cbrt(x):
+    """The principal cube root, NaN for x < 0."""
+    return real_cbrt(x) if x >= 0 else real(nan)
+'''),
+    Function("max", arity=0, definition='''
+def max(a, b):
+    """The larger of two numbers; NaN if either is."""
+    return a if (a > b) | (a != a) else b
+'''),
+    Function("min", arity=0, definition='''
+def min(a, b):
+    """The smaller of two numbers; NaN if either is."""
+    return a if (a < b) | (a != a) else b
+'''),
+    Function("sign", definition='''
+def sign(x):
+    """1, -1, or x itself where that is 0 or NaN."""
+    return real(1.0) if x > 0 else (real(-1.0) if x < 0 else x)
+'''),
+    Function("loggamma", needs=("lgamma",), definition='''
+def loggamma(x):
+    """The logarithm of gamma(x) for x >= 0, NaN below."""
+    return lgamma(x) if x >= 0 else real(nan)
+'''),
+    Function("digamma", needs=("tan", "log", "floor"), definition='''
+def digamma(x):
+    """The derivative of the logarithm of gamma(x): recurrence and asymptotic series (DLMF 5.5.2, 5.5.4, 5.11.2)."""
+    result = real(0.0)
+    if x <= 0:
+        if x == floor(x):
+            return real(nan)
+        result = -real(pi) / tan(real(pi) * (x - floor(x)))
+        x = real(1.0) - x
+    while x < 10:
+        result = result - real(1.0) / x
+        x = x + real(1.0)
+    s = real(1.0) / (x * x)
+    series = s * (real(1 / 12) - s * (real(1 / 120) - s * (real(1 / 252) - s * (real(1 / 240) - s * (
+        real(1 / 132) - s * (real(691 / 32760) - s * real(1 / 12)))))))
+    return result + log(x) - real(0.5) / x - series
+'''),
+    Function("sinc_slope", needs=("sin", "cos"), definition='''
+def sinc_slope(x):
+    """The derivative of sin(x)/x; near 0 by its Taylor series, where the quotient cancels."""
+    s = x * x
+    near = x * (real(-1 / 3) + s * (real(1 / 30) + s * (real(-1 / 840) + s * (real(1 / 45360) + s * (
+        real(-1 / 3991680) + s * (real(1 / 518918400) + s * real(-1 / 93405312000)))))))
+    return near if abs(x) < real(0.7) else (cos(x) - sin(x) / x) / x
+'''),
+)
+
+FUNCTIONS: dict[str, Function] = {row.name: row for row in _ROWS}
+
+
+def with_needs(functions: tuple[Function, ...]) -> tuple[Function, ...]:
+    """The functions and those that their definitions call, callees first."""
+    found: dict[str, Function] = {}
+
+    def add(function: Function) -> None:  # as deep as definitions call each other: two levels
+        for name in function.needs:
+            add(FUNCTIONS[name])
+        found.setdefault(function.name, function)
+
+    for function in functions:
+        add(function)
+    return tuple(found.values())

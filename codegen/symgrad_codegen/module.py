@@ -1,0 +1,69 @@
+"""What the modules of all Python targets share: docstring, legend, and the one-point function."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from .program import Program
+from .text import WIDTH, statement_lines
+
+VERSION_LINE = "Made by symgrad; a plain module that does not need it."
+
+
+def docstring(program: Program, needs: str) -> list[str]:
+    """The module's docstring. Its words are identifiers and numbers only: nothing from outside is quoted here."""
+    arguments = ", ".join(program.arguments) or "none"
+    gradients = tuple_text(program.gradients)
+    text = [f"f({', '.join(program.arguments)}) = {program.formula}", "",
+            f"Arguments: {arguments} ({program.dtype}).",
+            f"Returns: (f, {gradients}), where d_x stands for the derivative of f by x.",
+            f"Operations: {program.value_operations} for the value, {program.operations} for value and gradient.", "",
+            f"{VERSION_LINE} It needs {needs}."]
+    lines = []
+    for line in text:
+        lines += textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=True) or [""]
+    return ['"""' + lines[0], *lines[1:], '"""']
+
+
+def legend(program: Program) -> list[str]:
+    """Which identifier stands for which name, where they differ; the name in ASCII, escaped."""
+    return [f"# {identifier} stands for {name!a}" for identifier, name in program.legend]
+
+
+def tuple_text(items: Sequence[str]) -> str:
+    """A tuple of texts as Python source."""
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+
+def tables(program: Program) -> list[str]:
+    """The module's ARGUMENTS and WRT."""
+    lines = []
+    for head, names in (("ARGUMENTS", program.arguments), ("WRT", program.wrt)):
+        text = tuple_text([f'"{name}"' for name in names])
+        lines += textwrap.wrap(f"{head} = {text}", WIDTH, subsequent_indent="    ", break_long_words=False)
+    return lines
+
+
+def kernel_function(program: Program) -> list[str]:
+    """The one-point function: forward, then backward."""
+    lines = [f"def {program.name}({', '.join(program.arguments)}):"]
+    for section in program.loop.sections:
+        if section.statements:
+            lines.append(f"    # {section.title}")
+        for statement in section.statements:
+            lines += statement_lines(statement, program.dtype)
+    values = program.values[0] if len(program.values) == 1 else tuple_text(program.values)
+    lines.append(f"    return {values}, {tuple_text(program.gradients)}")
+    return lines
+
+
+def batch_function(program: Program) -> list[str]:
+    arguments = program.arguments
+    out = "out"
+    while out in arguments:
+        out += "_"
+    signature = ", ".join((*arguments, f"{out}=None"))
+    return [f"def {program.name}_batch({signature}):",
+            '    """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""',
+            f"    return run_batch({tuple_text(arguments)}, {out})"]

@@ -1,0 +1,105 @@
+"""The program: what symgrad hands over, a small loop-level language that every target prints.
+
+    program    = arguments, loop, results
+    loop       = axis: section, ...             the body is what happens at one index of the axis
+    section    = title: assignment, ...         "forward", "backward"
+    assignment = name = expression              # comment
+    expression = name | number | function(expression, ...)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .functions import Function
+
+
+class Read(NamedTuple):
+    """The value of an argument or of an earlier assignment."""
+
+    name: str
+
+
+class Literal(NamedTuple):
+    """A constant, already rounded to the program's dtype (a float32 value is held exactly)."""
+
+    value: float
+
+
+class Call(NamedTuple):
+    """A function of expressions."""
+
+    function: Function
+    arguments: tuple[Expression, ...]
+
+
+Expression = Read | Literal | Call
+
+
+class Assignment(NamedTuple):
+    """One statement. `comment` says what the name is, in the user's terms; empty where the text itself does."""
+
+    name: str
+    value: Expression
+    comment: str = ""
+
+
+class Section(NamedTuple):
+    """A titled run of statements."""
+
+    title: str
+    statements: tuple[Assignment, ...]
+
+
+class Loop(NamedTuple):
+    """Statements for every index of an axis; no iteration reads what another wrote."""
+
+    axis: str
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything that a target needs. All names are identifiers, none of them Python keywords."""
+
+    name: str  # of the one-point function
+    dtype: str  # float64 or float32
+    accuracy: str  # fast or strict
+    arguments: tuple[str, ...]
+    loop: Loop
+    values: tuple[str, ...]  # names that hold the values
+    gradients: tuple[str, ...]  # names that hold the gradients
+    wrt: tuple[str, ...]  # the arguments that the gradients belong to
+    formula: str  # the expression in few words, made of identifiers only
+    legend: tuple[tuple[str, str], ...]  # identifier, and the user's name where it differs
+    value_operations: int
+    operations: int  # of value and gradients together
+
+    @property
+    def statements(self) -> int:
+        return sum(len(section.statements) for section in self.loop.sections)
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """The functions that are called, each once, by name."""
+        found: dict[str, Function] = {}
+        for section in self.loop.sections:
+            for statement in section.statements:
+                stack: list[Expression] = [statement.value]
+                while stack:
+                    part = stack.pop()
+                    if isinstance(part, Call):
+                        found[part.function.name] = part.function
+                        stack.extend(part.arguments)
+        return tuple(found[name] for name in sorted(found))
+
+    def __str__(self) -> str:
+        from .text import expression_text
+
+        lines = [f"program {self.name}({', '.join(self.arguments)}): {self.dtype}, {self.accuracy}",
+                 f"for every index of {self.loop.axis}:"]
+        for section in self.loop.sections:
+            lines.append(f"    # {section.title}")
+            lines += [f"    {s.name} = {expression_text(s.value, 'float64')}" for s in section.statements]
+        return "\n".join([*lines, f"values: {', '.join(self.values)}", f"gradients: {', '.join(self.gradients)}"])

@@ -1,0 +1,133 @@
+"""Running: arrays of any shape, stride and real dtype through a function that fills contiguous points."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+# Fills outputs from inputs: contiguous 1-D arrays of one length and of the kernel's dtype that do not overlap.
+RunPoints = Callable[[Sequence[Any], Sequence[Any]], None]
+
+# Points per chunk: what is converted or handed to a thread at a time. A multiple of every block.
+CHUNK = 1 << 14
+# Below about a millisecond of work (in operations) threads="auto" stays with one.
+_WORTH_THREADS = 1 << 21
+
+
+def real_arrays(values: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """The arguments as NumPy arrays. Raises TypeError that names the argument for what is not real."""
+    arrays = []
+    for value, name in zip(values, names, strict=True):
+        array = np.asarray(value)
+        if array.dtype.kind == "O":
+            try:
+                array = array.astype(np.float64)
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"argument {name}: {type(value).__name__} holds no real numbers ({error})") from None
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"argument {name}: real numbers wanted, not {array.dtype}")
+        arrays.append(array)
+    return arrays
+
+
+def new_outputs(count: int, shape: tuple[int, ...], dtype: str) -> list[Any]:
+    """Uninitialised arrays that begin on cache lines, so that they can be streamed."""
+    outputs = []
+    for _ in range(count):
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        buffer = np.empty(size + 64, np.uint8)
+        start = -buffer.ctypes.data % 64
+        outputs.append(buffer[start : start + size].view(dtype).reshape(shape))
+    return outputs
+
+
+def check_outputs(outputs: Sequence[Any], inputs: Sequence[Any], shape: tuple[int, ...], dtype: str) -> None:
+    """Raises ValueError unless `outputs` can be written: right shape and dtype, C-contiguous, overlapping nothing."""
+    for place, array in enumerate(outputs):
+        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
+            found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise ValueError(f"out must hold {dtype} arrays of shape {shape}, not {found}")
+        if not array.flags.c_contiguous or not array.flags.writeable or not array.flags.aligned:
+            raise ValueError("out must hold writable C-contiguous arrays")
+        if any(np.may_share_memory(array, other) for other in [*inputs, *outputs[:place]]):
+            raise ValueError("out must overlap no input, and its arrays must not overlap each other")
+
+
+def fill(run_points: RunPoints, inputs: Sequence[Any], outputs: Sequence[Any], threads: int) -> None:
+    """Fills `outputs` (C-contiguous, one shape) at every point of the `inputs` (arrays that broadcast to that shape).
+
+    Inputs of another dtype or layout are converted a chunk at a time: memory does not grow with the data.
+    """
+    shape, dtype, count = outputs[0].shape, outputs[0].dtype, outputs[0].size
+    flat = [_flat(array, shape, dtype) for array in inputs]
+    results = [array.reshape(-1) for array in outputs]
+    parts = _parts(count, threads)
+    if len(parts) == 1:
+        _fill_part(run_points, flat, results, 0, count)
+    else:
+        jobs = [_pool().submit(_fill_part, run_points, flat, results, start, stop) for start, stop in parts]
+        for job in jobs:
+            job.result()
+
+
+def _flat(array: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    if array.size == 1:
+        return array.reshape(1)  # stands for every point
+    if array.shape != shape:
+        array = np.broadcast_to(array, shape)
+    return array if array.ndim == 1 else np.ascontiguousarray(array, dtype).reshape(-1)
+
+
+def _fill_part(run_points: RunPoints, inputs: Sequence[Any], outputs: Sequence[Any], start: int, stop: int) -> None:
+    dtype = outputs[0].dtype
+    ready = [array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned and len(array) >= stop
+             for array in inputs]
+    if all(ready):
+        run_points([array[start:stop] for array in inputs], [array[start:stop] for array in outputs])
+        return
+    rows = {place: np.empty(min(CHUNK, stop - start), dtype) for place, is_ready in enumerate(ready) if not is_ready}
+    for place, row in rows.items():
+        if len(inputs[place]) == 1:
+            row[:] = inputs[place][0]
+    for begin in range(start, stop, CHUNK):
+        end = min(begin + CHUNK, stop)
+        part = []
+        for place, array in enumerate(inputs):
+            if place in rows:
+                row = rows[place][: end - begin]
+                if len(array) != 1:
+                    np.copyto(row, array[begin:end], casting="unsafe")
+                part.append(row)
+            else:
+                part.append(array[begin:end])
+        run_points(part, [array[begin:end] for array in outputs])
+
+
+def _parts(count: int, threads: int) -> list[tuple[int, int]]:
+    chunks = -(-count // CHUNK)
+    threads = max(1, min(threads, chunks))
+    edges = [min(count, chunks * part // threads * CHUNK) for part in range(threads + 1)]
+    return [(start, stop) for start, stop in zip(edges, edges[1:], strict=False)] or [(0, count)]
+
+
+def thread_count(threads: int | str | None, operations: int, points: int) -> int:
+    """How many threads to use: `None` is one, "auto" as many as there are CPUs where the work is worth it."""
+    if threads is None:
+        return 1
+    if threads == "auto":
+        return (os.cpu_count() or 1) if operations * points > _WORTH_THREADS else 1
+    return int(threads)
+
+
+@cache
+def _pool_of(process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="symgrad")
+
+
+def _pool() -> ThreadPoolExecutor:
+    return _pool_of(os.getpid())  # a forked process has none of its parent's threads

@@ -1,0 +1,218 @@
+"""The way of the data on one page: expression, graph, differentiate, simplify, schedule, program, emit, build, run."""
+
+from __future__ import annotations
+
+import gc
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sympy
+from symgrad_codegen.program import Program
+from symgrad_codegen.targets import TARGETS
+
+from .differentiate import differentiate
+from .errors import SymgradError, UnsupportedExpression
+from .graph import Graph
+from .kernel import Kernel
+from .lower import describe, lower
+from .parse import Problem, parse
+from .schedule import operations, schedule
+from .simplify import simplify
+
+DTYPES = ("float64", "float32")
+ACCURACIES = ("fast", "strict")
+STAGES = ("graph", "gradient", "simplified", "program", "source")
+
+Wrt = sympy.Symbol | Sequence[sympy.Symbol] | None
+
+
+def compile(
+    expr: sympy.Expr | Problem | str,
+    args: Sequence[sympy.Symbol] | None = None,
+    wrt: Wrt = None,
+    *,
+    target: str = "cpu",
+    dtype: str = "float64",
+    accuracy: str = "fast",
+    name: str = "kernel",
+    gates: Iterable[type] = (),
+    extents: Mapping[Any, int] | None = None,
+    threads: int | str | None = None,
+    cache: bool = True,
+) -> Kernel:
+    """Compiles a real scalar expression to a kernel that returns its value and gradient.
+
+    expr      a SymPy expression, the result of `symgrad.parse`, or text in the language of expr.txt
+    args      the inputs in order; default: the free symbols by name, digits by value
+    wrt       one symbol, or a sequence: what to differentiate for; default: every input
+    dtype     "float64" or "float32"
+    accuracy  "fast": SIMD functions (at most 4 ulp each) and fused multiply-add; "strict": the bits of plain Python
+    gates     functions made by `symgrad.gate`
+    threads   None is one; a number, or "auto"; the bits are the same for any number
+    cache     whether compiled code is kept on disk
+
+    Raises UnsupportedExpression (names the sub-expression and the way out), ParseError for bad text, ValueError and
+    TypeError for bad options. Everything that cannot be compiled is refused here, not at the first call.
+    """
+    if target != "cpu":
+        raise ValueError(f"compile runs on the target 'cpu', not {target!r}; emit prints for {', '.join(TARGETS)}")
+    if extents:
+        raise ValueError("extents are for arrays of symbolic size, and this expression has scalars only")
+    if not (threads is None or threads == "auto" or (isinstance(threads, int) and threads > 0)):
+        raise ValueError(f"threads is None, a positive number or 'auto', not {threads!r}")
+    options = _options(dtype, accuracy, name)
+    stages = Stages(expr, args, wrt, gates)
+    stats = stages.stats()
+    options.update(threads=threads, cache=cache)
+    graph, definition = stages.simplified, stages.definition
+    return Kernel(stages.args, stages.wrt, isinstance(wrt, sympy.Symbol), definition, graph, options,
+                  lambda: source_of(graph, definition, options, stats["seconds"]), stats)
+
+
+def emit(
+    expr: sympy.Expr | Problem | str,
+    args: Sequence[sympy.Symbol] | None = None,
+    wrt: Wrt = None,
+    *,
+    target: str = "cpu",
+    dtype: str = "float64",
+    accuracy: str = "fast",
+    name: str = "kernel",
+    gates: Iterable[type] = (),
+    extents: Mapping[Any, int] | None = None,
+) -> str:
+    """The source of a module that computes value and gradient without symgrad; arguments as for `compile`.
+
+    target    "cpu" (Numba) or "python" (plain Python, one point at a time)
+    """
+    if extents:
+        raise ValueError("extents are for arrays of symbolic size, and this expression has scalars only")
+    options = _options(dtype, accuracy, name, target)
+    stages = Stages(expr, args, wrt, gates)
+    return source_of(stages.simplified, stages.definition, options)
+
+
+def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **options: Any) -> str:
+    """What comes out of one stage, as text: for reading, not for parsing."""
+    if which not in STAGES:
+        raise ValueError(f"no stage {which!r}; the stages are {', '.join(STAGES)}")
+    chosen = _options(options.get("dtype", "float64"), options.get("accuracy", "fast"), options.get("name", "kernel"),
+                      options.get("target", "cpu"))
+    stages = Stages(expr, None, wrt, options.get("gates", ()))
+    if which == "graph":
+        return str(stages.graph)
+    if which == "gradient":
+        return str(stages.gradient)
+    if which == "simplified":
+        return str(stages.simplified)
+    program = program_of(stages.simplified, stages.definition, chosen)
+    return str(program) if which == "program" else TARGETS[chosen["target"]].emit(program)
+
+
+class Stages:
+    """What comes out of each stage of one expression, from the lowered graph to the simplified gradient."""
+
+    def __init__(self, expr: sympy.Expr | Problem | str, args: Sequence[sympy.Symbol] | None, wrt: Wrt,
+                 gates: Iterable[type]) -> None:
+        self.seconds: dict[str, float] = {}
+        problem = self._timed("parse", lambda: _problem(expr))
+        with _no_collection():
+            self.graph, self.args = self._timed(
+                "lower", lambda: lower(problem.expression, args, tuple(gates), problem.names))
+            self.wrt = _differentiated(wrt, self.args)
+            places = [self.args.index(symbol) for symbol in self.wrt] if wrt is not None else range(len(self.args))
+            stable = self._timed("simplify", lambda: simplify(self.graph, ("stabler", "cheaper")))
+            self.gradient = self._timed("differentiate", lambda: differentiate(stable, places))
+            self.simplified = self._timed("simplify", lambda: simplify(self.gradient, ("cheaper", "spelling")))
+            # The graph as written, with the user's own gates spelled out, so that it stands alone.
+            self.definition = simplify(self.graph, ("own",))
+
+    def _timed(self, stage: str, work: Any) -> Any:
+        start = time.perf_counter()
+        result = work()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+        return result
+
+    def stats(self) -> dict[str, Any]:
+        """Operations of the value, and of value and gradient; their ratio; seconds per stage."""
+        def count(graph: Graph) -> int:
+            return operations(node for node in graph.order() if node.arguments and not node.fixed)
+
+        alone = simplify(Graph(self.simplified.table, self.simplified.inputs, self.simplified.values), ())
+        value, both = count(alone), count(self.simplified)
+        return {"operations_value": value, "operations": both, "ratio": both / value if value else 1.0,
+                "nodes": len(self.simplified.order()), "seconds": self.seconds}
+
+
+def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], seconds: dict[str, float] | None = None) -> str:
+    """The source for a simplified graph."""
+    start = time.perf_counter()
+    with _no_collection():
+        source = TARGETS[options["target"]].emit(program_of(graph, definition, options))
+    if seconds is not None:
+        seconds["emit"] = time.perf_counter() - start
+    return source
+
+
+def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program:
+    """The program for a simplified graph."""
+    return schedule(graph, definition=definition, name=options["name"], dtype=options["dtype"],
+                    accuracy=options["accuracy"], reserved=TARGETS[options["target"]].reserved)
+
+
+def _problem(expr: Any) -> Problem:
+    if isinstance(expr, str):
+        return parse(expr)
+    if isinstance(expr, Problem):
+        return expr
+    if isinstance(expr, (int, float)):
+        expr = sympy.Number(expr)
+    if not isinstance(expr, sympy.Basic):
+        raise UnsupportedExpression(f"cannot compile a {type(expr).__name__}: give one SymPy expression or text")
+    if not isinstance(expr, sympy.Expr):
+        raise UnsupportedExpression(f"cannot compile {describe(expr)} ({type(expr).__name__}): give one scalar expression")
+    return Problem(expr, {}, "")
+
+
+def _differentiated(wrt: Wrt, args: tuple[sympy.Symbol, ...]) -> tuple[sympy.Symbol, ...]:
+    if wrt is None:
+        return args
+    chosen = (wrt,) if isinstance(wrt, sympy.Symbol) else tuple(wrt)
+    for symbol in chosen:
+        if symbol not in args:
+            name = getattr(symbol, "name", symbol)
+            same = any(other.name == name for other in args)
+            hint = "another symbol of that name is" if same else f"the inputs are {', '.join(s.name for s in args)}"
+            raise ValueError(f"wrt {name!r} ({type(symbol).__name__}) is no input; {hint}")
+    if len(set(chosen)) < len(chosen):
+        raise ValueError("wrt names a symbol twice")
+    return chosen
+
+
+def _options(dtype: str, accuracy: str, name: str, target: str = "cpu") -> dict[str, Any]:
+    for what, value, allowed in (("dtype", dtype, DTYPES), ("accuracy", accuracy, ACCURACIES), ("target", target, TARGETS)):
+        if value not in allowed:
+            raise ValueError(f"{what} is one of {', '.join(allowed)}, not {value!r}")
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
+        raise ValueError(f"name must be an identifier in ASCII, not {name!r}")
+    if name in TARGETS[target].reserved:
+        raise ValueError(f"the name {name!r} is used by the emitted module itself")
+    return {"dtype": dtype, "accuracy": accuracy, "name": name, "target": target}
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Building a graph makes many objects and no garbage: the collector would walk all of them, again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+__all__ = ["ACCURACIES", "DTYPES", "STAGES", "SymgradError", "compile", "emit", "stage_text"]

@@ -1,0 +1,167 @@
+"""The reference evaluator: walks any graph with NumPy, or with mpmath at any precision. The oracle, not the product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from .gates import CONSTANTS
+from .graph import Node, View, reachable
+
+# Beyond this size of an exponent mpmath would compute for hours; every floating-point result is 0 or infinite there.
+_LARGEST_ARGUMENT = 10**12
+
+
+def evaluate(views: Sequence[View], inputs: Sequence[Any], dtype: Any = np.float64) -> list[Any]:
+    """The views at `inputs` (numbers or arrays that broadcast), computed in `dtype`. Frees what is no longer read."""
+    def leaf(node: Node) -> Any:
+        number = node.attribute if node.gate.name == "constant" else inputs[node.attribute]
+        return rounded(number, dtype) if node.gate.name == "constant" else number
+
+    def apply(node: Node, arguments: list[Any]) -> Any:
+        return _composite(node, arguments, _apply_numpy)
+
+    with np.errstate(all="ignore"):
+        values = _walk(views, leaf, apply)
+    return [np.asarray(value, dtype=dtype) for value in values]
+
+
+def evaluate_exactly(views: Sequence[View], inputs: Sequence[Any], digits: int = 50) -> list[Any]:
+    """The views at `inputs` as mpmath numbers of `digits` digits; what is not real is NaN, a pole infinity or NaN."""
+    def leaf(node: Node) -> Any:
+        if node.gate.name == "constant":
+            return exact_number(node.attribute)
+        value = inputs[node.attribute]
+        return value if isinstance(value, mpmath.mpf) else mpmath.mpf(value)
+
+    with mpmath.workdps(digits):
+        return _walk(views, leaf, lambda node, arguments: _composite(node, arguments, _apply_mpmath))
+
+
+def exact_number(number: Fraction | str) -> Any:
+    """A constant of the graph at mpmath's working precision."""
+    return CONSTANTS[number]() if isinstance(number, str) else mpmath.mpf(number.numerator) / number.denominator
+
+
+def _walk(views: Sequence[View], leaf: Any, apply: Any) -> list[Any]:
+    order = reachable(view.node for view in views)
+    last_reader = {edge.node: node for node in order for edge in node.arguments}
+    wanted = {view.node for view in views}
+    values: dict[Node, Any] = {}
+    for node in order:
+        if not node.arguments:
+            values[node] = leaf(node)
+            continue
+        values[node] = apply(node, [values[edge.node] for edge in node.arguments])
+        for argument in {edge.node for edge in node.arguments}:
+            if last_reader[argument] is node and argument not in wanted:
+                del values[argument]
+    return [values[view.node] for view in views]
+
+
+def _composite(node: Node, arguments: list[Any], apply: Any) -> Any:
+    """A gate that has no reference of its own (a user's) is evaluated by its expansion."""
+    if node.gate.numpy is not None or node.gate.expansion is None:
+        return apply(node, arguments)
+    table = node.table
+    expanded = node.gate.expansion(*node.arguments)
+    known = {edge.node: value for edge, value in zip(node.arguments, arguments, strict=True)}
+    values = dict(known)
+    for inner in _between(expanded.node, known):
+        values[inner] = (apply_leaf(inner, arguments) if not inner.arguments
+                         else _composite(inner, [values[edge.node] for edge in inner.arguments], apply))
+    assert table is expanded.node.table
+    return values[expanded.node]
+
+
+def apply_leaf(node: Node, like: list[Any]) -> Any:
+    """A constant inside an expansion, as a number of the arguments' type."""
+    if any(isinstance(value, mpmath.mpf) for value in like):
+        return exact_number(node.attribute)
+    return rounded(node.attribute, getattr(like[0], "dtype", np.float64))
+
+
+def _between(root: Node, known: dict[Node, Any]) -> Iterable[Node]:
+    seen: set[Node] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node not in seen and node not in known:
+            seen.add(node)
+            stack.extend(edge.node for edge in node.arguments)
+    return sorted(seen, key=lambda node: node.number)
+
+
+def _apply_numpy(node: Node, arguments: list[Any]) -> Any:
+    assert node.gate.numpy is not None, node
+    return node.gate.numpy(*arguments) if node.attribute is None else node.gate.numpy(*arguments, node.attribute)
+
+
+def _apply_mpmath(node: Node, arguments: list[Any]) -> Any:
+    function = node.gate.mpmath
+    assert function is not None, node
+    name = node.gate.name
+    if name not in ("select", "max", "min") and any(isinstance(a, mpmath.mpf) and mpmath.isnan(a) for a in arguments):
+        return False if node.kind == "boolean" and name != "ne" else name == "ne" or mpmath.mpf("nan")
+    if name in _FAST_GROWING and any(abs(a) > _LARGEST_ARGUMENT for a in arguments):
+        return _at_infinity(name, arguments)
+    try:
+        result = function(*arguments) if node.attribute is None else function(*arguments, node.attribute)
+    except ZeroDivisionError:
+        top = arguments[0] if name == "div" else mpmath.mpf(1)
+        return mpmath.mpf("nan") if top == 0 else mpmath.sign(top) * mpmath.inf
+    except (ValueError, OverflowError):
+        return mpmath.mpf("nan")
+    if isinstance(result, mpmath.mpc):
+        return result.real if result.imag == 0 else mpmath.mpf("nan")
+    return result
+
+
+_FAST_GROWING = {"exp", "expm1", "sinh", "cosh", "sech", "csch", "gamma", "pow", "sigmoid", "softplus", "logsumexp", "logcosh",
+                 "sin", "cos", "tan", "sec", "csc", "cot", "versine", "loggamma", "digamma"}
+
+
+def _at_infinity(name: str, arguments: list[Any]) -> Any:
+    """Far beyond every floating-point range: compute in floating point, where overflow costs nothing."""
+    from .gates import GATES
+
+    reference = GATES[name].numpy
+    assert reference is not None
+    with np.errstate(all="ignore"):
+        return mpmath.mpf(float(reference(*(np.float64(float(a)) for a in arguments))))
+
+
+def rounded(number: Fraction | str, dtype: Any) -> Any:
+    """A constant rounded once to `dtype`, to nearest even; overflow is infinity."""
+    if isinstance(number, str):
+        with mpmath.workdps(60):
+            exact = CONSTANTS[number]()
+            if not mpmath.isfinite(exact):
+                return np.dtype(dtype).type(float(exact))
+            number = to_fraction(exact)
+    return round_fraction(number, np.dtype(dtype))
+
+
+def to_fraction(number: Any) -> Fraction:
+    """A finite mpmath number as the rational that it is."""
+    sign, mantissa, exponent, _ = number._mpf_
+    return (-1) ** sign * int(mantissa) * Fraction(2) ** int(exponent)
+
+
+def round_fraction(number: Fraction, dtype: np.dtype[Any]) -> Any:
+    kind = dtype.type
+    try:
+        near = kind(float(number))
+    except OverflowError:
+        return kind(np.inf if number > 0 else -np.inf)
+    if not np.isfinite(near) or Fraction(float(near)) == number or dtype == np.float64:
+        return near
+    # Rounding to float64 first may have rounded twice: pick the nearest of the neighbours, ties to even.
+    with np.errstate(over="ignore"):
+        candidates = [near, np.nextafter(near, kind(np.inf)), np.nextafter(near, kind(-np.inf))]
+    finite = [candidate for candidate in candidates if np.isfinite(candidate)]
+    return min(finite, key=lambda c: (abs(Fraction(float(c)) - number), int(c.view(f"u{dtype.itemsize}")) & 1))

@@ -1,0 +1,298 @@
+"""The kernel: what `compile` returns, a callable that gives the value and all partial derivatives in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import sympy
+from symgrad_codegen import build, run
+
+from .errors import ShapeError, SymgradError
+from .graph import Graph
+from .interpret import evaluate
+
+if TYPE_CHECKING:
+    from .check import GradientCheck
+
+# A body beyond this many operations would keep Numba busy for more than about half a minute.
+LARGEST_COMPILED = 6000
+# Points that the reference evaluator holds at a time.
+_REFERENCE_POINTS = 1024
+
+
+class Gradient(tuple[Any, ...]):
+    """The partial derivatives in `wrt` order; also by name or symbol: `grad["x"]`, `grad[x]`, `grad.as_dict()`."""
+
+    wrt: tuple[sympy.Symbol, ...]
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, (int, slice)):
+            return super().__getitem__(key)
+        if isinstance(key, str):
+            return super().__getitem__(by_name(self.wrt, key, "wrt"))
+        if key in self.wrt:
+            return super().__getitem__(self.wrt.index(key))
+        raise KeyError(f"{key!r} is not in wrt: {', '.join(symbol.name for symbol in self.wrt)}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The derivatives by name. ValueError where two symbols share a name."""
+        return {symbol.name: self[symbol.name] for symbol in self.wrt}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return gradient, (tuple(self), self.wrt)
+
+
+def gradient(values: Sequence[Any], wrt: tuple[sympy.Symbol, ...]) -> Gradient:
+    """The partial derivatives `values` with respect to `wrt`."""
+    found = Gradient(values)
+    found.wrt = wrt
+    return found
+
+
+class Result(NamedTuple):
+    """`(value, grad)`: numbers for one point, arrays of the broadcast shape for many."""
+
+    value: Any
+    grad: Any
+
+
+def by_name(symbols: Sequence[sympy.Symbol], name: str, what: str) -> int:
+    """The position of the symbol of that name. ValueError where two share it, KeyError-free where none has it."""
+    places = [place for place, symbol in enumerate(symbols) if symbol.name == name]
+    if len(places) > 1:
+        listed = " and ".join(f"{symbols[p].name} ({_assumptions(symbols[p])})" for p in places)
+        raise ValueError(f"two symbols are named {name!r}: {listed}; use the position or the symbol itself")
+    if not places:
+        raise ValueError(f"no symbol {name!r} in {what}: {', '.join(symbol.name for symbol in symbols)}")
+    return places[0]
+
+
+def _assumptions(symbol: sympy.Symbol) -> str:
+    own = getattr(symbol, "_assumptions_orig", {})
+    return ", ".join(f"{key}={value}" for key, value in sorted(own.items())) or "no assumptions"
+
+
+class Kernel:
+    """A compiled value and gradient. Made by `symgrad.compile`.
+
+    `kernel(*args, out=None, **by_name)` returns `Result(value, grad)`. Plain numbers give Python floats; arrays follow
+    NumPy's broadcasting and give arrays: the value and each derivative at every point. Raises TypeError for what is not
+    real, ShapeError for arrays that do not broadcast, ValueError for an `out` that cannot be written.
+    """
+
+    def __init__(
+        self,
+        args: tuple[sympy.Symbol, ...],
+        wrt: tuple[sympy.Symbol, ...],
+        single: bool,
+        definition: Graph,
+        graph: Graph,
+        options: dict[str, Any],
+        source: Callable[[], str],
+        stats: dict[str, Any],
+    ) -> None:
+        self.args, self.wrt = args, wrt
+        self.definition = definition  # the graph as lowered, before any law: what check measures against
+        self.graph = graph
+        self.stats = stats
+        self._single = single  # wrt was one symbol: grad is that derivative itself
+        self._options = options
+        self._make_source = source
+        self._start()
+
+    def _start(self) -> None:
+        """What is not pickled: the loaded module and the functions in it."""
+        self._dtype: str = self._options["dtype"]
+        if self.stats["operations"] > LARGEST_COMPILED:
+            self.stats["runs"] = f"reference evaluator (more than {LARGEST_COMPILED} operations)"
+            self._module: Any = None
+            self._point: Any = self._reference_point
+            self._run_points: run.RunPoints = self._reference_points
+        else:
+            self.stats["runs"] = "numba"
+            self._module = build.load(self.source, self._options["cache"])
+            self._point = getattr(self._module, self._options["name"])
+            self._run_points = self._module.run_points
+
+    @cached_property
+    def source(self) -> str:
+        """The Numba source that runs."""
+        return self._make_source()
+
+    @property
+    def jitted(self) -> Any:
+        """The one-point Numba function, callable from other `@njit` code: `(value, (derivatives...))`."""
+        if self._module is None:
+            raise SymgradError(f"this kernel runs on the {self.stats['runs']}, so there is no jitted function")
+        return self._point
+
+    def __call__(self, *args: Any, out: Result | None = None, **by_name: Any) -> Result:
+        if out is None and not by_name:
+            for argument in args:
+                if isinstance(argument, np.ndarray):
+                    break
+            else:
+                try:
+                    value, derivatives = self._point(*args)
+                except (TypeError, ValueError, OverflowError):
+                    pass  # no plain numbers: the way below says what is wrong, or takes them
+                else:
+                    return self._result(value, derivatives)
+        return self._general(self._ordered(args, by_name), out)
+
+    value_and_grad = __call__
+
+    def value(self, *args: Any, **by_name: Any) -> Any:
+        """The value alone; costs what value and gradient cost."""
+        return self(*args, **by_name).value
+
+    def grad(self, *args: Any, **by_name: Any) -> Any:
+        """The gradient alone; costs what value and gradient cost."""
+        return self(*args, **by_name).grad
+
+    def _result(self, value: Any, derivatives: Sequence[Any]) -> Result:
+        if self._single:
+            return Result(value, derivatives[0])
+        found = Gradient(derivatives)
+        found.wrt = self.wrt
+        return Result(value, found)
+
+    def _ordered(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
+        if len(args) > len(self.args):
+            raise TypeError(f"{len(args)} arguments for {self._signature()}")
+        values = dict(enumerate(args))
+        for name, value in named.items():
+            place = by_name(self.args, name, "args")
+            if place in values:
+                raise TypeError(f"two values for {name!r} in a call of {self._signature()}")
+            values[place] = value
+        missing = [symbol.name for place, symbol in enumerate(self.args) if place not in values]
+        if missing:
+            raise TypeError(f"missing {', '.join(missing)} in a call of {self._signature()}")
+        return [values[place] for place in range(len(self.args))]
+
+    def _signature(self) -> str:
+        return f"{self._options['name']}({', '.join(symbol.name for symbol in self.args)})"
+
+    def _general(self, values: list[Any], out: Result | None) -> Result:
+        names = [symbol.name for symbol in self.args]
+        arrays = run.real_arrays(values, names)
+        if out is None and all(array.ndim == 0 for array in arrays):
+            return self._result(*self._point(*(float(array) for array in arrays)))
+        try:
+            shape = np.broadcast_shapes(*(array.shape for array in arrays))
+        except ValueError:
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(names, arrays, strict=True) if array.ndim)
+            raise ShapeError(f"the arguments do not broadcast: {shapes}") from None
+        count = 1 + len(self.wrt)
+        if out is None:
+            outputs = run.new_outputs(count, shape, self._dtype)
+        else:
+            derivatives = (out[1],) if self._single else tuple(out[1])
+            outputs = [out[0], *derivatives]
+            if len(outputs) != count:
+                raise ValueError(f"out must hold a value and {count - 1} derivatives, not {len(outputs) - 1}")
+            run.check_outputs(outputs, arrays, shape, self._dtype)
+        if outputs[0].size:
+            threads = run.thread_count(self._options["threads"], self.stats["operations"], outputs[0].size)
+            run.fill(self._run_points, arrays, outputs, threads)
+        return self._result(outputs[0], outputs[1:])
+
+    # --- the reference evaluator, for bodies that Numba would take too long to compile --------------------------------
+
+    def _reference_point(self, *args: Any) -> tuple[float, tuple[float, ...]]:
+        if len(args) != len(self.args) or any(isinstance(argument, np.ndarray) for argument in args):
+            raise TypeError("plain numbers wanted")
+        kind = np.dtype(self._dtype).type
+        value, *derivatives = evaluate(self.graph.outputs, [kind(float(argument)) for argument in args], self._dtype)
+        return float(value), tuple(map(float, derivatives))
+
+    def _reference_points(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        for start in range(0, len(outputs[0]), _REFERENCE_POINTS):
+            part = slice(start, start + _REFERENCE_POINTS)
+            results = evaluate(self.graph.outputs, [array[part] for array in inputs], self._dtype)
+            for array, result in zip(outputs, results, strict=True):
+                array[part] = result
+
+    # --- beside the call ----------------------------------------------------------------------------------------------
+
+    def objective(self, fixed: Mapping[Any, float] | None = None, **by_name: float) -> Objective:
+        """A callable of one flat float64 vector for scipy.optimize: returns (value, flat gradient).
+
+        `fixed` (symbols or names) and keywords hold the inputs that do not vary; all others must be in `wrt`.
+        """
+        return Objective(self, {**{self._place(key): value for key, value in (fixed or {}).items()},
+                                **{self._place(key): value for key, value in by_name.items()}})
+
+    def _place(self, key: Any) -> int:
+        if isinstance(key, str):
+            return by_name(self.args, key, "args")
+        if key in self.args:
+            return self.args.index(key)
+        raise ValueError(f"{key!r} is not in args: {', '.join(symbol.name for symbol in self.args)}")
+
+    def check(self, *args: Any, **by_name: Any) -> GradientCheck:
+        """The gradient check at a point: see symgrad.check.GradientCheck."""
+        from .check import check
+
+        return check(self, [float(value) for value in self._ordered(args, by_name)])
+
+    def __repr__(self) -> str:
+        wrt = ", ".join(symbol.name for symbol in self.wrt)
+        return f"<symgrad kernel {self._signature()}, gradient by ({wrt}), {self._dtype}, {self.stats['runs']}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"args": self.args, "wrt": self.wrt, "single": self._single, "options": self._options, "stats": self.stats,
+                "source": self.source if self._module is not None else None,
+                "definition": self.definition.rows(), "graph": self.graph.rows()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from .compiler import source_of
+        from .gates import GATES
+
+        self.args, self.wrt, self._single = state["args"], state["wrt"], state["single"]
+        self._options, self.stats = state["options"], dict(state["stats"])
+        self.definition = Graph.from_rows(state["definition"], GATES)
+        self.graph = Graph.from_rows(state["graph"], GATES)
+        self._make_source = lambda: state["source"] or source_of(self.graph, self.definition, self._options)
+        self._start()
+
+
+class Objective:
+    """A function of one flat vector: the inputs of a kernel that are not fixed, in `args` order."""
+
+    def __init__(self, kernel: Kernel, fixed: dict[int, float]) -> None:
+        self.kernel = kernel
+        self.free = [place for place in range(len(kernel.args)) if place not in fixed]
+        self.symbols = tuple(kernel.args[place] for place in self.free)
+        lacking = [symbol.name for symbol in self.symbols if symbol not in kernel.wrt]
+        if lacking:
+            raise ValueError(f"the kernel has no derivative by {', '.join(lacking)}: fix it, or compile with it in wrt")
+        self._places = [kernel.wrt.index(symbol) for symbol in self.symbols]
+        self._values = [float(fixed.get(place, 0.0)) for place in range(len(kernel.args))]
+
+    def __call__(self, vector: Any) -> tuple[float, Any]:
+        flat = np.asarray(vector, np.float64)
+        if flat.shape != (len(self.free),):
+            raise ShapeError(f"a vector of {len(self.free)} elements wanted "
+                             f"({', '.join(symbol.name for symbol in self.symbols)}), not of shape {flat.shape}")
+        values = list(self._values)
+        for place, number in zip(self.free, flat.tolist(), strict=True):
+            values[place] = number
+        value, derivatives = self.kernel._point(*values)
+        return value, np.array([derivatives[place] for place in self._places])
+
+    def pack(self, **values: float) -> Any:
+        """The flat vector of the free inputs, given by name."""
+        places = {by_name(self.symbols, name, "the free inputs"): value for name, value in values.items()}
+        missing = [symbol.name for place, symbol in enumerate(self.symbols) if place not in places]
+        if missing:
+            raise ValueError(f"missing {', '.join(missing)}")
+        return np.array([float(places[place]) for place in range(len(self.symbols))])
+
+    def unpack(self, vector: Any) -> dict[str, float]:
+        """The free inputs by name."""
+        return {symbol.name: float(number) for symbol, number in zip(self.symbols, vector, strict=True)}
