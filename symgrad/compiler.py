@@ -68,8 +68,16 @@ def compile(
     stats = stages.stats()
     options.update(threads=threads, cache=cache)
     graph, definition = stages.simplified, stages.definition
-    return Kernel(stages.args, stages.wrt, isinstance(wrt, sympy.Symbol), definition, graph, options,
-                  lambda: source_of(graph, definition, options, stats["seconds"]), stats)
+    return Kernel(
+        stages.args,
+        stages.wrt,
+        isinstance(wrt, sympy.Symbol),
+        definition,
+        graph,
+        options,
+        lambda: source_of(graph, definition, options, stats["seconds"]),
+        stats,
+    )
 
 
 def emit(
@@ -99,8 +107,12 @@ def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **
     """What comes out of one stage, as text: for reading, not for parsing."""
     if which not in STAGES:
         raise ValueError(f"no stage {which!r}; the stages are {', '.join(STAGES)}")
-    chosen = _options(options.get("dtype", "float64"), options.get("accuracy", "fast"), options.get("name", "kernel"),
-                      options.get("target", "cpu"))
+    chosen = _options(
+        options.get("dtype", "float64"),
+        options.get("accuracy", "fast"),
+        options.get("name", "kernel"),
+        options.get("target", "cpu"),
+    )
     stages = Stages(expr, None, wrt, options.get("gates", ()))
     if which == "graph":
         return str(stages.graph)
@@ -115,13 +127,15 @@ def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **
 class Stages:
     """What comes out of each stage of one expression, from the lowered graph to the simplified gradient."""
 
-    def __init__(self, expr: sympy.Expr | Problem | str, args: Sequence[sympy.Symbol] | None, wrt: Wrt,
-                 gates: Iterable[type]) -> None:
+    def __init__(
+        self, expr: sympy.Expr | Problem | str, args: Sequence[sympy.Symbol] | None, wrt: Wrt, gates: Iterable[type]
+    ) -> None:
         self.seconds: dict[str, float] = {}
         problem = self._timed("parse", lambda: _problem(expr))
         with _no_collection():
             self.graph, self.args = self._timed(
-                "lower", lambda: lower(problem.expression, args, tuple(gates), problem.names))
+                "lower", lambda: lower(problem.expression, args, tuple(gates), problem.names)
+            )
             self.wrt = _differentiated(wrt, self.args)
             places = [self.args.index(symbol) for symbol in self.wrt] if wrt is not None else range(len(self.args))
             stable = self._timed("simplify", lambda: simplify(self.graph, ("stabler", "cheaper")))
@@ -138,16 +152,24 @@ class Stages:
 
     def stats(self) -> dict[str, Any]:
         """Operations of the value, and of value and gradient; their ratio; seconds per stage."""
+
         def count(graph: Graph) -> int:
             return operations(node for node in graph.order() if node.arguments and not node.fixed)
 
         alone = simplify(Graph(self.simplified.table, self.simplified.inputs, self.simplified.values), ())
         value, both = count(alone), count(self.simplified)
-        return {"operations_value": value, "operations": both, "ratio": both / value if value else 1.0,
-                "nodes": len(self.simplified.order()), "seconds": self.seconds}
+        return {
+            "operations_value": value,
+            "operations": both,
+            "ratio": both / value if value else 1.0,
+            "nodes": len(self.simplified.order()),
+            "seconds": self.seconds,
+        }
 
 
-def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], seconds: dict[str, float] | None = None) -> str:
+def source_of(
+    graph: Graph, definition: Graph, options: Mapping[str, Any], seconds: dict[str, float] | None = None
+) -> str:
     """The source for a simplified graph."""
     start = time.perf_counter()
     with _no_collection():
@@ -159,8 +181,14 @@ def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], secon
 
 def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program:
     """The program for a simplified graph."""
-    return schedule(graph, definition=definition, name=options["name"], dtype=options["dtype"],
-                    accuracy=options["accuracy"], reserved=TARGETS[options["target"]].reserved)
+    return schedule(
+        graph,
+        definition=definition,
+        name=options["name"],
+        dtype=options["dtype"],
+        accuracy=options["accuracy"],
+        reserved=TARGETS[options["target"]].reserved,
+    )
 
 
 def _problem(expr: Any) -> Problem:
@@ -173,7 +201,9 @@ def _problem(expr: Any) -> Problem:
     if not isinstance(expr, sympy.Basic):
         raise UnsupportedExpression(f"cannot compile a {type(expr).__name__}: give one SymPy expression or text")
     if not isinstance(expr, sympy.Expr):
-        raise UnsupportedExpression(f"cannot compile {describe(expr)} ({type(expr).__name__}): give one scalar expression")
+        raise UnsupportedExpression(
+            f"cannot compile {describe(expr)} ({type(expr).__name__}): give one scalar expression"
+        )
     return Problem(expr, {}, "")
 
 
@@ -193,7 +223,11 @@ def _differentiated(wrt: Wrt, args: tuple[sympy.Symbol, ...]) -> tuple[sympy.Sym
 
 
 def _options(dtype: str, accuracy: str, name: str, target: str = "cpu") -> dict[str, Any]:
-    for what, value, allowed in (("dtype", dtype, DTYPES), ("accuracy", accuracy, ACCURACIES), ("target", target, TARGETS)):
+    for what, value, allowed in (
+        ("dtype", dtype, DTYPES),
+        ("accuracy", accuracy, ACCURACIES),
+        ("target", target, TARGETS),
+    ):
         if value not in allowed:
             raise ValueError(f"{what} is one of {', '.join(allowed)}, not {value!r}")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):

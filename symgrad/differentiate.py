@@ -71,10 +71,15 @@ def _contributions(node: Node, adjoint: View, branch: Branch | None) -> list[tup
         return []
     if node.gate.name == "select":
         condition, taken, otherwise = arguments
-        return [(taken, adjoint, _inside(branch, condition, True)), (otherwise, adjoint, _inside(branch, condition, False))]
+        return [
+            (taken, adjoint, _inside(branch, condition, True)),
+            (otherwise, adjoint, _inside(branch, condition, False)),
+        ]
     if node.gate.local_gradients is None:
-        raise UnsupportedExpression(f"the gate {node.gate.name} has no derivative here; "
-                                    "leave its argument out of wrt, or define a gate of your own with symgrad.gate")
+        raise UnsupportedExpression(
+            f"the gate {node.gate.name} has no derivative here; "
+            "leave its argument out of wrt, or define a gate of your own with symgrad.gate"
+        )
     partials = node.gate.local_gradients(positional(node), *arguments)
     return [(edge, times(adjoint, partial), branch) for edge, partial in zip(arguments, partials, strict=True)]
 
@@ -115,12 +120,19 @@ def _inside(outer: Branch | None, condition: View, taken: bool) -> Branch:
     if outer is None:
         return Branch(condition, taken, None, 1, condition if taken else None)
     around = outer.active or outer.condition.call("not")
-    return Branch(condition, taken, outer, outer.depth + 1, around.call("and", condition if taken else condition.call("not")))
+    return Branch(
+        condition, taken, outer, outer.depth + 1, around.call("and", condition if taken else condition.call("not"))
+    )
 
 
 def _same(one: Branch | None, two: Branch | None) -> bool:
-    return one is two or (one is not None and two is not None and one.condition == two.condition
-                          and one.taken == two.taken and one.depth == two.depth)
+    return one is two or (
+        one is not None
+        and two is not None
+        and one.condition == two.condition
+        and one.taken == two.taken
+        and one.depth == two.depth
+    )
 
 
 def _common(one: Branch | None, two: Branch | None) -> Branch | None:

@@ -27,7 +27,9 @@ def formulas(roots: Sequence[Node], inputs: Sequence[str], names: Mapping[Node, 
             arguments.append(_ELLIPSIS)
         piece = _piece(node, arguments, inputs)
         pieces[node] = piece
-    return {node: piece[0] if len(piece[0]) <= limit else piece[0][: limit - 3] + "..." for node, piece in pieces.items()}
+    return {
+        node: piece[0] if len(piece[0]) <= limit else piece[0][: limit - 3] + "..." for node, piece in pieces.items()
+    }
 
 
 def _piece(node: Node, arguments: list[Piece], inputs: Sequence[str]) -> Piece:

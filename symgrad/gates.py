@@ -36,7 +36,9 @@ CONSTANTS: dict[str, Callable[[], Any]] = {
     "EulerGamma": lambda: +mpmath.mp.euler,
     "GoldenRatio": lambda: +mpmath.mp.phi,
     "Catalan": lambda: +mpmath.mp.catalan,
-    "TribonacciConstant": lambda: (1 + mpmath.cbrt(19 - 3 * mpmath.sqrt(33)) + mpmath.cbrt(19 + 3 * mpmath.sqrt(33))) / 3,
+    "TribonacciConstant": lambda: (
+        (1 + mpmath.cbrt(19 - 3 * mpmath.sqrt(33)) + mpmath.cbrt(19 + 3 * mpmath.sqrt(33))) / 3
+    ),
     "oo": lambda: mpmath.mpf("inf"),
     "-oo": lambda: mpmath.mpf("-inf"),
     "nan": lambda: mpmath.mpf("nan"),
@@ -104,8 +106,15 @@ def add(y: View, *a: View) -> tuple[View, ...]:
     return tuple(_constant(y, 1) for _ in a)
 
 
-@gate("mul", None, lambda *a: reduce(np.multiply, a), lambda *a: reduce(lambda s, t: s * t, a), on=_PAIR,
-      trouble=((0.0, 3.0), (0.0, 0.0)), commutative=True)
+@gate(
+    "mul",
+    None,
+    lambda *a: reduce(np.multiply, a),
+    lambda *a: reduce(lambda s, t: s * t, a),
+    on=_PAIR,
+    trouble=((0.0, 3.0), (0.0, 0.0)),
+    commutative=True,
+)
 def mul(y: View, *a: View) -> tuple[View, ...]:
     # The product of the others, from prefix and suffix products: product / factor is wrong where a factor is zero.
     before: list[View | None] = [None]
@@ -180,8 +189,10 @@ def _shares(y: View, a: tuple[View, ...], wins: Callable[[View, View], View]) ->
     if len(a) == 2:
         one, two = a
         tie = one.equals(two).where(HALF, nan)
-        return (wins(one, two).where(1, wins(two, one).where(0, tie)),
-                wins(two, one).where(1, wins(one, two).where(0, tie)))
+        return (
+            wins(one, two).where(1, wins(two, one).where(0, tie)),
+            wins(two, one).where(1, wins(one, two).where(0, tie)),
+        )
     ties = [argument.equals(y).where(1, 0) for argument in a]
     count = y.node.table.apply(GATES["add"], *ties)
     loser = y.equals(y).where(0, nan)
@@ -192,12 +203,28 @@ def _nan_aware(choose: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *a: next((x for x in a if mpmath.isnan(x)), None) or choose(*a)
 
 
-@gate("max", sympy.Max, lambda *a: reduce(np.maximum, a), _nan_aware(max), on=_PAIR, trouble=((1.0, 1.0),), commutative=True)
+@gate(
+    "max",
+    sympy.Max,
+    lambda *a: reduce(np.maximum, a),
+    _nan_aware(max),
+    on=_PAIR,
+    trouble=((1.0, 1.0),),
+    commutative=True,
+)
 def maximum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one > two)
 
 
-@gate("min", sympy.Min, lambda *a: reduce(np.minimum, a), _nan_aware(min), on=_PAIR, trouble=((1.0, 1.0),), commutative=True)
+@gate(
+    "min",
+    sympy.Min,
+    lambda *a: reduce(np.minimum, a),
+    _nan_aware(min),
+    on=_PAIR,
+    trouble=((1.0, 1.0),),
+    commutative=True,
+)
 def minimum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one < two)
 
@@ -222,13 +249,26 @@ def ceil(y: View, a: View) -> tuple[View, ...]:
     return (_constant(y, 0),)
 
 
-@gate("frac", sympy.frac, lambda a: a - np.floor(a), lambda a: a - mpmath.floor(a), trouble=((1.0,), (-0.25,)),
-      expansion=lambda a: a - a.call("floor"))
+@gate(
+    "frac",
+    sympy.frac,
+    lambda a: a - np.floor(a),
+    lambda a: a - mpmath.floor(a),
+    trouble=((1.0,), (-0.25,)),
+    expansion=lambda a: a - a.call("floor"),
+)
 def frac(y: View, a: View) -> tuple[View, ...]:
     return (_constant(y, 1),)
 
 
-@gate("mod", sympy.Mod, np.mod, lambda a, b: a - b * mpmath.floor(a / b), on=((-9.0, 9.0), (0.5, 2.0)), trouble=((6.0, 2.0), (1.0, 0.1)))
+@gate(
+    "mod",
+    sympy.Mod,
+    np.mod,
+    lambda a, b: a - b * mpmath.floor(a / b),
+    on=((-9.0, 9.0), (0.5, 2.0)),
+    trouble=((6.0, 2.0), (1.0, 0.1)),
+)
 def mod(y: View, a: View, b: View) -> tuple[View, ...]:
     # floor(a/b), found from the exact remainder: a/b itself may round up to the next integer.
     return _constant(y, 1), -(((a - y) / b + HALF).call("floor"))
@@ -266,21 +306,39 @@ def _mp_cbrt(a: Any) -> Any:
     return mpmath.cbrt(a) if a >= 0 else mpmath.mpf("nan")
 
 
-@gate("cbrt", None, lambda a: np.where(np.less(a, 0), np.nan, np.cbrt(a)), _mp_cbrt, on=((0.5, 3.0),), trouble=((0.0,), (-8.0,)))
+@gate(
+    "cbrt",
+    None,
+    lambda a: np.where(np.less(a, 0), np.nan, np.cbrt(a)),
+    _mp_cbrt,
+    on=((0.5, 3.0),),
+    trouble=((0.0,), (-8.0,)),
+)
 def cbrt(y: View, a: View) -> tuple[View, ...]:
     """The principal cube root a**(1/3): no real number for a < 0, so NaN there."""
     return (1 / (3 * (y * y)),)
 
 
-@gate("sigmoid", None, lambda a: 1 / (1 + np.exp(-a)), lambda a: 1 / (1 + mpmath.exp(-a)),
-      trouble=((-1000.0,), (1000.0,), (0.0,)), expansion=lambda a: 1 / (1 + (-a).call("exp")))
+@gate(
+    "sigmoid",
+    None,
+    lambda a: 1 / (1 + np.exp(-a)),
+    lambda a: 1 / (1 + mpmath.exp(-a)),
+    trouble=((-1000.0,), (1000.0,), (0.0,)),
+    expansion=lambda a: 1 / (1 + (-a).call("exp")),
+)
 def sigmoid(y: View, a: View) -> tuple[View, ...]:
     return (y * (1 - y),)
 
 
-@gate("softplus", None, lambda a: np.logaddexp(0, a), lambda a: mpmath.log1p(mpmath.exp(a)),
-      trouble=((-1000.0,), (1000.0,), (0.0,), (-40.0,)),
-      expansion=lambda a: a.call("max", _constant(a, 0)) + (-a.call("abs")).call("exp").call("log1p"))
+@gate(
+    "softplus",
+    None,
+    lambda a: np.logaddexp(0, a),
+    lambda a: mpmath.log1p(mpmath.exp(a)),
+    trouble=((-1000.0,), (1000.0,), (0.0,), (-40.0,)),
+    expansion=lambda a: a.call("max", _constant(a, 0)) + (-a.call("abs")).call("exp").call("log1p"),
+)
 def softplus(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sigmoid"),)
 
@@ -289,9 +347,16 @@ def _logaddexp(a: View, b: View) -> View:
     return a.call("max", b) + (-((a - b).call("abs"))).call("exp").call("log1p")
 
 
-@gate("logsumexp", None, lambda *a: reduce(np.logaddexp, a), lambda *a: mpmath.log(mpmath.fsum(map(mpmath.exp, a))),
-      on=_PAIR, trouble=((1000.0, 999.0), (-1000.0, -1001.0), (0.0, -40.0)),
-      expansion=lambda *a: reduce(_logaddexp, a), commutative=True)
+@gate(
+    "logsumexp",
+    None,
+    lambda *a: reduce(np.logaddexp, a),
+    lambda *a: mpmath.log(mpmath.fsum(map(mpmath.exp, a))),
+    on=_PAIR,
+    trouble=((1000.0, 999.0), (-1000.0, -1001.0), (0.0, -40.0)),
+    expansion=lambda *a: reduce(_logaddexp, a),
+    commutative=True,
+)
 def logsumexp(y: View, *a: View) -> tuple[View, ...]:
     return tuple((argument - y).call("exp") for argument in a)
 
@@ -304,8 +369,14 @@ def _logcosh(a: View) -> View:
     return (size < 1).where((small * small * 2).call("log1p"), away)
 
 
-@gate("logcosh", None, lambda a: np.logaddexp(a, -a) - np.log(2), lambda a: mpmath.log(mpmath.cosh(a)),
-      trouble=((-1000.0,), (1000.0,), (1e-9,), (0.0,)), expansion=_logcosh)
+@gate(
+    "logcosh",
+    None,
+    lambda a: np.logaddexp(a, -a) - np.log(2),
+    lambda a: mpmath.log(mpmath.cosh(a)),
+    trouble=((-1000.0,), (1000.0,), (1e-9,), (0.0,)),
+    expansion=_logcosh,
+)
 def logcosh(y: View, a: View) -> tuple[View, ...]:
     return (a.call("tanh"),)
 
@@ -328,8 +399,15 @@ def tan(y: View, a: View) -> tuple[View, ...]:
     return (1 + y * y,)
 
 
-@gate("sec", sympy.sec, lambda a: 1 / np.cos(a), mpmath.sec, on=((-1.2, 1.2),), trouble=((0.0,),),
-      expansion=lambda a: 1 / a.call("cos"))
+@gate(
+    "sec",
+    sympy.sec,
+    lambda a: 1 / np.cos(a),
+    mpmath.sec,
+    on=((-1.2, 1.2),),
+    trouble=((0.0,),),
+    expansion=lambda a: 1 / a.call("cos"),
+)
 def sec(y: View, a: View) -> tuple[View, ...]:
     return (y * a.call("tan"),)
 
@@ -344,15 +422,27 @@ def cot(y: View, a: View) -> tuple[View, ...]:
     return (-(1 + y * y),)
 
 
-@gate("versine", None, lambda a: 2 * np.sin(a / 2) ** 2, lambda a: 2 * mpmath.sin(a / 2) ** 2, trouble=((0.0,), (1e-9,)),
-      expansion=lambda a: 2 * ((a / 2).call("sin") * (a / 2).call("sin")))
+@gate(
+    "versine",
+    None,
+    lambda a: 2 * np.sin(a / 2) ** 2,
+    lambda a: 2 * mpmath.sin(a / 2) ** 2,
+    trouble=((0.0,), (1e-9,)),
+    expansion=lambda a: 2 * ((a / 2).call("sin") * (a / 2).call("sin")),
+)
 def versine(y: View, a: View) -> tuple[View, ...]:
     """1 - cos(a), without the cancellation near 0."""
     return (a.call("sin"),)
 
 
-@gate("sinc", sympy.sinc, lambda a: np.sinc(np.divide(a, np.pi)), mpmath.sinc, trouble=((0.0,), (1e-9,), (0.4,)),
-      expansion=lambda a: a.equals(0).where(1, a.call("sin") / a))
+@gate(
+    "sinc",
+    sympy.sinc,
+    lambda a: np.sinc(np.divide(a, np.pi)),
+    mpmath.sinc,
+    trouble=((0.0,), (1e-9,), (0.4,)),
+    expansion=lambda a: a.equals(0).where(1, a.call("sin") / a),
+)
 def sinc(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sinc_slope"),)
 
@@ -362,8 +452,13 @@ def _mp_sinc_slope(a: Any) -> Any:
 
 
 # The derivative of sin(a)/a: (cos(a) - sinc(a))/a cancels near 0, where the spelling uses the Taylor series.
-no_gradient("sinc_slope", None, _each(lambda a: float(_mp_sinc_slope(mpmath.mpf(a)))), _mp_sinc_slope,
-            trouble=((0.0,), (1e-9,), (0.45,), (0.55,)))
+no_gradient(
+    "sinc_slope",
+    None,
+    _each(lambda a: float(_mp_sinc_slope(mpmath.mpf(a)))),
+    _mp_sinc_slope,
+    trouble=((0.0,), (1e-9,), (0.45,), (0.55,)),
+)
 
 
 @gate("asin", sympy.asin, np.arcsin, mpmath.asin, on=((-0.9, 0.9),), trouble=((0.0,), (0.999999999,)))
@@ -386,31 +481,67 @@ def _inverse_secant_slope(a: View) -> View:
     return 1 / (size * (size - 1).call("sqrt") * (size + 1).call("sqrt"))
 
 
-@gate("asec", sympy.asec, lambda a: np.arccos(1 / a), mpmath.asec, on=((1.2, 3.0),), trouble=((-2.0,),),
-      expansion=lambda a: (1 / a).call("acos"))
+@gate(
+    "asec",
+    sympy.asec,
+    lambda a: np.arccos(1 / a),
+    mpmath.asec,
+    on=((1.2, 3.0),),
+    trouble=((-2.0,),),
+    expansion=lambda a: (1 / a).call("acos"),
+)
 def asec(y: View, a: View) -> tuple[View, ...]:
     return (_inverse_secant_slope(a),)
 
 
-@gate("acsc", sympy.acsc, lambda a: np.arcsin(1 / a), mpmath.acsc, on=((1.2, 3.0),), trouble=((-2.0,),),
-      expansion=lambda a: (1 / a).call("asin"))
+@gate(
+    "acsc",
+    sympy.acsc,
+    lambda a: np.arcsin(1 / a),
+    mpmath.acsc,
+    on=((1.2, 3.0),),
+    trouble=((-2.0,),),
+    expansion=lambda a: (1 / a).call("asin"),
+)
 def acsc(y: View, a: View) -> tuple[View, ...]:
     return (-_inverse_secant_slope(a),)
 
 
-@gate("acot", sympy.acot, lambda a: np.arctan(1 / a), lambda a: mpmath.atan(1 / a) if a else mpmath.pi / 2,
-      on=((0.3, 2.0),), trouble=((-1.0,), (0.0,)), expansion=lambda a: (1 / a).call("atan"))
+@gate(
+    "acot",
+    sympy.acot,
+    lambda a: np.arctan(1 / a),
+    lambda a: mpmath.atan(1 / a) if a else mpmath.pi / 2,
+    on=((0.3, 2.0),),
+    trouble=((-1.0,), (0.0,)),
+    expansion=lambda a: (1 / a).call("atan"),
+)
 def acot(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / (1 + a * a)),)
 
 
-@gate("atan2", sympy.atan2, np.arctan2, mpmath.atan2, on=_PAIR, trouble=((1.0, -1.0), (-1.0, -1.0), (1.0, 0.0), (1e200, 1e200)))
+@gate(
+    "atan2",
+    sympy.atan2,
+    np.arctan2,
+    mpmath.atan2,
+    on=_PAIR,
+    trouble=((1.0, -1.0), (-1.0, -1.0), (1.0, 0.0), (1e200, 1e200)),
+)
 def atan2(y: View, a: View, b: View) -> tuple[View, ...]:
     radius = a.call("hypot", b)  # a*a + b*b would overflow
     return b / radius / radius, -(a / radius / radius)
 
 
-@gate("hypot", None, np.hypot, mpmath.hypot, on=_PAIR, trouble=((0.0, 0.0), (0.0, 2.0), (1e200, 1e200), (1e-200, 1e-200)), commutative=True)
+@gate(
+    "hypot",
+    None,
+    np.hypot,
+    mpmath.hypot,
+    on=_PAIR,
+    trouble=((0.0, 0.0), (0.0, 2.0), (1e200, 1e200), (1e-200, 1e-200)),
+    commutative=True,
+)
 def hypot(y: View, a: View, b: View) -> tuple[View, ...]:
     # At the origin the subgradient 0, as Abs has it on the line.
     return y.equals(0).where(0, a / y), y.equals(0).where(0, b / y)
@@ -434,20 +565,40 @@ def tanh(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sech") * a.call("sech"),)  # 1 - y*y has no correct digit left beyond |a| = 19
 
 
-@gate("sech", sympy.sech, lambda a: 1 / np.cosh(a), mpmath.sech, trouble=((0.0,), (1000.0,)),
-      expansion=lambda a: 1 / a.call("cosh"))
+@gate(
+    "sech",
+    sympy.sech,
+    lambda a: 1 / np.cosh(a),
+    mpmath.sech,
+    trouble=((0.0,), (1000.0,)),
+    expansion=lambda a: 1 / a.call("cosh"),
+)
 def sech(y: View, a: View) -> tuple[View, ...]:
     return (-(y * a.call("tanh")),)
 
 
-@gate("csch", sympy.csch, lambda a: 1 / np.sinh(a), mpmath.csch, on=((0.3, 2.0),), trouble=((1000.0,),),
-      expansion=lambda a: 1 / a.call("sinh"))
+@gate(
+    "csch",
+    sympy.csch,
+    lambda a: 1 / np.sinh(a),
+    mpmath.csch,
+    on=((0.3, 2.0),),
+    trouble=((1000.0,),),
+    expansion=lambda a: 1 / a.call("sinh"),
+)
 def csch(y: View, a: View) -> tuple[View, ...]:
     return (-(y / a.call("tanh")),)
 
 
-@gate("coth", sympy.coth, lambda a: 1 / np.tanh(a), mpmath.coth, on=((0.3, 2.0),), trouble=((12.0,),),
-      expansion=lambda a: 1 / a.call("tanh"))
+@gate(
+    "coth",
+    sympy.coth,
+    lambda a: 1 / np.tanh(a),
+    mpmath.coth,
+    on=((0.3, 2.0),),
+    trouble=((12.0,),),
+    expansion=lambda a: 1 / a.call("tanh"),
+)
 def coth(y: View, a: View) -> tuple[View, ...]:
     return (-(a.call("csch") * a.call("csch")),)
 
@@ -467,20 +618,40 @@ def atanh(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((1 - a) * (1 + a)),)
 
 
-@gate("asech", sympy.asech, lambda a: np.arccosh(1 / a), mpmath.asech, on=((0.2, 0.9),),
-      expansion=lambda a: (1 / a).call("acosh"))
+@gate(
+    "asech",
+    sympy.asech,
+    lambda a: np.arccosh(1 / a),
+    mpmath.asech,
+    on=((0.2, 0.9),),
+    expansion=lambda a: (1 / a).call("acosh"),
+)
 def asech(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / (a * ((1 - a) * (1 + a)).call("sqrt"))),)
 
 
-@gate("acsch", sympy.acsch, lambda a: np.arcsinh(1 / a), mpmath.acsch, on=((0.3, 2.0),), trouble=((-1.0,),),
-      expansion=lambda a: (1 / a).call("asinh"))
+@gate(
+    "acsch",
+    sympy.acsch,
+    lambda a: np.arcsinh(1 / a),
+    mpmath.acsch,
+    on=((0.3, 2.0),),
+    trouble=((-1.0,),),
+    expansion=lambda a: (1 / a).call("asinh"),
+)
 def acsch(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / (a.call("abs") * a.call("hypot", _constant(a, 1)))),)
 
 
-@gate("acoth", sympy.acoth, lambda a: np.arctanh(1 / a), mpmath.acoth, on=((1.2, 3.0),), trouble=((-2.0,),),
-      expansion=lambda a: (1 / a).call("atanh"))
+@gate(
+    "acoth",
+    sympy.acoth,
+    lambda a: np.arctanh(1 / a),
+    mpmath.acoth,
+    on=((1.2, 3.0),),
+    trouble=((-2.0,),),
+    expansion=lambda a: (1 / a).call("atanh"),
+)
 def acoth(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((1 - a) * (1 + a)),)
 
@@ -519,4 +690,11 @@ def loggamma(y: View, a: View) -> tuple[View, ...]:
 
 
 # The derivative of loggamma (DLMF 5.2.2). Its own derivative, trigamma, is not a gate yet.
-no_gradient("digamma", None, _each(lambda a: float(mpmath.digamma(a))), mpmath.digamma, on=((0.5, 4.0),), trouble=((-1.5,), (1e10,)))
+no_gradient(
+    "digamma",
+    None,
+    _each(lambda a: float(mpmath.digamma(a))),
+    mpmath.digamma,
+    on=((0.5, 4.0),),
+    trouble=((-1.5,), (1e10,)),
+)

@@ -138,8 +138,9 @@ class View(NamedTuple):
     def arguments(self) -> tuple[View, ...]:
         """The arguments of the node that is read, in this view's own axis names."""
         names = dict(enumerate(self.index))
-        return tuple(View(edge.node, tuple(_substitute(index, names) for index in edge.index))
-                     for edge in self.node.arguments)
+        return tuple(
+            View(edge.node, tuple(_substitute(index, names) for index in edge.index)) for edge in self.node.arguments
+        )
 
     @property
     def number(self) -> Number | None:
@@ -179,8 +180,11 @@ class Table:
     def apply(self, gate: Gate, *views: View, attribute: Hashable = None) -> View:
         """The view of `gate` applied to `views`; its axes are those of the views, in order of first occurrence."""
         first = max((view.index for view in views), key=len, default=())
-        if (all(view.index == first or not view.index for view in views) and all(map(_is_plain, first))
-                and len(set(first)) == len(first)):
+        if (
+            all(view.index == first or not view.index for view in views)
+            and all(map(_is_plain, first))
+            and len(set(first)) == len(first)
+        ):
             # Every view is read at the same axes, or at none: the common case, and the one that must be quick.
             rank = len(first)
             own = _OWN_AXES[rank] if rank < len(_OWN_AXES) else tuple(axis(position) for position in range(rank))
@@ -264,8 +268,9 @@ class Graph:
             values=tuple(_read(views[view.node], view.index) for view in self.values),
             gradients=tuple(_read(views[view.node], view.index) for view in self.gradients),
             names={views[node].node: name for node, name in self.names.items() if node in views},
-            adjoints={views[node].node: views[of].node for node, of in self.adjoints.items()
-                      if node in views and of in views},
+            adjoints={
+                views[node].node: views[of].node for node, of in self.adjoints.items() if node in views and of in views
+            },
         )
 
     def rows(self) -> dict[str, Any]:
@@ -278,8 +283,10 @@ class Graph:
 
         return {
             "nodes": [(node.gate.name, tuple(map(flat, node.arguments)), node.attribute, node.rank) for node in order],
-            "inputs": self.inputs, "wrt": self.wrt,
-            "values": tuple(map(flat, self.values)), "gradients": tuple(map(flat, self.gradients)),
+            "inputs": self.inputs,
+            "wrt": self.wrt,
+            "values": tuple(map(flat, self.values)),
+            "gradients": tuple(map(flat, self.gradients)),
             "names": {place[node]: name for node, name in self.names.items() if node in place},
             "adjoints": {place[node]: place[of] for node, of in self.adjoints.items() if node in place and of in place},
         }
@@ -296,7 +303,11 @@ class Graph:
         for name, arguments, attribute, rank in rows["nodes"]:
             nodes.append(table._intern(table.gates[name], tuple(map(view, arguments)), attribute, rank))
         return Graph(
-            table, rows["inputs"], tuple(map(view, rows["values"])), tuple(map(view, rows["gradients"])), rows["wrt"],
+            table,
+            rows["inputs"],
+            tuple(map(view, rows["values"])),
+            tuple(map(view, rows["gradients"])),
+            rows["wrt"],
             {nodes[i]: name for i, name in rows["names"].items()},
             {nodes[i]: nodes[of] for i, of in rows["adjoints"].items()},
         )
@@ -304,8 +315,10 @@ class Graph:
     def __str__(self) -> str:
         lines = [repr(node) for node in self.order()]
         lines += [f"value %{view.node.number}" for view in self.values]
-        lines += [f"d_{self.inputs[position]} %{view.node.number}"
-                  for position, view in zip(self.wrt, self.gradients, strict=True)]
+        lines += [
+            f"d_{self.inputs[position]} %{view.node.number}"
+            for position, view in zip(self.wrt, self.gradients, strict=True)
+        ]
         return "\n".join(lines)
 
 

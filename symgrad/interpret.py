@@ -18,6 +18,7 @@ _LARGEST_ARGUMENT = 10**12
 
 def evaluate(views: Sequence[View], inputs: Sequence[Any], dtype: Any = np.float64) -> list[Any]:
     """The views at `inputs` (numbers or arrays that broadcast), computed in `dtype`. Frees what is no longer read."""
+
     def leaf(node: Node) -> Any:
         number = node.attribute if node.gate.name == "constant" else inputs[node.attribute]
         return rounded(number, dtype) if node.gate.name == "constant" else number
@@ -32,6 +33,7 @@ def evaluate(views: Sequence[View], inputs: Sequence[Any], dtype: Any = np.float
 
 def evaluate_exactly(views: Sequence[View], inputs: Sequence[Any], digits: int = 50) -> list[Any]:
     """The views at `inputs` as mpmath numbers of `digits` digits; what is not real is NaN, a pole infinity or NaN."""
+
     def leaf(node: Node) -> Any:
         if node.gate.name == "constant":
             return exact_number(node.attribute)
@@ -72,8 +74,11 @@ def _composite(node: Node, arguments: list[Any], apply: Any) -> Any:
     known = {edge.node: value for edge, value in zip(node.arguments, arguments, strict=True)}
     values = dict(known)
     for inner in _between(expanded.node, known):
-        values[inner] = (apply_leaf(inner, arguments) if not inner.arguments
-                         else _composite(inner, [values[edge.node] for edge in inner.arguments], apply))
+        values[inner] = (
+            apply_leaf(inner, arguments)
+            if not inner.arguments
+            else _composite(inner, [values[edge.node] for edge in inner.arguments], apply)
+        )
     assert table is expanded.node.table
     return values[expanded.node]
 
@@ -121,8 +126,29 @@ def _apply_mpmath(node: Node, arguments: list[Any]) -> Any:
     return result
 
 
-_FAST_GROWING = {"exp", "expm1", "sinh", "cosh", "sech", "csch", "gamma", "pow", "sigmoid", "softplus", "logsumexp", "logcosh",
-                 "sin", "cos", "tan", "sec", "csc", "cot", "versine", "loggamma", "digamma"}
+_FAST_GROWING = {
+    "exp",
+    "expm1",
+    "sinh",
+    "cosh",
+    "sech",
+    "csch",
+    "gamma",
+    "pow",
+    "sigmoid",
+    "softplus",
+    "logsumexp",
+    "logcosh",
+    "sin",
+    "cos",
+    "tan",
+    "sec",
+    "csc",
+    "cot",
+    "versine",
+    "loggamma",
+    "digamma",
+}
 
 
 def _at_infinity(name: str, arguments: list[Any]) -> Any:

@@ -224,8 +224,13 @@ class Kernel:
 
         `fixed` (symbols or names) and keywords hold the inputs that do not vary; all others must be in `wrt`.
         """
-        return Objective(self, {**{self._place(key): value for key, value in (fixed or {}).items()},
-                                **{self._place(key): value for key, value in by_name.items()}})
+        return Objective(
+            self,
+            {
+                **{self._place(key): value for key, value in (fixed or {}).items()},
+                **{self._place(key): value for key, value in by_name.items()},
+            },
+        )
 
     def _place(self, key: Any) -> int:
         if isinstance(key, str):
@@ -245,9 +250,16 @@ class Kernel:
         return f"<symgrad kernel {self._signature()}, gradient by ({wrt}), {self._dtype}, {self.stats['runs']}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"args": self.args, "wrt": self.wrt, "single": self._single, "options": self._options, "stats": self.stats,
-                "source": self.source if self._module is not None else None,
-                "definition": self.definition.rows(), "graph": self.graph.rows()}
+        return {
+            "args": self.args,
+            "wrt": self.wrt,
+            "single": self._single,
+            "options": self._options,
+            "stats": self.stats,
+            "source": self.source if self._module is not None else None,
+            "definition": self.definition.rows(),
+            "graph": self.graph.rows(),
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from .compiler import source_of
@@ -277,8 +289,10 @@ class Objective:
     def __call__(self, vector: Any) -> tuple[float, Any]:
         flat = np.asarray(vector, np.float64)
         if flat.shape != (len(self.free),):
-            raise ShapeError(f"a vector of {len(self.free)} elements wanted "
-                             f"({', '.join(symbol.name for symbol in self.symbols)}), not of shape {flat.shape}")
+            raise ShapeError(
+                f"a vector of {len(self.free)} elements wanted "
+                f"({', '.join(symbol.name for symbol in self.symbols)}), not of shape {flat.shape}"
+            )
         values = list(self._values)
         for place, number in zip(self.free, flat.tolist(), strict=True):
             values[place] = number

@@ -42,8 +42,10 @@ def lower(
     lowering = Lowering(table, views, gates)
     value = lowering(expression)
     if value.node.kind == "boolean":
-        raise UnsupportedExpression(f"{describe(expression)} is a condition, not a number; "
-                                    "write Piecewise((1, condition), (0, True)) for its truth value")
+        raise UnsupportedExpression(
+            f"{describe(expression)} is a condition, not a number; "
+            "write Piecewise((1, condition), (0, True)) for its truth value"
+        )
     labels = {}
     for name, meaning in (names or {}).items():
         node = lowering(meaning).node if not free_symbols(meaning) - set(inputs) else None
@@ -70,8 +72,11 @@ def _check_inputs(inputs: tuple[sympy.Symbol, ...], found: set[sympy.Symbol]) ->
 
 def natural_order(symbol: sympy.Symbol) -> tuple[Any, ...]:
     """By name, digits by value (x2 before x10), then by assumptions; dummies of one name by their number."""
-    parts = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part)
-                  for part in re.split(r"(\d{1,18})", symbol.name) if part)
+    parts = tuple(
+        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        for part in re.split(r"(\d{1,18})", symbol.name)
+        if part
+    )
     assumptions = tuple(sorted(f"{key}={value}" for key, value in symbol.assumptions0.items()))
     return parts, assumptions, getattr(symbol, "dummy_index", 0)
 
@@ -111,8 +116,9 @@ def describe(expression: sympy.Basic, limit: int = 80) -> str:
 class Lowering:
     """Lowers expressions into one table; `views` says what each symbol stands for."""
 
-    def __init__(self, table: Table, views: Mapping[sympy.Basic, View], gates: Iterable[type] = (),
-                 any_gate: bool = False) -> None:
+    def __init__(
+        self, table: Table, views: Mapping[sympy.Basic, View], gates: Iterable[type] = (), any_gate: bool = False
+    ) -> None:
         self.table = table
         self.symbols = views
         self.own = tuple(gates)
@@ -200,15 +206,21 @@ def unsupported(part: sympy.Basic) -> UnsupportedExpression:
     if part is sympy.I or part is sympy.zoo:
         return UnsupportedExpression(f"cannot compile {text} ({name}): symgrad computes with real numbers only")
     if isinstance(part, AppliedUndef) or hasattr(part, "symgrad_gate"):
-        return UnsupportedExpression(f"cannot compile {text}: {name} is not known here; define it with "
-                                     f"symgrad.gate({name!r}, ...) and pass compile(..., gates=[{name}])")
+        return UnsupportedExpression(
+            f"cannot compile {text}: {name} is not known here; define it with "
+            f"symgrad.gate({name!r}, ...) and pass compile(..., gates=[{name}])"
+        )
     if not isinstance(part, (sympy.Expr, sympy.logic.boolalg.Boolean)):
         return UnsupportedExpression(f"cannot compile {text} ({name}): give one scalar SymPy expression")
     if isinstance(part, (sympy.Sum, sympy.Product, sympy.Indexed, sympy.MatrixExpr)):
-        return UnsupportedExpression(f"cannot compile {text} ({name}): sums, products and arrays over an index are not "
-                                     "supported yet; write the terms out (expression.doit()) if they are few")
-    return UnsupportedExpression(f"cannot compile {text} ({name}): no gate for it; rewrite it in elementary functions "
-                                 "(expression.doit(), expression.rewrite(...)) or define a gate with symgrad.gate")
+        return UnsupportedExpression(
+            f"cannot compile {text} ({name}): sums, products and arrays over an index are not "
+            "supported yet; write the terms out (expression.doit()) if they are few"
+        )
+    return UnsupportedExpression(
+        f"cannot compile {text} ({name}): no gate for it; rewrite it in elementary functions "
+        "(expression.doit(), expression.rewrite(...)) or define a gate with symgrad.gate"
+    )
 
 
 # --- one small function per SymPy class that is no gate of its own ----------------------------------------------------
@@ -231,13 +243,18 @@ def _float(lowering: Lowering, part: sympy.Float, _: list[View]) -> View:
         return lowering.table.constant("nan" if part.is_nan else "oo" if part > 0 else "-oo")  # type: ignore[attr-defined]
     sign, mantissa, exponent, _bits = part._mpf_
     if abs(exponent) > _LARGEST_EXPONENT:
-        raise UnsupportedExpression(f"the number {describe(part)} (Float) is out of every floating-point range; rescale")
+        raise UnsupportedExpression(
+            f"the number {describe(part)} (Float) is out of every floating-point range; rescale"
+        )
     return lowering.table.constant((-1) ** sign * int(mantissa) * Fraction(2) ** int(exponent))
 
 
 def _number_symbol(lowering: Lowering, part: sympy.Basic, _: list[View]) -> View:
-    return lowering.table.constant({"Exp1": "E", "Infinity": "oo", "NegativeInfinity": "-oo", "NaN": "nan",
-                                    "Pi": "pi"}.get(type(part).__name__, type(part).__name__))
+    return lowering.table.constant(
+        {"Exp1": "E", "Infinity": "oo", "NegativeInfinity": "-oo", "NaN": "nan", "Pi": "pi"}.get(
+            type(part).__name__, type(part).__name__
+        )
+    )
 
 
 def _add(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> View:

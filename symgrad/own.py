@@ -28,8 +28,10 @@ def gate(name: str, forward: sympy.Lambda, local_gradients: Sequence[Callable[..
     if not all(isinstance(argument, sympy.Symbol) for argument in arguments):
         raise TypeError(f"gate {name}: forward must take plain arguments")
     if len(local_gradients) != len(arguments) or not all(map(callable, local_gradients)):
-        raise ValueError(f"gate {name}: {len(arguments)} arguments need {len(arguments)} callable local gradients, "
-                         f"not {len(local_gradients)}")
+        raise ValueError(
+            f"gate {name}: {len(arguments)} arguments need {len(arguments)} callable local gradients, "
+            f"not {len(local_gradients)}"
+        )
     unbound = sorted(symbol.name for symbol in forward.expr.free_symbols - set(arguments))
     if unbound:
         raise ValueError(f"gate {name}: forward uses {', '.join(unbound)}, which is no argument of it")
@@ -51,7 +53,13 @@ def gate(name: str, forward: sympy.Lambda, local_gradients: Sequence[Callable[..
         swap = {result: self, **dict(zip(arguments, self.args, strict=True))}
         return partials[argindex - 1].xreplace(swap)
 
-    return type(name, (sympy.Function,), {
-        "nargs": len(arguments), "fdiff": fdiff, "symgrad_gate": Gate(name, rule, expansion),
-        "__doc__": f"{name}: {forward}",
-    })
+    return type(
+        name,
+        (sympy.Function,),
+        {
+            "nargs": len(arguments),
+            "fdiff": fdiff,
+            "symgrad_gate": Gate(name, rule, expansion),
+            "__doc__": f"{name}: {forward}",
+        },
+    )

@@ -709,7 +709,10 @@ def _not_yet(what: str) -> Build:
     return refuse
 
 
-_ONE_ARGUMENT = ["sin", "cos", "tan", "sec", "csc", "cot", "asin", "acos", "atan", "asec", "acsc", "acot", "sinh", "cosh", "tanh", "sech", "csch", "coth", "asinh", "acosh", "atanh", "asech", "acsch", "acoth", "Abs", "sign", "floor", "ceiling", "frac", "sinc", "erf", "erfc", "re", "im", "conjugate"]
+_ONE_ARGUMENT = """
+    sin cos tan sec csc cot asin acos atan asec acsc acot sinh cosh tanh sech csch coth asinh acosh atanh asech
+    acsch acoth Abs sign floor ceiling frac sinc erf erfc re im conjugate
+""".split()
 
 FUNCTIONS: dict[str, Function] = {name: Function(_elementary(getattr(sympy, name)), 1, 1) for name in _ONE_ARGUMENT}
 FUNCTIONS |= {build.__name__: Function(build, 1, 1) for build in (exp, sqrt, cbrt, log2, log10, log1p, expm1)}
@@ -774,7 +777,7 @@ def _identifier(token: Token) -> str:
     if not token.isidentifier():
         wrong = next(i for i in range(len(token)) if not token[: i + 1].isidentifier())
         raise _Mistake(_strange_character(token[wrong]), _at(token) + wrong)
-    name = unicodedata.normalize("NFKC", token)
+    name = unicodedata.normalize("NFKC", str(token))
     if name in _KEYWORDS or not name.isidentifier():
         raise _Mistake("this is no name once its characters are normalised (NFKC)", _at(token))
     return name

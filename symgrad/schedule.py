@@ -93,9 +93,16 @@ class _Scheduler:
         formula = formulas([definition.values[0].node], self.inputs, {}, _FORMULA)[definition.values[0].node]
         legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
         return Program(
-            name=name, dtype=self.dtype, accuracy=accuracy, arguments=tuple(self.inputs),
-            loop=Loop("points", tuple(sections)), values=tuple(values), gradients=tuple(gradient_names),
-            wrt=tuple(self.inputs[position] for position in graph.wrt), formula=formula, legend=legend,
+            name=name,
+            dtype=self.dtype,
+            accuracy=accuracy,
+            arguments=tuple(self.inputs),
+            loop=Loop("points", tuple(sections)),
+            values=tuple(values),
+            gradients=tuple(gradient_names),
+            wrt=tuple(self.inputs[position] for position in graph.wrt),
+            formula=formula,
+            legend=legend,
             value_operations=operations(node for node in self.order if node in self.forward),
             operations=operations(self.order),
         )
@@ -114,13 +121,17 @@ class _Scheduler:
                 named |= {inner for inner in inline if self._calls(inner, size)}
             own = len(node.arguments) - 1 or 1
             inline.sort(key=lambda inner: size[inner])
-            while inline and (own + sum(size[inner][0] for inner in inline if inner not in named) > _LINE_OPERATIONS
-                              or max(size[inner][1] for inner in inline) >= _LINE_DEPTH):
+            while inline and (
+                own + sum(size[inner][0] for inner in inline if inner not in named) > _LINE_OPERATIONS
+                or max(size[inner][1] for inner in inline) >= _LINE_DEPTH
+            ):
                 named.add(inline.pop())
             inline = [inner for inner in inline if inner not in named]
             if node not in named:
-                size[node] = (own + sum(size[inner][0] for inner in inline),
-                              1 + max((size[inner][1] for inner in inline), default=0))
+                size[node] = (
+                    own + sum(size[inner][0] for inner in inline),
+                    1 + max((size[inner][1] for inner in inline), default=0),
+                )
         return named & set(self.order)
 
     def _calls(self, node: Node, size: dict[Node, tuple[int, int]]) -> bool:
@@ -182,8 +193,14 @@ class _Scheduler:
             return Literal(self.literals[node])
         return Read(self.inputs[node.attribute]) if node.gate.name == "input" else expressions[node]
 
-    def _result(self, node: Node, expressions: dict[Node, Expression], called: dict[Node, str],
-                statements: list[Assignment], wanted: str) -> str:
+    def _result(
+        self,
+        node: Node,
+        expressions: dict[Node, Expression],
+        called: dict[Node, str],
+        statements: list[Assignment],
+        wanted: str,
+    ) -> str:
         if node in called:
             return called[node]
         name = self.names.take(wanted)
@@ -191,8 +208,9 @@ class _Scheduler:
         statements.append(Assignment(name, self._read(node, expressions)))
         return name
 
-    def _expression(self, node: Node, expressions: dict[Node, Expression], called: dict[Node, str],
-                    statements: list[Assignment]) -> Expression:
+    def _expression(
+        self, node: Node, expressions: dict[Node, Expression], called: dict[Node, str], statements: list[Assignment]
+    ) -> Expression:
         function = FUNCTIONS[node.gate.name]
         arguments = [self._read(edge.node, expressions) for edge in node.arguments]
         # A long sum is written a line at a time, from left to right.
@@ -204,9 +222,23 @@ class _Scheduler:
         return Call(function, tuple(arguments))
 
 
-_NOUNS = {"add": "sum", "mul": "product", "div": "ratio", "neg": "minus", "select": "branch", "lt": "condition",
-          "le": "condition", "eq": "condition", "ne": "condition", "and": "condition", "or": "condition",
-          "not": "condition", "mod": "remainder", "max": "largest", "min": "smallest"}
+_NOUNS = {
+    "add": "sum",
+    "mul": "product",
+    "div": "ratio",
+    "neg": "minus",
+    "select": "branch",
+    "lt": "condition",
+    "le": "condition",
+    "eq": "condition",
+    "ne": "condition",
+    "and": "condition",
+    "or": "condition",
+    "not": "condition",
+    "mod": "remainder",
+    "max": "largest",
+    "min": "smallest",
+}
 _COUNTED = {*_NOUNS.values(), *FUNCTIONS}
 
 

@@ -258,7 +258,9 @@ def _scale(like: View, coefficient: Coefficient, rest: View) -> View:
     return coefficient.view(like) * rest
 
 
-@law("mul", "constants multiply, also those of the factors; 1*a = a; (-1)*a = -a", exact=False)  # one rounding for several
+@law(
+    "mul", "constants multiply, also those of the factors; 1*a = a; (-1)*a = -a", exact=False
+)  # one rounding for several
 def mul_constants(y: View) -> View | None:
     if y.node.fixed:
         numbers, others = _constants(y.arguments)
@@ -268,7 +270,9 @@ def mul_constants(y: View) -> View | None:
     parts = [_split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
     count = sum(part[1] for part in parts)
-    if not _folds(coefficient.rational) or not (count > 1 or (count and (coefficient == _ONE or coefficient.rational < 0))):
+    if not _folds(coefficient.rational) or not (
+        count > 1 or (count and (coefficient == _ONE or coefficient.rational < 0))
+    ):
         return None
     return _scale(y, coefficient, _product(y, [factor for part in parts for factor in part[2]]))
 
@@ -317,7 +321,9 @@ def div_signs(y: View) -> View | None:
     if not _is(above, "neg") and not _is(below, "neg"):
         return None
     signs = _is(above, "neg") + _is(below, "neg")
-    quotient = (above.arguments[0] if _is(above, "neg") else above) / (below.arguments[0] if _is(below, "neg") else below)
+    quotient = (above.arguments[0] if _is(above, "neg") else above) / (
+        below.arguments[0] if _is(below, "neg") else below
+    )
     return -quotient if signs % 2 else quotient
 
 
@@ -359,7 +365,10 @@ def abs_sign(y: View) -> View | None:
 
 
 _COMPARE: dict[str, Callable[[Fraction, Fraction], bool]] = {
-    "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "eq": lambda a, b: a == b, "ne": lambda a, b: a != b,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
 }
 
 
@@ -457,14 +466,24 @@ _COMPLEMENTS: dict[tuple[str, int], Callable[[Fraction, View], View]] = {
 }
 
 
-@law("add", "exp(a) - 1 = expm1(a); 1 - cos(a) = versine(a); 1 - sigmoid(a) = sigmoid(-a); "
-            "1 + tanh(a) = 2*sigmoid(2*a); 1 + erf(a) = erfc(-a)", exact=False, family="stabler")
+@law(
+    "add",
+    "exp(a) - 1 = expm1(a); 1 - cos(a) = versine(a); 1 - sigmoid(a) = sigmoid(-a); "
+    "1 + tanh(a) = 2*sigmoid(2*a); 1 + erf(a) = erfc(-a)",
+    exact=False,
+    family="stabler",
+)
 def complements(y: View) -> View | None:
     numbers, others = _constants(y.arguments)
     if len(numbers) != 1 or len(others) != 1 or numbers[0] == 0:
         return None
     coefficient, rest = _scaled(others[0])
-    if _is(rest, "power") and rest.node.attribute == 2 and _is(rest.arguments[0], "tanh") and coefficient == -numbers[0]:
+    if (
+        _is(rest, "power")
+        and rest.node.attribute == 2
+        and _is(rest.arguments[0], "tanh")
+        and coefficient == -numbers[0]
+    ):
         sech = rest.arguments[0].arguments[0].call("sech")
         return _times(numbers[0], y.node.table.apply(GATES["power"], sech, attribute=2))
     ratio = coefficient / numbers[0]

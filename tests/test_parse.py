@@ -285,7 +285,9 @@ def test_attacks_are_refused(text: str) -> None:
     refusal(text)
 
 
-@pytest.mark.parametrize("name", ["__class__", "__import__", "eval", "os", "I", "S", "N", "Q", "lambda", "None", "self"])
+@pytest.mark.parametrize(
+    "name", ["__class__", "__import__", "eval", "os", "I", "S", "N", "Q", "lambda", "None", "self"]
+)
 def test_suspicious_names_are_only_names(name: str) -> None:
     assert parse(name).expression == sp.Symbol(name)
 
@@ -328,7 +330,71 @@ def test_garbage_raises_parse_errors_only(text: str) -> None:
     survives(text)
 
 
-TOKENS = ["x", "y", "s", "=", "(", ")", "(", ")", "[", "]", ",", "+", "-", "*", "/", "//", "%", "**", "**", "<", "<=", "==", "!=", "&", "|", "~", ":", "@", "^", ".", "0", "1", "2", "-1", "0.5", "1e3", "9", "if", "else", "and", "or", "not", "for", "in", "True", "False", "real", "vector", "sin(", "exp(", "log(", "sqrt(", "Max(", "Piecewise(", "gamma(", "floor(", "Mod(", "pi", "E", "oo", "nan", "#", "é"]
+TOKENS = [
+    "x",
+    "y",
+    "s",
+    "=",
+    "(",
+    ")",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    "+",
+    "-",
+    "*",
+    "/",
+    "//",
+    "%",
+    "**",
+    "**",
+    "<",
+    "<=",
+    "==",
+    "!=",
+    "&",
+    "|",
+    "~",
+    ":",
+    "@",
+    "^",
+    ".",
+    "0",
+    "1",
+    "2",
+    "-1",
+    "0.5",
+    "1e3",
+    "9",
+    "if",
+    "else",
+    "and",
+    "or",
+    "not",
+    "for",
+    "in",
+    "True",
+    "False",
+    "real",
+    "vector",
+    "sin(",
+    "exp(",
+    "log(",
+    "sqrt(",
+    "Max(",
+    "Piecewise(",
+    "gamma(",
+    "floor(",
+    "Mod(",
+    "pi",
+    "E",
+    "oo",
+    "nan",
+    "#",
+    "é",
+]
 
 
 @relaxed

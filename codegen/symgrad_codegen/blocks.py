@@ -25,10 +25,12 @@ def points_function(program: Program) -> list[str]:
     inputs = [f"{reads[name]}[{j}]" for name in program.arguments]
     values = [f"{reads[name]}[{j}]" for name in program.values]
     gradients = tuple_text([f"{reads[name]}[{j}]" for name in program.gradients])
-    lines = [f"def points({', '.join((start, stop, *program.arguments, *outputs, row))}):",
-             '    """The kernel at every point of [start, stop), whole blocks; `rows` are given where outputs are streamed."""',
-             "    wide_and_unaliased()",
-             f"    for {i} in range({start}, {stop}, BLOCK):"]
+    lines = [
+        f"def points({', '.join((start, stop, *program.arguments, *outputs, row))}):",
+        '    """The kernel at every point of [start, stop), whole blocks; `rows` are given where outputs are streamed."""',
+        "    wide_and_unaliased()",
+        f"    for {i} in range({start}, {stop}, BLOCK):",
+    ]
     lines += [f"        {reads[name]} = {name}[{i}:{i} + BLOCK]" for name in program.arguments]
     lines.append(f"        if {row} is None:")
     lines += [f"            {reads[name]} = {name}[{i}:{i} + BLOCK]" for name in outputs]

@@ -53,10 +53,21 @@ def key(source: str) -> str:
     import numpy
 
     svml = os.path.exists(os.path.join(sys.prefix, "lib", "libsvml.so"))
-    parts = (source, numba.__version__, llvmlite.__version__, numpy.__version__, sys.version, platform.machine(),
-             platform.libc_ver(), svml, llvmlite.binding.get_host_cpu_name(),
-             llvmlite.binding.get_host_cpu_features().flatten(), numba.config.CPU_NAME, numba.config.CPU_FEATURES,
-             numba.config.DISABLE_JIT)
+    parts = (
+        source,
+        numba.__version__,
+        llvmlite.__version__,
+        numpy.__version__,
+        sys.version,
+        platform.machine(),
+        platform.libc_ver(),
+        svml,
+        llvmlite.binding.get_host_cpu_name(),
+        llvmlite.binding.get_host_cpu_features().flatten(),
+        numba.config.CPU_NAME,
+        numba.config.CPU_FEATURES,
+        numba.config.DISABLE_JIT,
+    )
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
 
 

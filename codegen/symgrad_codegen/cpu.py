@@ -11,7 +11,14 @@ from .module import batch_function, docstring, kernel_function, legend, tables
 from .program import Program
 
 # Names that the module uses itself, whatever the program.
-RESERVED = frozenset(["ctypes", "math", "os", "sys", "np", "ir", "types", "llvmlite", "config", "intrinsic", "njit", "cgutils", "make_array", "inf", "nan", "pi", "float32", "float64", "real", "real_name", "ARGUMENTS", "WRT", "BLOCK", "JIT", "VECTORISE", "VECTOR_LIBRARY", "VECTOR_NAMES", "VECTOR_WIDTHS", "STREAMED_BYTES", "OPTIONS", "SIGNATURE", "load_vector_library", "library_function", "vector_variants", "llvm_function", "wide_and_unaliased", "stream", "aligned", "run_points", "run_batch", "points", "kernel_batch", "range", "abs", "type", "set", "len", "zip", "all", "any", "print"])
+RESERVED = frozenset(
+    """
+    ctypes math os sys np ir types llvmlite config intrinsic njit cgutils make_array inf nan pi float32 float64
+    real real_name ARGUMENTS WRT BLOCK JIT VECTORISE VECTOR_LIBRARY VECTOR_NAMES VECTOR_WIDTHS STREAMED_BYTES
+    OPTIONS SIGNATURE load_vector_library library_function vector_variants llvm_function wide_and_unaliased stream
+    aligned run_points run_batch points kernel_batch range abs type set len zip all any print
+    """.split()
+)
 
 
 def emit(program: Program) -> str:
@@ -72,7 +79,12 @@ def definitions(program: Program, strict: bool) -> list[str]:
 
 def _definition(function: Function) -> list[str]:
     if function.definition:
-        return ['@njit(cache=True, error_model="numpy", forceinline=True)', *function.definition.strip().split("\n"), "", ""]
+        return [
+            '@njit(cache=True, error_model="numpy", forceinline=True)',
+            *function.definition.strip().split("\n"),
+            "",
+            "",
+        ]
     if function.libm:
         return [f'{function.name} = library_function("{function.libm}", {function.arity}, math.{function.math})']
     if function.llvm:
@@ -84,10 +96,13 @@ def _compiled(program: Program) -> list[str]:
     """One signature: integers are converted on the way in, so that no kernel computes in integers."""
     numbers = ", ".join([program.dtype] * len(program.arguments))
     gradient = f"types.UniTuple({program.dtype}, {len(program.gradients)})"
-    return ["", "if JIT:",
-            f"    SIGNATURE = types.Tuple(({program.dtype}, {gradient}))({numbers})",
-            f"    {program.name}.compile(SIGNATURE)",
-            f"    {program.name}.disable_compile()"]
+    return [
+        "",
+        "if JIT:",
+        f"    SIGNATURE = types.Tuple(({program.dtype}, {gradient}))({numbers})",
+        f"    {program.name}.compile(SIGNATURE)",
+        f"    {program.name}.disable_compile()",
+    ]
 
 
 @cache

@@ -50,37 +50,78 @@ _ROWS = (
     Function("sqrt", math="sqrt"),
     Function("floor", llvm="floor"),
     Function("ceil", llvm="ceil"),
-    _libm("exp"), _libm("expm1"), _libm("log"), _libm("log1p"),
-    _libm("sin"), _libm("cos"), _libm("tan"), _libm("asin"), _libm("acos"), _libm("atan"), _libm("atan2", arity=2),
-    _libm("sinh"), _libm("cosh"), _libm("tanh"), _libm("asinh"), _libm("acosh"), _libm("atanh"),
-    _libm("hypot", arity=2), _libm("pow", arity=2), _libm("erf"), _libm("erfc"),
-    _libm("gamma", "tgamma", simd=False), _libm("lgamma", simd=False), _libm("real_cbrt", "cbrt", math="cbrt"),
-    Function("cbrt", needs=("real_cbrt",), definition='''
+    _libm("exp"),
+    _libm("expm1"),
+    _libm("log"),
+    _libm("log1p"),
+    _libm("sin"),
+    _libm("cos"),
+    _libm("tan"),
+    _libm("asin"),
+    _libm("acos"),
+    _libm("atan"),
+    _libm("atan2", arity=2),
+    _libm("sinh"),
+    _libm("cosh"),
+    _libm("tanh"),
+    _libm("asinh"),
+    _libm("acosh"),
+    _libm("atanh"),
+    _libm("hypot", arity=2),
+    _libm("pow", arity=2),
+    _libm("erf"),
+    _libm("erfc"),
+    _libm("gamma", "tgamma", simd=False),
+    _libm("lgamma", simd=False),
+    _libm("real_cbrt", "cbrt", math="cbrt"),
+    Function(
+        "cbrt",
+        needs=("real_cbrt",),
+        definition='''
 def cbrt(x):
     """The principal cube root, NaN for x < 0."""
     return real_cbrt(x) if x >= 0 else real(nan)
-'''),
-    Function("max", arity=0, definition='''
+''',
+    ),
+    Function(
+        "max",
+        arity=0,
+        definition='''
 def max(a, b):
     """The larger of two numbers; NaN if either is."""
     return a if (a > b) | (a != a) else b
-'''),
-    Function("min", arity=0, definition='''
+''',
+    ),
+    Function(
+        "min",
+        arity=0,
+        definition='''
 def min(a, b):
     """The smaller of two numbers; NaN if either is."""
     return a if (a < b) | (a != a) else b
-'''),
-    Function("sign", definition='''
+''',
+    ),
+    Function(
+        "sign",
+        definition='''
 def sign(x):
     """1, -1, or x itself where that is 0 or NaN."""
     return real(1.0) if x > 0 else (real(-1.0) if x < 0 else x)
-'''),
-    Function("loggamma", needs=("lgamma",), definition='''
+''',
+    ),
+    Function(
+        "loggamma",
+        needs=("lgamma",),
+        definition='''
 def loggamma(x):
     """The logarithm of gamma(x) for x >= 0, NaN below."""
     return lgamma(x) if x >= 0 else real(nan)
-'''),
-    Function("digamma", needs=("tan", "log", "floor"), definition='''
+''',
+    ),
+    Function(
+        "digamma",
+        needs=("tan", "log", "floor"),
+        definition='''
 def digamma(x):
     """The derivative of the logarithm of gamma(x): recurrence and asymptotic series (DLMF 5.5.2, 5.5.4, 5.11.2)."""
     result = real(0.0)
@@ -96,15 +137,20 @@ def digamma(x):
     series = s * (real(1 / 12) - s * (real(1 / 120) - s * (real(1 / 252) - s * (real(1 / 240) - s * (
         real(1 / 132) - s * (real(691 / 32760) - s * real(1 / 12)))))))
     return result + log(x) - real(0.5) / x - series
-'''),
-    Function("sinc_slope", needs=("sin", "cos"), definition='''
+''',
+    ),
+    Function(
+        "sinc_slope",
+        needs=("sin", "cos"),
+        definition='''
 def sinc_slope(x):
     """The derivative of sin(x)/x; near 0 by its Taylor series, where the quotient cancels."""
     s = x * x
     near = x * (real(-1 / 3) + s * (real(1 / 30) + s * (real(-1 / 840) + s * (real(1 / 45360) + s * (
         real(-1 / 3991680) + s * (real(1 / 518918400) + s * real(-1 / 93405312000)))))))
     return near if abs(x) < real(0.7) else (cos(x) - sin(x) / x) / x
-'''),
+''',
+    ),
 )
 
 FUNCTIONS: dict[str, Function] = {row.name: row for row in _ROWS}

@@ -15,11 +15,15 @@ def docstring(program: Program, needs: str) -> list[str]:
     """The module's docstring. Its words are identifiers and numbers only: nothing from outside is quoted here."""
     arguments = ", ".join(program.arguments) or "none"
     gradients = tuple_text(program.gradients)
-    text = [f"f({', '.join(program.arguments)}) = {program.formula}", "",
-            f"Arguments: {arguments} ({program.dtype}).",
-            f"Returns: (f, {gradients}), where d_x stands for the derivative of f by x.",
-            f"Operations: {program.value_operations} for the value, {program.operations} for value and gradient.", "",
-            f"{VERSION_LINE} It needs {needs}."]
+    text = [
+        f"f({', '.join(program.arguments)}) = {program.formula}",
+        "",
+        f"Arguments: {arguments} ({program.dtype}).",
+        f"Returns: (f, {gradients}), where d_x stands for the derivative of f by x.",
+        f"Operations: {program.value_operations} for the value, {program.operations} for value and gradient.",
+        "",
+        f"{VERSION_LINE} It needs {needs}.",
+    ]
     lines = []
     for line in text:
         lines += textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=True) or [""]
@@ -64,6 +68,8 @@ def batch_function(program: Program) -> list[str]:
     while out in arguments:
         out += "_"
     signature = ", ".join((*arguments, f"{out}=None"))
-    return [f"def {program.name}_batch({signature}):",
-            '    """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""',
-            f"    return run_batch({tuple_text(arguments)}, {out})"]
+    return [
+        f"def {program.name}_batch({signature}):",
+        '    """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""',
+        f"    return run_batch({tuple_text(arguments)}, {out})",
+    ]

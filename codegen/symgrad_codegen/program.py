@@ -1,10 +1,10 @@
 """The program: what symgrad hands over, a small loop-level language that every target prints.
 
-    program    = arguments, loop, results
-    loop       = axis: section, ...             the body is what happens at one index of the axis
-    section    = title: assignment, ...         "forward", "backward"
-    assignment = name = expression              # comment
-    expression = name | number | function(expression, ...)
+program    = arguments, loop, results
+loop       = axis: section, ...             the body is what happens at one index of the axis
+section    = title: assignment, ...         "forward", "backward"
+assignment = name = expression              # comment
+expression = name | number | function(expression, ...)
 """
 
 from __future__ import annotations
@@ -97,8 +97,10 @@ class Program:
     def __str__(self) -> str:
         from .text import expression_text
 
-        lines = [f"program {self.name}({', '.join(self.arguments)}): {self.dtype}, {self.accuracy}",
-                 f"for every index of {self.loop.axis}:"]
+        lines = [
+            f"program {self.name}({', '.join(self.arguments)}): {self.dtype}, {self.accuracy}",
+            f"for every index of {self.loop.axis}:",
+        ]
         for section in self.loop.sections:
             lines.append(f"    # {section.title}")
             lines += [f"    {s.name} = {expression_text(s.value, 'float64')}" for s in section.statements]

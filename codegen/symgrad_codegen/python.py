@@ -6,7 +6,12 @@ from .functions import Function, with_needs
 from .module import batch_function, docstring, kernel_function, legend, tables
 from .program import Program
 
-RESERVED = frozenset(["math", "np", "inf", "nan", "pi", "float32", "real", "real_name", "ARGUMENTS", "WRT", "run_batch", "kernel_batch", "range", "abs", "type", "set", "len", "zip", "any", "all", "print"])
+RESERVED = frozenset(
+    """
+    math np inf nan pi float32 real real_name ARGUMENTS WRT run_batch kernel_batch range abs type set len zip any
+    all print
+    """.split()
+)
 
 _RUN_BATCH = '''
 def run_batch(inputs, out):

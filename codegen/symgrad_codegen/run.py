@@ -85,8 +85,10 @@ def _flat(array: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 def _fill_part(run_points: RunPoints, inputs: Sequence[Any], outputs: Sequence[Any], start: int, stop: int) -> None:
     dtype = outputs[0].dtype
-    ready = [array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned and len(array) >= stop
-             for array in inputs]
+    ready = [
+        array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned and len(array) >= stop
+        for array in inputs
+    ]
     if all(ready):
         run_points([array[start:stop] for array in inputs], [array[start:stop] for array in outputs])
         return

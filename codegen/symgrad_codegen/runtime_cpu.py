@@ -133,9 +133,7 @@ if JIT:
             out = make_array(signature.args[0])(context, builder, arguments[0])
             row = make_array(signature.args[2])(context, builder, arguments[2])
             begin = builder.gep(out.data, [arguments[1]])
-            with cgutils.for_range_slice(
-                builder, size(0), size(BLOCK), size(lanes), intp=size
-            ) as (place, _):
+            with cgutils.for_range_slice(builder, size(0), size(BLOCK), size(lanes), intp=size) as (place, _):
                 value = builder.load(builder.bitcast(builder.gep(row.data, [place]), vector), align=64)
                 stored = builder.store(value, builder.bitcast(builder.gep(begin, [place]), vector), align=64)
                 stored.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
@@ -170,7 +168,8 @@ def run_points(inputs, outputs):
     whole = count - count % BLOCK
     if whole:
         streamed = whole * len(outputs) * outputs[0].itemsize > STREAMED_BYTES and all(
-            array.ctypes.data % 64 == 0 for array in outputs)
+            array.ctypes.data % 64 == 0 for array in outputs
+        )
         points(0, whole, *inputs, *outputs, aligned(len(outputs), BLOCK) if streamed else None)
     if count > whole:
         # The last block is padded with its last point, so that a result does not depend on the length of the batch.
