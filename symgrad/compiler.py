@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy
 from symgrad_codegen.program import Program
@@ -26,7 +26,7 @@ DTYPES = ("float64", "float32")
 ACCURACIES = ("fast", "strict")
 STAGES = ("graph", "gradient", "simplified", "program", "source")
 
-Wrt = sympy.Symbol | Sequence[sympy.Symbol] | None
+Wrt: TypeAlias = sympy.Symbol | Sequence[sympy.Symbol] | None
 
 
 def compile(

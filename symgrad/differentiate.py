@@ -85,7 +85,7 @@ def _contributions(node: Node, adjoint: View, branch: Branch | None) -> list[tup
 
 
 def times(adjoint: View, partial: View) -> View:
-    """Adjoint times local gradient. What the local gradient switches off is exactly 0, also where the adjoint is infinite.
+    """Adjoint times local gradient; what that switches off is exactly 0, also where the adjoint is infinite.
 
     The adjoint goes into quotients and branches, so that g*(1/b) is g/b and a maximum routes instead of multiplying.
     """

@@ -83,7 +83,7 @@ class View(NamedTuple):
     """
 
     node: Node
-    index: tuple[Index, ...] = ()
+    index: tuple[Index, ...] = ()  # type: ignore[assignment]  # shadows tuple.index, which no one needs
 
     def _with(self, gate: str, *others: View | int | Fraction, swap: bool = False) -> View:
         table = self.node.table

@@ -175,11 +175,13 @@ def rounded(number: Fraction | str, dtype: Any) -> Any:
 def to_fraction(number: Any) -> Fraction:
     """A finite mpmath number as the rational that it is."""
     sign, mantissa, exponent, _ = number._mpf_
-    return (-1) ** sign * int(mantissa) * Fraction(2) ** int(exponent)
+    return Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(exponent)
 
 
 def round_fraction(number: Fraction, dtype: np.dtype[Any]) -> Any:
     kind = dtype.type
+    if dtype.kind == "c":
+        return kind(round_fraction(number, np.dtype(np.float64)))
     try:
         near = kind(float(number))
     except OverflowError:

@@ -26,6 +26,7 @@ _REFERENCE_POINTS = 1024
 class Gradient(tuple[Any, ...]):
     """The partial derivatives in `wrt` order; also by name or symbol: `grad["x"]`, `grad[x]`, `grad.as_dict()`."""
 
+    __slots__ = ()
     wrt: tuple[sympy.Symbol, ...]
 
     def __getitem__(self, key: Any) -> Any:
@@ -42,14 +43,19 @@ class Gradient(tuple[Any, ...]):
         return {symbol.name: self[symbol.name] for symbol in self.wrt}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return gradient, (tuple(self), self.wrt)
+        return _restored_gradient, (tuple(self), self.wrt)
 
 
-def gradient(values: Sequence[Any], wrt: tuple[sympy.Symbol, ...]) -> Gradient:
-    """The partial derivatives `values` with respect to `wrt`."""
-    found = Gradient(values)
-    found.wrt = wrt
-    return found
+def gradient_class(wrt: tuple[sympy.Symbol, ...]) -> type[Gradient]:
+    """The gradients of one kernel: `wrt` stands on the class, so that making one is as quick as making a tuple."""
+    return type("Gradient", (Gradient,), {"wrt": wrt, "__slots__": ()})
+
+
+def _restored_gradient(values: tuple[Any, ...], wrt: tuple[sympy.Symbol, ...]) -> Gradient:
+    return gradient_class(wrt)(values)
+
+
+_new, _array = tuple.__new__, np.ndarray
 
 
 class Result(NamedTuple):
@@ -106,6 +112,7 @@ class Kernel:
     def _start(self) -> None:
         """What is not pickled: the loaded module and the functions in it."""
         self._dtype: str = self._options["dtype"]
+        self._gradient = gradient_class(self.wrt)
         if self.stats["operations"] > LARGEST_COMPILED:
             self.stats["runs"] = f"reference evaluator (more than {LARGEST_COMPILED} operations)"
             self._module: Any = None
@@ -130,17 +137,14 @@ class Kernel:
         return self._point
 
     def __call__(self, *args: Any, out: Result | None = None, **by_name: Any) -> Result:
-        if out is None and not by_name:
-            for argument in args:
-                if isinstance(argument, np.ndarray):
-                    break
-            else:
-                try:
-                    value, derivatives = self._point(*args)
-                except (TypeError, ValueError, OverflowError):
-                    pass  # no plain numbers: the way below says what is wrong, or takes them
-                else:
-                    return self._result(value, derivatives)
+        # The quick way, of a single point. Arrays would be refused there as well, but that takes Numba 0.1 ms.
+        if out is None and not by_name and args and type(args[0]) is not _array and type(args[-1]) is not _array:
+            try:
+                value, derivatives = self._point(*args)
+            except (TypeError, ValueError, OverflowError):
+                pass  # no plain numbers: the way below says what is wrong, or takes them
+            else:  # as _result does it, without its calls
+                return _new(Result, (value, derivatives[0] if self._single else _new(self._gradient, derivatives)))
         return self._general(self._ordered(args, by_name), out)
 
     value_and_grad = __call__
@@ -156,9 +160,7 @@ class Kernel:
     def _result(self, value: Any, derivatives: Sequence[Any]) -> Result:
         if self._single:
             return Result(value, derivatives[0])
-        found = Gradient(derivatives)
-        found.wrt = self.wrt
-        return Result(value, found)
+        return Result(value, self._gradient(derivatives))
 
     def _ordered(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
         if len(args) > len(self.args):

@@ -14,7 +14,7 @@ from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from .errors import UnsupportedExpression
 from .gates import BY_CLASS, GATES, HALF
-from .graph import Gate, Graph, Table, View
+from .graph import Gate, Graph, Node, Table, View
 
 # The one axis that a scalar expression has when it is evaluated at many points.
 POINTS = "points"
@@ -46,7 +46,7 @@ def lower(
             f"{describe(expression)} is a condition, not a number; "
             "write Piecewise((1, condition), (0, True)) for its truth value"
         )
-    labels = {}
+    labels: dict[Node, str] = {}
     for name, meaning in (names or {}).items():
         node = lowering(meaning).node if not free_symbols(meaning) - set(inputs) else None
         if node is not None and node.gate.name not in ("input", "constant"):
@@ -240,7 +240,7 @@ def _rational(lowering: Lowering, part: sympy.Rational, _: list[View]) -> View:
 
 def _float(lowering: Lowering, part: sympy.Float, _: list[View]) -> View:
     if part.is_finite is False:
-        return lowering.table.constant("nan" if part.is_nan else "oo" if part > 0 else "-oo")  # type: ignore[attr-defined]
+        return lowering.table.constant("nan" if part.is_nan else "oo" if part > 0 else "-oo")
     sign, mantissa, exponent, _bits = part._mpf_
     if abs(exponent) > _LARGEST_EXPONENT:
         raise UnsupportedExpression(
@@ -298,7 +298,7 @@ def _rational_exponent(part: sympy.Basic) -> Fraction | None:
     if isinstance(exponent, sympy.Float) and exponent.is_finite:
         sign, mantissa, power, _ = exponent._mpf_
         if abs(power) <= _LARGEST_EXPONENT:
-            return (-1) ** sign * int(mantissa) * Fraction(2) ** int(power)
+            return Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(power)
     return None
 
 

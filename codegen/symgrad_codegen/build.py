@@ -47,10 +47,10 @@ def load(source: str, use_cache: bool = True) -> ModuleType:
 
 def key(source: str) -> str:
     """What compiled code depends on: the source, the versions, the CPU and its SIMD library."""
-    import llvmlite
     import llvmlite.binding
     import numba
     import numpy
+    from numba import config
 
     svml = os.path.exists(os.path.join(sys.prefix, "lib", "libsvml.so"))
     parts = (
@@ -64,9 +64,9 @@ def key(source: str) -> str:
         svml,
         llvmlite.binding.get_host_cpu_name(),
         llvmlite.binding.get_host_cpu_features().flatten(),
-        numba.config.CPU_NAME,
-        numba.config.CPU_FEATURES,
-        numba.config.DISABLE_JIT,
+        config.CPU_NAME,
+        config.CPU_FEATURES,
+        config.DISABLE_JIT,
     )
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
 
@@ -87,7 +87,8 @@ def _load(source: str, name: str, folder: Path) -> ModuleType:
 
 def _execute(path: Path, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ def _parts(count: int, threads: int) -> list[tuple[int, int]]:
     chunks = -(-count // CHUNK)
     threads = max(1, min(threads, chunks))
     edges = [min(count, chunks * part // threads * CHUNK) for part in range(threads + 1)]
-    return [(start, stop) for start, stop in zip(edges, edges[1:], strict=False)] or [(0, count)]
+    return [(start, stop) for start, stop in pairwise(edges)] or [(0, count)]
 
 
 def thread_count(threads: int | str | None, operations: int, points: int) -> int:

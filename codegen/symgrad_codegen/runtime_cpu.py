@@ -1,4 +1,4 @@
-# --- Fixed run-time text, the same in every module: it chooses by what this machine has. --------------------------------
+# --- Fixed run-time text, the same in every module: it chooses by what this machine has. ------------------------------
 
 JIT = not config.DISABLE_JIT
 

@@ -1,0 +1,248 @@
+"""The command line: `symgrad emit`, `symgrad eval`, `symgrad check`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import stat
+import sys
+import unicodedata
+from collections.abc import Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .compiler import ACCURACIES, DTYPES, STAGES, compile, emit, stage_text
+from .errors import SymgradError
+from .parse import MAX_CHARACTERS, Problem, parse
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141  # exit statuses; the last two as shells give them
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status. Whatever the input, a message and no traceback."""
+    try:
+        _speak_utf8()
+        options = _options(arguments)
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Python flushes standard output once more on its way out: let it go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_READER
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return _refuse(f"{place}{error.strerror or error}")
+    except (SymgradError, ValueError, TypeError) as error:
+        return _refuse(str(error))
+    except RecursionError:
+        return _refuse("the expression is nested too deeply for SymPy; name its parts on lines of their own")
+    except MemoryError:
+        return _refuse("the expression needs more memory than there is")
+
+
+def _refuse(message: str) -> int:
+    print(f"symgrad: {message}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _speak_utf8() -> None:
+    """The same bytes on every machine, whatever its locale."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+# Options --------------------------------------------------------------------------------------------------------------
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="symgrad", description="A mathematical expression in, its value and gradient out.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"symgrad {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="emit | eval | check", required=True)
+
+    command = _command(commands, "emit", _emit, "print the source of a module that computes value and gradient")
+    command.add_argument("-o", "--output", metavar="FILE", help="write to FILE; the default is standard output")
+    command.add_argument("--target", default="cpu", metavar="cpu | python", help="what to print for; default: cpu")
+    command.add_argument("--stage", choices=STAGES, help="print what comes out of this stage instead of the source")
+
+    command = _command(commands, "eval", _eval, "print the value and gradient at a point")
+    command.add_argument("inputs", nargs="*", metavar="x=number", help="the point, by name")
+
+    command = _command(commands, "check", _check, "compare the gradient with numerical ones; exit status 1 if it fails")
+    command.add_argument("inputs", nargs="*", metavar="x=number", help="the point, by name; default: numbers in (0, 1)")
+
+    options, rest = parser.parse_known_args(arguments)
+    # Inputs that follow an option: argparse takes those of one place only.
+    inputs = [text for text in rest if hasattr(options, "inputs") and not text.startswith("-")]
+    unknown = [text for text in rest if text not in inputs]
+    if unknown:
+        parser.error(f"what is {' '.join(unknown)}?")
+    if inputs:
+        options.inputs = [*options.inputs, *inputs]
+    return options
+
+
+def _command(commands: Any, name: str, run: Any, purpose: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
+    command.set_defaults(run=run)
+    command.add_argument("file", help="a file in the language of expr.txt; - is standard input")
+    command.add_argument("--wrt", metavar="x,y", help="what to differentiate for; default: every input")
+    command.add_argument("--dtype", default="float64", choices=DTYPES, help="default: float64")
+    command.add_argument("--accuracy", default="fast", choices=ACCURACIES, help="default: fast")
+    return command
+
+
+# Commands -------------------------------------------------------------------------------------------------------------
+
+
+def _emit(options: argparse.Namespace) -> int:
+    if options.target == "cuda":
+        raise ValueError("the target cuda is not there yet; the targets are cpu and python")
+    output = None if options.output is None else _writable(options.output)
+    problem = _problem(options.file)
+    chosen = {"target": options.target, "dtype": options.dtype, "accuracy": options.accuracy}
+    wrt = _wrt(options.wrt, problem)
+    text = stage_text(options.stage, problem, wrt, **chosen) if options.stage else emit(problem, None, wrt, **chosen)
+    text = text if text.endswith("\n") else text + "\n"
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        _write(output, text)
+    return DONE
+
+
+def _eval(options: argparse.Namespace) -> int:
+    kernel = _kernel(options)
+    given = _numbers(options.inputs, kernel.args)
+    missing = [symbol.name for symbol in kernel.args if symbol.name not in given]
+    if missing:
+        raise ValueError(f"missing {', '.join(missing)}: write {' '.join(f'{name}=...' for name in missing)}")
+    value, gradient = kernel(*(given[symbol.name] for symbol in kernel.args))
+    lines = [("value", value), *((f"d_{s.name}", d) for s, d in zip(kernel.wrt, gradient, strict=True))]
+    width = max(len(name) for name, _ in lines)
+    for name, number in lines:
+        print(f"{name:<{width}}  {number!r}")
+    return DONE
+
+
+def _check(options: argparse.Namespace) -> int:
+    kernel = _kernel(options)
+    given = _numbers(options.inputs, kernel.args)
+    missing = [symbol.name for symbol in kernel.args if symbol.name not in given]
+    given |= {name: _ordinary(place) for place, name in enumerate(missing)}
+    if missing:
+        print(f"checked at {' '.join(f'{name}={given[name]}' for name in missing)}, not given", file=sys.stderr)
+    result = kernel.check(*(given[symbol.name] for symbol in kernel.args))
+    print(result)
+    return DONE if result else FAILED
+
+
+def _kernel(options: argparse.Namespace) -> Any:
+    problem = _problem(options.file)
+    return compile(problem, None, _wrt(options.wrt, problem), dtype=options.dtype, accuracy=options.accuracy)
+
+
+def _ordinary(place: int) -> float:
+    """A number between 0.2 and 0.8, where most functions are defined; another for each place (golden-ratio steps)."""
+    return round(0.2 + 0.6 * ((place + 1) * (math.sqrt(5) - 1) / 2 % 1), 3)
+
+
+# Input and output -----------------------------------------------------------------------------------------------------
+
+
+def _problem(file: str) -> Problem:
+    limit = 4 * MAX_CHARACTERS + 4  # bytes: what is longer is refused, and need not be read
+    if file == "-":
+        data = sys.stdin.buffer.read(limit)
+    else:
+        with open(file, "rb") as stream:
+            data = stream.read(limit)
+    shown = "standard input" if file == "-" else file
+    try:
+        return parse(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        if len(data) == limit:
+            raise ValueError(f"{shown}: the text is longer than {MAX_CHARACTERS:,} characters") from None
+        raise ValueError(f"{shown}: not UTF-8 at byte {error.start + 1}") from None
+    except SymgradError as error:
+        raise ValueError(f"{shown}: {error}") from None
+
+
+def _wrt(text: str | None, problem: Problem) -> list[Any] | None:
+    """The symbols that `--wrt` names."""
+    if text is None:
+        return None
+    symbols = {symbol.name: symbol for symbol in _inputs(problem)}
+    wanted = [unicodedata.normalize("NFKC", name.strip()) for name in text.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in symbols]
+    if unknown:
+        raise ValueError(f"--wrt: no input {unknown[0]!r}; the inputs are {', '.join(symbols) or 'none'}")
+    return [symbols[name] for name in wanted]
+
+
+def _inputs(problem: Problem) -> tuple[Any, ...]:
+    from .compiler import Stages
+
+    return Stages(problem, None, (), ()).args
+
+
+def _numbers(inputs: Sequence[str], symbols: Sequence[Any]) -> dict[str, float]:
+    """The numbers of `x=-2 y=5`, by name."""
+    names = [symbol.name for symbol in symbols]
+    found: dict[str, float] = {}
+    for text in inputs:
+        name, equals, number = text.partition("=")
+        name = unicodedata.normalize("NFKC", name.strip())
+        if not equals:
+            raise ValueError(f"{text!r} is no input: write name=number")
+        if name not in names:
+            raise ValueError(f"no input {name!r}; the inputs are {', '.join(names) or 'none'}")
+        if name in found:
+            raise ValueError(f"the input {name!r} is given twice")
+        found[name] = _number(name, number)
+    return found
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{name}={text}: {text!r} is no number") from None
+    if math.isinf(number) and any(character.isdigit() for character in text):
+        raise ValueError(f"{name}={text}: out of the range of floating-point numbers; write inf for infinity")
+    return number
+
+
+def _writable(file: str) -> Path:
+    """Where to write: known before the work begins."""
+    path = Path(file).resolve()  # through links: what they point to is replaced, not they
+    if path.is_dir():
+        raise ValueError(f"{file} is a directory")
+    if not path.parent.is_dir():
+        raise ValueError(f"{file}: there is no directory {path.parent}")
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    from symgrad_codegen.build import write_atomically
+
+    if path.exists() and not path.is_file():  # a device or a pipe
+        path.write_text(text, encoding="utf-8", newline="\n")
+        return
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
+    write_atomically(path, text)
+    path.chmod(mode)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
