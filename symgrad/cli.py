@@ -9,6 +9,7 @@ import stat
 import sys
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from . import __version__
 from .compiler import ACCURACIES, DTYPES, STAGES, compile, emit, stage_text
 from .errors import SymgradError
+from .lower import free_symbols, natural_order
 from .parse import MAX_CHARACTERS, Problem, parse
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141  # exit statuses; the last two as shells give them
@@ -30,14 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # Python flushes standard output once more on its way out: let it go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return NO_READER
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        place = f"{error.filename}: " if error.filename is not None else ""
-        return _refuse(f"{place}{error.strerror or error}")
+        if error.filename is not None:
+            return _refuse(f"{error.filename}: {error.strerror}")
+        _drop_output()
+        return _refuse(error.strerror or str(error))
     except (SymgradError, ValueError, TypeError) as error:
         return _refuse(str(error))
     except RecursionError:
@@ -51,8 +54,16 @@ def _refuse(message: str) -> int:
     return BAD_INPUT
 
 
+def _drop_output() -> None:
+    """Python flushes standard output once more on its way out: what cannot be written goes nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _speak_utf8() -> None:
     """The same bytes on every machine, whatever its locale."""
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -124,7 +135,8 @@ def _eval(options: argparse.Namespace) -> int:
     given = _numbers(options.inputs, kernel.args)
     missing = [symbol.name for symbol in kernel.args if symbol.name not in given]
     if missing:
-        raise ValueError(f"missing {', '.join(missing)}: write {' '.join(f'{name}=...' for name in missing)}")
+        more = " ..." if len(missing) > 8 else ""
+        raise ValueError(f"missing inputs: write {' '.join(f'{name}=...' for name in missing[:8])}{more}")
     value, gradient = kernel(*(given[symbol.name] for symbol in kernel.args))
     lines = [("value", value), *((f"d_{s.name}", d) for s, d in zip(kernel.wrt, gradient, strict=True))]
     width = max(len(name) for name, _ in lines)
@@ -161,7 +173,7 @@ def _ordinary(place: int) -> float:
 def _problem(file: str) -> Problem:
     limit = 4 * MAX_CHARACTERS + 4  # bytes: what is longer is refused, and need not be read
     if file == "-":
-        data = sys.stdin.buffer.read(limit)
+        data = sys.stdin.buffer.read(limit) if sys.stdin else b""
     else:
         with open(file, "rb") as stream:
             data = stream.read(limit)
@@ -180,18 +192,14 @@ def _wrt(text: str | None, problem: Problem) -> list[Any] | None:
     """The symbols that `--wrt` names."""
     if text is None:
         return None
-    symbols = {symbol.name: symbol for symbol in _inputs(problem)}
+    symbols = {symbol.name: symbol for symbol in sorted(free_symbols(problem.expression), key=natural_order)}
     wanted = [unicodedata.normalize("NFKC", name.strip()) for name in text.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in symbols]
+    if not wanted:
+        raise ValueError("--wrt names no input")
     if unknown:
         raise ValueError(f"--wrt: no input {unknown[0]!r}; the inputs are {', '.join(symbols) or 'none'}")
     return [symbols[name] for name in wanted]
-
-
-def _inputs(problem: Problem) -> tuple[Any, ...]:
-    from .compiler import Stages
-
-    return Stages(problem, None, (), ()).args
 
 
 def _numbers(inputs: Sequence[str], symbols: Sequence[Any]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from symgrad_codegen.targets import TARGETS
 
 from .differentiate import differentiate
 from .errors import SymgradError, UnsupportedExpression
-from .graph import Graph
+from .graph import Graph, View, reachable
 from .kernel import Kernel
 from .lower import describe, lower
 from .parse import Problem, parse
@@ -131,18 +131,17 @@ class Stages:
         self, expr: sympy.Expr | Problem | str, args: Sequence[sympy.Symbol] | None, wrt: Wrt, gates: Iterable[type]
     ) -> None:
         self.seconds: dict[str, float] = {}
+        gates = tuple(gates)
         problem = self._timed("parse", lambda: _problem(expr))
         with _no_collection():
-            self.graph, self.args = self._timed(
-                "lower", lambda: lower(problem.expression, args, tuple(gates), problem.names)
-            )
+            self.graph, self.args = self._timed("lower", lambda: lower(problem.expression, args, gates, problem.names))
             self.wrt = _differentiated(wrt, self.args)
             places = [self.args.index(symbol) for symbol in self.wrt] if wrt is not None else range(len(self.args))
             stable = self._timed("simplify", lambda: simplify(self.graph, ("stabler", "cheaper")))
             self.gradient = self._timed("differentiate", lambda: differentiate(stable, places))
             self.simplified = self._timed("simplify", lambda: simplify(self.gradient, ("cheaper", "spelling")))
             # The graph as written, with the user's own gates spelled out, so that it stands alone.
-            self.definition = simplify(self.graph, ("own",))
+            self.definition = simplify(self.graph, ("own",)) if gates else self.graph
 
     def _timed(self, stage: str, work: Any) -> Any:
         start = time.perf_counter()
@@ -153,11 +152,11 @@ class Stages:
     def stats(self) -> dict[str, Any]:
         """Operations of the value, and of value and gradient; their ratio; seconds per stage."""
 
-        def count(graph: Graph) -> int:
-            return operations(node for node in graph.order() if node.arguments and not node.fixed)
+        def count(views: Sequence[View]) -> int:
+            order = reachable(view.node for view in views)
+            return operations(node for node in order if node.arguments and not node.fixed)
 
-        alone = simplify(Graph(self.simplified.table, self.simplified.inputs, self.simplified.values), ())
-        value, both = count(alone), count(self.simplified)
+        value, both = count(self.simplified.values), count(self.simplified.outputs)
         return {
             "operations_value": value,
             "operations": both,

@@ -157,7 +157,7 @@ def power(y: View, a: View) -> tuple[View, ...]:
     """An integer power >= 2, its exponent in the attribute; becomes products, right at negative bases."""
     exponent = y.node.attribute
     lower = a if exponent == 2 else y.node.table.apply(GATES["power"], a, attribute=exponent - 1)
-    return (lower * exponent,)
+    return (exponent * lower,)
 
 
 def _mp_pow(a: Any, b: Any) -> Any:
@@ -166,8 +166,9 @@ def _mp_pow(a: Any, b: Any) -> Any:
 
 @gate("pow", None, np.power, _mp_pow, on=((0.5, 3.0), (-2.0, 2.0)), trouble=((0.0, 1.5), (0.0, 2.5), (1.0, 0.5)))
 def pow(y: View, a: View, b: View) -> tuple[View, ...]:
-    # The derivative by the exponent is 0 at the base 0 (exponent > 0), where y*log(a) would be 0*inf.
-    return b * a.call("pow", b - 1), a.equals(0).where(y, y * a.call("log"))
+    # By the exponent it is 0 at the base 0, where y*log(a) would be 0*inf; by the base it is 0 at the exponent 0.
+    by_base = b.equals(0).where(0, b * a.call("pow", b - 1))
+    return by_base, a.equals(0).call("and", (b < 0).call("not")).where(0, y * a.call("log"))
 
 
 # --- conditions and branches ------------------------------------------------------------------------------------------
@@ -181,6 +182,18 @@ no_gradient("or", None, lambda *a: reduce(np.logical_or, a), lambda *a: any(a), 
 no_gradient("not", None, np.logical_not, lambda a: not a, kind="boolean")
 # A branch guards what flows through it: differentiate.py has its rule.
 no_gradient("select", None, np.where, lambda c, a, b: a if c else b)
+
+
+@gate(
+    "undefined",
+    None,
+    lambda *a: sum(a) * np.nan,
+    lambda *a: mpmath.mpf("nan"),
+    expansion=lambda *a: _constant(a[0], "nan"),
+)
+def undefined(y: View, *a: View) -> tuple[View, ...]:
+    """What a Piecewise is outside all its branches: NaN, and so are its derivatives by the inputs that it is made of."""
+    return tuple(_constant(y, "nan") for _ in a)
 
 
 def _shares(y: View, a: tuple[View, ...], wins: Callable[[View, View], View]) -> tuple[View, ...]:
@@ -358,7 +371,54 @@ def _logaddexp(a: View, b: View) -> View:
     commutative=True,
 )
 def logsumexp(y: View, *a: View) -> tuple[View, ...]:
-    return tuple((argument - y).call("exp") for argument in a)
+    # Not exp(a - y): that has the absolute error of y.
+    return tuple(a[i].call("softmax", *a[:i], *a[i + 1 :]) for i in range(len(a)))
+
+
+def _softmax(a: View, *others: View) -> View:
+    if len(others) == 1:
+        return (a - others[0]).call("sigmoid")
+    table = a.node.table
+    largest = table.apply(GATES["max"], a, *others)
+    terms = [(b - largest).call("exp") for b in (a, *others)]
+    return terms[0] / table.apply(GATES["add"], *terms)
+
+
+@gate(
+    "softmax",
+    None,
+    lambda a, *others: 1 / (1 + reduce(np.add, [np.exp(b - a) for b in others])),
+    lambda a, *others: 1 / (1 + mpmath.fsum(mpmath.exp(b - a) for b in others)),
+    on=_PAIR,
+    trouble=((1000.0, 999.0), (-1000.0, -1001.0), (0.0, -40.0), (1000.0, -1000.0)),
+    expansion=_softmax,
+)
+def softmax(y: View, a: View, *others: View) -> tuple[View, ...]:
+    """The share of exp(a) in the sum of the exponentials of all arguments."""
+    shares = [b.call("softmax", a, *others[:i], *others[i + 1 :]) for i, b in enumerate(others)]
+    return y * y.node.table.apply(GATES["add"], *shares) if len(shares) > 1 else y * shares[0], *(
+        -(y * p) for p in shares
+    )
+
+
+@gate(
+    "bose",
+    None,
+    lambda a: 1 / np.expm1(a),
+    lambda a: 1 / mpmath.expm1(a),
+    on=((0.3, 2.0),),
+    trouble=((1000.0,), (-1000.0,), (1e-9,), (40.0,), (-40.0,)),
+    expansion=lambda a: 1 / a.call("expm1"),
+)
+def bose(y: View, a: View) -> tuple[View, ...]:
+    """1/(exp(a) - 1), the Bose-Einstein distribution; exp(a)/(exp(a) - 1)**2 would be inf/inf."""
+    return (y * (-a).call("bose"),)
+
+
+def _np_logcosh(a: Any) -> Any:
+    size = np.abs(a)
+    near = np.log1p(2 * np.sinh(np.minimum(size, 1) / 2) ** 2)
+    return np.where(size < 1, near, size + np.log1p(np.exp(-2 * size)) - np.log(2))
 
 
 def _logcosh(a: View) -> View:
@@ -372,7 +432,7 @@ def _logcosh(a: View) -> View:
 @gate(
     "logcosh",
     None,
-    lambda a: np.logaddexp(a, -a) - np.log(2),
+    _np_logcosh,
     lambda a: mpmath.log(mpmath.cosh(a)),
     trouble=((-1000.0,), (1000.0,), (1e-9,), (0.0,)),
     expansion=_logcosh,
@@ -451,11 +511,16 @@ def _mp_sinc_slope(a: Any) -> Any:
     return (mpmath.cos(a) - mpmath.sinc(a)) / a if a else mpmath.mpf(0)
 
 
+def _sinc_slope(a: float) -> float:
+    with mpmath.workdps(50):
+        return float(_mp_sinc_slope(mpmath.mpf(a)))
+
+
 # The derivative of sin(a)/a: (cos(a) - sinc(a))/a cancels near 0, where the spelling uses the Taylor series.
 no_gradient(
     "sinc_slope",
     None,
-    _each(lambda a: float(_mp_sinc_slope(mpmath.mpf(a)))),
+    _each(_sinc_slope),
     _mp_sinc_slope,
     trouble=((0.0,), (1e-9,), (0.45,), (0.55,)),
 )

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
 from typing import Any, NamedTuple
 
 Axis = Hashable  # the name of an axis on a view (a position inside a node)
@@ -137,6 +138,8 @@ class View(NamedTuple):
     @property
     def arguments(self) -> tuple[View, ...]:
         """The arguments of the node that is read, in this view's own axis names."""
+        if self.index is _own_axes(self.node.rank):
+            return self.node.arguments
         names = dict(enumerate(self.index))
         return tuple(
             View(edge.node, tuple(_substitute(index, names) for index in edge.index)) for edge in self.node.arguments
@@ -152,8 +155,19 @@ def _is_plain(index: Index) -> bool:
     return index.offset == 0 and len(index.terms) == 1 and index.terms[0][1] == 1
 
 
-# The index expressions with which a node of small rank is read at its own axes.
-_OWN_AXES = tuple(tuple(axis(position) for position in range(rank)) for rank in range(4))
+@cache
+def _own_axes(rank: int) -> tuple[Index, ...]:
+    """The index expressions with which a node is read at its own axes: one object, so that `is` tells it."""
+    return tuple(axis(position) for position in range(rank))
+
+
+def _plain_read(names: tuple[Axis, ...]) -> tuple[Index, ...]:
+    own = _own_axes(len(names))
+    return own if names == tuple(range(len(names))) else tuple(axis(name) for name in names)
+
+
+def _in_order(part: Any) -> tuple[Any, ...]:
+    return part if isinstance(part, tuple) else (part,)
 
 
 def _substitute(index: Index, names: dict[int, Index]) -> Index:
@@ -179,17 +193,13 @@ class Table:
 
     def apply(self, gate: Gate, *views: View, attribute: Hashable = None) -> View:
         """The view of `gate` applied to `views`; its axes are those of the views, in order of first occurrence."""
-        first = max((view.index for view in views), key=len, default=())
-        if (
-            all(view.index == first or not view.index for view in views)
-            and all(map(_is_plain, first))
-            and len(set(first)) == len(first)
-        ):
-            # Every view is read at the same axes, or at none: the common case, and the one that must be quick.
-            rank = len(first)
-            own = _OWN_AXES[rank] if rank < len(_OWN_AXES) else tuple(axis(position) for position in range(rank))
-            edges = tuple(View(view.node, own if view.index else ()) for view in views)
-            return View(self._intern(gate, edges, attribute, rank), first)
+        first = next((view.index for view in views if view.index), ())
+        if first is _own_axes(len(first)):
+            for view in views:
+                if view.index is not first and view.index:
+                    break
+            else:  # all are read at the same own axes, or at none: the common case, and the one that must be quick
+                return View(self._intern(gate, views, attribute, len(first)), first)
         names: list[Axis] = []
         for view in views:
             for index in view.index:
@@ -198,7 +208,7 @@ class Table:
                         names.append(name)
         positions: dict[Axis, Axis] = {name: position for position, name in enumerate(names)}
         edges = tuple(View(view.node, tuple(index.renamed(positions) for index in view.index)) for view in views)
-        return View(self._intern(gate, edges, attribute, len(names)), tuple(axis(name) for name in names))
+        return View(self._intern(gate, edges, attribute, len(names)), _plain_read(tuple(names)))
 
     def constant(self, number: Number | int) -> View:
         """A constant, exact until a target rounds it."""
@@ -207,12 +217,17 @@ class Table:
 
     def input(self, position: int, axes: tuple[Axis, ...]) -> View:
         """The input number `position`, an array over `axes`."""
-        return View(self._intern(self.gates["input"], (), position, len(axes)), tuple(axis(name) for name in axes))
+        return View(self._intern(self.gates["input"], (), position, len(axes)), _plain_read(axes))
 
     def _intern(self, gate: Gate, edges: tuple[View, ...], attribute: Hashable, rank: int) -> Node:
         # The order of a sum is kept as first written and only the key is sorted: a*b and b*a are one node.
-        parts = [(edge.node.number, edge.index) for edge in edges]
-        key = (gate.name, *(sorted(parts) if gate.commutative else parts), attribute, rank)
+        parts: list[Any] = [
+            edge.node.number if edge.index is _own_axes(len(edge.index)) else (edge.node.number, edge.index)
+            for edge in edges
+        ]
+        if gate.commutative:
+            parts.sort(key=_in_order)
+        key = (gate.name, *parts, attribute, rank)
         node = self._interned.get(key)
         if node is None:
             node = self._interned[key] = Node()
@@ -324,6 +339,8 @@ class Graph:
 
 def _read(view: View, at: tuple[Index, ...]) -> View:
     """A view whose axes are positions, read at `at`."""
+    if at is _own_axes(len(at)):
+        return view
     names = dict(enumerate(at))
     return View(view.node, tuple(_substitute(index, names) for index in view.index))
 
@@ -342,8 +359,7 @@ def reachable(roots: Iterable[Node]) -> list[Node]:
 
 def positional(node: Node) -> View:
     """The node read at its own axes: the view that a pass over the nodes works with."""
-    rank = node.rank
-    return View(node, _OWN_AXES[rank] if rank < len(_OWN_AXES) else tuple(axis(position) for position in range(rank)))
+    return View(node, _own_axes(node.rank))
 
 
 def translated(views: dict[Node, View], edges: Sequence[View]) -> list[View]:

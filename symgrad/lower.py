@@ -14,10 +14,10 @@ from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from .errors import UnsupportedExpression
 from .gates import BY_CLASS, GATES, HALF
-from .graph import Gate, Graph, Node, Table, View
+from .graph import Gate, Graph, Node, Table, View, reachable
 
-# The one axis that a scalar expression has when it is evaluated at many points.
-POINTS = "points"
+# The one axis that a scalar expression has when it is evaluated at many points: every node reads it as its own first.
+POINTS = 0
 
 # A SymPy number beyond this many binary digits is refused: it could not even be printed.
 _LARGEST_EXPONENT = 100_000
@@ -122,6 +122,7 @@ class Lowering:
         self.table = table
         self.symbols = views
         self.own = tuple(gates)
+        self.input_views = {view.node: view for view in views.values()}
         self.any_gate = any_gate  # inside a gate of the user's, the gates that it is made of
         self.memo: dict[int, View] = {}
         self.kept: list[Any] = []  # holds what is known by its id, so that no id is used again
@@ -258,6 +259,8 @@ def _number_symbol(lowering: Lowering, part: sympy.Basic, _: list[View]) -> View
 
 
 def _add(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> View:
+    arguments = _unflattened(lowering, part, arguments)
+
     # As one writes it: terms, then the number, what is subtracted last.
     def place(view: View) -> tuple[bool, bool]:
         number = view.number
@@ -265,6 +268,23 @@ def _add(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> View:
         return negative, number is not None
 
     return lowering._apply("add", *sorted(arguments, key=place))
+
+
+def _unflattened(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> list[View]:
+    """SymPy writes s**2 + s, for a sum s, with all the terms of s. Here s is one node: x = x*x + x grows by two a step."""
+    found: sympy.Add | None = None
+    terms: set[Any] = set()
+    for term in part.args:
+        for inner in term.args if isinstance(term, (sympy.Pow, sympy.Mul)) else ():
+            if isinstance(inner, sympy.Add) and len(found.args if found else ()) < len(inner.args) < len(part.args):
+                terms = terms or set(part.args)
+                if terms.issuperset(inner.args):
+                    found = inner
+    if found is None:
+        return arguments
+    inside = set(found.args)
+    kept = [view for own, view in zip(part.args, arguments, strict=True) if own not in inside]
+    return [*kept, lowering.memo[id(found)]]
 
 
 def _mul(lowering: Lowering, part: sympy.Mul, arguments: list[View]) -> View:
@@ -314,7 +334,10 @@ def _pow(lowering: Lowering, part: sympy.Pow, arguments: list[View]) -> View:
 
 
 def _piecewise(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) -> View:
-    result = lowering.table.constant("nan")  # outside all branches
+    result = lowering.table.constant("nan")
+    if not isinstance(part.args[-1].args[1], BooleanTrue):  # outside all branches
+        inputs = [node for node in reachable(view.node for view in arguments) if node.gate.name == "input"]
+        result = lowering._apply("undefined", *map(lowering.input_views.__getitem__, inputs)) if inputs else result
     pairs = list(zip(arguments[::2], arguments[1::2], part.args, strict=True))
     for value, condition, pair in reversed(pairs):
         result = value if isinstance(pair.args[1], BooleanTrue) else condition.where(value, result)

@@ -111,7 +111,9 @@ class _Scheduler:
         """Which nodes get a statement of their own."""
         graph = self.graph
         uses = Counter(edge.node for node in self.order for edge in node.arguments)
-        named = {node for node in self.order if uses[node] > 1}
+        # A sign has no name: `x - largest` reads better than `x + minus_1`. What it is the sign of has one instead.
+        shared = [node for node in self.order if uses[node] > 1]
+        named = {node.arguments[0].node if node.gate.name == "neg" else node for node in shared}
         named |= {view.node for view in graph.outputs} | set(graph.names)
         size: dict[Node, tuple[int, int]] = {}  # operations and depth of what stands on a node's line
         for node in self.order:
@@ -119,19 +121,16 @@ class _Scheduler:
             if node.gate.name == "select":
                 # Named, a call is made for every point: inside a branch it would keep the loop from being vectorised.
                 named |= {inner for inner in inline if self._calls(inner, size)}
-            own = len(node.arguments) - 1 or 1
-            inline.sort(key=lambda inner: size[inner])
-            while inline and (
-                own + sum(size[inner][0] for inner in inline if inner not in named) > _LINE_OPERATIONS
-                or max(size[inner][1] for inner in inline) >= _LINE_DEPTH
-            ):
+            # A sum of many terms is written over several lines, each with a few of them.
+            own = min(len(node.arguments) - 1, _LINE_OPERATIONS // 2) or 1
+            inline = sorted((inner for inner in inline if inner not in named), key=lambda inner: size[inner])
+            room = _LINE_OPERATIONS - own if len(node.arguments) <= _LINE_OPERATIONS + 1 else len(inline)
+            total = sum(size[inner][0] for inner in inline)
+            while inline and (total > room or size[inline[-1]][1] >= _LINE_DEPTH):
+                total -= size[inline[-1]][0]
                 named.add(inline.pop())
-            inline = [inner for inner in inline if inner not in named]
             if node not in named:
-                size[node] = (
-                    own + sum(size[inner][0] for inner in inline),
-                    1 + max((size[inner][1] for inner in inline), default=0),
-                )
+                size[node] = (own + total, 1 + max((size[inner][1] for inner in inline), default=0))
         return named & set(self.order)
 
     def _calls(self, node: Node, size: dict[Node, tuple[int, int]]) -> bool:

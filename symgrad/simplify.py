@@ -267,6 +267,8 @@ def mul_constants(y: View) -> View | None:
         if len(numbers) > 1 and _folds(*numbers):
             return _product(y, [_number(y, reduce(lambda a, b: a * b, numbers)), *others])
         return others[0] if numbers == [1] and len(others) == 1 else None
+    if not any(factor.node.fixed or factor.node.gate.name in ("mul", "div") for factor in y.arguments):
+        return None
     parts = [_split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
     count = sum(part[1] for part in parts)
@@ -533,7 +535,7 @@ def sigmoid_quotient(y: View) -> View | None:
     return None
 
 
-@law("div", "exp(a)/(exp(a) + exp(b)) = exp(a - log(exp(a) + exp(b)))", exact=False, family="stabler")
+@law("div", "exp(a)/(exp(a) + exp(b)) = softmax(a, b)", exact=False, family="stabler")
 def softmax_quotient(y: View) -> View | None:
     above, below = _factors(y.arguments[0]), _factors(y.arguments[1])
     for place, factor in enumerate(below):
@@ -541,7 +543,8 @@ def softmax_quotient(y: View) -> View | None:
         for top in above if logarithms is not None else ():
             if _is(top, "exp") and top.arguments[0] in logarithms:  # type: ignore[operator]
                 assert logarithms is not None
-                above[above.index(top)] = (top.arguments[0] - _log_of_sum(logarithms)).call("exp")
+                logarithms.remove(top.arguments[0])
+                above[above.index(top)] = top.arguments[0].call("softmax", *logarithms)
                 return _quotient(y, above, below[:place] + below[place + 1 :])
     return None
 
@@ -555,6 +558,32 @@ def tanh_quotient(y: View) -> View | None:
     minus = _negated(two)
     if _is(one, "exp") and _is(two, "neg") and _is(minus, "exp") and {*below.arguments} == {one, minus}:
         return ((one.arguments[0] - minus.arguments[0]) / 2).call("tanh")
+    return None
+
+
+@law("div", "sinh(a)/cosh(a) = tanh(a)", exact=False, family="stabler")
+def tanh_ratio(y: View) -> View | None:
+    above, below = y.arguments
+    if _is(above, "sinh") and _is(below, "cosh") and above.arguments == below.arguments:
+        return above.arguments[0].call("tanh")
+    return None
+
+
+# What a quotient by a gate that overflows is instead: its derivative would be 0*inf.
+_RECIPROCALS = {"cosh": "sech", "sinh": "csch", "expm1": "bose"}
+
+
+@law("div", "1/cosh(a) = sech(a); 1/sinh(a) = csch(a); 1/expm1(a) = bose(a)", exact=False, family="stabler")
+def reciprocals(y: View) -> View | None:
+    above, below = _factors(y.arguments[0]), _factors(y.arguments[1])
+    for place, factor in enumerate(below):
+        base = factor.arguments[0] if _is(factor, "power") else factor
+        if base.node.gate.name in _RECIPROCALS:
+            found = base.arguments[0].call(_RECIPROCALS[base.node.gate.name])
+            if _is(factor, "power"):
+                found = y.node.table.apply(GATES["power"], found, attribute=factor.node.attribute)
+            ones = [view for view in above if view.number != 1]
+            return _quotient(y, [*ones, found], below[:place] + below[place + 1 :])
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -152,7 +153,7 @@ def test_precedence_is_that_of_python(text: str, point: tuple[int, int, int]) ->
         ("E: real\nE**2", sp.Symbol("E") ** 2),
         ("pi = 3\npi + 1", sp.Integer(4)),
         ("x: real  # given\n\nx + 1", x + 1),
-        ("# a neuron\n\n s = x*y\n 1/(1 + exp(-s)) # out\n\n", 1 / (1 + sp.exp(-x * y))),
+        ("# a neuron\n\n s = x + y\n 1/(1 + exp(s)) # out\n\n", 1 / (1 + sp.exp(x + y))),
         ("f = x + 1", x + 1),
         ("(x +\n  # within\n\n y)", x + y),
         ("\ufeffs = x\r\ns + y\r\n", x + y),
@@ -181,6 +182,24 @@ def test_names_hold_the_intermediate_results_in_order() -> None:
     problem = parse("s = x*y\nt = exp(s)\nt + s")
     assert list(problem.names.items()) == [("s", x * y), ("t", sp.exp(x * y))]
     assert problem.source == "s = x*y\nt = exp(s)\nt + s"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s = x*y\nexp(-s)",
+        "s = x + y\n2*s",
+        "s = x*y\ns + s**2",
+        "s = x + y\ns + z",
+        "s = x/y\nz/s",
+        "s = x**2\nsqrt(2)*s**2",
+        "s = x*y\nlog(z/s) + 1",
+    ],
+)
+def test_a_named_result_stays_whole(text: str) -> None:
+    problem = parse(text)
+    assert problem.names["s"] in list(sp.preorder_traversal(problem.expression))
+    assert sp.simplify(problem.expression - parse(text.split("\n")[1]).expression.subs("s", problem.names["s"])) == 0
 
 
 def test_symbols_carry_no_assumptions() -> None:
@@ -407,10 +426,11 @@ def survives(text: str) -> None:
     try:
         problem = parse(text)
     except ParseError as error:
-        assert error.line >= 1
-        assert error.column >= 1
+        place = error.line, error.column
     else:
+        place = 1, 1
         assert isinstance(problem.expression, sp.Expr)
+    assert min(place) >= 1
 
 
 # Size -----------------------------------------------------------------------------------------------------------------
@@ -470,7 +490,8 @@ def test_long_texts(text: str) -> None:
 
 def test_lark_is_imported_at_the_first_text_only() -> None:
     program = "import sys, symgrad.parse; assert 'lark' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True)
+    paths = os.pathsep.join(sys.path)
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": paths})
 
 
 def test_threads_do_not_mix_their_texts() -> None:

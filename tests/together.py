@@ -37,7 +37,7 @@ def together(graphs: Sequence[Graph]) -> Graph:
         views: dict[Node, View] = {}
         for node in graph.order():
             if node.gate.name == "input":
-                views[node] = table.input(len(inputs) + node.attribute, tuple("p" * node.rank))
+                views[node] = table.input(len(inputs) + node.attribute, tuple(range(node.rank)))
             else:
                 views[node] = table.apply(node.gate, *translated(views, node.arguments), attribute=node.attribute)
         inputs += [f"{_plain(name)}_of_{place}" for name in graph.inputs]

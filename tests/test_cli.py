@@ -1,0 +1,256 @@
+"""The command line: what it prints, its exit statuses, and that bad input never ends in a traceback."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import symgrad
+from symgrad.cli import main
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def circuit(tmp_path: Path) -> str:
+    path = tmp_path / "circuit.txt"
+    path.write_text("q = x + y\nq*z\n", encoding="utf-8")
+    return str(path)
+
+
+def written(folder: Path, text: str | bytes, name: str = "expr.txt") -> str:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return str(path)
+
+
+def in_process(*arguments: str, stdin: bytes = b"", **options: object) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "error", "-m", "symgrad", *arguments]
+    return subprocess.run(command, input=stdin, env=environment, capture_output=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+
+# emit -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"target": "python"}, {"dtype": "float32"}, {"accuracy": "strict"}], ids=str)
+def test_emit_prints_what_emit_gives(circuit: str, options: dict[str, str], capsys: Captured) -> None:
+    arguments = [f"--{key}={value}" for key, value in options.items()]
+    assert main(["emit", circuit, *arguments]) == 0
+    assert capsys.readouterr().out == symgrad.emit(symgrad.parse(Path(circuit).read_text()), **options)
+
+
+def test_emit_writes_a_module_that_runs(circuit: str, tmp_path: Path, capsys: Captured) -> None:
+    output = tmp_path / "kernel.py"
+    assert main(["emit", circuit, "-o", str(output), "--target", "python"]) == 0
+    assert capsys.readouterr().out == ""
+    assert runpy.run_path(str(output))["kernel"](-2.0, 5.0, -4.0) == (-12.0, (-4.0, -4.0, 3.0))
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
+
+
+def test_emit_differentiates_for_what_wrt_names(circuit: str, capsys: Captured) -> None:
+    assert main(["emit", circuit, "--wrt", "z, x"]) == 0
+    assert 'WRT = ("z", "x")' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stage", ["graph", "gradient", "simplified", "program", "source"])
+def test_emit_prints_each_stage(circuit: str, stage: str, capsys: Captured) -> None:
+    assert main(["emit", circuit, "--stage", stage]) == 0
+    assert len(capsys.readouterr().out) > 20
+
+
+def test_emit_reads_standard_input() -> None:
+    done = in_process("emit", "-", "--target", "python", stdin="µ = x**2\nµ + é".encode())
+    assert done.returncode == 0
+    assert "kernel(x, é)".encode() in done.stdout
+    assert done.stderr == b""
+
+
+def test_emit_imports_neither_numba_nor_scipy(circuit: str) -> None:
+    program = (
+        "import sys; from symgrad.cli import main; status = main(sys.argv[1:]);"
+        "print([name for name in ('numba', 'llvmlite', 'scipy') if name in sys.modules], file=sys.stderr)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program, "emit", circuit]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_an_output_that_exists_keeps_its_mode(circuit: str, tmp_path: Path) -> None:
+    output = tmp_path / "kernel.py"
+    output.write_text("old")
+    output.chmod(0o640)
+    assert main(["emit", circuit, "-o", str(output)]) == 0
+    assert output.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_refused_text_leaves_the_output_alone(tmp_path: Path, capsys: Captured) -> None:
+    output = tmp_path / "kernel.py"
+    output.write_text("old")
+    assert main(["emit", written(tmp_path, "x +"), "-o", str(output)]) == 2
+    assert output.read_text() == "old"
+
+
+# eval and check -------------------------------------------------------------------------------------------------------
+
+
+def test_eval_prints_value_and_gradient_by_name(circuit: str, capsys: Captured) -> None:
+    assert main(["eval", circuit, "x=-2", "y=5", "z=-4"]) == 0
+    assert capsys.readouterr().out.split() == "value -12.0 d_x -4.0 d_y -4.0 d_z 3.0".split()
+
+
+def test_eval_takes_inputs_around_options(circuit: str, capsys: Captured) -> None:
+    assert main(["eval", "--wrt", "z", circuit, "x=-2", "--accuracy", "strict", "y=5", "z=-4"]) == 0
+    assert capsys.readouterr().out.split() == "value -12.0 d_z 3.0".split()
+
+
+def test_eval_prints_all_digits(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["eval", written(tmp_path, "x/3"), "x=1"]) == 0
+    assert "0.3333333333333333\n" in capsys.readouterr().out
+
+
+def test_eval_takes_names_as_python_compares_them(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["eval", written(tmp_path, "\u00b5*2"), "\u03bc=1.5"]) == 0
+    assert "3.0" in capsys.readouterr().out
+
+
+def test_eval_takes_infinity_where_it_is_meant(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["eval", written(tmp_path, "exp(x)"), "x=-inf"]) == 0
+    assert capsys.readouterr().out.split() == "value 0.0 d_x 0.0".split()
+
+
+def test_check_succeeds_and_says_where(circuit: str, capsys: Captured) -> None:
+    assert main(["check", circuit, "x=-2"]) == 0
+    said = capsys.readouterr()
+    assert "y=" in said.err
+    assert "x=" not in said.err
+    assert said.out
+
+
+def test_check_fails_with_status_1(circuit: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(symgrad.Kernel, "check", lambda *_: [])
+    assert main(["check", circuit]) == 1
+
+
+def test_check_takes_the_same_point_each_time(circuit: str, capsys: Captured) -> None:
+    main(["check", circuit])
+    once = capsys.readouterr()
+    main(["check", circuit])
+    assert capsys.readouterr() == once
+
+
+# Bad input ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("emit CIRCUIT --target cuda", "cuda is not there yet"),
+        ("emit CIRCUIT --target fortran", "target is one of cpu, python"),
+        ("emit CIRCUIT --wrt x,k", "no input 'k'; the inputs are x, y, z"),
+        ("emit CIRCUIT --wrt x,x", "twice"),
+        ("emit CIRCUIT --wrt ,", "names no input"),
+        ("emit CIRCUIT -o FOLDER", "is a directory"),
+        ("emit CIRCUIT -o FOLDER/no/kernel.py", "there is no directory"),
+        ("emit FOLDER/absent.txt", "absent.txt: No such file"),
+        ("emit FOLDER", "Is a directory"),
+        ("eval CIRCUIT x=1", "missing inputs: write y=... z=..."),
+        ("eval CIRCUIT x=1 k=2", "no input 'k'"),
+        ("eval CIRCUIT x=1 x=2", "given twice"),
+        ("eval CIRCUIT x=abc y=1 z=1", "'abc' is no number"),
+        ("eval CIRCUIT x= y=1 z=1", "'' is no number"),
+        ("eval CIRCUIT x=1e999 y=1 z=1", "out of the range"),
+        ("eval CIRCUIT x", "write name=number"),
+        ("check CIRCUIT x=1+2j", "is no number"),
+    ],
+)
+def test_bad_input_is_refused_in_words(
+    arguments: str, words: str, circuit: str, tmp_path: Path, capsys: Captured
+) -> None:
+    filled = arguments.replace("CIRCUIT", circuit).replace("FOLDER", str(tmp_path))
+    assert main(filled.split()) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x +", "line 1, column 4"),
+        ("", "no expression"),
+        ("import os", "operator is missing"),
+        ("foo(x)", "unknown function 'foo'"),
+        ("9**9**9**9", "digits"),
+        (b"\xff\xfe x", "not UTF-8 at byte 1"),
+        ("x" * 2_000_000, "longer than 1,000,000 characters"),
+        ("é" * 5_000_000, "longer than 1,000,000 characters"),
+        ("x" + "\0", "is not in the language"),
+    ],
+    ids=lambda value: repr(value[:10]),
+)
+def test_bad_text_is_refused_in_words(text: str | bytes, words: str, tmp_path: Path, capsys: Captured) -> None:
+    assert main(["emit", written(tmp_path, text)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("symgrad: ")
+    assert "expr.txt: " in said
+    assert words in said
+
+
+@pytest.mark.parametrize("arguments", ["", "run", "emit", "emit - --bad", "emit - extra", "eval - --stage graph"])
+def test_bad_usage_is_status_2(arguments: str, capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments.split())
+    assert caught.value.code == 2
+    assert "usage: symgrad" in capsys.readouterr().err
+
+
+def test_deep_and_long_texts_are_read_or_refused(tmp_path: Path) -> None:
+    for text in ("(" * 20_000 + "x" + ")" * 20_000, "-" * 5_000 + "x", "+".join(f"x{i}**2" for i in range(500))):
+        done = in_process("emit", "-", stdin=text.encode())
+        assert done.returncode in (0, 2)
+        assert b"Traceback" not in done.stderr
+
+
+def test_version(capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"symgrad {symgrad.__version__}\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and signals of POSIX")
+def test_a_reader_that_leaves_is_no_error(circuit: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "symgrad", "emit", circuit]
+    done = subprocess.run(command, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_an_interrupt_is_status_130(circuit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("symgrad.cli.emit", interrupt)
+    assert main(["emit", circuit]) == 130
+
+
+@pytest.mark.parametrize(("error", "words"), [(RecursionError(), "nested too deeply"), (MemoryError(), "memory")])
+def test_what_python_cannot_hold_is_bad_input(
+    circuit: str, error: BaseException, words: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("symgrad.cli.emit", fail)
+    assert main(["emit", circuit]) == 2
+    assert words in capsys.readouterr().err

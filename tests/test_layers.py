@@ -1,0 +1,84 @@
+"""The import direction of the house, and what an import costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import symgrad
+
+ROOT = Path(__file__).resolve().parent.parent
+CODEGEN = sorted((ROOT / "codegen" / "symgrad_codegen").glob("*.py"))
+SYMGRAD = sorted((ROOT / "symgrad").glob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level names of everything that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    path = [str(ROOT), str(ROOT / "codegen")]
+    code = f"import sys; sys.path[:0] = {path!r}\n{code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("path", CODEGEN, ids=lambda path: path.name)
+def test_codegen_is_a_leaf(path: Path) -> None:
+    assert not imports(path) & {"symgrad", "sympy", "mpmath"}
+
+
+@pytest.mark.parametrize("path", SYMGRAD, ids=lambda path: path.name)
+def test_symgrad_leaves_numba_to_codegen(path: Path) -> None:
+    assert not imports(path) & {"numba", "llvmlite"}
+
+
+def test_graph_and_passes_know_no_sympy() -> None:
+    for name in ("graph.py", "differentiate.py", "simplify.py"):
+        assert not imports(ROOT / "symgrad" / name) & {"sympy", "numba"}, name
+
+
+def test_import_symgrad_is_light() -> None:
+    assert not loaded_by("import symgrad") & {"numba", "llvmlite", "scipy", "lark", "matplotlib", "hypothesis"}
+
+
+def test_emit_needs_no_numba() -> None:
+    statement = "import symgrad, sympy; symgrad.emit(sympy.exp(sympy.Symbol('x')))"
+    assert not loaded_by(statement) & {"numba", "llvmlite", "scipy"}
+
+
+def test_codegen_alone_loads_no_sympy() -> None:
+    assert not loaded_by("import symgrad_codegen.targets, symgrad_codegen.run") & {"symgrad", "sympy", "numba"}
+
+
+def test_public_names() -> None:
+    statement = "import symgrad; print(*symgrad.__all__); import types"
+    code = (
+        f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'codegen')]!r}\n{statement}\n"
+        "print(*(n for n, v in vars(symgrad).items() if not n.startswith('_') and not isinstance(v, types.ModuleType)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    listed, found = (set(line.split()) for line in done.stdout.splitlines())
+    assert listed == found | {"__version__"}
+    assert listed == set(symgrad.__all__)
+
+
+@pytest.mark.parametrize("name", symgrad.__all__)
+def test_public_names_are_there_and_explained(name: str) -> None:
+    assert getattr(symgrad, name).__doc__
+
+
+def test_lists_of_names_are_sorted_and_unique() -> None:
+    assert len(set(symgrad.__all__)) == len(symgrad.__all__)
