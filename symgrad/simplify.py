@@ -272,11 +272,12 @@ def mul_constants(y: View) -> View | None:
     parts = [_split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
     count = sum(part[1] for part in parts)
-    if not _folds(coefficient.rational) or not (
-        count > 1 or (count and (coefficient == _ONE or coefficient.rational < 0))
-    ):
+    direct = any(factor.node.fixed for factor in y.arguments)
+    if not count or not _folds(coefficient.rational):
         return None
-    return _scale(y, coefficient, _product(y, [factor for part in parts for factor in part[2]]))
+    if count == 1 and direct and coefficient != _ONE and coefficient.rational > 0:
+        return None
+    return _scale(y, coefficient, _product(y, [_product(y, part[2]) for part in parts if part[2]]))
 
 
 @law("div", "constant factors come out of a quotient", exact=False)  # their rounding moves; a/(3*b) stays

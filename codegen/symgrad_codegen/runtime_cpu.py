@@ -4,7 +4,7 @@ JIT = not config.DISABLE_JIT
 
 
 def load_vector_library():
-    """SIMD mathematical functions: Intel's SVML where it is installed, else glibc's libmvec, else none.
+    """SIMD mathematical functions: glibc's libmvec, else Intel's SVML where it is installed, else none.
 
     Returns the library, its names as a format, and {suffix: bytes per vector} of the widths that this CPU has.
     """
@@ -13,8 +13,8 @@ def load_vector_library():
     widths = {letter: size for letter, (feature, size) in present.items() if feature in features}
     svml = os.path.join(sys.prefix, "lib", "libsvml.so")
     for path, names, needs in (
-        (svml, "__svml_{symbol}{lanes}", os.path.join(sys.prefix, "lib", "libintlc.so.5")),
         ("libmvec.so.1", "_ZGV{letter}N{lanes}{arguments}_{symbol}", None),
+        (svml, "__svml_{symbol}{lanes}", os.path.join(sys.prefix, "lib", "libintlc.so.5")),
     ):
         try:
             for dependency in [needs] if needs else []:
