@@ -30,8 +30,9 @@ _ROUNDINGS = 1024
 
 # Gates whose complex continuation NumPy computes, so that a complex step is the derivative.
 _ANALYTIC = {
-    "constant", "input", "add", "mul", "div", "neg", "power", "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh",
-    "tanh", "expm1", "log1p", "sec", "csc", "cot", "sech", "csch", "coth", "asin", "acos", "atan", "asinh", "acosh", "atanh",
+    "constant", "input", "add", "mul", "div", "neg", "power", "exp", "log", "sqrt", "sin", "cos", "tan", "sinh",
+    "cosh", "tanh", "expm1", "log1p", "sec", "csc", "cot", "sech", "csch", "coth", "asin", "acos", "atan",
+    "asinh", "acosh", "atanh",
 }  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def _central(root: View, point: Sequence[float], place: int) -> float:
     (values,) = evaluate([root], list(columns))
     values = np.broadcast_to(values, (2,))
     with np.errstate(all="ignore"):
-        return float((values[0] - values[1]) / (up[place] - down[place]))
+        return float((values[0] - values[1]) / np.float64(up[place] - down[place]))
 
 
 def _complex_step(root: View, point: Sequence[float], place: int) -> float | None:

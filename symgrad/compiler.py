@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import keyword
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,7 +76,7 @@ def compile(
         definition,
         graph,
         options,
-        lambda: source_of(graph, definition, options, stats["seconds"]),
+        lambda: source_of(graph, definition, options, stats),
         stats,
     )
 
@@ -162,19 +163,20 @@ class Stages:
             "operations": both,
             "ratio": both / value if value else 1.0,
             "nodes": len(self.simplified.order()),
+            "statements": None,  # known once the source is made
             "seconds": self.seconds,
         }
 
 
-def source_of(
-    graph: Graph, definition: Graph, options: Mapping[str, Any], seconds: dict[str, float] | None = None
-) -> str:
-    """The source for a simplified graph."""
+def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], stats: dict[str, Any] | None = None) -> str:
+    """The source for a simplified graph; how many statements it has and how long it took goes into `stats`."""
     start = time.perf_counter()
     with _no_collection():
-        source = TARGETS[options["target"]].emit(program_of(graph, definition, options))
-    if seconds is not None:
-        seconds["emit"] = time.perf_counter() - start
+        program = program_of(graph, definition, options)
+        source = TARGETS[options["target"]].emit(program)
+    if stats is not None:
+        stats["statements"] = program.statements
+        stats["seconds"]["emit"] = time.perf_counter() - start
     return source
 
 
@@ -231,8 +233,8 @@ def _options(dtype: str, accuracy: str, name: str, target: str = "cpu") -> dict[
             raise ValueError(f"{what} is one of {', '.join(allowed)}, not {value!r}")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
         raise ValueError(f"name must be an identifier in ASCII, not {name!r}")
-    if name in TARGETS[target].reserved:
-        raise ValueError(f"the name {name!r} is used by the emitted module itself")
+    if name in TARGETS[target].reserved or keyword.iskeyword(name):
+        raise ValueError(f"the name {name!r} is a word of Python or of the emitted module; choose another")
     return {"dtype": dtype, "accuracy": accuracy, "name": name, "target": target}
 
 

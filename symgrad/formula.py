@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from symgrad_codegen.functions import ATOM, FUNCTIONS, UNARY
 from symgrad_codegen.text import Piece, spell
@@ -13,14 +13,22 @@ _ELLIPSIS: Piece = ("...", ATOM)
 _TERMS = 12  # of a long sum, how many are shown
 
 
-def formulas(roots: Sequence[Node], inputs: Sequence[str], names: Mapping[Node, str], limit: int) -> dict[Node, str]:
-    """The text of every node under `roots`: at most about `limit` characters, named parts by their names beyond."""
+def formulas(
+    roots: Sequence[Node], inputs: Sequence[str], names: Mapping[Node, str], limit: int, own: Iterable[Node] = ()
+) -> dict[Node, str]:
+    """The text of every node under `roots`: at most about `limit` characters, named parts by their names beyond.
+
+    Nodes of `own` have names that the user gave: inside other formulas they always go by these.
+    """
+    own = set(own)
     pieces: dict[Node, Piece] = {}
     for node in reachable(roots):
         arguments = []
         for edge in node.arguments[:_TERMS]:
             piece = pieces[edge.node]
-            if len(piece[0]) > limit:
+            if edge.node in own:
+                piece = names[edge.node], ATOM
+            elif len(piece[0]) > limit:
                 piece = (names[edge.node], ATOM) if edge.node in names else _ELLIPSIS
             arguments.append(piece)
         if len(node.arguments) > _TERMS:

@@ -192,7 +192,7 @@ no_gradient("select", None, np.where, lambda c, a, b: a if c else b)
     expansion=lambda *a: _constant(a[0], "nan"),
 )
 def undefined(y: View, *a: View) -> tuple[View, ...]:
-    """What a Piecewise is outside all its branches: NaN, and so are its derivatives by the inputs that it is made of."""
+    """What a Piecewise is outside all its branches: NaN, and so are its derivatives by its inputs."""
     return tuple(_constant(y, "nan") for _ in a)
 
 

@@ -123,6 +123,7 @@ class Kernel:
             self._module = build.load(self.source, self._options["cache"])
             self._point = getattr(self._module, self._options["name"])
             self._run_points = self._module.run_points
+        self._quick = self._point, None if self._single else self._gradient
 
     @cached_property
     def source(self) -> str:
@@ -139,12 +140,13 @@ class Kernel:
     def __call__(self, *args: Any, out: Result | None = None, **by_name: Any) -> Result:
         # The quick way, of a single point. Arrays would be refused there as well, but that takes Numba 0.1 ms.
         if out is None and not by_name and args and type(args[0]) is not _array and type(args[-1]) is not _array:
+            point, gradient = self._quick
             try:
-                value, derivatives = self._point(*args)
+                value, derivatives = point(*args)
             except (TypeError, ValueError, OverflowError):
                 pass  # no plain numbers: the way below says what is wrong, or takes them
             else:  # as _result does it, without its calls
-                return _new(Result, (value, derivatives[0] if self._single else _new(self._gradient, derivatives)))
+                return _new(Result, (value, _new(gradient, derivatives) if gradient is not None else derivatives[0]))
         return self._general(self._ordered(args, by_name), out)
 
     value_and_grad = __call__

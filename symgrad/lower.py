@@ -16,7 +16,7 @@ from .errors import UnsupportedExpression
 from .gates import BY_CLASS, GATES, HALF
 from .graph import Gate, Graph, Node, Table, View, reachable
 
-# The one axis that a scalar expression has when it is evaluated at many points: every node reads it as its own first.
+# The one axis that a scalar expression has when it is evaluated at many points: its own first axis.
 POINTS = 0
 
 # A SymPy number beyond this many binary digits is refused: it could not even be printed.
@@ -147,11 +147,18 @@ class Lowering:
         return self.memo[id(expression)]
 
     def _children(self, part: Any) -> tuple[Any, ...]:
+        if not self._knows(part):
+            raise unsupported(part)  # before its arguments are looked at: the part is what is not supported
         if isinstance(part, sympy.Derivative):
             return (_resolved(part),)
         if isinstance(part, sympy.Piecewise):
             return tuple(piece for pair in part.args for piece in pair.args)
         return () if isinstance(part, (sympy.Symbol, sympy.Number)) else tuple(part.args)
+
+    def _knows(self, part: Any) -> bool:
+        if isinstance(part, self.own) or (self.any_gate and hasattr(part, "symgrad_gate")):
+            return True
+        return any(kind in BY_CLASS or kind in _BUILD for kind in type(part).__mro__)
 
     def _build(self, part: Any, arguments: list[View]) -> View:
         for kind in type(part).__mro__:
@@ -159,9 +166,7 @@ class Lowering:
                 return self._apply(BY_CLASS[kind], *arguments)
             if kind in _BUILD:
                 return _BUILD[kind](self, part, arguments)
-        if isinstance(part, self.own) or (self.any_gate and hasattr(part, "symgrad_gate")):
-            return self.table.apply(part.symgrad_gate, *arguments)
-        raise unsupported(part)
+        return self.table.apply(part.symgrad_gate, *arguments)
 
     def _apply(self, gate: str, *views: View, attribute: Any = None) -> View:
         return self.table.apply(self.table.gates[gate], *views, attribute=attribute)
@@ -271,7 +276,7 @@ def _add(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> View:
 
 
 def _unflattened(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> list[View]:
-    """SymPy writes s**2 + s, for a sum s, with all the terms of s. Here s is one node: x = x*x + x grows by two a step."""
+    """SymPy writes s**2 + s with all the terms of the sum s. Here s stays one node: x = x*x + x grows by two a step."""
     found: sympy.Add | None = None
     terms: set[Any] = set()
     for term in part.args:

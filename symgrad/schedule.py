@@ -72,7 +72,7 @@ class _Scheduler:
         gradient_names = [self.names.take(f"d_{self.inputs[position]}") for position in graph.wrt]
         named = self._named()
         called = self._call(named, gradient_names)
-        texts = formulas([view.node for view in graph.outputs], self.inputs, called, _COMMENT)
+        texts = formulas([view.node for view in graph.outputs], self.inputs, called, _COMMENT, graph.names)
         expressions: dict[Node, Expression] = {}
         forward: list[Assignment] = []
         backward: list[Assignment] = []
@@ -181,7 +181,8 @@ class _Scheduler:
     def _comment(self, node: Node, texts: dict[Node, str], called: dict[Node, str], expression: Expression) -> str:
         of = self.graph.adjoints.get(node)
         if node not in self.forward and of is not None:
-            return f"d {called[self.graph.values[0].node]} / d {_bracketed(texts[of])}" if of in texts else ""
+            inner = called.get(of, "") if of in self.graph.names else _bracketed(texts.get(of, ""))
+            return f"d {called[self.graph.values[0].node]} / d {inner}" if inner else ""
         from symgrad_codegen.text import expression_text
 
         text = texts[node]

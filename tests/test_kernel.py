@@ -104,7 +104,19 @@ def test_result_is_a_named_tuple() -> None:
         lambda f: Result(f.value(-2.0, 5.0, -4.0), f.grad(-2.0, 5.0, -4.0)),
         lambda f: Result(f.value(x=-2.0, y=5.0, z=-4.0), f.grad(x=-2.0, y=5.0, z=-4.0)),
     ],
-    ids=["floats", "ints", "names", "mixed", "numpy", "0-d", "0-d_ints", "rationals", "value_and_grad", "parts", "named"],
+    ids=[
+        "floats",
+        "ints",
+        "names",
+        "mixed",
+        "numpy",
+        "0-d",
+        "0-d_ints",
+        "rationals",
+        "value_and_grad",
+        "parts",
+        "named",
+    ],
 )
 def test_scalars_in_python_floats_out(call: Any) -> None:
     result = call(circuit())
@@ -507,7 +519,13 @@ def test_the_loop_over_points_is_vectorised(dtype: str) -> None:
 def test_poles_and_domain_errors_raise_nothing(accuracy: str) -> None:
     f = 1 / x + sp.log(y) + sp.sqrt(z) + sp.Mod(x, y) + x**-3 + sp.acos(y) + sp.gamma(x) + y**z + sp.atanh(z)
     kernel = symgrad.compile(f, accuracy=accuracy)
-    for point in [(0.0, 0.0, -1.0), (0, 0, 0), (-1.0, -2.0, 1.0), (math.inf, -math.inf, math.nan), (1e308, 1e-308, 5.0)]:
+    for point in [
+        (0.0, 0.0, -1.0),
+        (0, 0, 0),
+        (-1.0, -2.0, 1.0),
+        (math.inf, -math.inf, math.nan),
+        (1e308, 1e-308, 5.0),
+    ]:
         value, grad = kernel(*point)
         values, grads = kernel(*(np.full(3, a) for a in point))
         assert np.isnan(value) == np.isnan(values[0])

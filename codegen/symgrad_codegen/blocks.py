@@ -27,7 +27,7 @@ def points_function(program: Program) -> list[str]:
     gradients = tuple_text([f"{reads[name]}[{j}]" for name in program.gradients])
     lines = [
         f"def points({', '.join((start, stop, *program.arguments, *outputs, row))}):",
-        '    """The kernel at all points of [start, stop), whole blocks; `rows` is given where outputs are streamed."""',
+        '    """The kernel at [start, stop), whole blocks; `rows` is given where outputs are streamed."""',
         "    wide_and_unaliased()",
         f"    for {i} in range({start}, {stop}, BLOCK):",
     ]

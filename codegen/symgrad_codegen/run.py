@@ -27,7 +27,8 @@ def real_arrays(values: Sequence[Any], names: Sequence[str]) -> list[Any]:
         array = np.asarray(value)
         if array.dtype.kind == "O":
             try:
-                array = array.astype(np.float64)
+                # One by one: NumPy would take None for NaN.
+                array = np.array([float(item) for item in array.ravel().tolist()]).reshape(array.shape)
             except (TypeError, ValueError) as error:
                 raise TypeError(f"argument {name}: {type(value).__name__} holds no real numbers ({error})") from None
         if array.dtype.kind not in "biuf":

@@ -1,0 +1,59 @@
+"""f(a_b, lambda_2, np_2, x_import_os, μ) = a_b * lambda_2 + np_2 * x_import_os**2 / μ
+
+Arguments: a_b, lambda_2, np_2, x_import_os, μ (float32).
+Returns: (f, (d_a_b, d_lambda_2, d_np_2, d_x_import_os, d_μ)), where d_x stands for the derivative of f by x.
+Operations: 5 for the value, 12 for value and gradient.
+
+Made by symgrad; a plain module that does not need it. It needs NumPy.
+"""
+
+import math
+from math import inf, nan, pi
+
+import numpy as np
+from numpy import float32
+
+# a_b stands for 'a b'
+# lambda_2 stands for 'lambda'
+# np_2 stands for 'np'
+# x_import_os stands for 'x; import os'
+# μ stands for '\xb5'
+ARGUMENTS = ("a_b", "lambda_2", "np_2", "x_import_os", "μ")
+WRT = ("a_b", "lambda_2", "np_2", "x_import_os", "μ")
+real, real_name = float32, "float32"
+
+
+def kernel(a_b, lambda_2, np_2, x_import_os, μ):
+    # forward
+    x_import_os_squared = x_import_os * x_import_os
+    ratio_1 = np_2 * x_import_os_squared / μ  # np_2 * (x_import_os * x_import_os) / μ
+    value = a_b * lambda_2 + ratio_1  # a_b * lambda_2 + np_2 * (x_import_os * x_import_os) / μ
+    # backward
+    d_product = float32(1.0) / μ  # d value / d (np_2 * (x_import_os * x_import_os))
+    d_np_2 = d_product * x_import_os_squared  # d value / d np_2
+    d_x_import_os = float32(2.0) * (d_product * np_2 * x_import_os)  # d value / d x_import_os
+    d_μ = -ratio_1 * d_product  # d value / d μ
+    d_a_b = lambda_2
+    d_lambda_2 = a_b
+    return value, (d_a_b, d_lambda_2, d_np_2, d_x_import_os, d_μ)
+
+
+def kernel_batch(a_b, lambda_2, np_2, x_import_os, μ, out=None):
+    """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""
+    return run_batch((a_b, lambda_2, np_2, x_import_os, μ), out)
+
+
+def run_batch(inputs, out):
+    """`kernel_batch` of this module: the kernel at every point."""
+    inputs = [np.ascontiguousarray(array, real_name) for array in inputs]
+    shapes = {array.shape for array in inputs}
+    if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+        raise ValueError(f"kernel_batch takes 1-D arrays of one length, not of shapes {sorted(shapes)}")
+    count = len(inputs[0]) if inputs else 1
+    if out is None:
+        out = np.empty(count, real_name), tuple(np.empty(count, real_name) for _ in WRT)
+    for i in range(count):
+        out[0][i], gradient = kernel(*(array[i] for array in inputs))
+        for array, derivative in zip(out[1], gradient):
+            array[i] = derivative
+    return out

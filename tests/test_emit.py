@@ -1,0 +1,405 @@
+"""The emitted source: as a careful person would write it, safe whatever the names are, a plain program without symgrad."""
+
+from __future__ import annotations
+
+import ast
+import io
+import keyword
+import math
+import os
+import subprocess
+import sys
+import tokenize
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from symgrad_codegen import build
+from symgrad_codegen.text import WIDTH
+
+import symgrad
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+RUNTIME = "# --- Fixed run-time text"
+x, y, z = sp.symbols("x y z")
+
+NEURON = """
+s = w0*x0 + w1*x1 + w2
+1/(1 + exp(-s))
+"""
+AWKWARD = [sp.Symbol(name) for name in ("lambda", "a b", "x; import os", "np", "µ")]
+
+# name: expression, options, a point, the value and the gradient there
+GOLDENS: dict[str, tuple[Any, dict[str, Any], tuple[float, ...], tuple[float, ...]]] = {
+    "circuit": ((x + y) * z, {}, (-2.0, 5.0, -4.0), (-12, -4, -4, 3)),
+    "neuron": (
+        NEURON,
+        {},
+        (2.0, -3.0, -3.0, -1.0, -2.0),
+        (0.731058578630005, -0.19661193324148, -0.39322386648296, 0.19661193324148, 0.39322386648296, -0.58983579972445),
+    ),
+    "piecewise": (
+        sp.Piecewise((sp.log(x) * y, x > 1), (x**3 - y, True)),
+        {"accuracy": "strict"},
+        (0.5, 2.0),
+        (-1.875, 0.75, -1),
+    ),
+    "awkward": (
+        AWKWARD[0] * AWKWARD[1] + AWKWARD[2] ** 2 * AWKWARD[3] / AWKWARD[4],
+        {"target": "python", "dtype": "float32"},
+        # in order: a b, lambda, np, x; import os, µ
+        (2.0, 3.0, 5.0, 4.0, 8.0),
+        (16, 3, 2, 2, 5, -1.25),
+    ),
+}
+
+
+def emitted(name: str) -> str:
+    expr, options, *_ = GOLDENS[name]
+    return symgrad.emit(expr, **options)
+
+
+def module_of(text: str) -> Any:
+    """The emitted text as a module: from a file, as Numba wants it."""
+    return build.load(text, use_cache=False)
+
+
+def run(module: Any, point: tuple[float, ...], name: str = "kernel") -> list[float]:
+    value, gradient = getattr(module, name)(*point)
+    return [float(value), *map(float, gradient)]
+
+
+# --- golden files -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_golden(name: str, update_golden: bool) -> None:
+    path = GOLDEN / f"{name}.py"
+    head = emitted(name).split(RUNTIME)[0].rstrip() + "\n"
+    if update_golden:
+        GOLDEN.mkdir(exist_ok=True)
+        path.write_text(head, encoding="utf-8", newline="\n")
+    assert head == path.read_text(encoding="utf-8"), "pytest --update-golden writes it anew"
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_golden_text_runs(name: str) -> None:
+    _, options, point, want = GOLDENS[name]
+    module = module_of(emitted(name))
+    tolerance = 1e-12 if options.get("dtype") != "float32" else 1e-6
+    assert run(module, point) == pytest.approx(want, rel=tolerance)
+    value, gradient = module.kernel_batch(*(np.full(3, a) for a in point))
+    assert [float(value[2]), *(float(g[2]) for g in gradient)] == pytest.approx(want, rel=tolerance)
+    assert len(module.ARGUMENTS) == len(point)
+    assert len(module.WRT) == len(want) - 1
+
+
+def test_there_are_no_other_golden_files() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.py")} == set(GOLDENS)
+
+
+# --- how it reads -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_lines_are_short_and_end_well(name: str) -> None:
+    text = emitted(name)
+    assert all(len(line) <= WIDTH + 4 and line == line.rstrip() for line in text.splitlines())
+    assert text.endswith("\n")
+    assert "\t" not in text
+    assert "_tmp" not in text
+
+
+def test_blocks_and_docstring() -> None:
+    text = symgrad.emit(NEURON)
+    body = text.split("def kernel(")[1].split("\n\n")[0]
+    assert body.index("# forward") < body.index("# backward") < body.index("return ")
+    assert "    s = " in body
+    docstring = ast.get_docstring(ast.parse(text)) or ""
+    for word in ("w0, w1, w2, x0, x1", "float64", "Numba", "NumPy", "Operations"):
+        assert word in docstring
+
+
+def test_long_expressions_are_shortened_in_the_docstring() -> None:
+    text = symgrad.emit(sp.Add(*(sp.sin(s) for s in sp.symbols("s:300"))))
+    docstring = ast.get_docstring(ast.parse(text)) or ""
+    assert "..." in docstring.split("\n")[0] + docstring.split("\n")[1]
+    assert len(docstring.split("Arguments")[0]) < 600
+    assert "sin(s299)" in text  # the statements stay
+
+
+@pytest.mark.parametrize("target", ["cpu", "python"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("accuracy", ["fast", "strict"])
+def test_the_same_text_twice(target: str, dtype: str, accuracy: str) -> None:
+    expr = sp.exp(x * y) * sp.sin(y) + sp.Max(x, z) ** 5 / sp.gamma(z)
+    options = {"target": target, "dtype": dtype, "accuracy": accuracy}
+    assert symgrad.emit(expr, **options) == symgrad.emit(expr, **options)
+    compile(symgrad.emit(expr, **options), "emitted", "exec")
+
+
+def test_the_run_time_text_is_always_the_same() -> None:
+    one, two = symgrad.emit(x**2), symgrad.emit(sp.sin(x) * y, accuracy="strict", dtype="float32")
+    text = one.split(RUNTIME)[1].split("\nif JIT:\n    SIGNATURE")[0].rstrip()
+    assert text in two
+
+
+def test_strict_and_float32_are_said() -> None:
+    strict = symgrad.emit(x * y + 1, accuracy="strict")
+    assert "contract" not in strict.split(RUNTIME)[0]
+    assert "contract" in symgrad.emit(x * y + 1).split(RUNTIME)[0]
+    assert "float32(0.1)" not in symgrad.emit(x / 10)
+    assert "float32(" in symgrad.emit(sp.Rational(1, 3) * x, dtype="float32")
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+ATTACKS = [
+    "x; import os",
+    "a\nb",
+    "a\rb",
+    '"""',
+    "'",
+    "\\",
+    "#",
+    "{x}",
+    "%s",
+    "lambda",
+    "None",
+    "True",
+    "__debug__",
+    "µ",
+    "μ",
+    "ﬁ",
+    "fi",
+    "kernel",
+    "kernel_batch",
+    "np",
+    "math",
+    "njit",
+    "exp",
+    "gamma",
+    "sin",
+    "real",
+    "inf",
+    "nan",
+    "pi",
+    "float32",
+    "range",
+    "points",
+    "d_x",
+    "x",
+    "d_d_x",
+    "value",
+    "value_2",
+    "i",
+    "j",
+    "start",
+    "stop",
+    "rows",
+    "out",
+    "out_",
+    "inputs",
+    "x_block",
+    "symbol",
+    "symbol_2",
+    '__import__("os").system("echo owned")',
+    "",
+    " ",
+    "1x",
+    "x y",
+    "x_y",
+    "😀",
+    "\u202e",
+    "é",
+    "e\u0301",
+    "self",
+    "_",
+    "__name__",
+    "print",
+    "exec",
+    "if",
+    "x'",
+    "\\frac{a}{b}",
+    "sum_1",
+    "x_squared",
+]
+assert len({*ATTACKS}) == len(ATTACKS)
+
+
+def without_comments(text: str) -> str:
+    """The source with every comment blanked."""
+    lines = text.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column] + "\n"
+    return "".join(lines)
+
+
+def attacked(which: list[str], uses: str) -> tuple[sp.Expr, list[sp.Symbol]]:
+    """An expression of symbols with those names; with or without functions of the same names in it."""
+    symbols = [sp.Symbol(name) for name in which]
+    f = sp.Add(*((k + 2) * s**2 for k, s in enumerate(symbols)))
+    if uses == "functions":
+        f += sp.exp(symbols[0]) * sp.gamma(2 + symbols[1] ** 2) + sp.sin(symbols[2])
+    return f, symbols
+
+
+def expected(point: list[float], uses: str) -> list[float]:
+    value = sum((k + 2) * a**2 for k, a in enumerate(point))
+    gradient = [2 * (k + 2) * a for k, a in enumerate(point)]
+    if uses == "functions":
+        a, b, c = point[:3]
+        value += math.exp(a) * math.gamma(2 + b**2) + math.sin(c)
+        gamma = math.gamma(2 + b**2)
+        digamma = float(sp.digamma(2 + sp.Float(b, 30) ** 2))
+        gradient[0] += math.exp(a) * gamma
+        gradient[1] += math.exp(a) * gamma * digamma * 2 * b
+        gradient[2] += math.cos(c)
+    return [value, *gradient]
+
+
+@pytest.mark.parametrize("uses", ["no functions", "functions"])
+@pytest.mark.parametrize("target", ["python", "cpu"])
+def test_names_are_only_names(target: str, uses: str) -> None:
+    expr, symbols = attacked(ATTACKS, uses)
+    text = symgrad.emit(expr, symbols, target=target)
+    module = module_of(text)
+    assert len(set(module.ARGUMENTS)) == len(symbols)
+    assert all(name.isidentifier() and not keyword.iskeyword(name) for name in module.ARGUMENTS)
+    assert module.WRT == module.ARGUMENTS
+    point = [0.25 + k / 64 for k in range(len(symbols))]
+    assert run(module, tuple(point)) == pytest.approx(expected(point, uses), rel=1e-13)
+    value, gradient = module.kernel_batch(*(np.full(2, a) for a in point))
+    assert [value[0], *(g[1] for g in gradient)] == pytest.approx(expected(point, uses), rel=1e-13)
+
+
+@pytest.mark.parametrize("name", ATTACKS, ids=ascii)
+@pytest.mark.parametrize("target", ["python", "cpu"])
+def test_no_name_gets_out(name: str, target: str) -> None:
+    """Alone, beside `x`: nothing of the name stands in the code unless it is an identifier, and imports are the fixed ones."""
+    other = sp.Symbol("x") if name != "x" else sp.Symbol("y")
+    strange = sp.Symbol(name)
+    text = symgrad.emit(strange**2 * other + sp.exp(strange), (strange, other), target=target)
+    plain = symgrad.emit(y**2 * x + sp.exp(y), (y, x), target=target)
+    code = without_comments(text)
+    if name.strip() and not name.isidentifier() and name not in ("'", "\\", "#", "%s", '"""', "1x", "x'"):
+        assert name not in code
+    assert imported(text) == imported(plain)
+    assert called(text) - {"symbol"} <= called(plain) | {"exp"}
+    assert len([n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.stmt)]) == len(
+        [n for n in ast.walk(ast.parse(plain)) if isinstance(n, ast.stmt)]
+    )
+
+
+def imported(text: str) -> set[str]:
+    return {ast.unparse(n) for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Import | ast.ImportFrom)}
+
+
+def called(text: str) -> set[str]:
+    return {ast.unparse(n.func) for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call)}
+
+
+def test_a_name_that_is_an_identifier_stays_as_it_is() -> None:
+    names = ["gamma", "exp", "theta", "sigma_1", "Größe", "λ", "_private", "i", "start", "value"]
+    expr = sp.Mul(*sp.symbols(" ".join(names)))
+    module = module_of(symgrad.emit(expr, sp.symbols(" ".join(names)), target="python"))
+    assert [n for n in names if n not in module.ARGUMENTS] == []
+
+
+def test_a_function_that_is_used_keeps_its_name() -> None:
+    gamma, other = sp.symbols("gamma other")
+    text = symgrad.emit(sp.gamma(gamma) * other, target="python")
+    module = module_of(text)
+    assert "gamma" not in module.ARGUMENTS
+    assert "stands for 'gamma'" in text
+    assert run(module, (3.0, 5.0))[0] == pytest.approx(10.0)
+
+
+def test_the_legend_tells_what_stands_for_what() -> None:
+    text = symgrad.emit(sp.Symbol("x; import os") * sp.Symbol("lambda"), target="python")
+    legend = [line for line in text.splitlines() if "stands for" in line and line.startswith("#")]
+    assert any("'x; import os'" in line for line in legend)
+    assert any("'lambda'" in line for line in legend)
+    assert symgrad.emit(sp.Symbol("a\nb") * 2).count("'a\\nb'") == 1
+
+
+# --- a plain program --------------------------------------------------------------------------------------------------
+
+ALONE = """
+import sys
+sys.modules.update(symgrad=None, symgrad_codegen=None, sympy=None)
+sys.path.insert(0, {folder!r})
+import numpy as np
+import emitted
+value, gradient = emitted.kernel(*{point!r})
+print(*(float(a).hex() for a in (value, *gradient)))
+value, gradient = emitted.kernel_batch(*(np.full(3, a) for a in {point!r}))
+print(*(float(a[1]).hex() for a in (value, *gradient)))
+out = emitted.kernel_batch(*(np.full(3, a) for a in {point!r}), out=(value, gradient))
+print(out[0] is value, emitted.ARGUMENTS, type(emitted.kernel).__module__.split(".")[0])
+"""
+PLAIN = sp.exp(-(x**2)) * sp.sin(y) + sp.Max(x, y, z) * sp.floor(z) + sp.Piecewise((sp.log(x), x > 0), (y, True))
+PLAIN += sp.gamma(z) * sp.sinc(x) + sp.cbrt(z) + sp.Mod(y, x) + sp.Abs(y) ** 5 + sp.loggamma(z) + sp.atan2(x, y)
+
+
+@pytest.mark.parametrize("jit", ["numba", "plain"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_runs_without_symgrad(jit: str, dtype: str, tmp_path: Path) -> None:
+    (tmp_path / "emitted.py").write_text(symgrad.emit(PLAIN, dtype=dtype, accuracy="strict"), encoding="utf-8")
+    point = (0.5, 1.25, 2.5)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "PYTHON"))}
+    environment |= {"NUMBA_DISABLE_JIT": "1"} if jit == "plain" else {}
+    code = ALONE.format(folder=str(tmp_path), point=point)
+    done = subprocess.run(
+        [sys.executable, "-I", "-W", "error", "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    alone, batch, words = done.stdout.splitlines()
+    kernel = symgrad.compile(PLAIN, dtype=dtype, accuracy="strict")
+    value, grad = kernel(*point)
+    got = [float.fromhex(word) for word in alone.split()]
+    assert got == pytest.approx([value, *grad], rel=1e-14 if dtype == "float64" else 1e-5)  # gamma may differ
+    assert batch == alone
+    assert words == f"True ('x', 'y', 'z') {'numba' if jit == 'numba' else 'builtins'}"
+
+
+def test_kernel_batch_refuses_what_it_cannot_take() -> None:
+    module = module_of(symgrad.emit(x * y))
+    good = np.ones(3)
+    with pytest.raises(ValueError, match="1-D"):
+        module.kernel_batch(good, np.ones(4))
+    with pytest.raises(ValueError, match="1-D"):
+        module.kernel_batch(np.ones((3, 1)), np.ones((3, 1)))
+    for out in [(np.empty(2), (np.empty(3), np.empty(3))), (good, (np.empty(3), np.empty(3)))]:
+        with pytest.raises(ValueError, match="out"):
+            module.kernel_batch(good, np.ones(3), out=out)
+
+
+def test_targets() -> None:
+    assert isinstance(module_of(symgrad.emit(x, target="python")).kernel, types.FunctionType)
+    with pytest.raises(ValueError, match="target"):
+        symgrad.emit(x, target="fortran")
+
+
+@pytest.mark.parametrize("name", ["energy", "f", "kernel2", "x_"])
+def test_the_name_of_the_kernel(name: str) -> None:
+    module = module_of(symgrad.emit(x * y, name=name, target="python"))
+    assert run(module, (2.0, 3.0), name) == [6.0, 3.0, 2.0]
+    assert hasattr(module, f"{name}_batch")
+
+
+@pytest.mark.parametrize("name", ["x", "d_x", "exp"])
+def test_a_kernel_with_the_name_of_an_input_or_function(name: str) -> None:
+    module = module_of(symgrad.emit(sp.exp(x) * y, name=name, target="python"))
+    assert run(module, (0.0, 3.0), name) == [3.0, 3.0, 1.0]
