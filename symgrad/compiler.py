@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import sympy
+from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Program
 from symgrad_codegen.targets import TARGETS
 
@@ -138,7 +139,7 @@ class Stages:
             self.graph, self.args = self._timed("lower", lambda: lower(problem.expression, args, gates, problem.names))
             self.wrt = _differentiated(wrt, self.args)
             places = [self.args.index(symbol) for symbol in self.wrt] if wrt is not None else range(len(self.args))
-            stable = self._timed("simplify", lambda: simplify(self.graph, ("stabler", "cheaper")))
+            stable = self._timed("simplify", lambda: simplify(self.graph, ("stabler", "sharing", "cheaper")))
             self.gradient = self._timed("differentiate", lambda: differentiate(stable, places))
             self.simplified = self._timed("simplify", lambda: simplify(self.gradient, ("cheaper", "spelling")))
             # The graph as written, with the user's own gates spelled out, so that it stands alone.
@@ -233,7 +234,7 @@ def _options(dtype: str, accuracy: str, name: str, target: str = "cpu") -> dict[
             raise ValueError(f"{what} is one of {', '.join(allowed)}, not {value!r}")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
         raise ValueError(f"name must be an identifier in ASCII, not {name!r}")
-    if name in TARGETS[target].reserved or keyword.iskeyword(name):
+    if name in TARGETS[target].reserved or name in FUNCTIONS or keyword.iskeyword(name):
         raise ValueError(f"the name {name!r} is a word of Python or of the emitted module; choose another")
     return {"dtype": dtype, "accuracy": accuracy, "name": name, "target": target}
 

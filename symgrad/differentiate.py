@@ -106,11 +106,20 @@ def times(adjoint: View, partial: View) -> View:
         return times(adjoint, above) / below
     if name == "mul":
         factors = partial.arguments
+        constants = [factor for factor in factors if factor.node.fixed]
+        if constants and len(constants) < len(factors):
+            # The constant goes with the adjoint, which the arguments of a sum share.
+            rest = [factor for factor in factors if not factor.node.fixed]
+            return times(_product([*constants, adjoint]), _product(rest))
         for place, factor in enumerate(factors):
             if factor.node.gate.name == "div" and factor.arguments[0].number == 1:
                 others = factors[:place] + factors[place + 1 :]
                 return adjoint.node.table.apply(GATES["mul"], *others, times(adjoint, factor))
     return adjoint * partial
+
+
+def _product(factors: list[View]) -> View:
+    return factors[0] if len(factors) == 1 else factors[0].node.table.apply(GATES["mul"], *factors)
 
 
 # --- branches ---------------------------------------------------------------------------------------------------------

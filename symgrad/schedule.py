@@ -12,12 +12,13 @@ from typing import Any
 
 import mpmath
 import numpy as np
-from symgrad_codegen.functions import FUNCTIONS
+from symgrad_codegen.functions import FUNCTIONS, with_needs
 from symgrad_codegen.program import Assignment, Call, Expression, Literal, Loop, Program, Read, Section
+from symgrad_codegen.text import expression_text
 
 from .errors import UnsupportedExpression
 from .formula import formulas
-from .graph import Graph, Node, reachable
+from .graph import Graph, Node, positional, reachable
 from .interpret import evaluate_exactly, round_fraction, rounded, to_fraction
 from .naming import Names, input_names
 
@@ -46,7 +47,10 @@ def schedule(
     `reserved` are the names that the target's modules use themselves. Raises UnsupportedExpression where a gate has
     neither a spelling nor an expansion.
     """
-    inputs, names = input_names(graph.inputs, [*reserved, name])
+    # A user's name of a function that this kernel calls gives way; functions that it does not call are free.
+    called = with_needs(tuple(FUNCTIONS[n.gate.name] for n in graph.order() if n.gate.name in FUNCTIONS))
+    words = [function.name for function in called if not function.operator]
+    inputs, names = input_names(graph.inputs, [*reserved, *words, name])
     return _Scheduler(graph, inputs, names, dtype).program(definition, name, accuracy)
 
 
@@ -60,17 +64,14 @@ class _Scheduler:
         value = {view.node for view in graph.values}
         self.forward = set(reachable(value))
         for node in self.order:
-            if node.gate.name not in FUNCTIONS and node.gate.name != "power":
+            if node.gate.name not in FUNCTIONS:
                 raise UnsupportedExpression(f"no target spells the gate {node.gate.name}")
-            if node.gate.name in FUNCTIONS and FUNCTIONS[node.gate.name].name not in ("add", "mul"):
-                names.taken.add(node.gate.name)
-        self.functions = {FUNCTIONS[node.gate.name].name for node in self.order}
 
     def program(self, definition: Graph, name: str, accuracy: str) -> Program:
         graph = self.graph
-        # A user's name of a function that this kernel calls gives way; functions that it does not call are free.
         gradient_names = [self.names.take(f"d_{self.inputs[position]}") for position in graph.wrt]
         named = self._named()
+        self.gradient_of = {n: self.inputs[at] for n, at in zip(gradient_names, graph.wrt, strict=True)}
         called = self._call(named, gradient_names)
         texts = formulas([view.node for view in graph.outputs], self.inputs, called, _COMMENT, graph.names)
         expressions: dict[Node, Expression] = {}
@@ -180,11 +181,11 @@ class _Scheduler:
 
     def _comment(self, node: Node, texts: dict[Node, str], called: dict[Node, str], expression: Expression) -> str:
         of = self.graph.adjoints.get(node)
+        if called[node] in self.gradient_of:
+            return f"d {called[self.graph.values[0].node]} / d {self.gradient_of[called[node]]}"
         if node not in self.forward and of is not None:
             inner = called.get(of, "") if of in self.graph.names else _bracketed(texts.get(of, ""))
             return f"d {called[self.graph.values[0].node]} / d {inner}" if inner else ""
-        from symgrad_codegen.text import expression_text
-
         text = texts[node]
         return "" if "..." in text or text == expression_text(expression, "float64") else text
 
@@ -255,23 +256,21 @@ def constants(graph: Graph, dtype: np.dtype[Any]) -> dict[Node, float]:
     """What is read of that which depends on no input, evaluated exactly and rounded once to `dtype`."""
     read = {edge.node for node in graph.order() if not node.fixed for edge in node.arguments if edge.node.fixed}
     read |= {view.node for view in graph.outputs if view.node.fixed}
-    return {node: float(_rounded_constant(node, dtype)) for node in sorted(read, key=lambda node: node.number)}
+    return {node: _rounded_constant(node, dtype) for node in sorted(read, key=lambda node: node.number)}
 
 
-def _rounded_constant(node: Node, dtype: np.dtype[Any]) -> Any:
+def _rounded_constant(node: Node, dtype: np.dtype[Any]) -> float | bool:
     if node.gate.name == "constant":
-        return rounded(node.attribute, dtype)
+        return float(rounded(node.attribute, dtype))
     if node.kind == "boolean":
-        raise UnsupportedExpression("a condition that holds for no or for every point; simplify the Piecewise")
-    from .graph import positional
-
+        return bool(evaluate_exactly([positional(node)], ())[0])
     view = positional(node)
     (before,) = evaluate_exactly([view], (), _DIGITS[0])
     for digits in _DIGITS[1:]:
         (now,) = evaluate_exactly([view], (), digits)
         if not mpmath.isfinite(now):
-            return dtype.type(float(now))
+            return float(dtype.type(float(now)))
         if now == before or abs(now - before) <= abs(now) * mpmath.mpf(10) ** -_AGREEMENT:
-            return round_fraction(to_fraction(now), dtype)
+            return float(round_fraction(to_fraction(now), dtype))
         before = now
-    return dtype.type(0)  # zero to 1920 digits
+    return 0.0  # zero to 1920 digits

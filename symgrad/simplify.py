@@ -5,6 +5,7 @@ replaces it, or None. `exact` laws give the same bits for every float, NaN and -
 where they do not. Families, in the order in which they are of use:
 
     stabler    before differentiation: recognises what overflows or cancels when computed as written
+    sharing    before: brings equal parts together, so that they become one node
     cheaper    before and after: fewer or faster operations
     spelling   after: gates that no target spells become the ones that it does
     own        the user's own gates alone become what they are made of
@@ -20,7 +21,8 @@ from functools import reduce
 from typing import NamedTuple
 
 from .gates import GATES, _power_by_products
-from .graph import Graph, Node, View, positional, translated
+from .graph import Graph, Node, View, positional, reachable, translated
+from .interpret import evaluate_exactly
 
 Rewrite = Callable[[View], View | None]
 
@@ -46,15 +48,49 @@ _ROUNDS = 20
 def simplify(graph: Graph, families: Iterable[str], fired: Counter[str] | None = None) -> Graph:
     """`graph` rewritten by the laws of `families` until none applies; `fired` counts what was applied."""
     wanted = set(families)
+    fired = Counter() if fired is None else fired
+    graph = _rewritten_graph(graph, wanted, fired)
+    if "spelling" in wanted:
+        graph = _rewritten_graph(reuse_reciprocals(graph), wanted, fired)
+    return graph.compact()
+
+
+# Gates whose value jumps: a rounding before them may move the jump.
+_STEPS = {"floor", "ceil", "mod", "sign"}
+
+
+def reuse_reciprocals(graph: Graph) -> Graph:
+    """a/b becomes a*(1/b) where 1/b is computed anyway: one more rounding, and one division less.
+
+    Where the value has steps (a floor, a condition) only what the gradients alone need is rewritten.
+    """
+    order = graph.order()
+    inverted = {node.arguments[1] for node in order if node.gate.name == "div" and node.arguments[0].number == 1}
+    value = set(reachable(view.node for view in graph.values))
+    has_steps = any(node.kind == "boolean" or node.gate.name in _STEPS for node in value)
+    views: dict[Node, View] = {}
+    for node in order:
+        views[node] = positional(node)
+        if not node.arguments:
+            continue
+        arguments = translated(views, node.arguments)
+        is_free = node not in value or not has_steps
+        if node.gate.name == "div" and is_free and node.arguments[1] in inverted and node.arguments[0].number != 1:
+            views[node] = arguments[0] * (1 / arguments[1])
+        else:
+            views[node] = graph.table.apply(node.gate, *arguments, attribute=node.attribute)
+    return graph.rebuilt(views)
+
+
+def _rewritten_graph(graph: Graph, wanted: set[str], fired: Counter[str]) -> Graph:
     laws = {gate: [law for law in laws if law.family in wanted] for gate, laws in LAWS.items()}
     settled: set[Node] = set()
-    fired = Counter() if fired is None else fired
     for _ in range(_ROUNDS):
         before = fired.total()
         graph = _one_round(graph, laws, wanted, settled, fired)
         if fired.total() == before:
             break
-    return graph.compact()
+    return graph
 
 
 def _one_round(
@@ -230,8 +266,11 @@ class Coefficient(NamedTuple):
 _ONE = Coefficient(Fraction(1))
 
 
-def _split(view: View) -> tuple[Coefficient, int, list[View]]:
-    """A product as its coefficient, how many constants that is made of, and the other factors."""
+def _split(view: View, depth: int = 4) -> tuple[Coefficient, int, list[View]]:
+    """A product as its coefficient, how many constants that is made of, and the other factors.
+
+    Products inside products are looked into `depth` deep, which is enough and keeps this linear.
+    """
     number = _rational(view)
     if number:
         return Coefficient(number), 1, []
@@ -241,11 +280,12 @@ def _split(view: View) -> tuple[Coefficient, int, list[View]]:
         below, count, _ = _split(view.arguments[1])
         return below.inverse(), count, [view.arguments[0]]
     if _is(view, "mul"):
-        fixed = [factor for factor in view.arguments if factor.node.fixed and factor.number != 0]
-        if fixed:
-            parts = [_split(factor)[0] for factor in fixed]
-            others = [factor for factor in view.arguments if factor not in fixed]
-            return reduce(lambda a, b: a * b, parts), len(fixed), others
+        coefficient, count, others = _ONE, 0, []
+        for factor in view.arguments:
+            inner = _split(factor, depth - 1) if depth else (_ONE, 0, [factor])
+            coefficient, count = coefficient * inner[0], count + inner[1]
+            others += [_product(view, inner[2])] if inner[2] else []
+        return (coefficient, count, others) if count else (_ONE, 0, [view])
     return _ONE, 0, [view]
 
 
@@ -275,9 +315,30 @@ def mul_constants(y: View) -> View | None:
     direct = any(factor.node.fixed for factor in y.arguments)
     if not count or not _folds(coefficient.rational):
         return None
-    if count == 1 and direct and coefficient != _ONE and coefficient.rational > 0:
+    if count == 1 and not (direct and (coefficient == _ONE or coefficient.rational < 0)):
         return None
     return _scale(y, coefficient, _product(y, [_product(y, part[2]) for part in parts if part[2]]))
+
+
+@law("mul", "(c*a)*b = c*(a*b): constants stand outside", exact=False, family="sharing")
+def mul_scale(y: View) -> View | None:
+    if y.node.fixed or any(factor.node.fixed for factor in y.arguments):
+        return None
+    parts = [_split(factor) for factor in y.arguments]
+    if not any(part[1] for part in parts):
+        return None
+    coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
+    if not _folds(coefficient.rational):
+        return None
+    return _scale(y, coefficient, _product(y, [_product(y, part[2]) for part in parts if part[2]]))
+
+
+@law("add", "c*a + c*b = c*(a + b)", exact=False, family="sharing")
+def add_scale(y: View) -> View | None:
+    parts = [_split(term) for term in y.arguments] if not y.node.fixed and not y.arguments[0].node.fixed else []
+    if not parts or not parts[0][1] or any(part[0] != parts[0][0] or not part[2] for part in parts):
+        return None
+    return _scale(y, parts[0][0], _sum(y, [_product(y, part[2]) for part in parts]))
 
 
 @law("div", "constant factors come out of a quotient", exact=False)  # their rounding moves; a/(3*b) stays
@@ -367,14 +428,6 @@ def abs_sign(y: View) -> View | None:
     return a.arguments[0].call("abs") if _is(a, "neg") else None
 
 
-_COMPARE: dict[str, Callable[[Fraction, Fraction], bool]] = {
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
-    "eq": lambda a, b: a == b,
-    "ne": lambda a, b: a != b,
-}
-
-
 @law("select", "a branch whose condition is known; both branches the same; not swaps them", exact=True)
 def select_known(y: View) -> View | None:
     condition, taken, otherwise = y.arguments
@@ -382,10 +435,8 @@ def select_known(y: View) -> View | None:
         return taken
     if _is(condition, "not"):
         return condition.arguments[0].where(otherwise, taken)
-    if condition.node.gate.name in _COMPARE:
-        one, two = (_rational(view) for view in condition.arguments)
-        if one is not None and two is not None:
-            return taken if _COMPARE[condition.node.gate.name](one, two) else otherwise
+    if condition.node.fixed:
+        return taken if evaluate_exactly([condition], ())[0] else otherwise
     return None
 
 

@@ -1,4 +1,4 @@
-"""The emitted source: as a careful person would write it, safe whatever the names are, a plain program without symgrad."""
+"""The emitted source: as a careful person would write it, safe whatever the names are, a program without symgrad."""
 
 from __future__ import annotations
 
@@ -40,7 +40,14 @@ GOLDENS: dict[str, tuple[Any, dict[str, Any], tuple[float, ...], tuple[float, ..
         NEURON,
         {},
         (2.0, -3.0, -3.0, -1.0, -2.0),
-        (0.731058578630005, -0.19661193324148, -0.39322386648296, 0.19661193324148, 0.39322386648296, -0.58983579972445),
+        (
+            0.731058578630005,
+            -0.19661193324148,
+            -0.39322386648296,
+            0.19661193324148,
+            0.39322386648296,
+            -0.58983579972445,
+        ),
     ),
     "piecewise": (
         sp.Piecewise((sp.log(x) * y, x > 1), (x**3 - y, True)),
@@ -127,8 +134,9 @@ def test_blocks_and_docstring() -> None:
 def test_long_expressions_are_shortened_in_the_docstring() -> None:
     text = symgrad.emit(sp.Add(*(sp.sin(s) for s in sp.symbols("s:300"))))
     docstring = ast.get_docstring(ast.parse(text)) or ""
-    assert "..." in docstring.split("\n")[0] + docstring.split("\n")[1]
-    assert len(docstring.split("Arguments")[0]) < 600
+    formula = docstring.split(") = ", 1)[1].split("Arguments")[0]
+    assert "..." in formula
+    assert len(formula) < 400
     assert "sin(s299)" in text  # the statements stay
 
 
@@ -228,6 +236,7 @@ ATTACKS = [
     "sum_1",
     "x_squared",
 ]
+_FUNCTIONS = [name for name in ("exp", "gamma", "sin", "np") if name not in ATTACKS[3::4]]
 assert len({*ATTACKS}) == len(ATTACKS)
 
 
@@ -267,7 +276,8 @@ def expected(point: list[float], uses: str) -> list[float]:
 @pytest.mark.parametrize("uses", ["no functions", "functions"])
 @pytest.mark.parametrize("target", ["python", "cpu"])
 def test_names_are_only_names(target: str, uses: str) -> None:
-    expr, symbols = attacked(ATTACKS, uses)
+    # Compiling many inputs takes long: Numba gets those that can collide.
+    expr, symbols = attacked(ATTACKS if target == "python" else [*ATTACKS[3::4], *_FUNCTIONS], uses)
     text = symgrad.emit(expr, symbols, target=target)
     module = module_of(text)
     assert len(set(module.ARGUMENTS)) == len(symbols)
@@ -282,7 +292,7 @@ def test_names_are_only_names(target: str, uses: str) -> None:
 @pytest.mark.parametrize("name", ATTACKS, ids=ascii)
 @pytest.mark.parametrize("target", ["python", "cpu"])
 def test_no_name_gets_out(name: str, target: str) -> None:
-    """Alone, beside `x`: nothing of the name stands in the code unless it is an identifier, and imports are the fixed ones."""
+    """Nothing of the name stands in the code unless it is an identifier; imports and calls are the fixed ones."""
     other = sp.Symbol("x") if name != "x" else sp.Symbol("y")
     strange = sp.Symbol(name)
     text = symgrad.emit(strange**2 * other + sp.exp(strange), (strange, other), target=target)

@@ -1,4 +1,4 @@
-"""Every row of the gate table against mpmath: value and local gradients, interpreted and compiled; conventions at kinks."""
+"""Every row of the gate table against mpmath, interpreted and compiled; conventions at kinks, poles and in branches."""
 
 from __future__ import annotations
 

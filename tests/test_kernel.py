@@ -1,4 +1,4 @@
-"""The kernel as people meet it: calls, names, arrays, `out`, dtypes, pickling, threads, processes, and what is refused."""
+"""The kernel as people meet it: calls, names, arrays, `out`, dtypes, pickling, threads, processes, refusals."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_two_symbols_of_one_name() -> None:
 
 def test_wrt_of_one_symbol_is_that_gradient() -> None:
     assert single()(3.0, 5.0) == (45.0, 30.0)
-    value, grad = single()(np.array([3.0, 1.0]), 5.0)
+    grad = single()(np.array([3.0, 1.0]), 5.0).grad
     assert grad.tolist() == [30.0, 10.0]
     assert isinstance(grad, np.ndarray)
 
@@ -257,7 +257,7 @@ def test_wrong_calls(call: Any, names: str) -> None:
     ],
 )
 def test_wrong_options(option: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=option if option != "extents" else "extents"):
+    with pytest.raises(ValueError, match=option):
         symgrad.compile(x, **{option: value})
 
 

@@ -71,7 +71,7 @@ TABLE: dict[str, list[Build]] = {
     "div_constants": [lambda a, b, c: a / 1, lambda a, b, c: b * (number(a, 3) / 7)],
     "div_signs": [lambda a, b, c: (-a) / b, lambda a, b, c: a / (-b), lambda a, b, c: (-a) / (-b)],
     "div_through_quotient": [lambda a, b, c: (c / (a / b)) / b],
-    "neg_neg": [lambda a, b, c: -(-a), lambda a, b, c: a + -number(a, 3)],
+    "neg_neg": [lambda a, b, c: apply("neg", -a), lambda a, b, c: a + -number(a, 3)],
     "power_constant": [lambda a, b, c: a * apply("power", number(a, 3), attribute=5)],
     "power_products": [
         *(lambda a, b, c, n=n: apply("power", a, attribute=n) for n in (2, 3, 4, 7, 16, 31)),

@@ -50,7 +50,7 @@ def _plain(name: str) -> str:
 
 
 class Batch:
-    """Graphs compiled together; `results[k][o][p]` is output o of graph k at its point p, `single` the same by points."""
+    """Graphs compiled together; `results[k][o][p]` is output o of graph k at its point p; `single` has it by points."""
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .module import tuple_text
 from .program import Program
+from .text import WIDTH, listed
 
 # Points per block: enough to amortise the slicing, few enough that the streamed rows of a block stay in the L1 cache.
 _SMALL, _LARGE = 64, 256
@@ -26,7 +27,7 @@ def points_function(program: Program) -> list[str]:
     values = [f"{reads[name]}[{j}]" for name in program.values]
     gradients = tuple_text([f"{reads[name]}[{j}]" for name in program.gradients])
     lines = [
-        f"def points({', '.join((start, stop, *program.arguments, *outputs, row))}):",
+        *listed("def points(", (start, stop, *program.arguments, *outputs, row), "):"),
         '    """The kernel at [start, stop), whole blocks; `rows` is given where outputs are streamed."""',
         "    wide_and_unaliased()",
         f"    for {i} in range({start}, {stop}, BLOCK):",
@@ -38,8 +39,18 @@ def points_function(program: Program) -> list[str]:
     lines += [f"            {reads[name]} = {row}[{place}]" for place, name in enumerate(outputs)]
     lines.append(f"        for {j} in range(BLOCK):")
     value = values[0] if len(values) == 1 else tuple_text(values)
+    # The call is one statement that stores everything; where it is long, in a line per part.
+    call = f"{program.name}({', '.join(inputs)})"
     targets = f"{value}, {gradients}" if program.gradients else f"{value}, _"
-    lines.append(f"            {targets} = {program.name}({', '.join(inputs)})")
+    if len(targets) + len(call) > WIDTH - 16:
+        comma = "," if len(program.gradients) == 1 else ""
+        lines += listed(
+            f"            {value}, (", [f"{reads[n]}[{j}]" for n in program.gradients], f"{comma}) = (", " " * 12
+        )
+        lines += listed(f"                {program.name}(", inputs, ")", " " * 16)
+        lines.append("            )")
+    else:
+        lines.append(f"            {targets} = {call}")
     lines.append(f"        if {row} is not None:")
     lines += [f"            stream({name}, {i}, {reads[name]})" for name in outputs]
     return lines

@@ -94,7 +94,7 @@ def _definition(function: Function) -> list[str]:
 
 def _compiled(program: Program) -> list[str]:
     """One signature: integers are converted on the way in, so that no kernel computes in integers."""
-    numbers = ", ".join([program.dtype] * len(program.arguments))
+    numbers = f"*[{program.dtype}] * {len(program.arguments)}"
     gradient = f"types.UniTuple({program.dtype}, {len(program.gradients)})"
     return [
         "",

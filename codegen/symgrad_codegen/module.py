@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from .program import Program
-from .text import WIDTH, statement_lines
+from .text import WIDTH, listed, statement_lines
 
 VERSION_LINE = "Made by symgrad; a plain module that does not need it."
 
@@ -51,15 +51,15 @@ def tables(program: Program) -> list[str]:
 
 def kernel_function(program: Program) -> list[str]:
     """The one-point function: forward, then backward."""
-    lines = [f"def {program.name}({', '.join(program.arguments)}):"]
+    lines = listed(f"def {program.name}(", program.arguments, "):")
     for section in program.loop.sections:
         if section.statements:
             lines.append(f"    # {section.title}")
         for statement in section.statements:
             lines += statement_lines(statement, program.dtype)
     values = program.values[0] if len(program.values) == 1 else tuple_text(program.values)
-    lines.append(f"    return {values}, {tuple_text(program.gradients)}")
-    return lines
+    comma = "," if len(program.gradients) == 1 else ""
+    return [*lines, *listed(f"    return {values}, (", program.gradients, f"{comma})", "    ")]
 
 
 def batch_function(program: Program) -> list[str]:
@@ -67,9 +67,8 @@ def batch_function(program: Program) -> list[str]:
     out = "out"
     while out in arguments:
         out += "_"
-    signature = ", ".join((*arguments, f"{out}=None"))
     return [
-        f"def {program.name}_batch({signature}):",
+        *listed(f"def {program.name}_batch(", [*arguments, f"{out}=None"], "):"),
         '    """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""',
-        f"    return run_batch({tuple_text(arguments)}, {out})",
+        *listed("    return run_batch((", arguments, f"{',' if len(arguments) == 1 else ''}), {out})", "    "),
     ]

@@ -22,9 +22,9 @@ class Read(NamedTuple):
 
 
 class Literal(NamedTuple):
-    """A constant, already rounded to the program's dtype (a float32 value is held exactly)."""
+    """A constant, already rounded to the program's dtype (a float32 value is held exactly); or a truth value."""
 
-    value: float
+    value: float | bool
 
 
 class Call(NamedTuple):

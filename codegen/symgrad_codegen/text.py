@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 from .functions import ATOM, COMPARE, NOT, PRODUCT, TERNARY, UNARY, Function
@@ -45,8 +46,10 @@ def _at(piece: Piece, level: int) -> str:
     return piece[0] if piece[1] >= level else f"({piece[0]})"
 
 
-def literal_text(value: float, dtype: str) -> Piece:
+def literal_text(value: float | bool, dtype: str) -> Piece:
     """A number as source; a float32 one is typed, so that nothing around it becomes float64."""
+    if isinstance(value, bool):
+        return repr(value), ATOM
     if math.isnan(value) or math.isinf(value):
         sign, text = ("-" if value < 0 else ""), "nan" if math.isnan(value) else "inf"
         return (f"{sign}{text}", UNARY if sign else ATOM) if dtype == "float64" else (f"float32({sign}{text})", ATOM)
@@ -71,7 +74,11 @@ def expression_text(expression: Expression, dtype: str) -> str:
 
 def statement_lines(statement: Assignment, dtype: str, indent: str = "    ") -> list[str]:
     """An assignment with its comment: beside it where there is room, else above it."""
-    line = f"{indent}{statement.name} = {expression_text(statement.value, dtype)}"
+    text = expression_text(statement.value, dtype)
+    line = f"{indent}{statement.name} = {text}"
+    if len(line) > WIDTH:
+        above = [f"{indent}# {statement.comment}"] if statement.comment else []
+        return [*above, *listed(f"{indent}{statement.name} = (", text.split(" "), ")", indent, " ")]
     if not statement.comment:
         return [line]
     if len(line) + len(statement.comment) + 4 <= WIDTH:
@@ -79,4 +86,13 @@ def statement_lines(statement: Assignment, dtype: str, indent: str = "    ") -> 
     return [f"{indent}# {statement.comment}", line]
 
 
-__all__ = ["Call", "Piece", "expression_text", "literal_text", "piece", "spell", "statement_lines"]
+def listed(head: str, items: Sequence[str], tail: str, indent: str = "", separator: str = ", ") -> list[str]:
+    """`head` item, item, ... `tail` on one line, or on several where it is long. The head opens a bracket."""
+    line = head + separator.join(items) + tail
+    if len(line) <= WIDTH:
+        return [line]
+    body = textwrap.wrap(separator.join(items), WIDTH - len(indent) - 4, break_long_words=False, break_on_hyphens=False)
+    return [head, *(f"{indent}    {part}" for part in body), indent + tail]
+
+
+__all__ = ["Call", "Piece", "expression_text", "listed", "literal_text", "piece", "spell", "statement_lines"]
