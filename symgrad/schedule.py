@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import mpmath
@@ -19,12 +20,15 @@ from symgrad_codegen.text import expression_text
 from .errors import UnsupportedExpression
 from .formula import formulas
 from .graph import Graph, Node, positional, reachable
+from .interleave import interleaved
 from .interpret import evaluate_exactly, round_fraction, rounded, to_fraction
 from .naming import Names, input_names
 
 # An expression on one line holds at most this many operations, nested at most this deep.
 _LINE_OPERATIONS = 8
 _LINE_DEPTH = 6
+# From this many operations on, forward and backward statements are interleaved: see interleave.py.
+_LARGE_BODY = 300
 _COMMENT = 60  # characters of a formula in a comment
 _FORMULA = 300  # characters of the expression in the docstring
 
@@ -61,6 +65,7 @@ class _Scheduler:
         self.graph, self.inputs, self.names, self.dtype = graph, inputs, names, dtype
         self.literals = constants(graph, np.dtype(dtype))
         self.order = [node for node in graph.order() if not node.fixed and node.gate.name != "input"]
+        self.is_large = len(self.order) > _LARGE_BODY
         value = {view.node for view in graph.values}
         self.forward = set(reachable(value))
         for node in self.order:
@@ -88,9 +93,9 @@ class _Scheduler:
         for view, wanted in zip(graph.gradients, gradient_names, strict=True):
             if called.get(view.node) != wanted:
                 backward.append(Assignment(wanted, self._read(view.node, expressions)))
-        sections = [Section("forward", tuple(forward))]
-        if graph.wrt:
-            sections.append(Section("backward", tuple(backward)))
+        sections = [Section("forward", tuple(forward)), Section("backward", tuple(backward))]
+        if self.is_large:
+            sections = interleaved_sections(sections)
         formula = formulas([definition.values[0].node], self.inputs, {}, _FORMULA)[definition.values[0].node]
         legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
         return Program(
@@ -215,12 +220,44 @@ class _Scheduler:
         function = FUNCTIONS[node.gate.name]
         arguments = [self._read(edge.node, expressions) for edge in node.arguments]
         # A long sum is written a line at a time, from left to right.
-        while len(arguments) > _LINE_OPERATIONS + 1:
+        while len(arguments) > _LINE_OPERATIONS + 1 and not (self.is_large and function.name == "add"):
             first = Call(function, tuple(arguments[:_LINE_OPERATIONS]))
             part = self.names.take(f"partial_{_NOUNS.get(node.gate.name, node.gate.name)}", counted=True)
             statements.append(Assignment(part, first))
             arguments = [Read(part), *arguments[_LINE_OPERATIONS:]]
         return Call(function, tuple(arguments))
+
+
+def interleaved_sections(sections: list[Section]) -> list[Section]:
+    """The same statements in an order that keeps few values alive; sums are accumulated as their terms arrive."""
+    statements = [(section.title, statement) for section in sections for statement in section.statements]
+    place = {statement.name: i for i, (_, statement) in enumerate(statements)}
+
+    def reads(expression: Expression) -> set[int]:
+        if isinstance(expression, Read):
+            return {place[expression.name]} if expression.name in place else set()
+        return set().union(*map(reads, expression.arguments)) if isinstance(expression, Call) else set()
+
+    terms: list[tuple[Expression, ...]] = []
+    for _, statement in statements:
+        value = statement.value
+        is_sum = isinstance(value, Call) and value.function.name == "add" and len(value.arguments) > 4
+        terms.append(value.arguments if is_sum else (value,))  # type: ignore[union-attr]
+    leads = [title == sections[0].title for title, _ in statements]
+    done: list[tuple[str, Assignment]] = []
+    begun: set[int] = set()
+    for i, part in interleaved([[reads(term) for term in own] for own in terms], leads):
+        title, statement = statements[i]
+        if i in begun:
+            done.append(
+                (title, Assignment(statement.name, Call(FUNCTIONS["add"], (Read(statement.name), terms[i][part]))))
+            )
+        else:
+            done.append((title, Assignment(statement.name, terms[i][part], statement.comment)))
+        begun.add(i)
+    return [
+        Section(title, tuple(statement for _, statement in run)) for title, run in groupby(done, lambda pair: pair[0])
+    ]
 
 
 _NOUNS = {

@@ -1,10 +1,10 @@
-"""Fixtures and options for all tests."""
+"""Options for all tests, and a folder of their own for the kernels that they compile."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,16 +13,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _own_cache() -> Iterator[None]:
-    """Compiled kernels of the tests go into a folder of their own, unless one is given."""
-    if os.environ.get("SYMGRAD_CACHE_DIR"):
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="symgrad-tests-") as folder:
-        os.environ["SYMGRAD_CACHE_DIR"] = folder
-        yield
-        del os.environ["SYMGRAD_CACHE_DIR"]
+def pytest_configure(config: pytest.Config) -> None:
+    # Set before pytest-xdist starts its workers, so that they share it.
+    if not os.environ.get("SYMGRAD_CACHE_DIR") and not hasattr(config, "workerinput"):
+        folder = os.environ["SYMGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="symgrad-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        config.add_cleanup(lambda: os.environ.pop("SYMGRAD_CACHE_DIR", None))
 
 
 @pytest.fixture

@@ -409,6 +409,10 @@ CONVENTIONS: list[tuple[str, sp.Expr, Point, tuple[float, ...]]] = [
     ("piece_and", P((sp.log(x) + sp.log(y), (x > 0) & (y > 0)), (z, True)), (-1.0, 1.0, 2.0), (2, 0, 0, 1)),
     ("piece_or", P((1 / x, (x > 0) | (y > 0)), (z, True)), (2.0, -1.0, 7.0), (0.5, -0.25, 0, 0)),
     ("piece_not", P((x, ~((x > y) & (x > 1))), (y, True)), (0.5, 1.0), (0.5, 1, 0)),
+    ("piece_two_share", P((sp.sqrt(x), x > 1), (2 * sp.sqrt(x), x > 0), (y, True)), (-1.0, 5.0), (5, 0, 1)),
+    ("piece_two_share_taken", P((sp.sqrt(x), x > 1), (2 * sp.sqrt(x), x > 0), (y, True)), (4.0, 5.0), (2, 0.25, 0)),
+    ("piece_two_share_pole", P((1 / x, x > 1), (3 / x, x < 0), (y, True)), (0.0, 5.0), (5, 0, 1)),
+    ("piece_condition_shares", P((sp.log(x), sp.log(x) > 0), (y, True)), (-1.0, 5.0), (5, 0, 1)),
     ("piece_equal", P((x * y, sp.Eq(x, y)), (x + y, True)), (2.0, 2.0), (4, 2, 2)),
 ]
 

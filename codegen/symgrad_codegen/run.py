@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 # Fills outputs from inputs: contiguous 1-D arrays of one length and of the kernel's dtype that do not overlap.
 RunPoints = Callable[[Sequence[Any], Sequence[Any]], None]
@@ -50,14 +51,22 @@ def new_outputs(count: int, shape: tuple[int, ...], dtype: str) -> list[Any]:
 
 def check_outputs(outputs: Sequence[Any], inputs: Sequence[Any], shape: tuple[int, ...], dtype: str) -> None:
     """Raises ValueError unless `outputs` can be written: right shape and dtype, C-contiguous, overlapping nothing."""
-    for place, array in enumerate(outputs):
+    for array in outputs:
         if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
             found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             raise ValueError(f"out must hold {dtype} arrays of shape {shape}, not {found}")
         if not array.flags.c_contiguous or not array.flags.writeable or not array.flags.aligned:
             raise ValueError("out must hold writable C-contiguous arrays")
-        if any(np.may_share_memory(array, other) for other in [*inputs, *outputs[:place]]):
+
+    # In the order of their addresses, only neighbours can overlap (inputs may overlap each other).
+    spans = [
+        (*byte_bounds(array), is_output) for is_output, some in ((False, inputs), (True, outputs)) for array in some
+    ]
+    end, output_end = -1, -1
+    for start, stop, is_output in sorted(span for span in spans if span[0] < span[1]):
+        if start < (end if is_output else output_end):
             raise ValueError("out must overlap no input, and its arrays must not overlap each other")
+        end, output_end = max(end, stop), max(output_end, stop if is_output else -1)
 
 
 def fill(run_points: RunPoints, inputs: Sequence[Any], outputs: Sequence[Any], threads: int) -> None:

@@ -1,0 +1,90 @@
+"""`python -m benchmarks [workload ...]`: one table per workload, in Markdown, on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from . import rounds
+from .peers import PEERS, chosen
+
+ARRAYS = ("neuron", "black_scholes", "lennard_jones")
+WORKLOADS = (*ARRAYS, "call", "compile_time")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("workloads", nargs="*", metavar="workload", help=f"default: all of {', '.join(WORKLOADS)}")
+    parser.add_argument("--peers", default="", help=f"names or how they begin: {','.join(PEERS)}; default: all")
+    parser.add_argument("--points", type=positive, help="how many; default: as each workload has it")
+    parser.add_argument("--repeats", type=positive, default=9, help="samples per peer; default: 9")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.workloads if name not in WORKLOADS]
+    if unknown:
+        parser.error(f"no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
+    try:
+        peers = chosen([name for name in options.peers.split(",") if name])
+    except ValueError as error:
+        parser.error(str(error))
+    rounds.pin_to_one_core()
+    os.environ.update(rounds.ONE_THREAD)  # before anything here imports NumPy's or Numba's threads
+    print(machine(), flush=True)
+    for name in options.workloads or WORKLOADS:
+        if name == "call":
+            from .call import table
+
+            print(f"\n{table(options.repeats)}", flush=True)
+        elif name == "compile_time":
+            from .compile_time import tables
+
+            for text in tables(options.repeats):
+                print(f"\n{text}", flush=True)
+        else:
+            print(f"\n{rounds.compare(name, peers, options.points, options.repeats)}", flush=True)
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a positive number wanted")
+    return number
+
+
+def machine() -> str:
+    """What the numbers belong to: processor and versions."""
+    packages = [
+        "symgrad",
+        "numpy",
+        "numba",
+        "sympy",
+        *(package for peer in PEERS.values() for package in peer.packages),
+    ]
+    versions = ", ".join(f"{name} {number}" for name, number in installed(dict.fromkeys(packages)))
+    return f"{processor()}, {os.cpu_count()} CPUs; Python {platform.python_version()}, {versions}"
+
+
+def installed(packages: dict[str, None]) -> Iterator[tuple[str, str]]:
+    for package in packages:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            continue
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What a workload is: a formula with named inputs, data for it, and the same gradient written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One formula at many points. Results are the value, then the derivatives in the order of the inputs."""
+
+    title: str
+    inputs: tuple[str, ...]
+    points: int  # by default
+    # Functions (exp, log, sqrt, erf of some library) and the inputs, in that library's terms, to the value.
+    formula: Callable[[Any, Sequence[Any]], Any]
+    # How many points, to random inputs: one row per input.
+    data: Callable[[int], Array]
+    # Rows of inputs to rows of results, with NumPy. All others are compared with this.
+    by_hand: Callable[[Array], Sequence[Array]]
+    # Functions (those of vector_math.py) to a loop for Numba: kernel(*inputs, *outputs), all of them 1-D arrays.
+    loop: Callable[[Any], Callable[..., None]]
+    # The same formula where an array library is quicker with one array of all inputs than with one array per input:
+    # functions and an array of shape (inputs, ...) to the value.
+    of_array: Callable[[Any, Any], Any] | None = None
+
+
+def aligned(rows: int, points: int) -> Array:
+    """Rows of one uninitialised array that begins on a cache line."""
+    buffer = np.empty(rows * points * 8 + 64, np.uint8)
+    start = -buffer.ctypes.data % 64
+    return buffer[start : start + rows * points * 8].view(np.float64).reshape(rows, points)
+
+
+def largest_difference(found: Sequence[Any], expected: Sequence[Array]) -> float:
+    """The largest relative difference; infinite for what is no number or has another shape.
+
+    Relative to the number, or to the mean magnitude of its row where that is larger: what comes out of a cancellation
+    is compared with what went into it.
+    """
+    if len(found) != len(expected):
+        return np.inf
+    largest = 0.0
+    for row, wanted in zip(found, expected, strict=True):
+        row = np.asarray(row, np.float64)
+        if row.shape not in ((), wanted.shape) or not np.isfinite(row).all():
+            return np.inf
+        magnitude = np.abs(wanted)
+        scale = np.maximum(magnitude, magnitude.mean())
+        largest = max(largest, float(np.max(np.abs(row - wanted) / np.where(scale == 0.0, 1.0, scale))))
+    return largest
