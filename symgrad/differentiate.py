@@ -9,21 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from .errors import UnsupportedExpression
 from .gates import GATES
 from .graph import Graph, Node, View, positional, reachable
-
-
-class Branch(NamedTuple):
-    """One side of a select inside which a node lives; `outer` leads to the enclosing branch."""
-
-    condition: View
-    taken: bool
-    outer: Branch | None
-    depth: int
-    active: View | None  # holds inside: this condition and those of all outer branches; None: `condition` fails
 
 
 def differentiate(graph: Graph, wrt: Sequence[int]) -> Graph:
@@ -34,7 +23,7 @@ def differentiate(graph: Graph, wrt: Sequence[int]) -> Graph:
     value = graph.values[0]
     order = reachable([value.node])
     varying = _varying(order, set(wrt))
-    branches = _branches(order)
+    active = _activity(order, varying)
     arriving: dict[Node, list[View]] = {value.node: [graph.table.constant(1)]}
     adjoints: dict[Node, Node] = {}
     for node in reversed(order):
@@ -44,10 +33,11 @@ def differentiate(graph: Graph, wrt: Sequence[int]) -> Graph:
         adjoint = contributions[0] if len(contributions) == 1 else graph.table.apply(GATES["add"], *contributions)
         arriving[node] = [adjoint]
         adjoints.setdefault(adjoint.node, node)
-        for edge, contribution, branch in _contributions(node, adjoint, branches[node]):
+        for edge, contribution, where in _contributions(node, adjoint, active[node]):
             if edge.node in varying and contribution.number != 0:
-                outward = _leave(contribution, branch, branches[edge.node])
-                arriving.setdefault(edge.node, []).append(outward)
+                if where is not None and active[edge.node] != where:
+                    contribution = where.where(contribution, 0)  # leaves a branch: no NaN gets out of it
+                arriving.setdefault(edge.node, []).append(contribution)
     zero = graph.table.constant(0)
     inputs = {node.attribute: node for node in order if node.gate.name == "input"}
     gradients = tuple(arriving[inputs[i]][0] if i in inputs and inputs[i] in arriving else zero for i in wrt)
@@ -64,24 +54,22 @@ def _varying(order: list[Node], wrt: set[int]) -> set[Node]:
     return varying
 
 
-def _contributions(node: Node, adjoint: View, branch: Branch | None) -> list[tuple[View, View, Branch | None]]:
-    """What `node` hands to each argument, and the branch in which it does."""
+def _contributions(node: Node, adjoint: View, active: View | None) -> list[tuple[View, View, View | None]]:
+    """What `node` hands to each argument, and where that is active."""
     arguments = positional(node).arguments
     if node.gate.name == "input":
         return []
+    places = _places(node, active)
     if node.gate.name == "select":
-        condition, taken, otherwise = arguments
-        return [
-            (taken, adjoint, _inside(branch, condition, True)),
-            (otherwise, adjoint, _inside(branch, condition, False)),
-        ]
+        return [(edge, adjoint, place) for edge, place in zip(arguments[1:], places[1:], strict=True)]
     if node.gate.local_gradients is None:
         raise UnsupportedExpression(
             f"the gate {node.gate.name} has no derivative here; "
             "leave its argument out of wrt, or define a gate of your own with symgrad.gate"
         )
     partials = node.gate.local_gradients(positional(node), *arguments)
-    return [(edge, times(adjoint, partial), branch) for edge, partial in zip(arguments, partials, strict=True)]
+    contributions = (times(adjoint, partial) for partial in partials)
+    return list(zip(arguments, contributions, places, strict=True))
 
 
 def times(adjoint: View, partial: View) -> View:
@@ -125,57 +113,33 @@ def _product(factors: list[View]) -> View:
 # --- branches ---------------------------------------------------------------------------------------------------------
 
 
-def _inside(outer: Branch | None, condition: View, taken: bool) -> Branch:
-    if outer is None:
-        return Branch(condition, taken, None, 1, condition if taken else None)
-    around = outer.active or outer.condition.call("not")
-    return Branch(
-        condition, taken, outer, outer.depth + 1, around.call("and", condition if taken else condition.call("not"))
-    )
+def _places(node: Node, active: View | None) -> list[View | None]:
+    """Where each argument of `node` matters, if `node` does where `active` holds; None is everywhere."""
+    places: list[View | None] = [active] * len(node.arguments)
+    if node.gate.name == "select":
+        condition = positional(node).arguments[0]
+        sides = condition, condition.call("not")
+        places[1:] = [side if active is None else active.call("and", side) for side in sides]
+    return places
 
 
-def _same(one: Branch | None, two: Branch | None) -> bool:
-    return one is two or (
-        one is not None
-        and two is not None
-        and one.condition == two.condition
-        and one.taken == two.taken
-        and one.depth == two.depth
-    )
+def _activity(order: list[Node], varying: set[Node]) -> dict[Node, View | None]:
+    """For each varying node the condition under which any of its readers matters; None for always.
 
-
-def _common(one: Branch | None, two: Branch | None) -> Branch | None:
-    """The innermost branch that holds both."""
-    while one is not None and two is not None and one.depth != two.depth:
-        one, two = (one.outer, two) if one.depth > two.depth else (one, two.outer)
-    found, a, b = one if two is not None else None, one, two
-    while a is not None and b is not None:
-        if not _same(a, b):
-            found = a.outer
-        a, b = a.outer, b.outer
-    return found
-
-
-def _branches(order: list[Node]) -> dict[Node, Branch | None]:
-    """For each node the innermost branch that all its readers are in; None outside of all, as inputs are."""
-    found: dict[Node, Branch | None] = {order[-1]: None}
+    What is read inside branches only may be NaN elsewhere: it matters where one of these branches is taken. What a
+    condition reads has no gradient and counts for nothing. Inputs are outside of all branches.
+    """
+    read_at: dict[Node, list[View | None]] = {order[-1]: [None]}
+    active: dict[Node, View | None] = {}
     for node in reversed(order):
-        here = found[node]
-        places: list[Branch | None] = [here] * len(node.arguments)
-        if node.gate.name == "select":
-            condition = positional(node).arguments[0]
-            places[1:] = _inside(here, condition, True), _inside(here, condition, False)
-        for edge, place in zip(node.arguments, places, strict=True):
-            if edge.node.gate.name == "input":
-                place = None
-            found[edge.node] = _common(found[edge.node], place) if edge.node in found else place
-    return found
-
-
-def _leave(contribution: View, branch: Branch | None, outer: Branch | None) -> View:
-    """A contribution that leaves a branch: 0 where the branch is not taken, so that no NaN gets out of it."""
-    if branch is None or (outer is not None and outer.depth >= branch.depth):
-        return contribution
-    if branch.active is None:
-        return branch.condition.where(0, contribution)
-    return branch.active.where(contribution, 0)
+        if node not in varying or node not in read_at:
+            continue
+        places = list(dict.fromkeys(read_at.pop(node)))
+        if None in places or node.gate.name == "input":
+            active[node] = None
+        else:
+            active[node] = places[0] if len(places) == 1 else places[0].call("or", *places[1:])  # type: ignore
+        for edge, place in zip(node.arguments, _places(node, active[node]), strict=True):
+            if edge.node in varying:
+                read_at.setdefault(edge.node, []).append(place)
+    return active

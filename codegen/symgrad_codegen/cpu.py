@@ -15,7 +15,7 @@ RESERVED = frozenset(
     """
     ctypes math os sys np ir types llvmlite config intrinsic njit cgutils make_array inf nan pi float32 float64
     real real_name ARGUMENTS WRT BLOCK JIT VECTORISE VECTOR_LIBRARY VECTOR_NAMES VECTOR_WIDTHS STREAMED_BYTES
-    OPTIONS SIGNATURE load_vector_library library_function vector_variants llvm_function wide_and_unaliased stream
+    OPTIONS SIGNATURE load_vector_library library_function rounded_function vector_variants llvm_function wide_and_unaliased stream
     aligned run_points run_batch points kernel_batch range abs type set len zip all any print
     """.split()
 )
@@ -89,7 +89,7 @@ def _definition(function: Function) -> list[str]:
         return [f'{function.name} = library_function("{function.libm}", {function.arity}, math.{function.math})']
     if function.llvm:
         return [f'{function.name} = llvm_function("{function.llvm}", np.{function.llvm})']
-    return [f"{function.name} = math.{function.math}"] if function.math else []
+    return [f"{function.name} = rounded_function(math.{function.math})"] if function.math else []
 
 
 def _compiled(program: Program) -> list[str]:

@@ -92,6 +92,11 @@ def vector_variants(module, symbol, kind, arity):
         kept.initializer = ir.Constant(array, used)
 
 
+def rounded_function(python):
+    """A function of the math module that Numba knows. As plain Python its result is rounded to the kernel's type."""
+    return python if JIT or real_name == "float64" else lambda *arguments: np.float32(python(*arguments))
+
+
 def llvm_function(name, python):
     """The LLVM intrinsic `name` of one number, as floating point. As plain Python: `python`."""
     if not JIT:
