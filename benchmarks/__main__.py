@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,10 +17,11 @@ WORKLOADS = (*ARRAYS, "call", "compile_time")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="One table per workload, in Markdown.")
     parser.add_argument("workloads", nargs="*", metavar="workload", help=f"default: all of {', '.join(WORKLOADS)}")
     parser.add_argument("--peers", default="", help=f"names or how they begin: {','.join(PEERS)}; default: all")
     parser.add_argument("--points", type=positive, help="how many; default: as each workload has it")
+    parser.add_argument("--core", type=int, help="which one to measure on; default: the last")
     parser.add_argument("--repeats", type=positive, default=9, help="samples per peer; default: 9")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.workloads if name not in WORKLOADS]
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         peers = chosen([name for name in options.peers.split(",") if name])
     except ValueError as error:
         parser.error(str(error))
-    rounds.pin_to_one_core()
+    rounds.pin_to(options.core)
     os.environ.update(rounds.ONE_THREAD)  # before anything here imports NumPy's or Numba's threads
     print(machine(), flush=True)
     for name in options.workloads or WORKLOADS:
@@ -87,4 +87,4 @@ def processor() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -24,9 +24,9 @@ def formula(_: Any, inputs: Sequence[Any]) -> Any:
     return energy
 
 
-def of_array(_: Any, inputs: Any) -> Any:
-    """All pairs at once, as array libraries like it."""
-    places = inputs.reshape(-1, 3, *inputs.shape[1:])
+def of_tensor(inputs: Any) -> Any:
+    """All pairs at once, as one writes it in PyTorch."""
+    places = inputs.reshape(-1, 3, inputs.shape[1])
     first, second = np.triu_indices(len(places), 1)
     distance = places[first] - places[second]
     sixth = (1.0 / (distance * distance).sum(1)) ** 3
@@ -83,7 +83,7 @@ def cluster(atoms: int) -> Workload:
         data=lambda points: data(atoms, points),
         by_hand=by_hand,
         loop=lambda functions: loop(atoms, functions),
-        of_array=of_array,
+        of_tensor=of_tensor,
     )
 
 

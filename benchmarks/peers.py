@@ -71,7 +71,7 @@ def by_hand(workload: Workload, inputs: Array, functions: SimpleNamespace) -> Ca
 
     kernel = njit(fastmath=FASTMATH, error_model="numpy")(workload.loop(functions))
     outputs = aligned(1 + len(inputs), inputs.shape[1])
-    results = outputs[0], outputs[1:]
+    results = outputs[0], list(outputs[1:])
 
     def call() -> tuple[Any, Sequence[Any]]:
         kernel(*inputs, *outputs)
@@ -126,32 +126,28 @@ def jax(workload: Workload, inputs: Array) -> Call:
 
     jax.config.update("jax_enable_x64", True)
     functions = SimpleNamespace(exp=jnp.exp, log=jnp.log, sqrt=jnp.sqrt, erf=jax.scipy.special.erf)
-    if workload.of_array is not None:
-        of_array = workload.of_array
-        columns = jax.vmap(jax.value_and_grad(lambda x: of_array(functions, x)), in_axes=1, out_axes=(0, 1))
-        gradient, arguments = jax.jit(columns), [jnp.asarray(inputs)]
-    else:
-        places = tuple(range(len(inputs)))
-        points = jax.vmap(jax.value_and_grad(lambda *x: workload.formula(functions, x), argnums=places))
-        gradient, arguments = jax.jit(points), [jnp.asarray(row) for row in inputs]
-    return lambda: jax.block_until_ready(gradient(*arguments))  # type: ignore[no-any-return]
+    places, rows = tuple(range(len(inputs))), [jnp.asarray(row) for row in inputs]
+    gradient = jax.jit(jax.vmap(jax.value_and_grad(lambda *x: workload.formula(functions, x), argnums=places)))
+
+    def call() -> tuple[Any, Sequence[Any]]:
+        value, derivatives = jax.block_until_ready(gradient(*rows))
+        return value, derivatives
+
+    return call
 
 
 def torch_function(workload: Workload) -> Callable[..., Any]:
     """The formula in PyTorch's terms: of one tensor per input, or of one tensor of them all."""
     import torch
 
-    if workload.of_array is not None:
-        of_array = workload.of_array
-        return lambda x: of_array(torch, x)
-    return lambda *x: workload.formula(torch, x)
+    return workload.of_tensor or (lambda *x: workload.formula(torch, x))
 
 
 def torch_tensors(workload: Workload, inputs: Array) -> list[Any]:
     import torch
 
     torch.set_num_threads(1)
-    return [torch.from_numpy(inputs)] if workload.of_array is not None else [torch.from_numpy(row) for row in inputs]
+    return [torch.from_numpy(rows) for rows in (inputs if workload.of_tensor is None else [inputs])]
 
 
 @peer("torch-compile", "torch.compile(func.vjp)", "torch")
@@ -197,7 +193,7 @@ def heyoka(workload: Workload, inputs: Array) -> Call:
     tensors = heyoka.diff_tensors([value], diff_args=symbols, diff_order=1)
     function = heyoka.cfunc([value, *tensors.gradient], vars=symbols, fast_math=True)
     outputs = aligned(1 + len(inputs), inputs.shape[1])
-    results = outputs[0], outputs[1:]
+    results = outputs[0], list(outputs[1:])
 
     def call() -> tuple[Any, Sequence[Any]]:
         function(inputs, outputs=outputs)

@@ -28,16 +28,16 @@ ONE_THREAD = {
 
 def environment(caches: str) -> dict[str, str]:
     """The environment of what is measured: one thread, and empty caches, so that what is built is built anew."""
-    root = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    root = Path(__file__).resolve().parent.parent
+    path = os.pathsep.join(filter(None, [str(root), str(root / "codegen"), os.environ.get("PYTHONPATH")]))
     own = {"PYTHONPATH": path, "SYMGRAD_CACHE_DIR": f"{caches}/symgrad", "TORCHINDUCTOR_CACHE_DIR": f"{caches}/torch"}
     return {**os.environ, **ONE_THREAD, **own}
 
 
-def pin_to_one_core() -> None:
-    """Puts this process, and those that it starts, on one core where the system can."""
+def pin_to(core: int | None) -> None:
+    """Puts this process, and those that it starts, on one core (by default the last) where the system can."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0)) if core is None else core})
 
 
 class Worker:

@@ -25,7 +25,7 @@ FEATURES = {"b": "sse4.2", "d": "avx2", "e": "avx512f"}
 def scalar_functions() -> SimpleNamespace:
     """The functions of the C library, as stock Numba calls them."""
 
-    @njit
+    @njit  # type: ignore[untyped-decorator]
     def tune() -> None:
         pass
 
@@ -62,7 +62,7 @@ def simd_function(library: ctypes.CDLL, name: str) -> Any:
             set.add(result.attributes, attribute)
         return result
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def function(typing: Any, x: Any) -> Any:
         return types.float64(types.float64), call
 
@@ -82,7 +82,7 @@ def keep(module: Any, function: Any) -> None:
     used.initializer = ir.Constant(array, kept)
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def tune(typing: Any) -> Any:
     """Marks the function that it is called in: its arrays do not overlap, and 512-bit vectors are welcome."""
 

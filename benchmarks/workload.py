@@ -27,9 +27,8 @@ class Workload:
     by_hand: Callable[[Array], Sequence[Array]]
     # Functions (those of vector_math.py) to a loop for Numba: kernel(*inputs, *outputs), all of them 1-D arrays.
     loop: Callable[[Any], Callable[..., None]]
-    # The same formula where an array library is quicker with one array of all inputs than with one array per input:
-    # functions and an array of shape (inputs, ...) to the value.
-    of_array: Callable[[Any, Any], Any] | None = None
+    # The same formula of one tensor of shape (inputs, points), where PyTorch gets that instead of a tensor per input.
+    of_tensor: Callable[[Any], Any] | None = None
 
 
 def aligned(rows: int, points: int) -> Array:

@@ -16,7 +16,7 @@ from symgrad_codegen.program import Program
 from symgrad_codegen.targets import TARGETS
 
 from .differentiate import differentiate
-from .errors import SymgradError, UnsupportedExpression
+from .errors import UnsupportedExpression
 from .graph import Graph, View, reachable
 from .kernel import Kernel
 from .lower import describe, lower
@@ -249,6 +249,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-__all__ = ["ACCURACIES", "DTYPES", "STAGES", "SymgradError", "compile", "emit", "stage_text"]

@@ -155,7 +155,7 @@ def test_python_target_is_valid_source(expr: sp.Expr) -> None:
 
 # --- compiled ---------------------------------------------------------------------------------------------------------
 
-COUNT = 24  # expressions per kernel
+COUNT = 16  # expressions in the kernel
 LENGTH = 600  # points: more than two blocks
 
 
@@ -254,23 +254,24 @@ PLAIN_POINTS = 30
 def test_strict_has_the_bits_of_plain_python(dtype: str, tmp_path: Path) -> None:
     found, exprs = batch("strict", dtype), sample()[0]
     options = {"name": "kernel", "dtype": dtype, "accuracy": "strict", "target": "cpu"}
-    for k, graph in enumerate(sample()[1]):
+    free = [k for k, g in enumerate(sample()[1]) if not {"hypot", "gamma"} & {node.gate.name for node in g.order()}]
+    for place, graph in enumerate(sample()[1][k] for k in free):
         text = TARGETS["cpu"].emit(program_of(graph, graph, options))
-        (tmp_path / f"plain_{k}.py").write_text(text, encoding="utf-8")
+        (tmp_path / f"plain_{place}.py").write_text(text, encoding="utf-8")
     np.save(tmp_path / "in.npy", np.array(inputs(dtype)[:PLAIN_POINTS], dtype))
     done = subprocess.run(
-        [sys.executable, "-c", PLAIN, str(tmp_path), str(COUNT)],
+        [sys.executable, "-c", PLAIN, str(tmp_path), str(len(free))],
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
     lines = done.stdout.splitlines()
-    assert len(lines) == COUNT * PLAIN_POINTS
+    assert len(lines) == len(free) * PLAIN_POINTS
     assert lines.count("raised") < len(lines) // 3
     different = []
     for place, line in enumerate(lines):
-        k, p = divmod(place, PLAIN_POINTS)
+        k, p = free[place // PLAIN_POINTS], place % PLAIN_POINTS
         compiled = " ".join(float(output[p]).hex() for output in found.results[k])
         if line not in ("raised", compiled):
             different.append(f"{exprs[k]} at {inputs(dtype)[p]}: plain {line}, compiled {compiled}")

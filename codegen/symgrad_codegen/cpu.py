@@ -15,8 +15,8 @@ RESERVED = frozenset(
     """
     ctypes math os sys np ir types llvmlite config intrinsic njit cgutils make_array inf nan pi float32 float64
     real real_name ARGUMENTS WRT BLOCK JIT VECTORISE VECTOR_LIBRARY VECTOR_NAMES VECTOR_WIDTHS STREAMED_BYTES
-    OPTIONS SIGNATURE load_vector_library library_function rounded_function vector_variants llvm_function wide_and_unaliased stream
-    aligned run_points run_batch points kernel_batch range abs type set len zip all any print
+    OPTIONS SIGNATURE load_vector_library library_function rounded_function vector_variants llvm_function
+    wide_and_unaliased stream aligned run_points run_batch points kernel_batch range abs type set len zip all any print
     """.split()
 )
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 
 from .functions import ATOM, COMPARE, NOT, PRODUCT, TERNARY, UNARY, Function
-from .program import Assignment, Call, Expression, Literal, Read
+from .program import Assignment, Expression, Literal, Read
 
 Piece = tuple[str, int]  # a text and its precedence
 
@@ -93,6 +93,3 @@ def listed(head: str, items: Sequence[str], tail: str, indent: str = "", separat
         return [line]
     body = textwrap.wrap(separator.join(items), WIDTH - len(indent) - 4, break_long_words=False, break_on_hyphens=False)
     return [head, *(f"{indent}    {part}" for part in body), indent + tail]
-
-
-__all__ = ["Call", "Piece", "expression_text", "listed", "literal_text", "piece", "spell", "statement_lines"]

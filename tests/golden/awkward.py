@@ -2,7 +2,7 @@
 
 Arguments: a_b, lambda_2, np_2, x_import_os, μ (float32).
 Returns: (f, (d_a_b, d_lambda_2, d_np_2, d_x_import_os, d_μ)), where d_x stands for the derivative of f by x.
-Operations: 5 for the value, 12 for value and gradient.
+Operations: 6 for the value, 12 for value and gradient.
 
 Made by symgrad; a plain module that does not need it. It needs NumPy.
 """
@@ -26,13 +26,13 @@ real, real_name = float32, "float32"
 def kernel(a_b, lambda_2, np_2, x_import_os, μ):
     # forward
     x_import_os_squared = x_import_os * x_import_os
-    ratio_1 = np_2 * x_import_os_squared / μ  # np_2 * (x_import_os * x_import_os) / μ
-    value = a_b * lambda_2 + ratio_1  # a_b * lambda_2 + np_2 * (x_import_os * x_import_os) / μ
+    ratio_1 = float32(1.0) / μ  # 1 / μ
+    product_1 = np_2 * x_import_os_squared * ratio_1  # np_2 * (x_import_os * x_import_os) * (1 / μ)
+    value = a_b * lambda_2 + product_1
     # backward
-    d_product = float32(1.0) / μ  # d value / d (np_2 * (x_import_os * x_import_os))
-    d_np_2 = d_product * x_import_os_squared  # d value / d np_2
-    d_x_import_os = float32(2.0) * (d_product * np_2 * x_import_os)  # d value / d x_import_os
-    d_μ = -ratio_1 * d_product  # d value / d μ
+    d_np_2 = ratio_1 * x_import_os_squared  # d value / d np_2
+    d_x_import_os = float32(2.0) * (ratio_1 * np_2) * x_import_os  # d value / d x_import_os
+    d_μ = -product_1 * ratio_1  # d value / d μ
     d_a_b = lambda_2
     d_lambda_2 = a_b
     return value, (d_a_b, d_lambda_2, d_np_2, d_x_import_os, d_μ)

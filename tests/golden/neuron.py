@@ -34,7 +34,7 @@ def kernel(w0, w1, w2, x0, x1):
     s = w2 + w0 * x0 + w1 * x1
     value = 1.0 / (1.0 + exp(-s))  # 1 / (1 + exp(-s))
     # backward
-    d_w2 = value * (1.0 - value)  # d value / d s
+    d_w2 = value * (1.0 - value)  # d value / d w2
     d_w0 = d_w2 * x0  # d value / d w0
     d_w1 = d_w2 * x1  # d value / d w1
     d_x0 = d_w2 * w0  # d value / d x0
@@ -67,7 +67,9 @@ def points(start, stop, w0, w1, w2, x0, x1, value, d_w0, d_w1, d_w2, d_x0, d_x1,
             d_x0_block = rows[4]
             d_x1_block = rows[5]
         for j in range(BLOCK):
-            value_block[j], (d_w0_block[j], d_w1_block[j], d_w2_block[j], d_x0_block[j], d_x1_block[j]) = kernel(w0_block[j], w1_block[j], w2_block[j], x0_block[j], x1_block[j])
+            value_block[j], (d_w0_block[j], d_w1_block[j], d_w2_block[j], d_x0_block[j], d_x1_block[j]) = (
+                kernel(w0_block[j], w1_block[j], w2_block[j], x0_block[j], x1_block[j])
+            )
         if rows is not None:
             stream(value, i, value_block)
             stream(d_w0, i, d_w0_block)
