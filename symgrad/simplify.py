@@ -232,7 +232,7 @@ def add_constants(y: View) -> View | None:
     return _sum(y, others + negative_last if total < 0 or not others else [*others, *negative_last])
 
 
-@law("add", "-a - b = -(a + b)", exact=True)
+@law("add", "-a - b = -(a + b)", exact=False)  # where it is 0: of the other sign
 def add_negatives(y: View) -> View | None:
     if not all(_is(view, "neg") for view in y.arguments):
         return None
@@ -266,11 +266,24 @@ class Coefficient(NamedTuple):
 _ONE = Coefficient(Fraction(1))
 
 
-def _split(view: View, depth: int = 4) -> tuple[Coefficient, int, list[View]]:
-    """A product as its coefficient, how many constants that is made of, and the other factors.
+# How deep in products inside products constants are looked for: enough, and it keeps the laws linear.
+_DEPTH = 2
 
-    Products inside products are looked into `depth` deep, which is enough and keeps this linear.
-    """
+
+def _constant_factors(view: View, depth: int = _DEPTH) -> int:
+    """How many constants `_split` would find: the quick answer, for the many products that have none."""
+    node = view.node
+    if node.fixed:
+        return 1
+    if node.gate.name == "div":
+        return int(node.arguments[1].node.fixed)
+    if node.gate.name == "mul" and depth:
+        return sum(_constant_factors(edge, depth - 1) for edge in node.arguments)
+    return 0
+
+
+def _split(view: View, depth: int = _DEPTH) -> tuple[Coefficient, int, list[View]]:
+    """A product as its coefficient, how many constants that is made of, and the other factors."""
     number = _rational(view)
     if number:
         return Coefficient(number), 1, []
@@ -307,12 +320,12 @@ def mul_constants(y: View) -> View | None:
         if len(numbers) > 1 and _folds(*numbers):
             return _product(y, [_number(y, reduce(lambda a, b: a * b, numbers)), *others])
         return others[0] if numbers == [1] and len(others) == 1 else None
-    if not any(factor.node.fixed or factor.node.gate.name in ("mul", "div") for factor in y.arguments):
+    direct = any(factor.node.fixed for factor in y.arguments)
+    if not direct and sum(map(_constant_factors, y.arguments)) < 2:
         return None
     parts = [_split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
     count = sum(part[1] for part in parts)
-    direct = any(factor.node.fixed for factor in y.arguments)
     if not count or not _folds(coefficient.rational):
         return None
     if count == 1 and not (direct and (coefficient == _ONE or coefficient.rational < 0)):
@@ -322,11 +335,9 @@ def mul_constants(y: View) -> View | None:
 
 @law("mul", "(c*a)*b = c*(a*b): constants stand outside", exact=False, family="sharing")
 def mul_scale(y: View) -> View | None:
-    if y.node.fixed or any(factor.node.fixed for factor in y.arguments):
+    if y.node.fixed or any(factor.node.fixed for factor in y.arguments) or not any(map(_constant_factors, y.arguments)):
         return None
     parts = [_split(factor) for factor in y.arguments]
-    if not any(part[1] for part in parts):
-        return None
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
     if not _folds(coefficient.rational):
         return None
@@ -335,8 +346,10 @@ def mul_scale(y: View) -> View | None:
 
 @law("add", "c*a + c*b = c*(a + b)", exact=False, family="sharing")
 def add_scale(y: View) -> View | None:
-    parts = [_split(term) for term in y.arguments] if not y.node.fixed and not y.arguments[0].node.fixed else []
-    if not parts or not parts[0][1] or any(part[0] != parts[0][0] or not part[2] for part in parts):
+    if y.node.fixed or not all(map(_constant_factors, y.arguments)) or any(term.node.fixed for term in y.arguments):
+        return None
+    parts = [_split(term) for term in y.arguments]
+    if any(part[0] != parts[0][0] or not part[2] for part in parts):
         return None
     return _scale(y, parts[0][0], _sum(y, [_product(y, part[2]) for part in parts]))
 

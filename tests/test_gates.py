@@ -445,12 +445,12 @@ def test_convention_interpreted(name: str, expr: sp.Expr, point: Point, want: tu
 @pytest.mark.parametrize(
     ("part", "accuracy", "dtype"),
     [
-        *((part, "fast", "float64") for part in range(0, len(CONVENTIONS), 20)),
-        *((part, "strict", "float32") for part in range(0, len(CONVENTIONS), 40)),  # the others are much the same
+        *((part, "fast", "float64") for part in range(0, len(CONVENTIONS), 10)),
+        *((part, "strict", "float32") for part in range(0, len(CONVENTIONS), 30)),  # the others are much the same
     ],
 )
 def test_conventions_compiled(part: int, accuracy: str, dtype: str) -> None:
-    rows = CONVENTIONS[part : part + 20]
+    rows = CONVENTIONS[part : part + 10]
     graphs = [convention_graph(expr, len(point)) for _, expr, point, _ in rows]
     batch = Batch(graphs, [[row[2]] for row in rows], dtype, accuracy, singly=True)
     wrong = []
