@@ -8,7 +8,6 @@ write to would be a way to run code as this user: it is not used.
 from __future__ import annotations
 
 import atexit
-import hashlib
 import importlib.util
 import logging
 import os
@@ -21,8 +20,6 @@ import time
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-
-import platformdirs
 
 log = logging.getLogger("symgrad")
 
@@ -47,6 +44,8 @@ def load(source: str, use_cache: bool = True) -> ModuleType:
 
 def key(source: str) -> str:
     """What compiled code depends on: the source, the versions, the CPU and its SIMD library."""
+    import hashlib
+
     import llvmlite.binding
     import numba
     import numpy
@@ -113,6 +112,8 @@ def write_atomically(path: Path, text: str) -> None:
 
 def cache_root() -> Path | None:
     """The private folder of compiled kernels; None where it cannot be used, with the reason in the log."""
+    import platformdirs  # here, as importing symgrad should cost no more than it must
+
     chosen = os.environ.get("SYMGRAD_CACHE_DIR")
     path = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("symgrad", appauthor=False))
     try:

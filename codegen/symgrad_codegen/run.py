@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -138,9 +137,11 @@ def thread_count(threads: int | str | None, operations: int, points: int) -> int
 
 
 @cache
-def _pool_of(process: int) -> ThreadPoolExecutor:
+def _pool_of(process: int) -> Any:
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="symgrad")
 
 
-def _pool() -> ThreadPoolExecutor:
+def _pool() -> Any:
     return _pool_of(os.getpid())  # a forked process has none of its parent's threads
