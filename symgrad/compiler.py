@@ -18,6 +18,7 @@ from symgrad_codegen.targets import TARGETS
 from .differentiate import differentiate
 from .errors import UnsupportedExpression
 from .graph import Graph, View, reachable
+from .guard import guard
 from .kernel import Kernel
 from .lower import describe, lower
 from .parse import Problem, parse
@@ -140,6 +141,7 @@ class Stages:
             self.wrt = _differentiated(wrt, self.args)
             places = [self.args.index(symbol) for symbol in self.wrt] if wrt is not None else range(len(self.args))
             stable = self._timed("simplify", lambda: simplify(self.graph, ("stabler", "sharing", "cheaper")))
+            stable = self._timed("guard", lambda: guard(stable))
             self.gradient = self._timed("differentiate", lambda: differentiate(stable, places))
             self.simplified = self._timed("simplify", lambda: simplify(self.gradient, ("cheaper", "spelling")))
             # The graph as written, with the user's own gates spelled out, so that it stands alone.

@@ -23,7 +23,7 @@ def differentiate(graph: Graph, wrt: Sequence[int]) -> Graph:
     value = graph.values[0]
     order = reachable([value.node])
     varying = _varying(order, set(wrt))
-    active = _activity(order, varying)
+    active = activity(order, varying)
     arriving: dict[Node, list[View]] = {value.node: [graph.table.constant(1)]}
     adjoints: dict[Node, Node] = {}
     for node in reversed(order):
@@ -123,7 +123,7 @@ def _places(node: Node, active: View | None) -> list[View | None]:
     return places
 
 
-def _activity(order: list[Node], varying: set[Node]) -> dict[Node, View | None]:
+def activity(order: list[Node], varying: set[Node]) -> dict[Node, View | None]:
     """For each varying node the condition under which any of its readers matters; None for always.
 
     What is read inside branches only may be NaN elsewhere: it matters where one of these branches is taken. What a

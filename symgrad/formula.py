@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from symgrad_codegen.functions import ATOM, FUNCTIONS, UNARY
-from symgrad_codegen.text import Piece, spell
+from symgrad_codegen.functions import ATOM, FUNCTIONS, TERNARY, UNARY
+from symgrad_codegen.text import Piece, bracketed, spell
 
 from .graph import Node, reachable
 
@@ -57,6 +57,9 @@ def _piece(node: Node, arguments: list[Piece], inputs: Sequence[str]) -> Piece:
     if name == "power":
         base = arguments[0]
         return f"{base[0] if base[1] == ATOM else f'({base[0]})'}**{node.attribute}", UNARY
+    if name == "select":
+        condition, taken, otherwise = (bracketed(argument, TERNARY + 1) for argument in arguments)
+        return f"{taken} if {condition} else {otherwise}", TERNARY
     if name in FUNCTIONS:
         return spell(FUNCTIONS[name], arguments)
     return f"{name}({', '.join(argument[0] for argument in arguments)})", ATOM

@@ -58,11 +58,12 @@ def gate(
     expansion: Callable[..., View] | None = None,
     kind: str = "real",
     commutative: bool = False,
+    safe: Callable[..., View] | None = None,
 ) -> Callable[[Callable[..., tuple[View, ...]] | None], None]:
     """Enter a gate into the table; what is decorated gives its local gradients."""
 
     def enter(rule: Callable[..., tuple[View, ...]] | None) -> None:
-        GATES[name] = Gate(name, rule, expansion, numpy, mpmath, kind, commutative)
+        GATES[name] = Gate(name, rule, expansion, numpy, mpmath, kind, commutative, safe)
         ORDINARY[name], TROUBLE[name] = on, trouble
         if sympy_class is not None:
             BY_CLASS[sympy_class] = name
@@ -91,6 +92,15 @@ def _each(function: Callable[..., float]) -> Callable[..., Any]:
 
 def _constant(like: View, number: Fraction | int | str) -> View:
     return like.node.table.constant(number)
+
+
+# Safe points of limited domains. Made of the argument: a constant LLVM would fold, back to a branch that is no vector.
+def _beyond_one(a: View) -> View:
+    return a.call("abs") + 1
+
+
+def _within_one(a: View) -> View:
+    return 1 / (a.call("abs") + 1)
 
 
 # --- leaves, arithmetic -----------------------------------------------------------------------------------------------
@@ -138,7 +148,7 @@ def neg(y: View, a: View) -> tuple[View, ...]:
     return (_constant(y, -1),)
 
 
-def _power_by_products(base: View, exponent: int) -> View:
+def power_by_products(base: View, exponent: int) -> View:
     """`base**exponent` for an integer exponent >= 1 by repeated squaring, so that powers of one base share."""
     squared = base
     result: View | None = None
@@ -164,7 +174,15 @@ def _mp_pow(a: Any, b: Any) -> Any:
     return mpmath.mpf(1) if b == 0 else mpmath.power(a, b)
 
 
-@gate("pow", None, np.power, _mp_pow, on=((0.5, 3.0), (-2.0, 2.0)), trouble=((0.0, 1.5), (0.0, 2.5), (1.0, 0.5)))
+@gate(
+    "pow",
+    None,
+    np.power,
+    _mp_pow,
+    on=((0.5, 3.0), (-2.0, 2.0)),
+    trouble=((0.0, 1.5), (0.0, 2.5), (1.0, 0.5)),
+    safe=_beyond_one,
+)
 def pow(y: View, a: View, b: View) -> tuple[View, ...]:
     # By the exponent it is 0 at the base 0, where y*log(a) would be 0*inf; by the base it is 0 at the exponent 0.
     by_base = b.equals(0).where(0, b * a.call("pow", b - 1))
@@ -300,12 +318,12 @@ def expm1(y: View, a: View) -> tuple[View, ...]:
     return (a.call("exp"),)  # y + 1 would cancel for a << 0
 
 
-@gate("log", sympy.log, np.log, mpmath.log, on=((0.5, 3.0),), trouble=((1.0,), (1e-300,)))
+@gate("log", sympy.log, np.log, mpmath.log, on=((0.5, 3.0),), trouble=((1.0,), (1e-300,)), safe=_beyond_one)
 def log(y: View, a: View) -> tuple[View, ...]:
     return (1 / a,)
 
 
-@gate("log1p", None, np.log1p, mpmath.log1p, on=((-0.5, 3.0),), trouble=((0.0,), (1e-20,)))
+@gate("log1p", None, np.log1p, mpmath.log1p, on=((-0.5, 3.0),), trouble=((0.0,), (1e-20,)), safe=_beyond_one)
 def log1p(y: View, a: View) -> tuple[View, ...]:
     return (1 / (1 + a),)
 
@@ -526,12 +544,12 @@ no_gradient(
 )
 
 
-@gate("asin", sympy.asin, np.arcsin, mpmath.asin, on=((-0.9, 0.9),), trouble=((0.0,), (0.999999999,)))
+@gate("asin", sympy.asin, np.arcsin, mpmath.asin, on=((-0.9, 0.9),), trouble=((0.0,), (0.999999999,)), safe=_within_one)
 def asin(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((1 - a) * (1 + a)).call("sqrt"),)  # not 1 - a*a, which cancels near 1
 
 
-@gate("acos", sympy.acos, np.arccos, mpmath.acos, on=((-0.9, 0.9),), trouble=((0.0,), (0.999999999,)))
+@gate("acos", sympy.acos, np.arccos, mpmath.acos, on=((-0.9, 0.9),), trouble=((0.0,), (0.999999999,)), safe=_within_one)
 def acos(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / ((1 - a) * (1 + a)).call("sqrt")),)
 
@@ -673,12 +691,20 @@ def asinh(y: View, a: View) -> tuple[View, ...]:
     return (1 / a.call("hypot", _constant(a, 1)),)
 
 
-@gate("acosh", sympy.acosh, np.arccosh, mpmath.acosh, on=((1.2, 3.0),), trouble=((1e200,),))
+@gate("acosh", sympy.acosh, np.arccosh, mpmath.acosh, on=((1.2, 3.0),), trouble=((1e200,),), safe=_beyond_one)
 def acosh(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((a - 1).call("sqrt") * (a + 1).call("sqrt")),)
 
 
-@gate("atanh", sympy.atanh, np.arctanh, mpmath.atanh, on=((-0.9, 0.9),), trouble=((0.0,), (0.999999999,)))
+@gate(
+    "atanh",
+    sympy.atanh,
+    np.arctanh,
+    mpmath.atanh,
+    on=((-0.9, 0.9),),
+    trouble=((0.0,), (0.999999999,)),
+    safe=_within_one,
+)
 def atanh(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((1 - a) * (1 + a)),)
 
@@ -739,7 +765,15 @@ def erfc(y: View, a: View) -> tuple[View, ...]:
     return (-_gauss(a),)
 
 
-@gate("gamma", sympy.gamma, _each(math.gamma), mpmath.gamma, on=((0.5, 4.0),), trouble=((-1.5,), (20.0,)))
+@gate(
+    "gamma",
+    sympy.gamma,
+    _each(math.gamma),
+    mpmath.gamma,
+    on=((0.5, 4.0),),
+    trouble=((-1.5,), (20.0,)),
+    safe=_beyond_one,
+)
 def gamma(y: View, a: View) -> tuple[View, ...]:
     return (y * a.call("digamma"),)
 
@@ -748,7 +782,15 @@ def _loggamma(a: float) -> float:
     return math.lgamma(a) if a > 0 else math.inf if a == 0 else math.nan
 
 
-@gate("loggamma", sympy.loggamma, _each(_loggamma), mpmath.loggamma, on=((0.5, 4.0),), trouble=((1e10,), (1e-10,)))
+@gate(
+    "loggamma",
+    sympy.loggamma,
+    _each(_loggamma),
+    mpmath.loggamma,
+    on=((0.5, 4.0),),
+    trouble=((1e10,), (1e-10,)),
+    safe=_beyond_one,
+)
 def loggamma(y: View, a: View) -> tuple[View, ...]:
     """The logarithm of gamma(a) for a > 0; complex for a < 0, so NaN there."""
     return (a.call("digamma"),)

@@ -52,6 +52,7 @@ class Gate:
     mpmath: Callable[..., Any] | None = None  # reference implementation at any precision
     kind: str = "real"  # of the result: real, integer or boolean
     commutative: bool = False
+    safe: Callable[..., View] | None = None  # of a limited domain: a point in it, made of the first argument
 
 
 class Node:

@@ -124,9 +124,6 @@ class _Scheduler:
         size: dict[Node, tuple[int, int]] = {}  # operations and depth of what stands on a node's line
         for node in self.order:
             inline = [edge.node for edge in node.arguments if edge.node in size]
-            if node.gate.name == "select":
-                # Named, a call is made for every point: inside a branch it would keep the loop from being vectorised.
-                named |= {inner for inner in inline if self._calls(inner, size)}
             # A sum of many terms is written over several lines, each with a few of them.
             own = min(len(node.arguments) - 1, _LINE_OPERATIONS // 2) or 1
             inline = sorted((inner for inner in inline if inner not in named), key=lambda inner: size[inner])
@@ -138,16 +135,6 @@ class _Scheduler:
             if node not in named:
                 size[node] = (own + total, 1 + max((size[inner][1] for inner in inline), default=0))
         return named & set(self.order)
-
-    def _calls(self, node: Node, size: dict[Node, tuple[int, int]]) -> bool:
-        stack = [node]
-        while stack:
-            inner = stack.pop()
-            if inner in size:
-                if not FUNCTIONS[inner.gate.name].operator:
-                    return True
-                stack.extend(edge.node for edge in inner.arguments)
-        return False
 
     def _call(self, named: set[Node], gradient_names: list[str]) -> dict[Node, str]:
         """A name for each named node: the user's, the gradient that it is, else what it computes."""

@@ -21,7 +21,8 @@ import symgrad
 from symgrad.gates import GATES
 from symgrad.graph import Graph, Table, View
 from symgrad.interpret import evaluate_exactly
-from symgrad.simplify import LAWS, Law, simplify
+from symgrad.laws import LAWS, Law
+from symgrad.simplify import simplify
 
 ALL = [law for laws in LAWS.values() for law in laws]
 BY_NAME = {law.name: law for law in ALL}

@@ -14,9 +14,10 @@ from .program import Program
 RESERVED = frozenset(
     """
     ctypes math os sys np ir types llvmlite config intrinsic njit cgutils make_array inf nan pi float32 float64
-    real real_name ARGUMENTS WRT BLOCK JIT VECTORISE VECTOR_LIBRARY VECTOR_NAMES VECTOR_WIDTHS STREAMED_BYTES
-    OPTIONS SIGNATURE load_vector_library library_function rounded_function vector_variants llvm_function
-    wide_and_unaliased stream aligned run_points run_batch points kernel_batch range abs type set len zip all any print
+    real real_name ARGUMENTS WRT BLOCK CACHE JIT VECTORISE VECTOR_LIBRARY VECTOR_NAMES VECTOR_WIDTHS STREAMED_BYTES
+    OPTIONS SIGNATURE load_vector_library library_function rounded_function select_function vector_variants
+    llvm_function wide_and_unaliased stream aligned run_points run_batch points kernel_batch
+    range abs type set len zip all any print
     """.split()
 )
 
@@ -44,16 +45,17 @@ def emit(program: Program) -> str:
         "",
         *legend(program),
         *tables(program),
+        'CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one',
         f"BLOCK = {block_size(program)}  # points",
         f"VECTORISE = {not strict}  # SIMD functions and fused multiply-add; else the bits of plain Python",
         f'real, real_name = {program.dtype}, "{program.dtype}"',
         "",
         "",
-        f'@njit(cache=True, nogil=True, error_model="numpy"{fast}, forceinline=True)',
+        f'@njit(cache=CACHE, nogil=True, error_model="numpy"{fast}, forceinline=True)',
         *kernel_function(program),
         "",
         "",
-        f'@njit(cache=True, nogil=True, error_model="numpy"{fast})',
+        f'@njit(cache=CACHE, nogil=True, error_model="numpy"{fast})',
         *points_function(program),
         "",
         "",
@@ -80,13 +82,15 @@ def definitions(program: Program, strict: bool) -> list[str]:
 def _definition(function: Function) -> list[str]:
     if function.definition:
         return [
-            '@njit(cache=True, error_model="numpy", forceinline=True)',
+            '@njit(cache=CACHE, error_model="numpy", forceinline=True)',
             *function.definition.strip().split("\n"),
             "",
             "",
         ]
     if function.libm:
         return [f'{function.name} = library_function("{function.libm}", {function.arity}, math.{function.math})']
+    if function.built_in:
+        return [f"{function.name} = {function.built_in}"]
     if function.llvm:
         return [f'{function.name} = llvm_function("{function.llvm}", np.{function.llvm})']
     return [f"{function.name} = rounded_function(math.{function.math})"] if function.math else []

@@ -24,6 +24,7 @@ class Function(NamedTuple):
     simd: bool = False  # the libm routine has SIMD versions
     math: str = ""  # its name in Python's math module
     llvm: str = ""  # the LLVM intrinsic
+    built_in: str = ""  # what the CPU module's run-time text makes it of
     definition: str = ""
     needs: tuple[str, ...] = ()  # functions that the definition calls
 
@@ -45,7 +46,7 @@ _ROWS = (
     Function("and", "&", AND, 0),
     Function("or", "|", OR, 0),
     Function("not", "not ", NOT, 1),
-    Function("select", "if else", TERNARY, 3),
+    Function("select", arity=3, built_in="select_function()"),
     Function("abs"),
     Function("sqrt", math="sqrt"),
     Function("floor", llvm="floor"),

@@ -65,6 +65,14 @@ def emit(program: Program) -> str:
 def _definition(function: Function, dtype: str) -> list[str]:
     if function.definition:
         return ["", *function.definition.strip().split("\n"), "", ""]
+    if function.built_in:
+        return [
+            "",
+            f"def {function.name}(condition, taken, otherwise):",
+            "    return taken if condition else otherwise",
+            "",
+            "",
+        ]
     name = f"math.{function.math}" if function.math else f"np.{function.llvm}" if function.llvm else ""
     if not name:
         return []

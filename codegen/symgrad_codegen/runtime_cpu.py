@@ -97,6 +97,21 @@ def rounded_function(python):
     return python if JIT or real_name == "float64" else lambda *arguments: np.float32(python(*arguments))
 
 
+def select_function():
+    """select(condition, taken, otherwise) without a branch: both are computed, so that a loop stays vectorised."""
+    if not JIT:
+        return lambda condition, taken, otherwise: taken if condition else otherwise
+
+    def call(context, builder, signature, arguments):
+        return builder.select(*arguments)
+
+    @intrinsic
+    def select(typing, condition, taken, otherwise):
+        return taken(types.boolean, taken, taken), call
+
+    return select
+
+
 def llvm_function(name, python):
     """The LLVM intrinsic `name` of one number, as floating point. As plain Python: `python`."""
     if not JIT:

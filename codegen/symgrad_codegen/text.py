@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-from .functions import ATOM, COMPARE, NOT, PRODUCT, TERNARY, UNARY, Function
+from .functions import ATOM, COMPARE, NOT, PRODUCT, UNARY, Function
 from .program import Assignment, Expression, Literal, Read
 
 Piece = tuple[str, int]  # a text and its precedence
@@ -15,11 +15,8 @@ WIDTH = 116
 
 
 def spell(function: Function, arguments: Sequence[Piece]) -> Piece:
-    """A function of texts as text: `a - b`, `x if c else y`, `exp(z)`."""
+    """A function of texts as text: `a - b`, `-x`, `exp(z)`."""
     name, level = function.name, function.precedence
-    if name == "select":
-        condition, taken, otherwise = (_at(argument, TERNARY + 1) for argument in arguments)
-        return f"{taken} if {condition} else {otherwise}", TERNARY
     if name in ("max", "min"):  # of two, so of more by nesting
         text = arguments[0][0]
         for argument in arguments[1:]:
@@ -31,18 +28,18 @@ def spell(function: Function, arguments: Sequence[Piece]) -> Piece:
         if name == "neg" and arguments[0][1] == PRODUCT and "%" not in arguments[0][0] and arguments[0][0][0] != "-":
             return f"-{arguments[0][0]}", PRODUCT  # -a*b is (-a)*b: the same bits as -(a*b)
         # -(-x) keeps its brackets; so does not (a < b), for the reader.
-        return function.operator + _at(arguments[0], level + 1 if level != NOT else COMPARE + 1), level
+        return function.operator + bracketed(arguments[0], level + 1 if level != NOT else COMPARE + 1), level
     # Floating-point + and * do not associate: a right operand keeps its brackets. Comparisons do not chain.
-    text = _at(arguments[0], level + (level == COMPARE))
+    text = bracketed(arguments[0], level + (level == COMPARE))
     for argument in arguments[1:]:
         if name == "add" and argument[0].startswith("-") and argument[1] >= PRODUCT:
             text += f" - {argument[0][1:]}"
         else:
-            text += f" {function.operator} {_at(argument, level + 1)}"
+            text += f" {function.operator} {bracketed(argument, level + 1)}"
     return text, level
 
 
-def _at(piece: Piece, level: int) -> str:
+def bracketed(piece: Piece, level: int) -> str:
     return piece[0] if piece[1] >= level else f"({piece[0]})"
 
 

@@ -1,0 +1,29 @@
+"""Guards: inside a branch that is not taken, a gate with a limited domain is given a safe argument instead of its own.
+
+The value is the same, as that branch is not taken; but library functions are slow, and plain Python raises, outside of
+a function's domain. The derivative passes through the guard and so stays exactly 0 where the branch is not taken.
+"""
+
+from __future__ import annotations
+
+from .differentiate import activity
+from .graph import Graph, Node, View, positional, translated
+
+
+def guard(graph: Graph) -> Graph:
+    """`graph` with `select(branch is taken, argument, safe point)` for the first argument of gates that have one."""
+    order = graph.order()
+    if not any(node.gate.name == "select" for node in order):
+        return graph
+    active = activity(order, set(order))
+    views: dict[Node, View] = {}
+    for node in order:
+        views[node] = positional(node)
+        if not node.arguments:
+            continue
+        arguments = translated(views, node.arguments)
+        where = active.get(node)
+        if node.gate.safe is not None and where is not None and not arguments[0].node.fixed:
+            arguments[0] = where.where(arguments[0], node.gate.safe(arguments[0]))
+        views[node] = graph.table.apply(node.gate, *arguments, attribute=node.attribute)
+    return graph.rebuilt(views)
