@@ -23,12 +23,13 @@ from numba.np.arrayobj import make_array
 
 ARGUMENTS = ("x", "y", "z")
 WRT = ("x", "y", "z")
+CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one
 BLOCK = 256  # points
 VECTORISE = True  # SIMD functions and fused multiply-add; else the bits of plain Python
 real, real_name = float64, "float64"
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(cache=CACHE, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
 def kernel(x, y, z):
     # forward
     sum_1 = x + y
@@ -40,7 +41,7 @@ def kernel(x, y, z):
     return value, (d_x, d_y, d_z)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(cache=CACHE, nogil=True, error_model="numpy", fastmath={"contract"})
 def points(start, stop, x, y, z, value, d_x, d_y, d_z, rows):
     """The kernel at [start, stop), whole blocks; `rows` is given where outputs are streamed."""
     wide_and_unaliased()

@@ -23,12 +23,13 @@ from numba.np.arrayobj import make_array
 
 ARGUMENTS = ("w0", "w1", "w2", "x0", "x1")
 WRT = ("w0", "w1", "w2", "x0", "x1")
+CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one
 BLOCK = 256  # points
 VECTORISE = True  # SIMD functions and fused multiply-add; else the bits of plain Python
 real, real_name = float64, "float64"
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+@njit(cache=CACHE, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
 def kernel(w0, w1, w2, x0, x1):
     # forward
     s = w2 + w0 * x0 + w1 * x1
@@ -42,7 +43,7 @@ def kernel(w0, w1, w2, x0, x1):
     return value, (d_w0, d_w1, d_w2, d_x0, d_x1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(cache=CACHE, nogil=True, error_model="numpy", fastmath={"contract"})
 def points(start, stop, w0, w1, w2, x0, x1, value, d_w0, d_w1, d_w2, d_x0, d_x1, rows):
     """The kernel at [start, stop), whole blocks; `rows` is given where outputs are streamed."""
     wide_and_unaliased()

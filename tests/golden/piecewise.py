@@ -2,7 +2,7 @@
 
 Arguments: x, y (float64).
 Returns: (f, (d_x, d_y)), where d_x stands for the derivative of f by x.
-Operations: 8 for the value, 16 for value and gradient.
+Operations: 11 for the value, 26 for value and gradient.
 
 Made by symgrad; a plain module that does not need it. It needs NumPy and Numba.
 """
@@ -23,25 +23,30 @@ from numba.np.arrayobj import make_array
 
 ARGUMENTS = ("x", "y")
 WRT = ("x", "y")
+CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one
 BLOCK = 256  # points
 VECTORISE = False  # SIMD functions and fused multiply-add; else the bits of plain Python
 real, real_name = float64, "float64"
 
 
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+@njit(cache=CACHE, nogil=True, error_model="numpy", forceinline=True)
 def kernel(x, y):
     # forward
     condition_1 = 1.0 < x  # 1 < x
-    log_x = log(x)
+    branch_1 = select(condition_1, x, abs(x) + 1.0)  # x if 1 < x else abs(x) + 1
+    log_branch_1 = log(branch_1)  # log(x if 1 < x else abs(x) + 1)
     x_squared = x * x
-    value = y * log_x if condition_1 else x * x_squared - y  # y * log(x) if 1 < x else x * (x * x) - y
+    value = select(condition_1, y * log_branch_1, x * x_squared - y)
     # backward
-    d_x = (0.0 if condition_1 else 3.0 * x_squared) + (y / x if condition_1 else 0.0)  # d value / d x
-    d_y = (0.0 if condition_1 else -1.0) + (log_x if condition_1 else 0.0)  # d value / d y
+    d_branch_1 = y / branch_1  # d value / d (x if 1 < x else abs(x) + 1)
+    branch_2 = select(condition_1 & (not condition_1), d_branch_1 * sign(x), 0.0)
+    # d value / d x
+    d_x = select(condition_1 & condition_1, d_branch_1, 0.0) + branch_2 + select(condition_1, 0.0, 3.0 * x_squared)
+    d_y = select(condition_1, log_branch_1, 0.0) + select(condition_1, 0.0, -1.0)  # d value / d y
     return value, (d_x, d_y)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=CACHE, nogil=True, error_model="numpy")
 def points(start, stop, x, y, value, d_x, d_y, rows):
     """The kernel at [start, stop), whole blocks; `rows` is given where outputs are streamed."""
     wide_and_unaliased()
