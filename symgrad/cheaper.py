@@ -11,6 +11,7 @@ from .graph import View
 from .interpret import evaluate_exactly
 from .laws import (
     LARGEST_FOLD,
+    apply,
     constant,
     constants_of,
     folds,
@@ -241,6 +242,32 @@ def power_products(y: View) -> View | None:
 def abs_sign(y: View) -> View | None:
     (a,) = y.arguments
     return a.arguments[0].call("abs") if is_gate(a, "neg") else None
+
+
+@law("add", "(a where c else 0) + (0 where c else b) = a where c else b", exact=False)  # -0.0 + 0 is +0.0
+def add_sides(y: View) -> View | None:
+    sides: dict[View, tuple[int, View]] = {}  # by condition: the term whose other side is 0
+    for place, term in enumerate(y.arguments):
+        if not is_gate(term, "select"):
+            continue
+        condition, taken, otherwise = term.arguments
+        if otherwise.number == 0:
+            sides[condition] = place, taken
+        elif taken.number == 0 and condition in sides:
+            other, first = sides[condition]
+            rest = [view for i, view in enumerate(y.arguments) if i not in (place, other)]
+            return sum_of(y, [*rest, condition.where(first, otherwise)])
+    return None
+
+
+@law("and", "c and c is c; c and not c never holds", exact=True)
+def and_known(y: View) -> View | None:
+    terms = list(dict.fromkeys(y.arguments))
+    if any(is_gate(term, "not") and term.arguments[0] in terms for term in terms):
+        return constant(y, 0).equals(1)
+    if len(terms) == len(y.arguments):
+        return None
+    return terms[0] if len(terms) == 1 else apply(y, "and", *terms)
 
 
 @law("select", "a branch whose condition is known; both branches the same; not swaps them", exact=True)

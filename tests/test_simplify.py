@@ -79,6 +79,15 @@ TABLE: dict[str, list[Build]] = {
         *(lambda a, b, c, n=n: apply("power", a, attribute=n) for n in (2, 3, 4, 7, 16, 31)),
     ],
     "abs_sign": [lambda a, b, c: (-a).call("abs")],
+    "add_sides": [
+        lambda a, b, c: (a > 0).where(b, 0) + (a > 0).where(0, c),
+        lambda a, b, c: apply("add", b, (a > 0).where(b, 0), (a > 0).where(0, c)),
+    ],
+    "and_known": [
+        lambda a, b, c: (a > 0).call("and", a > 0).where(b, c),
+        lambda a, b, c: (a > 0).call("and", b > 0, a > 0).where(b, c),
+        lambda a, b, c: (a > 0).call("and", (a > 0).call("not")).where(b, c),
+    ],
     "select_known": [
         lambda a, b, c: (a > 0).where(b, b),
         lambda a, b, c: (a > 0).call("not").where(b, c),
