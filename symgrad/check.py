@@ -117,7 +117,7 @@ def check(kernel: Kernel, point: Sequence[float]) -> GradientCheck:
     point = [float(kind(value)) for value in point]  # what the kernel really gets
     value, derivatives = kernel._point(*point)
     root = kernel.definition.values[0]
-    # One rounding of each input, carried through at 60 digits, is the yardstick for what rounding may do.
+    # One rounding of each input, carried through at 60 digits, is the measure of what rounding may do.
     epsilon = _EPSILON[dtype]
     exact_value, exact, noise = _exact_derivatives(root, kernel, point)
     rows = []

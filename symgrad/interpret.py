@@ -69,21 +69,19 @@ def _composite(node: Node, arguments: list[Any], apply: Any) -> Any:
     """A gate that has no reference of its own (a user's) is evaluated by its expansion."""
     if node.gate.numpy is not None or node.gate.expansion is None:
         return apply(node, arguments)
-    table = node.table
     expanded = node.gate.expansion(*node.arguments)
     known = {edge.node: value for edge, value in zip(node.arguments, arguments, strict=True)}
     values = dict(known)
     for inner in _between(expanded.node, known):
         values[inner] = (
-            apply_leaf(inner, arguments)
+            _leaf_like(inner, arguments)
             if not inner.arguments
             else _composite(inner, [values[edge.node] for edge in inner.arguments], apply)
         )
-    assert table is expanded.node.table
     return values[expanded.node]
 
 
-def apply_leaf(node: Node, like: list[Any]) -> Any:
+def _leaf_like(node: Node, like: list[Any]) -> Any:
     """A constant inside an expansion, as a number of the arguments' type."""
     if any(isinstance(value, mpmath.mpf) for value in like):
         return exact_number(node.attribute)
