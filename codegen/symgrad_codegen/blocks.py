@@ -11,6 +11,19 @@ _SMALL, _LARGE = 64, 256
 _LARGE_BODY = 300  # operations, from which on a padded block costs more than the slicing
 
 
+# Outputs beyond this many bytes do not stay in the cache. They are streamed past it where memory is what a kernel waits
+# for: where it does no more than this many operations for each array; a library function counts as ten.
+_STREAMED = "1 << 26"
+_LIGHT_BODY, _LIBRARY_CALL = 6, 10
+
+
+def streamed_bytes(program: Program) -> str:
+    """From how many bytes of outputs on they are streamed past the cache, as source; inf for never."""
+    cost = program.operations + _LIBRARY_CALL * sum(bool(function.libm) for function in program.calls)
+    arrays = len(program.arguments) + len(program.values) + len(program.gradients)
+    return _STREAMED if cost <= _LIGHT_BODY * arrays else "inf"
+
+
 def block_size(program: Program) -> int:
     """Points per block: a multiple of every vector length, and the constant trip count of the inner loop."""
     return _SMALL if program.operations > _LARGE_BODY else _LARGE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from .blocks import block_size, points_function
+from .blocks import block_size, points_function, streamed_bytes
 from .functions import Function, with_needs
 from .module import batch_function, docstring, kernel_function, legend, tables
 from .program import Program
@@ -47,6 +47,7 @@ def emit(program: Program) -> str:
         *tables(program),
         'CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one',
         f"BLOCK = {block_size(program)}  # points",
+        f"STREAMED_BYTES = {streamed_bytes(program)}  # larger outputs are streamed past the cache",
         f"VECTORISE = {not strict}  # SIMD functions and fused multiply-add; else the bits of plain Python",
         f'real, real_name = {program.dtype}, "{program.dtype}"',
         "",

@@ -83,16 +83,22 @@ class Program:
     @property
     def functions(self) -> tuple[Function, ...]:
         """The functions that are called, each once, by name."""
-        found: dict[str, Function] = {}
+        found = {function.name: function for function in self.calls}
+        return tuple(found[name] for name in sorted(found))
+
+    @property
+    def calls(self) -> list[Function]:
+        """The function of every call, in no order."""
+        found: list[Function] = []
         for section in self.loop.sections:
             for statement in section.statements:
                 stack: list[Expression] = [statement.value]
                 while stack:
                     part = stack.pop()
                     if isinstance(part, Call):
-                        found[part.function.name] = part.function
+                        found.append(part.function)
                         stack.extend(part.arguments)
-        return tuple(found[name] for name in sorted(found))
+        return found
 
     def __str__(self) -> str:
         from .text import expression_text

@@ -178,10 +178,6 @@ def aligned(*shape):
     return buffer[start : start + buffer.size - 64].view(real_name).reshape(shape)
 
 
-# Outputs beyond this many bytes do not stay in the cache: they are streamed past it.
-STREAMED_BYTES = 1 << 26
-
-
 def run_points(inputs, outputs):
     """Fills the outputs: contiguous arrays of one length and of the kernel's dtype that overlap no input."""
     count = len(outputs[0])

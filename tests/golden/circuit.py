@@ -25,6 +25,7 @@ ARGUMENTS = ("x", "y", "z")
 WRT = ("x", "y", "z")
 CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one
 BLOCK = 256  # points
+STREAMED_BYTES = 1 << 26  # larger outputs are streamed past the cache
 VECTORISE = True  # SIMD functions and fused multiply-add; else the bits of plain Python
 real, real_name = float64, "float64"
 
