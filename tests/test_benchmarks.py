@@ -34,6 +34,8 @@ def test_results_agree(workload: str, name: str) -> None:
     try:
         _, report = worker.prepare(WORKLOADS[workload], peers.PEERS[name], POINTS)
     except OSError as error:
+        if name != "hand-simd":  # it alone needs a library that not every machine has
+            raise
         pytest.skip(f"{name}: {error}")
     assert report["right"], report
 

@@ -66,13 +66,13 @@ def emit(program: Program) -> str:
         runtime_text().rstrip(),
         "",
         "",
-        *definitions(program, strict),
+        *definitions(program),
         *_compiled(program),
     ]
     return "\n".join(lines) + "\n"
 
 
-def definitions(program: Program, strict: bool) -> list[str]:
+def definitions(program: Program) -> list[str]:
     """The functions that the kernel calls."""
     lines: list[str] = []
     for function in with_needs(program.functions):
