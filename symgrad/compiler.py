@@ -17,10 +17,13 @@ from symgrad_codegen.targets import TARGETS
 
 from .differentiate import differentiate
 from .errors import UnsupportedExpression
-from .graph import Graph, View, reachable
+from .array_kernel import ArrayKernel
+from .array_lowering import ARRAYS
+from .graph import Graph, View, reachable, sizes_of
 from .guard import guard
 from .kernel import Kernel
-from .lower import describe, lower
+from .lower import lower
+from .lowering import describe
 from .parse import Problem, parse
 from .schedule import operations, schedule
 from .simplify import simplify
@@ -62,19 +65,18 @@ def compile(
     """
     if target != "cpu":
         raise ValueError(f"compile runs on the target 'cpu', not {target!r}; emit prints for {', '.join(TARGETS)}")
-    if extents:
-        raise ValueError("extents are for arrays of symbolic size, and this expression has scalars only")
     if not (threads is None or threads == "auto" or (isinstance(threads, int) and threads > 0)):
         raise ValueError(f"threads is None, a positive number or 'auto', not {threads!r}")
     options = _options(dtype, accuracy, name)
-    stages = Stages(expr, args, wrt, gates)
+    stages = Stages(expr, args, wrt, gates, extents)
     stats = stages.stats()
     options.update(threads=threads, cache=cache)
     graph, definition = stages.simplified, stages.definition
-    return Kernel(
+    kind = Kernel if graph.shapes is None else ArrayKernel
+    return kind(
         stages.args,
         stages.wrt,
-        isinstance(wrt, sympy.Symbol),
+        isinstance(wrt, (sympy.Symbol, *ARRAYS)),
         definition,
         graph,
         options,
@@ -99,10 +101,8 @@ def emit(
 
     target    "cpu" (Numba) or "python" (plain Python, one point at a time)
     """
-    if extents:
-        raise ValueError("extents are for arrays of symbolic size, and this expression has scalars only")
     options = _options(dtype, accuracy, name, target)
-    stages = Stages(expr, args, wrt, gates)
+    stages = Stages(expr, args, wrt, gates, extents)
     return source_of(stages.simplified, stages.definition, options)
 
 
@@ -131,15 +131,23 @@ class Stages:
     """What comes out of each stage of one expression, from the lowered graph to the simplified gradient."""
 
     def __init__(
-        self, expr: sympy.Expr | Problem | str, args: Sequence[sympy.Symbol] | None, wrt: Wrt, gates: Iterable[type]
+        self,
+        expr: sympy.Expr | Problem | str,
+        args: Sequence[sympy.Symbol] | None,
+        wrt: Wrt,
+        gates: Iterable[type],
+        extents: Mapping[Any, int] | None = None,
     ) -> None:
         self.seconds: dict[str, float] = {}
         gates = tuple(gates)
         problem = self._timed("parse", lambda: _problem(expr))
         with _no_collection():
-            self.graph, self.args = self._timed("lower", lambda: lower(problem.expression, args, gates, problem.names))
-            self.wrt = _differentiated(wrt, self.args)
-            places = [self.args.index(symbol) for symbol in self.wrt] if wrt is not None else range(len(self.args))
+            self.graph, self.args = self._timed(
+                "lower", lambda: lower(problem.expression, args, gates, problem.names, extents)
+            )
+            self.wrt = _differentiated(wrt, self.args, self.graph)
+            order = {symbol: place for place, symbol in enumerate(self.args)}
+            places = [order[symbol] for symbol in self.wrt]
             stable = self._timed("simplify", lambda: simplify(self.graph, ("stabler", "sharing", "cheaper")))
             stable = self._timed("guard", lambda: guard(stable))
             self.gradient = self._timed("differentiate", lambda: differentiate(stable, places))
@@ -211,11 +219,19 @@ def _problem(expr: Any) -> Problem:
     return Problem(expr, {}, "")
 
 
-def _differentiated(wrt: Wrt, args: tuple[sympy.Symbol, ...]) -> tuple[sympy.Symbol, ...]:
+def _differentiated(wrt: Wrt, args: tuple[Any, ...], graph: Graph) -> tuple[Any, ...]:
+    sizes = {size.name for size in sizes_of(graph)}
+    whole = [
+        symbol
+        for place, symbol in enumerate(args)
+        if place in graph.integers or (graph.shapes is not None and not graph.shapes[place] and symbol.name in sizes)
+    ]
     if wrt is None:
-        return args
-    chosen = (wrt,) if isinstance(wrt, sympy.Symbol) else tuple(wrt)
+        return tuple(symbol for symbol in args if symbol not in whole)
+    chosen = (wrt,) if isinstance(wrt, (sympy.Symbol, *ARRAYS)) else tuple(wrt)
     for symbol in chosen:
+        if symbol in whole:
+            raise ValueError(f"wrt {symbol.name!r} holds integers (an extent or indices): it has no derivative")
         if symbol not in args:
             name = getattr(symbol, "name", symbol)
             same = any(other.name == name for other in args)

@@ -9,10 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
+from .array_gates import MATRIX_RULES
+from .domains import Domains
 from .errors import UnsupportedExpression
 from .gates import GATES
-from .graph import Graph, Node, View, positional, reachable
+from .graph import (
+    AnyIndex,
+    Gather,
+    Graph,
+    Index,
+    Node,
+    Reduction,
+    View,
+    axis,
+    plain_axis,
+    positional,
+    reachable,
+    substituted,
+)
+from .sums import guarded, total
 
 
 def differentiate(graph: Graph, wrt: Sequence[int]) -> Graph:
@@ -24,24 +41,118 @@ def differentiate(graph: Graph, wrt: Sequence[int]) -> Graph:
     order = reachable([value.node])
     varying = _varying(order, set(wrt))
     active = activity(order, varying)
-    arriving: dict[Node, list[View]] = {value.node: [graph.table.constant(1)]}
+    domains = Domains(replace(graph, gradients=(), wrt=())) if graph.shapes is not None else None
+    arriving: dict[Node, list[Contribution]] = {value.node: [Contribution(graph.table.constant(1))]}
     adjoints: dict[Node, Node] = {}
     for node in reversed(order):
         if node not in varying or node not in arriving:
             continue
-        contributions = arriving[node]
-        adjoint = contributions[0] if len(contributions) == 1 else graph.table.apply(GATES["add"], *contributions)
+        adjoint = _merged(arriving[node])
         arriving[node] = [adjoint]
-        adjoints.setdefault(adjoint.node, node)
-        for edge, contribution, where in _contributions(node, adjoint, active[node]):
-            if edge.node in varying and contribution.number != 0:
-                if where is not None and active[edge.node] != where:
-                    contribution = where.where(contribution, 0)  # leaves a branch: no NaN gets out of it
-                arriving.setdefault(edge.node, []).append(contribution)
+        adjoints.setdefault(adjoint.view.node, node)
+        if node.gate.name == "input":
+            continue
+        if domains is not None and not _keeps_axes(node):
+            adjoint = Contribution(guarded(adjoint.view, sorted(adjoint.domain, key=repr)))
+        for edge, view, where in _contributions(node, adjoint.view, active[node]):
+            if edge.node not in varying or view.number == 0:
+                continue
+            if where is not None and active[edge.node] != where:
+                view = where.where(view, 0)  # leaves a branch: no NaN gets out of it
+            contribution = Contribution(view, adjoint.domain)
+            if domains is not None or not _is_own(edge, node):
+                contribution = _pushed(node, edge, contribution, domains)
+            arriving.setdefault(edge.node, []).append(contribution)
     zero = graph.table.constant(0)
     inputs = {node.attribute: node for node in order if node.gate.name == "input"}
-    gradients = tuple(arriving[inputs[i]][0] if i in inputs and inputs[i] in arriving else zero for i in wrt)
-    return replace(graph, gradients=gradients, wrt=tuple(wrt), adjoints=adjoints)
+    gradients = []
+    for i in wrt:
+        found = arriving[inputs[i]][0] if i in inputs and inputs[i] in arriving else Contribution(zero)
+        gradients.append(guarded(found.view, sorted(found.domain, key=repr)))
+    return replace(graph, gradients=tuple(gradients), wrt=tuple(wrt), adjoints=adjoints)
+
+
+class Contribution(NamedTuple):
+    """What a node receives from one reader, over the node's own axes, and where: affine forms >= 0."""
+
+    view: View
+    domain: frozenset[Index] = frozenset()
+
+
+def _merged(contributions: list[Contribution]) -> Contribution:
+    """The adjoint: the sum of what arrives, each part on its own domain."""
+    if len(contributions) == 1:
+        return contributions[0]
+    common = frozenset.intersection(*(part.domain for part in contributions))
+    views = [guarded(part.view, sorted(part.domain - common, key=repr)) for part in contributions]
+    return Contribution(views[0].node.table.apply(GATES["add"], *views), common)
+
+
+def _keeps_axes(node: Node) -> bool:
+    """Whether a node's own axes are the first ones that it loops over."""
+    is_scatter = isinstance(node.attribute, Reduction) and not node.attribute.is_plain
+    return not is_scatter and node.gate.name not in MATRIX_RULES
+
+
+def _is_own(edge: View, node: Node) -> bool:
+    return edge.index is positional(node).index and edge.node.rank == node.loops
+
+
+def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None) -> Contribution:
+    """A contribution over the loop axes of `node` as what the argument receives, over the argument's axes.
+
+    The axes that the argument lacks are summed over; a shifted or gathered read becomes a scatter-add.
+    """
+    table, argument = edge.node.table, edge.node
+    limits = [*found.domain, *(domains.of[node].constraints() if domains else ())]
+    loops = list(range(node.loops))
+    if node.gate.name in MATRIX_RULES:  # its own axes are no loops: it handed on arrays over the argument's
+        loops = list(edge.axes)
+        limits = [form for form in limits if set(form.axes) <= set(loops)]
+    view, index = found.view, edge.index
+    if argument.gate.name != "input":
+        view, index, limits, extra = _one_hot(view, index, limits, argument, domains)
+        loops += extra
+    own = [plain_axis(place) for place in index]
+    if None not in own and len(set(own)) == len(own):
+        missing = [name for name in loops if name not in own]
+        # Their names are positions of the reader; those of the argument must not meet them.
+        names = {name: axis(table.fresh()) for name in missing}
+        names.update({name: axis(place) for place, name in enumerate(own)})  # type: ignore[misc]
+        reduced = [names[name].terms[0][0] for name in missing]
+        limits = [substituted(form, names) for form in limits]
+        inner = [form for form in limits if set(form.axes) & set(reduced)]
+        outer = [form for form in limits if not set(form.axes) & set(reduced)]
+        if domains is not None:
+            outer = [form for form in outer if not domains.of[argument].implies(form)]
+        return Contribution(total(view.at(names), reduced, inner), frozenset(outer))  # type: ignore[arg-type]
+    names = {name: axis(table.fresh()) for name in loops}
+    out = tuple(View(argument, (place,)).at(names).index[0] for place in index)
+    limits = [substituted(form, names) for form in limits]
+    result = tuple(range(argument.rank))
+    return Contribution(table.reduce(GATES["sum"], view.at(names), (), limits, out, result))
+
+
+def _one_hot(
+    view: View, index: tuple[AnyIndex, ...], limits: list[Index], argument: Node, domains: Domains | None
+) -> tuple[View, tuple[AnyIndex, ...], list[Index], list[int]]:
+    """A gathered read of something computed hands its adjoint to the entry that was read, 0 to the others.
+
+    All entries are computed anyway, so that this is no more work than they are; and unlike a scatter it vectorises.
+    """
+    table = view.node.table
+    places: list[AnyIndex] = []
+    extra: list[int] = []
+    for place, own in enumerate(index):
+        bound = domains.of[argument].bounds[place] if domains is not None else None
+        if isinstance(own, Gather) and bound is not None:
+            name = table.fresh()
+            view = own.view.equals(table.position(axis(name))).where(view, 0)
+            limits = [*limits, axis(name).minus(bound[0]), bound[1].minus(axis(name))]
+            own = axis(name)
+            extra.append(name)
+        places.append(own)
+    return view, tuple(places), limits, extra
 
 
 def _varying(order: list[Node], wrt: set[int]) -> set[Node]:
@@ -49,7 +160,7 @@ def _varying(order: list[Node], wrt: set[int]) -> set[Node]:
     varying: set[Node] = set()
     for node in order:
         is_wanted = node.gate.name == "input" and node.attribute in wrt
-        if node.kind == "real" and (is_wanted or any(edge.node in varying for edge in node.arguments)):
+        if node.kind == "real" and node.gate.name != "detached" and (is_wanted or any(edge.node in varying for edge in node.arguments)):
             varying.add(node)
     return varying
 
@@ -57,8 +168,11 @@ def _varying(order: list[Node], wrt: set[int]) -> set[Node]:
 def _contributions(node: Node, adjoint: View, active: View | None) -> list[tuple[View, View, View | None]]:
     """What `node` hands to each argument, and where that is active."""
     arguments = positional(node).arguments
-    if node.gate.name == "input":
-        return []
+    if node.gate.name in MATRIX_RULES:
+        views = MATRIX_RULES[node.gate.name](positional(node), adjoint)
+        return [(edge, view, None) for edge, view in zip(arguments, views, strict=True)]
+    if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
+        adjoint = adjoint.at(dict(enumerate(node.attribute.out)))
     places = _places(node, active)
     if node.gate.name == "select":
         return [(edge, adjoint, place) for edge, place in zip(arguments[1:], places[1:], strict=True)]
@@ -141,5 +255,7 @@ def activity(order: list[Node], varying: set[Node]) -> dict[Node, View | None]:
             active[node] = places[0] if len(places) == 1 else places[0].call("or", *places[1:])  # type: ignore
         for edge, place in zip(node.arguments, _places(node, active[node]), strict=True):
             if edge.node in varying:
-                read_at.setdefault(edge.node, []).append(place)
+                # A condition over other axes than the argument's says nothing of the argument as a whole.
+                same = place is None or _is_own(edge, node)
+                read_at.setdefault(edge.node, []).append(place if same else None)
     return active

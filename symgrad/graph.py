@@ -3,40 +3,132 @@
     graph    = inputs, values, gradients          lists of views into one table of nodes
     view     = node [index, ...]                  a node read at index expressions over named axes
     node     = operation (edge, ...) attribute    a function of `rank` integers: its axes 0 .. rank - 1
-    edge     = node [index, ...]                  index expressions over the axes of the node that reads
-    index    = coefficient*axis + ... + offset    affine
+    edge     = node [index, ...]                  index expressions over the loop axes of the node that reads
+    index    = coefficient*axis + ... + offset    affine in axes and symbolic extents
+             | gather view                        or the value of an integer view
 
 A node has a rank and no extents: ranges live in inputs and reductions. Axes are positions and names live on views, so
 interning (hash-consing) unifies sub-expressions up to the renaming of indices; it is the whole of the
 common-subexpression elimination, for the forward and the backward part alike, at O(1) a node.
+
+An elementwise node loops over its own axes. A reduction loops over more: its attribute says at which index expressions
+of the loop axes each term arrives (`out`) and for which loops there is one (`constraints`, affine forms >= 0), so that
+nested and triangular sums, scatter-adds and guards (0 outside of a domain) are one thing.
 A scalar expression that is evaluated at many points is a graph whose inputs have one axis, the points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple
 
-Axis = Hashable  # the name of an axis on a view (a position inside a node)
+Axis = int  # the name of an axis on a view (a position inside a node)
 Number = Fraction | str  # an exact constant: a rational, or the name of a row of gates.CONSTANTS
 
 
-class Index(NamedTuple):
-    """An affine index expression: the sum of coefficient*axis over `terms`, plus `offset`."""
+class Size(NamedTuple):
+    """A symbolic extent, by name."""
 
-    terms: tuple[tuple[Axis, int], ...]
+    name: str
+
+
+Term = Axis | Size
+
+
+class Index(NamedTuple):
+    """An affine index expression: the sum of coefficient*term over `terms` (axes, then extents), plus `offset`."""
+
+    terms: tuple[tuple[Term, int], ...]
     offset: int = 0
 
-    def renamed(self, names: dict[Axis, Axis]) -> Index:
-        return Index(tuple((names[axis], coefficient) for axis, coefficient in self.terms), self.offset)
+    def renamed(self, names: Mapping[Axis, Axis]) -> Index:
+        return _affine([(names.get(term, term), factor) for term, factor in self.terms], self.offset)  # type: ignore
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return tuple(term for term, _ in self.terms if not isinstance(term, Size))
+
+    def plus(self, other: Index | int) -> Index:
+        if isinstance(other, int):
+            return Index(self.terms, self.offset + other)
+        return _affine([*self.terms, *other.terms], self.offset + other.offset)
+
+    def minus(self, other: Index | int) -> Index:
+        return self.plus(-other if isinstance(other, int) else other.scaled(-1))
+
+    def scaled(self, factor: int) -> Index:
+        return _affine([(term, factor * own) for term, own in self.terms], factor * self.offset)
+
+    def coefficient(self, term: Term) -> int:
+        return dict(self.terms).get(term, 0)
+
+    def __str__(self) -> str:
+        parts = [
+            ("" if factor == 1 else "-" if factor == -1 else f"{factor}*") + _term_text(term)
+            for term, factor in self.terms
+        ]
+        if self.offset or not parts:
+            parts.append(str(self.offset))
+        return " + ".join(parts).replace("+ -", "- ")
+
+
+def _term_text(term: Term) -> str:
+    return term.name if isinstance(term, Size) else f"axis{term}"
+
+
+def _affine(terms: Iterable[tuple[Term, int]], offset: int) -> Index:
+    """The affine form in its canonical order, equal terms together."""
+    total: dict[Term, int] = {}
+    for term, factor in terms:
+        total[term] = total.get(term, 0) + factor
+    kept = [(term, factor) for term, factor in total.items() if factor]
+    if len(kept) > 1:
+        kept.sort(key=lambda pair: (1, pair[0].name) if isinstance(pair[0], Size) else (0, pair[0]))
+    return Index(tuple(kept), offset)
+
+
+class Gather(NamedTuple):
+    """An index that is the value of an integer view."""
+
+    view: View
+
+    def renamed(self, names: Mapping[Axis, Axis]) -> Gather:
+        return Gather(View(self.view.node, tuple(index.renamed(names) for index in self.view.index)))
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return self.view.axes
+
+    def __str__(self) -> str:
+        return f"%{self.view.node.number}{_read_text(self.view)}"
+
+
+AnyIndex = Index | Gather
 
 
 def axis(name: Axis) -> Index:
     """The index expression that is just the axis `name`."""
     return Index(((name, 1),))
+
+
+def number_index(number: int) -> Index:
+    """The index expression that is a number."""
+    return Index((), number)
+
+
+class Reduction(NamedTuple):
+    """Where the terms of a reduction go, over its loop axes: index expressions of the result, and affine forms >= 0."""
+
+    out: tuple[AnyIndex, ...]
+    constraints: tuple[Index, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the result's axes are the first loop axes, in order."""
+        return self.out == _own_axes(len(self.out))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +150,14 @@ class Gate:
 class Node:
     """One operation applied to its arguments. Immutable, made by `Table.apply` only; equality is identity."""
 
-    __slots__ = ("arguments", "attribute", "fixed", "gate", "number", "rank", "table")
+    __slots__ = ("arguments", "attribute", "fixed", "gate", "gathered", "loops", "number", "rank", "table")
 
     gate: Gate
     arguments: tuple[View, ...]  # edges: their index expressions are over this node's axes, as positions
-    attribute: Any  # what else the operation needs: the number of a constant, the exponent of a power
+    attribute: Any  # what else the operation needs: the number of a constant, the Reduction of a sum
     rank: int
+    loops: int  # axes that the operation loops over: its own, and those that it reduces
+    gathered: tuple[View, ...]  # integer views that its index expressions read
     fixed: bool  # depends on no input
     number: int  # of creation: arguments come before the nodes that read them
     table: Table
@@ -72,10 +166,25 @@ class Node:
     def kind(self) -> str:
         return self.gate.kind
 
+    @property
+    def sources(self) -> list[Node]:
+        """The nodes that this one reads."""
+        return [edge.node for edge in self.arguments] + [view.node for view in self.gathered]
+
     def __repr__(self) -> str:
-        inside = ", ".join(f"%{edge.node.number}" for edge in self.arguments)
+        inside = ", ".join(f"%{edge.node.number}{_read_text(edge)}" for edge in self.arguments)
         extra = "" if self.attribute is None else f" [{self.attribute}]"
+        if isinstance(self.attribute, Reduction):
+            extra = f" for {', '.join(f'{constraint} >= 0' for constraint in self.attribute.constraints)}"
+            if not self.attribute.is_plain:
+                extra += f" at [{', '.join(map(str, self.attribute.out))}]"
         return f"%{self.number} = {self.gate.name}({inside}){extra}"
+
+
+def _read_text(view: View) -> str:
+    # The axis of a scalar expression's points goes without saying.
+    plain = view.index == _own_axes(len(view.index)) and len(view.index) < 2
+    return "" if plain else f"[{', '.join(map(str, view.index))}]"
 
 
 class View(NamedTuple):
@@ -85,7 +194,16 @@ class View(NamedTuple):
     """
 
     node: Node
-    index: tuple[Index, ...] = ()  # type: ignore[assignment]  # shadows tuple.index, which no one needs
+    index: tuple[AnyIndex, ...] = ()  # type: ignore[assignment]  # shadows tuple.index, which no one needs
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The names of the axes that it is read over, in order of first occurrence."""
+        return tuple(dict.fromkeys(name for index in self.index for name in index.axes))
+
+    def at(self, names: Mapping[Axis, AnyIndex]) -> View:
+        """The view with index expressions put in for some of its axes."""
+        return View(self.node, tuple(_substitute(index, names, self.node.table) for index in self.index))
 
     def _with(self, gate: str, *others: View | int | Fraction, swap: bool = False) -> View:
         table = self.node.table
@@ -142,9 +260,7 @@ class View(NamedTuple):
         if self.index is _own_axes(self.node.rank):
             return self.node.arguments
         names = dict(enumerate(self.index))
-        return tuple(
-            View(edge.node, tuple(_substitute(index, names) for index in edge.index)) for edge in self.node.arguments
-        )
+        return tuple(edge.at(names) for edge in self.node.arguments)
 
     @property
     def number(self) -> Number | None:
@@ -152,8 +268,13 @@ class View(NamedTuple):
         return self.node.attribute if self.node.gate.name == "constant" else None
 
 
-def _is_plain(index: Index) -> bool:
-    return index.offset == 0 and len(index.terms) == 1 and index.terms[0][1] == 1
+def plain_axis(index: AnyIndex) -> Axis | None:
+    """The axis that the index expression just is, or None."""
+    if isinstance(index, Index) and index.offset == 0 and len(index.terms) == 1:
+        term, factor = index.terms[0]
+        if factor == 1 and not isinstance(term, Size):
+            return term
+    return None
 
 
 @cache
@@ -167,21 +288,36 @@ def _plain_read(names: tuple[Axis, ...]) -> tuple[Index, ...]:
     return own if names == tuple(range(len(names))) else tuple(axis(name) for name in names)
 
 
-def _in_order(part: Any) -> tuple[Any, ...]:
-    return part if isinstance(part, tuple) else (part,)
+def _in_order(part: Any) -> tuple[int, str]:
+    return (part[0], repr(part[1])) if isinstance(part, tuple) else (part, "")
 
 
-def _substitute(index: Index, names: dict[int, Index]) -> Index:
-    if _is_plain(index):
-        return names[index.terms[0][0]]  # type: ignore[index]
-    total: dict[Axis, int] = {}
-    offset = index.offset
-    for position, coefficient in index.terms:
-        inner = names[position]  # type: ignore[index]
-        offset += coefficient * inner.offset
-        for name, factor in inner.terms:
-            total[name] = total.get(name, 0) + coefficient * factor
-    return Index(tuple((name, factor) for name, factor in total.items() if factor), offset)
+def _substitute(index: AnyIndex, names: Mapping[Axis, AnyIndex], table: Table) -> AnyIndex:
+    plain = plain_axis(index)
+    if plain is not None:
+        return names.get(plain, index)
+    if isinstance(index, Gather):
+        return Gather(index.view.at(names))
+    if not any(isinstance(names.get(name), Gather) for name in index.axes):
+        result = Index((), index.offset)
+        for term, factor in index.terms:
+            inner = Index(((term, 1),)) if isinstance(term, Size) else names.get(term, axis(term))
+            result = result.plus(inner.scaled(factor))  # type: ignore[union-attr]
+        return result
+    total = table.constant(index.offset)
+    for term, factor in index.terms:
+        inner = Index(((term, 1),)) if isinstance(term, Size) else names.get(term, axis(term))
+        total = total + table.number_of(inner) * factor
+    return Gather(total)
+
+
+def substituted(index: Index, names: Mapping[Axis, Index]) -> Index:
+    """An affine index expression with affine ones put in for its axes."""
+    result = Index((), index.offset)
+    for term, factor in index.terms:
+        inner = Index(((term, 1),)) if isinstance(term, Size) else names.get(term, axis(term))
+        result = result.plus(inner.scaled(factor))
+    return result
 
 
 @dataclass(eq=False)
@@ -191,6 +327,12 @@ class Table:
     gates: dict[str, Gate]
     nodes: list[Node] = field(default_factory=list)
     _interned: dict[Hashable, Node] = field(default_factory=dict)
+    _fresh: int = 1 << 20  # names of axes; positions are far below
+
+    def fresh(self) -> Axis:
+        """A new name for an axis."""
+        self._fresh += 1
+        return self._fresh
 
     def apply(self, gate: Gate, *views: View, attribute: Hashable = None) -> View:
         """The view of `gate` applied to `views`; its axes are those of the views, in order of first occurrence."""
@@ -201,15 +343,87 @@ class Table:
                     break
             else:  # all are read at the same own axes, or at none: the common case, and the one that must be quick
                 return View(self._intern(gate, views, attribute, len(first)), first)
-        names: list[Axis] = []
-        for view in views:
-            for index in view.index:
-                for name, _ in index.terms:
-                    if name not in names:
-                        names.append(name)
-        positions: dict[Axis, Axis] = {name: position for position, name in enumerate(names)}
-        edges = tuple(View(view.node, tuple(index.renamed(positions) for index in view.index)) for view in views)
-        return View(self._intern(gate, edges, attribute, len(names)), _plain_read(tuple(names)))
+        names = _axes_in_order(views, gate.commutative)
+        edges = [_renamed(view, names) for view in views]
+        return View(self._intern(gate, tuple(edges), attribute, len(names)), _plain_read(tuple(names)))
+
+    def reduce(
+        self,
+        gate: Gate,
+        body: View,
+        reduced: Iterable[Axis],
+        constraints: Iterable[Index],
+        out: tuple[AnyIndex, ...] | None = None,
+        result: tuple[Axis, ...] = (),
+    ) -> View:
+        """The reduction of `body` over the axes `reduced`, for which all `constraints` are >= 0.
+
+        `out` are the index expressions where each term arrives in an array over the axes `result`; by default the
+        result is over all other axes.
+        """
+        names = _axes_in_order([body], False)
+        for index in sorted(constraints, key=repr):
+            names.update(dict.fromkeys(name for name in index.axes if name not in names))
+        for place in out or ():
+            names.update(dict.fromkeys(name for name in place.axes if name not in names))
+        inner = set(reduced)
+        ordered = list(names) if out is not None else [n for n in names if n not in inner] + [
+            n for n in names if n in inner
+        ]
+        positions = dict(zip(ordered, range(len(ordered)), strict=True))
+        edge = _renamed(body, positions)
+        kept = [name for name in ordered if name not in inner]
+        place = (
+            _own_axes(len(kept)) if out is None else tuple(index.renamed(positions) for index in out)
+        )
+        limits = tuple(sorted({index.renamed(positions) for index in constraints}, key=repr))
+        node = self._intern(gate, (edge,), Reduction(place, limits), len(place), len(ordered))
+        return View(node, _plain_read(tuple(kept) if out is None else result))
+
+    def whole(self, gate: Gate, views: Sequence[View], axes: Sequence[tuple[Axis, ...]], rank: int, sizes: Any) -> Node:
+        """A gate of whole arrays (an inverse, a solution): `views` are read over all of `axes`, each 0 .. size - 1."""
+        names = {name: rank + i for i, name in enumerate(name for own in axes for name in own)}
+        edges = tuple(_renamed(view, names) for view in views)
+        return self._intern(gate, edges, sizes, rank, rank + len(names))
+
+    def position(self, index: Index) -> View:
+        """The value of an axis itself."""
+        return View(self._intern(self.gates["position"], (), None, 1), (index,))
+
+    def size(self, size: Size) -> View:
+        """The value of a symbolic extent."""
+        return View(self._intern(self.gates["size"], (), size, 0))
+
+    def number_of(self, index: AnyIndex) -> View:
+        """The value of an index expression."""
+        if isinstance(index, Gather):
+            return index.view
+        total: View | None = None
+        for term, factor in index.terms:
+            one = self.size(term) if isinstance(term, Size) else self.position(axis(term))
+            one = one if factor == 1 else one * factor
+            total = one if total is None else total + one
+        if total is None:
+            return self.constant(index.offset)
+        return total + index.offset if index.offset else total
+
+    def rebuild(self, node: Node, views: Mapping[Node, View]) -> View:
+        """The view that replaces `node` where `views` replace those that it reads; over the node's own axes."""
+        if not node.arguments:
+            return View(self._intern(node.gate, (), node.attribute, node.rank), _own_axes(node.rank))
+        arguments = [_read(views, edge) for edge in node.arguments]
+        if isinstance(node.attribute, Reduction):
+            own = node.attribute
+            out = tuple(_read_index(views, index) for index in own.out)
+            if own.is_plain:
+                return self.reduce(node.gate, arguments[0], range(node.rank, node.loops), own.constraints)
+            return self.reduce(node.gate, arguments[0], (), own.constraints, out, tuple(range(node.rank)))
+        if node.loops != node.rank:
+            inside = tuple(range(node.rank, node.loops))
+            edges = tuple(arguments)
+            made = self._intern(node.gate, edges, node.attribute, node.rank, node.rank + len(inside))
+            return View(made, _own_axes(node.rank))
+        return self.apply(node.gate, *arguments, attribute=node.attribute)
 
     def constant(self, number: Number | int) -> View:
         """A constant, exact until a target rounds it."""
@@ -220,7 +434,9 @@ class Table:
         """The input number `position`, an array over `axes`."""
         return View(self._intern(self.gates["input"], (), position, len(axes)), _plain_read(axes))
 
-    def _intern(self, gate: Gate, edges: tuple[View, ...], attribute: Hashable, rank: int) -> Node:
+    def _intern(
+        self, gate: Gate, edges: tuple[View, ...], attribute: Hashable, rank: int, loops: int | None = None
+    ) -> Node:
         # The order of a sum is kept as first written and only the key is sorted: a*b and b*a are one node.
         parts: list[Any] = [
             edge.node.number if edge.index is _own_axes(len(edge.index)) else (edge.node.number, edge.index)
@@ -228,15 +444,65 @@ class Table:
         ]
         if gate.commutative:
             parts.sort(key=_in_order)
-        key = (gate.name, *parts, attribute, rank)
+        key = (gate.name, *parts, attribute, rank, loops)
         node = self._interned.get(key)
         if node is None:
             node = self._interned[key] = Node()
             node.gate, node.arguments, node.attribute, node.rank = gate, edges, attribute, rank
-            node.fixed = gate.name != "input" and all(edge.node.fixed for edge in edges)
+            node.loops = rank if loops is None else loops
+            node.gathered = _gathered(edges, attribute)
+            node.fixed = gate.name not in _VARYING_LEAVES and loops is None and all(e.node.fixed for e in edges)
             node.number, node.table = len(self.nodes), self
             self.nodes.append(node)
         return node
+
+
+_VARYING_LEAVES = {"input", "position", "size"}
+
+
+def _axes_in_order(views: Sequence[View], commutative: bool) -> dict[Axis, Axis]:
+    """The axes of the views numbered by first occurrence; of a commutative gate in an order of its own.
+
+    So a + b and b + a have the same axes: by the number of the node, then those first that reuse numbered axes.
+    """
+    names: dict[Axis, Axis] = {}
+    if not commutative or len(views) > 16:
+        for view in views:
+            for name in view.axes:
+                names.setdefault(name, len(names))
+        return names
+    rest = list(views)
+    while rest:
+        best = min(
+            rest, key=lambda view: (view.node.number, [names.get(n, 1 << 30) for n in view.axes], _shape(view.index))
+        )
+        rest.remove(best)
+        for name in best.axes:
+            names.setdefault(name, len(names))
+    return names
+
+
+def _shape(indices: tuple[AnyIndex, ...]) -> str:
+    """What index expressions look like whatever their axes are called."""
+    return repr(
+        [([factor for _, factor in i.terms], i.offset) if isinstance(i, Index) else i.view.node.number for i in indices]
+    )
+
+
+def _renamed(view: View, names: Mapping[Axis, Axis]) -> View:
+    return View(view.node, tuple(index.renamed(names) for index in view.index))
+
+
+def _gathered(edges: tuple[View, ...], attribute: Any) -> tuple[View, ...]:
+    found: list[View] = []
+    indices = [index for edge in edges for index in edge.index if isinstance(index, Gather)]
+    if isinstance(attribute, Reduction):
+        indices += [index for index in attribute.out if isinstance(index, Gather)]
+    while indices:
+        view = indices.pop().view
+        found.append(view)
+        indices += [index for index in view.index if isinstance(index, Gather)]
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,6 +516,12 @@ class Graph:
     wrt: tuple[int, ...] = ()  # the inputs that the gradients belong to, by position
     names: dict[Node, str] = field(default_factory=dict)  # the user's names for intermediate results
     adjoints: dict[Node, Node] = field(default_factory=dict)  # which node's adjoint a node is
+    # The extents of each input, affine in symbolic sizes; None for a graph of scalars over points.
+    shapes: tuple[tuple[Index, ...], ...] | None = None
+    axes: tuple[str, ...] = ()  # the user's names of indices, in order of appearance
+    integers: frozenset[int] = frozenset()  # positions of inputs that hold integers: labels, tables of indices
+    # Extents that are the larger ("max") or smaller ("min") of two affine forms, in the order in which they depend.
+    derived: dict[str, tuple[str, Index, Index]] = field(default_factory=dict)
 
     @property
     def outputs(self) -> tuple[View, ...]:
@@ -268,21 +540,19 @@ class Graph:
             node, ready = stack.pop()
             if node in views:
                 continue
-            if node.gate.name == "input":
-                views[node] = table.input(node.attribute, tuple(range(node.rank)))
-            elif ready or not node.arguments:
-                views[node] = table.apply(node.gate, *translated(views, node.arguments), attribute=node.attribute)
+            if ready or not node.arguments:
+                views[node] = table.rebuild(node, views)
             else:
                 stack.append((node, True))
-                stack.extend((edge.node, False) for edge in reversed(node.arguments) if edge.node not in views)
+                stack.extend((source, False) for source in reversed(node.sources) if source not in views)
         return replace(self.rebuilt(views), table=table)
 
     def rebuilt(self, views: dict[Node, View]) -> Graph:
         """The same graph with every node replaced by a view: what a pass returns."""
         return replace(
             self,
-            values=tuple(_read(views[view.node], view.index) for view in self.values),
-            gradients=tuple(_read(views[view.node], view.index) for view in self.gradients),
+            values=tuple(_read(views, view) for view in self.values),
+            gradients=tuple(_read(views, view) for view in self.gradients),
             names={views[node].node: name for node, name in self.names.items() if node in views},
             adjoints={
                 views[node].node: views[of].node for node, of in self.adjoints.items() if node in views and of in views
@@ -295,16 +565,33 @@ class Graph:
         place = {node: i for i, node in enumerate(order)}
 
         def flat(view: View) -> tuple[int, tuple[Any, ...]]:
-            return place[view.node], tuple((index.terms, index.offset) for index in view.index)
+            return place[view.node], tuple(map(flat_index, view.index))
+
+        def flat_index(index: AnyIndex) -> Any:
+            if isinstance(index, Gather):
+                return flat(index.view)
+            return tuple((t.name if isinstance(t, Size) else t, factor) for t, factor in index.terms), index.offset, None
+
+        def flat_attribute(attribute: Any) -> Any:
+            if isinstance(attribute, Reduction):
+                return "reduction", tuple(map(flat_index, attribute.out)), tuple(map(flat_index, attribute.constraints))
+            return attribute
 
         return {
-            "nodes": [(node.gate.name, tuple(map(flat, node.arguments)), node.attribute, node.rank) for node in order],
+            "nodes": [
+                (node.gate.name, tuple(map(flat, node.arguments)), flat_attribute(node.attribute), node.rank, node.loops)
+                for node in order
+            ],
             "inputs": self.inputs,
             "wrt": self.wrt,
             "values": tuple(map(flat, self.values)),
             "gradients": tuple(map(flat, self.gradients)),
             "names": {place[node]: name for node, name in self.names.items() if node in place},
             "adjoints": {place[node]: place[of] for node, of in self.adjoints.items() if node in place and of in place},
+            "shapes": self.shapes,
+            "axes": self.axes,
+            "integers": self.integers,
+            "derived": self.derived,
         }
 
     @staticmethod
@@ -314,10 +601,22 @@ class Graph:
         nodes: list[Node] = []
 
         def view(flat: tuple[int, tuple[Any, ...]]) -> View:
-            return View(nodes[flat[0]], tuple(Index(*index) for index in flat[1]))
+            return View(nodes[flat[0]], tuple(map(index, flat[1])))
 
-        for name, arguments, attribute, rank in rows["nodes"]:
-            nodes.append(table._intern(table.gates[name], tuple(map(view, arguments)), attribute, rank))
+        def index(flat: Any) -> AnyIndex:
+            if len(flat) == 2:
+                return Gather(view(flat))
+            return Index(tuple((Size(t) if isinstance(t, str) else t, factor) for t, factor in flat[0]), flat[1])
+
+        def attribute(flat: Any) -> Any:
+            if isinstance(flat, tuple) and flat[:1] == ("reduction",):
+                return Reduction(tuple(map(index, flat[1])), tuple(map(index, flat[2])))  # type: ignore[arg-type]
+            return flat
+
+        for name, arguments, extra, rank, loops in rows["nodes"]:
+            looped = loops if loops != rank or isinstance(attribute(extra), Reduction) else None
+            edges = tuple(map(view, arguments))
+            nodes.append(table._intern(table.gates[name], edges, attribute(extra), rank, looped))
         return Graph(
             table,
             rows["inputs"],
@@ -326,6 +625,10 @@ class Graph:
             rows["wrt"],
             {nodes[i]: name for i, name in rows["names"].items()},
             {nodes[i]: nodes[of] for i, of in rows["adjoints"].items()},
+            rows["shapes"],
+            rows["axes"],
+            rows["integers"],
+            rows["derived"],
         )
 
     def __str__(self) -> str:
@@ -338,12 +641,30 @@ class Graph:
         return "\n".join(lines)
 
 
-def _read(view: View, at: tuple[Index, ...]) -> View:
-    """A view whose axes are positions, read at `at`."""
-    if at is _own_axes(len(at)):
-        return view
-    names = dict(enumerate(at))
-    return View(view.node, tuple(_substitute(index, names) for index in view.index))
+def _read(views: Mapping[Node, View], edge: View) -> View:
+    """What an edge reads after a pass: `views` say what replaced each node, over the node's own axes."""
+    found = views[edge.node]
+    if edge.index is _own_axes(len(edge.index)):
+        return found
+    at = tuple(_read_index(views, index) for index in edge.index)
+    return found.at(dict(enumerate(at)))
+
+
+def _read_index(views: Mapping[Node, View], index: AnyIndex) -> AnyIndex:
+    return Gather(_read(views, index.view)) if isinstance(index, Gather) else index
+
+
+def sizes_of(graph: Graph) -> set[Size]:
+    """The symbolic extents that a graph speaks of."""
+    forms = [form for shape in graph.shapes or () for form in shape]
+    found = set()
+    for node in graph.order():
+        if node.gate.name == "size":
+            found.add(node.attribute)
+        if isinstance(node.attribute, Reduction):
+            forms += node.attribute.constraints
+        forms += [index for edge in node.arguments for index in edge.index if isinstance(index, Index)]
+    return found | {term for form in forms for term, _ in form.terms if isinstance(term, Size)}
 
 
 def reachable(roots: Iterable[Node]) -> list[Node]:
@@ -355,6 +676,8 @@ def reachable(roots: Iterable[Node]) -> list[Node]:
         if node not in seen:
             seen.add(node)
             stack.extend(edge.node for edge in node.arguments)
+            if node.gathered:
+                stack.extend(view.node for view in node.gathered)
     return sorted(seen, key=lambda node: node.number)
 
 
@@ -363,6 +686,6 @@ def positional(node: Node) -> View:
     return View(node, _own_axes(node.rank))
 
 
-def translated(views: dict[Node, View], edges: Sequence[View]) -> list[View]:
+def translated(views: Mapping[Node, View], edges: Sequence[View]) -> list[View]:
     """The arguments of a node after a pass: each edge reads the view that replaced its node."""
-    return [_read(views[edge.node], edge.index) for edge in edges]
+    return [_read(views, edge) for edge in edges]

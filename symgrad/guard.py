@@ -21,9 +21,11 @@ def guard(graph: Graph) -> Graph:
         views[node] = positional(node)
         if not node.arguments:
             continue
-        arguments = translated(views, node.arguments)
         where = active.get(node)
-        if node.gate.safe is not None and where is not None and not arguments[0].node.fixed:
+        if node.gate.safe is not None and where is not None and not node.arguments[0].node.fixed:
+            arguments = translated(views, node.arguments)
             arguments[0] = where.where(arguments[0], node.gate.safe(arguments[0]))
-        views[node] = graph.table.apply(node.gate, *arguments, attribute=node.attribute)
+            views[node] = graph.table.apply(node.gate, *arguments, attribute=node.attribute)
+        else:
+            views[node] = graph.table.rebuild(node, views)
     return graph.rebuilt(views)

@@ -199,7 +199,8 @@ class Kernel:
             outputs = [out[0], *derivatives]
             if len(outputs) != count:
                 raise ValueError(f"out must hold a value and {count - 1} derivatives, not {len(outputs) - 1}")
-            run.check_outputs(outputs, arrays, shape, self._dtype)
+            run.check_outputs(outputs, shape, self._dtype)
+            run.check_overlaps(outputs, arrays)
         if outputs[0].size:
             threads = run.thread_count(self._options["threads"], self.stats["operations"], outputs[0].size)
             run.fill(self._run_points, arrays, outputs, threads)

@@ -1,63 +1,202 @@
-"""Lowering: from a SymPy expression to a graph, walked by object identity and without recursion."""
+"""Lowering: from a SymPy expression to a graph and its inputs.
+
+A scalar expression becomes a graph of rank-1 nodes over points. One with arrays, or with sums that are not written out,
+becomes a graph whose inputs have the ranks of their declarations, and whose extents are symbolic.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from fractions import Fraction
-from functools import reduce
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sympy
-from sympy.core.function import AppliedUndef
-from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
+from .array_lowering import ARRAYS, ArrayLowering, Found, survey
+from .domains import Domains
 from .errors import UnsupportedExpression
-from .gates import BY_CLASS, GATES, HALF
-from .graph import Gate, Graph, Node, Table, View, reachable
+from .gates import GATES
+from .gathers import share_gathers
+from .graph import Graph, Index, Node, Size, Table, View, sizes_of
+from .lowering import Lowering, describe
 
 # The one axis that a scalar expression has when it is evaluated at many points: its own first axis.
 POINTS = 0
 
-# A SymPy number beyond this many binary digits is refused: it could not even be printed.
-_LARGEST_EXPONENT = 100_000
+Input = sympy.Symbol | sympy.IndexedBase | sympy.MatrixSymbol
 
 
 def lower(
     expression: sympy.Expr,
-    arguments: Sequence[sympy.Symbol] | None = None,
+    arguments: Sequence[Input] | None = None,
     gates: Iterable[type] = (),
     names: Mapping[str, sympy.Basic] | None = None,
-) -> tuple[Graph, tuple[sympy.Symbol, ...]]:
-    """The graph of `expression`, and its inputs in order (`arguments`, else the free symbols by name).
+    extents: Mapping[Any, int] | None = None,
+) -> tuple[Graph, tuple[Input, ...]]:
+    """The graph of `expression`, and its inputs in order (`arguments`, else what is free, by name).
 
-    `gates` are functions made by `symgrad.gate`; `names` are the user's names for sub-expressions. Raises
-    UnsupportedExpression for what symgrad does not compile and ValueError where `arguments` lacks a symbol.
+    `gates` are functions made by `symgrad.gate`; `names` are the user's names for sub-expressions; `extents` are
+    numbers for symbolic extents. Raises UnsupportedExpression for what symgrad does not compile and ValueError where
+    `arguments` lacks an input.
     """
-    found = free_symbols(expression)
-    inputs = tuple(sorted(found, key=natural_order)) if arguments is None else tuple(arguments)
-    _check_inputs(inputs, found)
+    found = survey(expression)
+    if found.is_scalar:
+        if extents:
+            raise ValueError("extents are for arrays of symbolic size, and this expression has scalars only")
+        return _lower_scalars(expression, found, arguments, gates, names or {})
+    return _lower_arrays(expression, found, arguments, gates, names or {}, extents or {})
+
+
+def _lower_scalars(
+    expression: sympy.Expr,
+    found: Found,
+    arguments: Sequence[Input] | None,
+    gates: Iterable[type],
+    names: Mapping[str, sympy.Basic],
+) -> tuple[Graph, tuple[Input, ...]]:
+    inputs = _inputs(found.symbols, arguments, ())
     table = Table(dict(GATES))
-    views: dict[sympy.Basic, View] = {symbol: table.input(i, (POINTS,)) for i, symbol in enumerate(inputs)}
+    views = {symbol: table.input(i, (POINTS,)) for i, symbol in enumerate(inputs)}
     lowering = Lowering(table, views, gates)
+    value = _number(lowering, expression)
+    labels = _labels(lowering, names, set(inputs))
+    return Graph(table, tuple(symbol.name for symbol in inputs), (value,), names=labels), inputs
+
+
+def _lower_arrays(
+    expression: sympy.Expr,
+    found: Found,
+    arguments: Sequence[Input] | None,
+    gates: Iterable[type],
+    names: Mapping[str, sympy.Basic],
+    extents: Mapping[Any, int],
+) -> tuple[Graph, tuple[Input, ...]]:
+    known = {getattr(key, "name", key): int(number) for key, number in extents.items()}
+    unknown = sorted(set(known) - {symbol.name for symbol in found.sizes})
+    if unknown:
+        sizes = ", ".join(sorted(symbol.name for symbol in found.sizes)) or "none"
+        raise ValueError(f"extents names {unknown[0]!r}, which is no symbolic extent here; they are: {sizes}")
+    wanted = found.symbols | found.arrays.keys()
+    inputs = _inputs(wanted, arguments, [symbol for symbol in found.sizes if symbol.name not in known])
+    graph = _array_graph(expression, inputs, found, gates, names, known)
+    if arguments is None:
+        # Which extents an array's shape tells shows when shapes are known; they are no inputs of their own.
+        told = told_sizes(graph)
+        kept = tuple(s for s in inputs if s in wanted or s.name not in told)
+        if kept != inputs:
+            inputs = kept
+            graph = _array_graph(expression, inputs, found, gates, names, known)
+    _check_told(graph, inputs, found)
+    return graph, inputs
+
+
+def _check_told(graph: Graph, inputs: tuple[Input, ...], found: Found) -> None:
+    given = {symbol.name for symbol in inputs if symbol in found.sizes} | told_sizes(graph)
+    names = {term.name for term in sizes_of(graph)}
+    missing = sorted(name for name in names if name not in given and ".shape[" not in name)
+    if missing:
+        raise ValueError(f"args lacks the extent {missing[0]!r}, which no array's shape tells; add it to args")
+
+
+def _array_graph(
+    expression: sympy.Expr,
+    inputs: tuple[Input, ...],
+    found: Found,
+    gates: Iterable[type],
+    names: Mapping[str, sympy.Basic],
+    known: Mapping[str, int],
+) -> Graph:
+    lowering = ArrayLowering(Table(dict(GATES)), inputs, found, gates, known)
+    value = _number(lowering, expression)
+    if value.axes:
+        free = ", ".join(sorted(lowering.axis_names[name] for name in value.axes if name in lowering.axis_names))
+        shape = f"the index {free} is bound by no Sum" if free else "it is a matrix"
+        raise UnsupportedExpression(f"{describe(expression)} is no single number: {shape}; sum over it, or take a trace")
+    graph = Graph(
+        lowering.table,
+        tuple(symbol.name for symbol in inputs),
+        (value,),
+        names=_labels(lowering, names, set(inputs)),
+        shapes=tuple(lowering.shape(place) for place in range(len(inputs))),
+        axes=tuple(dict.fromkeys(lowering.axis_names.values())),
+        integers=frozenset(lowering.integers),
+    )
+    return share_gathers(_with_inferred_shapes(graph))
+
+
+def _with_inferred_shapes(graph: Graph) -> Graph:
+    """Undeclared extents, as far as the expression says them: x[i] for i < n has the extent n.
+
+    What is read of an axis is its extent where that is just a symbol, or tells a symbol that nothing else does; else
+    the axis may be longer than what is read of it.
+    """
+    assert graph.shapes is not None
+    domains = Domains(replace(graph, derived={}), undeclared=True)
+    nodes = {node.attribute: node for node in graph.order() if node.gate.name == "input"}
+    shapes = [list(shape) for shape in graph.shapes]
+    demanded: list[tuple[int, int, Index]] = []
+    for place, shape in enumerate(shapes):
+        for at, extent in enumerate(shape):
+            bound = domains.of[nodes[place]].bounds[at] if place in nodes else None
+            if _is_own(extent) and bound is not None and len(bound[1].terms) == 1:
+                demanded.append((place, at, bound[1].plus(1)))
+    told = {size for shape in shapes for extent in shape for size in _told(extent)}
+    for place, at, extent in sorted(demanded, key=lambda entry: entry[2].offset != 0 or entry[2].terms[0][1] != 1):
+        (size,) = _told(extent)
+        is_plain = extent.offset == 0 and extent.terms[0][1] == 1
+        if size.name not in domains.derived and (is_plain or size not in told):
+            shapes[place][at] = extent
+            told.add(size)
+    return replace(graph, shapes=tuple(map(tuple, shapes)))
+
+
+def _told(extent: Index) -> set[Size]:
+    """The symbolic extent that an array's length tells."""
+    terms = [term for term, _ in extent.terms if isinstance(term, Size)]
+    return set(terms) if len(terms) == 1 and not _is_own(extent) else set()
+
+
+def _is_own(extent: Index) -> bool:
+    return any(isinstance(term, Size) and ".shape[" in term.name for term, _ in extent.terms)
+
+
+def told_sizes(graph: Graph) -> set[str]:
+    """The symbolic extents that the shapes of arrays tell."""
+    return {size.name for shape in graph.shapes or () for extent in shape for size in _told(extent)}
+
+
+def _number(lowering: Lowering, expression: sympy.Expr) -> View:
     value = lowering(expression)
     if value.node.kind == "boolean":
         raise UnsupportedExpression(
             f"{describe(expression)} is a condition, not a number; "
             "write Piecewise((1, condition), (0, True)) for its truth value"
         )
+    return value
+
+
+def _labels(lowering: Lowering, names: Mapping[str, sympy.Basic], inputs: set[Any]) -> dict[Node, str]:
     labels: dict[Node, str] = {}
-    for name, meaning in (names or {}).items():
-        node = lowering(meaning).node if not free_symbols(meaning) - set(inputs) else None
-        if node is not None and node.gate.name not in ("input", "constant"):
+    for name, meaning in names.items():
+        found = survey(meaning)
+        known = not (found.symbols | found.arrays.keys()) - inputs
+        node = lowering(meaning).node if known else None
+        if node is not None and node.gate.name not in ("input", "constant", "size", "position"):
             labels.setdefault(node, name)
-    return Graph(table, tuple(symbol.name for symbol in inputs), (value,), names=labels), inputs
+    return labels
 
 
-def _check_inputs(inputs: tuple[sympy.Symbol, ...], found: set[sympy.Symbol]) -> None:
+def _inputs(
+    found: set[Input], arguments: Sequence[Input] | None, sizes: Iterable[sympy.Symbol]
+) -> tuple[Input, ...]:
+    """The inputs in order: `arguments`, else all of `found` and `sizes` by name."""
+    if arguments is None:
+        return tuple(sorted({*found, *sizes}, key=natural_order))
+    inputs = tuple(arguments)
     seen = set()
     for symbol in inputs:
-        if not isinstance(symbol, sympy.Symbol):
+        if not isinstance(symbol, (sympy.Symbol, *ARRAYS)):
             raise TypeError(f"args must be SymPy symbols, not {symbol!r} of class {type(symbol).__name__}")
         if symbol in seen:
             raise ValueError(f"args names the symbol {symbol.name!r} twice")
@@ -68,340 +207,23 @@ def _check_inputs(inputs: tuple[sympy.Symbol, ...], found: set[sympy.Symbol]) ->
         hint = f" (args has another symbol named {same[0]!r}, with other assumptions)" if same else ""
         listed = ", ".join(repr(symbol.name) for symbol in missing)
         raise ValueError(f"args lacks the symbol {listed} that the expression uses{hint}")
+    return inputs
 
 
-def natural_order(symbol: sympy.Symbol) -> tuple[Any, ...]:
+def natural_order(symbol: Any) -> tuple[Any, ...]:
     """By name, digits by value (x2 before x10), then by assumptions; dummies of one name by their number."""
     parts = tuple(
         (0, int(part), "") if part.isdecimal() else (1, 0, part)
         for part in re.split(r"(\d{1,18})", symbol.name)
         if part
     )
-    assumptions = tuple(sorted(f"{key}={value}" for key, value in symbol.assumptions0.items()))
+    known = getattr(symbol, "assumptions0", {})
+    assumptions = tuple(sorted(f"{key}={value}" for key, value in known.items()))
     return parts, assumptions, getattr(symbol, "dummy_index", 0)
 
 
-def free_symbols(expression: sympy.Basic) -> set[sympy.Symbol]:
-    """The symbols of an expression. SymPy's own `free_symbols` walks a tree: it never ends on shared graphs."""
-    found: set[sympy.Symbol] = set()
-    seen: set[int] = set()
-    stack: list[Any] = [expression]
-    while stack:
-        part = stack.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        if isinstance(part, sympy.Symbol):
-            found.add(part)
-        elif isinstance(part, sympy.Derivative):
-            stack.extend([part.expr, *part.variables])
-        else:
-            stack.extend(part.args)
-    return found
+def free_symbols(expression: sympy.Basic) -> set[Any]:
+    """The inputs of an expression: symbols and arrays. SymPy's own `free_symbols` never ends on shared graphs."""
+    found = survey(expression)
+    return {*found.symbols, *found.arrays, *found.sizes}
 
-
-def describe(expression: sympy.Basic, limit: int = 80) -> str:
-    """An expression in a few words, also when printing all of it would never end."""
-    count, stack = 0, [(expression, 0)]
-    while stack and count < 120:
-        part, depth = stack.pop()
-        count += 1 if depth < 40 else 120
-        stack.extend((argument, depth + 1) for argument in part.args)
-    if count < 120:
-        text = str(expression)
-        return text if len(text) <= limit else text[: limit - 3] + "..."
-    return f"{type(expression).__name__}(... {len(expression.args)} arguments ...)"
-
-
-class Lowering:
-    """Lowers expressions into one table; `views` says what each symbol stands for."""
-
-    def __init__(
-        self, table: Table, views: Mapping[sympy.Basic, View], gates: Iterable[type] = (), any_gate: bool = False
-    ) -> None:
-        self.table = table
-        self.symbols = views
-        self.own = tuple(gates)
-        self.input_views = {view.node: view for view in views.values()}
-        self.any_gate = any_gate  # inside a gate of the user's, the gates that it is made of
-        self.memo: dict[int, View] = {}
-        self.kept: list[Any] = []  # holds what is known by its id, so that no id is used again
-        for function in self.own:
-            if not isinstance(getattr(function, "symgrad_gate", None), Gate):
-                raise TypeError(f"gates takes functions made by symgrad.gate, not {function!r}")
-
-    def __call__(self, expression: sympy.Basic) -> View:
-        # A part is on the stack twice: to put its arguments before it, then to be built from them.
-        stack: list[tuple[Any, tuple[Any, ...] | None]] = [(expression, None)]
-        while stack:
-            part, children = stack.pop()
-            if id(part) in self.memo:
-                continue
-            if children is None:
-                children = self._children(part)
-                stack.append((part, children))
-                stack.extend((child, None) for child in reversed(children) if id(child) not in self.memo)
-            else:
-                self.kept.append((part, children))
-                self.memo[id(part)] = self._build(part, [self.memo[id(child)] for child in children])
-        return self.memo[id(expression)]
-
-    def _children(self, part: Any) -> tuple[Any, ...]:
-        if not self._knows(part):
-            raise unsupported(part)  # before its arguments are looked at: the part is what is not supported
-        if isinstance(part, sympy.Derivative):
-            return (_resolved(part),)
-        if isinstance(part, sympy.Piecewise):
-            return tuple(piece for pair in part.args for piece in pair.args)
-        return () if isinstance(part, (sympy.Symbol, sympy.Number)) else tuple(part.args)
-
-    def _knows(self, part: Any) -> bool:
-        if isinstance(part, self.own) or (self.any_gate and hasattr(part, "symgrad_gate")):
-            return True
-        return any(kind in BY_CLASS or kind in _BUILD for kind in type(part).__mro__)
-
-    def _build(self, part: Any, arguments: list[View]) -> View:
-        for kind in type(part).__mro__:
-            if kind in BY_CLASS:
-                return self._apply(BY_CLASS[kind], *arguments)
-            if kind in _BUILD:
-                return _BUILD[kind](self, part, arguments)
-        return self.table.apply(part.symgrad_gate, *arguments)
-
-    def _apply(self, gate: str, *views: View, attribute: Any = None) -> View:
-        return self.table.apply(self.table.gates[gate], *views, attribute=attribute)
-
-    def power(self, base: View, exponent: Fraction) -> View:
-        """`base**exponent` for a rational exponent > 0: products and roots where that is exact."""
-        whole, rest = divmod(exponent, 1)
-        if rest not in (0, HALF, Fraction(1, 3), Fraction(2, 3)):
-            return self._apply("pow", base, self.table.constant(exponent))
-        factors = []
-        if whole:
-            factors.append(base if whole == 1 else self._apply("power", base, attribute=int(whole)))
-        if rest == HALF:
-            factors.append(self._apply("sqrt", base))
-        elif rest:
-            factors.extend([self._apply("cbrt", base)] * rest.numerator)
-        return self.product(factors)
-
-    def product(self, factors: list[View]) -> View:
-        if not factors:
-            return self.table.constant(1)
-        # Two at a time: the products of the first few factors are then shared with the gradients.
-        return reduce(lambda one, two: self._apply("mul", one, two), factors)
-
-
-def _resolved(derivative: sympy.Derivative) -> sympy.Basic:
-    try:
-        done = derivative.doit()
-    except RecursionError:
-        done = derivative
-    if isinstance(done, sympy.Derivative):
-        raise UnsupportedExpression(
-            f"cannot resolve {describe(derivative)} (Derivative): SymPy's doit leaves it as it is; differentiate the "
-            "expression before compiling it, or let symgrad differentiate by leaving the Derivative out"
-        )
-    return done
-
-
-def unsupported(part: sympy.Basic) -> UnsupportedExpression:
-    """The error for a part that no gate covers: names it, its class, and the way out."""
-    name = type(part).__name__
-    text = describe(part)
-    if part is sympy.I or part is sympy.zoo:
-        return UnsupportedExpression(f"cannot compile {text} ({name}): symgrad computes with real numbers only")
-    if isinstance(part, AppliedUndef) or hasattr(part, "symgrad_gate"):
-        return UnsupportedExpression(
-            f"cannot compile {text}: {name} is not known here; define it with "
-            f"symgrad.gate({name!r}, ...) and pass compile(..., gates=[{name}])"
-        )
-    if not isinstance(part, (sympy.Expr, sympy.logic.boolalg.Boolean)):
-        return UnsupportedExpression(f"cannot compile {text} ({name}): give one scalar SymPy expression")
-    if isinstance(part, (sympy.Sum, sympy.Product, sympy.Indexed, sympy.MatrixExpr)):
-        return UnsupportedExpression(
-            f"cannot compile {text} ({name}): sums, products and arrays over an index are not "
-            "supported yet; write the terms out (expression.doit()) if they are few"
-        )
-    return UnsupportedExpression(
-        f"cannot compile {text} ({name}): no gate for it; rewrite it in elementary functions "
-        "(expression.doit(), expression.rewrite(...)) or define a gate with symgrad.gate"
-    )
-
-
-# --- one small function per SymPy class that is no gate of its own ----------------------------------------------------
-
-
-def _symbol(lowering: Lowering, part: sympy.Symbol, _: list[View]) -> View:
-    if part not in lowering.symbols:
-        raise UnsupportedExpression(f"the symbol {part.name!r} is bound inside the expression and is no input")
-    if part.is_commutative is False:
-        raise UnsupportedExpression(f"cannot compile the symbol {part.name!r}: it does not commute; use a plain Symbol")
-    return lowering.symbols[part]
-
-
-def _rational(lowering: Lowering, part: sympy.Rational, _: list[View]) -> View:
-    return lowering.table.constant(Fraction(int(part.p), int(part.q)))
-
-
-def _float(lowering: Lowering, part: sympy.Float, _: list[View]) -> View:
-    if part.is_finite is False:
-        return lowering.table.constant("nan" if part.is_nan else "oo" if part > 0 else "-oo")
-    sign, mantissa, exponent, _bits = part._mpf_
-    if abs(exponent) > _LARGEST_EXPONENT:
-        raise UnsupportedExpression(
-            f"the number {describe(part)} (Float) is out of every floating-point range; rescale"
-        )
-    return lowering.table.constant((-1) ** sign * int(mantissa) * Fraction(2) ** int(exponent))
-
-
-def _number_symbol(lowering: Lowering, part: sympy.Basic, _: list[View]) -> View:
-    return lowering.table.constant(
-        {"Exp1": "E", "Infinity": "oo", "NegativeInfinity": "-oo", "NaN": "nan", "Pi": "pi"}.get(
-            type(part).__name__, type(part).__name__
-        )
-    )
-
-
-def _add(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> View:
-    arguments = _unflattened(lowering, part, arguments)
-
-    # As one writes it: terms, then the number, what is subtracted last.
-    def place(view: View) -> tuple[bool, bool]:
-        number = view.number
-        negative = view.node.gate.name == "neg" or (isinstance(number, Fraction) and number < 0)
-        return negative, number is not None
-
-    return lowering._apply("add", *sorted(arguments, key=place))
-
-
-def _unflattened(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> list[View]:
-    """SymPy writes s**2 + s with all the terms of the sum s. Here s stays one node: x = x*x + x grows by two a step."""
-    found: sympy.Add | None = None
-    terms: set[Any] = set()
-    for term in part.args:
-        for inner in term.args if isinstance(term, (sympy.Pow, sympy.Mul)) else ():
-            if isinstance(inner, sympy.Add) and len(found.args if found else ()) < len(inner.args) < len(part.args):
-                terms = terms or set(part.args)
-                if terms.issuperset(inner.args):
-                    found = inner
-    if found is None:
-        return arguments
-    inside = set(found.args)
-    kept = [view for own, view in zip(part.args, arguments, strict=True) if own not in inside]
-    return [*kept, lowering.memo[id(found)]]
-
-
-def _mul(lowering: Lowering, part: sympy.Mul, arguments: list[View]) -> View:
-    sign, above, below = 1, [], []
-    for factor, view in zip(part.args, arguments, strict=True):
-        exponent = _rational_exponent(factor)
-        if isinstance(factor, sympy.Rational):
-            top, bottom = abs(int(factor.p)), int(factor.q)
-            sign = -sign if factor.p < 0 else sign
-            if max(top, bottom) > 2**53:  # no longer exact as two floating-point numbers
-                top, bottom = Fraction(top, bottom), 1  # type: ignore[assignment]
-            above += [lowering.table.constant(top)] if top != 1 else []
-            below += [lowering.table.constant(bottom)] if bottom != 1 else []
-        elif exponent is not None and exponent < 0:
-            below.append(lowering.power(lowering.memo[id(factor.args[0])], -exponent))
-        else:
-            above.append(view)
-    result = lowering.product(above)
-    if below:
-        result = lowering._apply("div", result, lowering.product(below))
-    return result if sign > 0 else lowering._apply("neg", result)
-
-
-def _rational_exponent(part: sympy.Basic) -> Fraction | None:
-    """The exponent of a power whose exponent is a number, else None."""
-    if not isinstance(part, sympy.Pow):
-        return None
-    exponent = part.args[1]
-    if isinstance(exponent, sympy.Rational):
-        return Fraction(int(exponent.p), int(exponent.q))
-    if isinstance(exponent, sympy.Float) and exponent.is_finite:
-        sign, mantissa, power, _ = exponent._mpf_
-        if abs(power) <= _LARGEST_EXPONENT:
-            return Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(power)
-    return None
-
-
-def _pow(lowering: Lowering, part: sympy.Pow, arguments: list[View]) -> View:
-    base, exponent = arguments
-    number = _rational_exponent(part)
-    if number is None:
-        return lowering._apply("pow", base, exponent)
-    if number == 0:
-        return lowering.table.constant(1)
-    positive = lowering.power(base, abs(number))
-    return positive if number > 0 else 1 / positive
-
-
-def _piecewise(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) -> View:
-    result = lowering.table.constant("nan")
-    if not isinstance(part.args[-1].args[1], BooleanTrue):  # outside all branches
-        inputs = [node for node in reachable(view.node for view in arguments) if node.gate.name == "input"]
-        result = lowering._apply("undefined", *map(lowering.input_views.__getitem__, inputs)) if inputs else result
-    pairs = list(zip(arguments[::2], arguments[1::2], part.args, strict=True))
-    for value, condition, pair in reversed(pairs):
-        result = value if isinstance(pair.args[1], BooleanTrue) else condition.where(value, result)
-    return result
-
-
-def _heaviside(lowering: Lowering, part: sympy.Heaviside, arguments: list[View]) -> View:
-    x = arguments[0]
-    at_zero = arguments[1] if len(arguments) > 1 else lowering.table.constant(HALF)
-    nan = lowering.table.constant("nan")
-    return (x > 0).where(1, (x < 0).where(0, x.equals(0).where(at_zero, nan)))
-
-
-def _polygamma(lowering: Lowering, part: sympy.polygamma, arguments: list[View]) -> View:
-    if arguments[0].number != 0:
-        raise unsupported(part)
-    return lowering._apply("digamma", arguments[1])
-
-
-def _ite(_: Lowering, part: sympy.ITE, arguments: list[View]) -> View:
-    condition, taken, otherwise = arguments
-    return condition.call("and", taken).call("or", condition.call("not").call("and", otherwise))
-
-
-def _gate(name: str, swap: bool = False) -> Callable[[Lowering, Any, list[View]], View]:
-    return lambda lowering, _, arguments: lowering._apply(name, *(reversed(arguments) if swap else arguments))
-
-
-_BUILD: dict[type, Callable[[Lowering, Any, list[View]], View]] = {
-    sympy.Symbol: _symbol,
-    sympy.Rational: _rational,
-    sympy.Float: _float,
-    sympy.core.numbers.Infinity: _number_symbol,
-    sympy.core.numbers.NegativeInfinity: _number_symbol,
-    sympy.core.numbers.NaN: _number_symbol,
-    sympy.NumberSymbol: _number_symbol,
-    sympy.Add: _add,
-    sympy.Mul: _mul,
-    sympy.Pow: _pow,
-    sympy.Piecewise: _piecewise,
-    sympy.Heaviside: _heaviside,
-    sympy.polygamma: _polygamma,
-    sympy.UnevaluatedExpr: lambda _, part, arguments: arguments[0],
-    sympy.Derivative: lambda _, part, arguments: arguments[0],
-    # All symbols are real.
-    sympy.re: lambda _, part, arguments: arguments[0],
-    sympy.im: lambda lowering, part, arguments: lowering.table.constant(0),
-    sympy.conjugate: lambda _, part, arguments: arguments[0],
-    sympy.StrictLessThan: _gate("lt"),
-    sympy.StrictGreaterThan: _gate("lt", swap=True),
-    sympy.LessThan: _gate("le"),
-    sympy.GreaterThan: _gate("le", swap=True),
-    sympy.Equality: _gate("eq"),
-    sympy.Unequality: _gate("ne"),
-    sympy.And: _gate("and"),
-    sympy.Or: _gate("or"),
-    sympy.Not: _gate("not"),
-    sympy.Xor: lambda _, part, arguments: reduce(lambda a, b: a.call("ne", b), arguments),
-    sympy.ITE: _ite,
-    BooleanTrue: lambda lowering, part, _: lowering.table.constant(0).equals(0),
-    BooleanFalse: lambda lowering, part, _: lowering.table.constant(0).equals(1),
-}

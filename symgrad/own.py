@@ -8,7 +8,7 @@ from typing import Any
 import sympy
 
 from .graph import Gate, View
-from .lower import Lowering
+from .lowering import Lowering
 
 
 def gate(name: str, forward: sympy.Lambda, local_gradients: Sequence[Callable[..., Any]]) -> Any:

@@ -55,12 +55,12 @@ def reuse_reciprocals(graph: Graph) -> Graph:
         views[node] = positional(node)
         if not node.arguments:
             continue
-        arguments = translated(views, node.arguments)
         is_free = node not in value or not has_steps
         if node.gate.name == "div" and is_free and node.arguments[1] in inverted and node.arguments[0].number != 1:
-            views[node] = arguments[0] * (1 / arguments[1])
+            above, below = translated(views, node.arguments)
+            views[node] = above * (1 / below)
         else:
-            views[node] = graph.table.apply(node.gate, *arguments, attribute=node.attribute)
+            views[node] = graph.table.rebuild(node, views)
     return graph.rebuilt(views)
 
 
@@ -80,10 +80,10 @@ def _one_round(
 ) -> Graph:
     views: dict[Node, View] = {}
     for node in graph.order():
-        if all(views[edge.node].node is edge.node for edge in node.arguments):
+        if all(views[source].node is source for source in node.sources):
             view = positional(node)
         else:
-            view = graph.table.apply(node.gate, *translated(views, node.arguments), attribute=node.attribute)
+            view = graph.table.rebuild(node, views)
         for _ in range(_ROUNDS):  # a bound, should two laws ever undo each other
             found = (
                 None if view.node in settled else _rewritten(view, laws.get(view.node.gate.name, ()), families, fired)

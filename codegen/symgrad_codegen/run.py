@@ -48,15 +48,18 @@ def new_outputs(count: int, shape: tuple[int, ...], dtype: str) -> list[Any]:
     return outputs
 
 
-def check_outputs(outputs: Sequence[Any], inputs: Sequence[Any], shape: tuple[int, ...], dtype: str) -> None:
-    """Raises ValueError unless `outputs` can be written: right shape and dtype, C-contiguous, overlapping nothing."""
+def check_outputs(outputs: Sequence[Any], shape: tuple[int, ...], dtype: str, what: str = "out") -> None:
+    """Raises ValueError unless `outputs` can be written: right shape and dtype, C-contiguous."""
     for array in outputs:
         if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
             found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise ValueError(f"out must hold {dtype} arrays of shape {shape}, not {found}")
+            raise ValueError(f"{what} must hold {dtype} arrays of shape {shape}, not {found}")
         if not array.flags.c_contiguous or not array.flags.writeable or not array.flags.aligned:
-            raise ValueError("out must hold writable C-contiguous arrays")
+            raise ValueError(f"{what} must hold writable C-contiguous arrays")
 
+
+def check_overlaps(outputs: Sequence[Any], inputs: Sequence[Any]) -> None:
+    """Raises ValueError where an output shares memory with an input or with another output."""
     # In the order of their addresses, only neighbours can overlap (inputs may overlap each other).
     spans = [
         (*byte_bounds(array), is_output) for is_output, some in ((False, inputs), (True, outputs)) for array in some

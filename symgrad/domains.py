@@ -1,0 +1,266 @@
+"""Domains: for which values of its axes each node is needed, found backwards from the outputs.
+
+Nodes have no extents; reductions and inputs do. A sweep over the readers, outputs first, gives every node the box that
+is demanded of it (bounds inference as in Ragan-Kelley et al., Halide, PLDI 2013, section 4.2), as affine forms in the
+symbolic extents, and the constraints between its axes that all of its readers imply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from .errors import UnsupportedExpression
+from .graph import (
+    AnyIndex,
+    Axis,
+    Gather,
+    Graph,
+    Index,
+    Node,
+    Reduction,
+    Size,
+    View,
+    axis,
+    number_index,
+    plain_axis,
+    substituted,
+)
+
+Bound = tuple[Index, Index]  # the least and the largest value of an axis, affine in extents
+
+
+class Domain(NamedTuple):
+    """For each loop axis of a node its bounds (None: unknown), and affine forms >= 0 that couple axes."""
+
+    bounds: tuple[Bound | None, ...]
+    coupled: frozenset[Index] = frozenset()
+
+    def constraints(self) -> list[Index]:
+        """The domain as affine forms >= 0."""
+        found = []
+        for position, bound in enumerate(self.bounds):
+            if bound is not None:
+                found += [axis(position).minus(bound[0]), bound[1].minus(axis(position))]
+        return found + sorted(self.coupled, key=repr)
+
+    def implies(self, constraint: Index) -> bool:
+        """Whether the affine form is >= 0 everywhere in the domain, whatever the extents (each at least 1)."""
+        least = self.least(constraint)
+        return least is not None and is_at_least_zero(least)
+
+    def least(self, form: Index) -> Index | None:
+        """A lower bound of an affine form, affine in extents; tight in most cases."""
+        found = self._extreme(form)
+        if found is not None and is_at_least_zero(found):
+            return found
+        for constraint in sorted(self.coupled, key=repr):
+            tighter = self._extreme(form.minus(constraint))
+            if tighter is not None and (found is None or is_at_least_zero(tighter.minus(found))):
+                found = tighter
+        return found
+
+    def _extreme(self, form: Index) -> Index | None:
+        total = number_index(form.offset)
+        for term, factor in form.terms:
+            if isinstance(term, Size):
+                total = total.plus(Index(((term, factor),)))
+                continue
+            bound = self.bounds[term] if term < len(self.bounds) else None
+            if bound is None:
+                return None
+            total = total.plus(bound[0 if factor > 0 else 1].scaled(factor))
+        return total
+
+
+def is_at_least_zero(form: Index) -> bool:
+    """Whether an affine form in extents is >= 0 for all extents >= 1."""
+    return all(factor > 0 for _, factor in form.terms) and form.offset + sum(f for _, f in form.terms) >= 0
+
+
+class Domains:
+    """The domains of a graph's nodes; `derived` holds extents that are the larger or smaller of two others."""
+
+    def __init__(self, graph: Graph, undeclared: bool = False) -> None:
+        self.graph = graph
+        self.undeclared = undeclared  # take for the extents of inputs what is demanded of them
+        self.derived = graph.derived
+        self._demands: dict[Node, list[Domain]] = {}
+        self.of: dict[Node, Domain] = {}  # of the loop axes
+        self.own: dict[Node, Domain] = {}  # what is demanded of a node's own axes
+        shapes = graph.shapes or ()
+        for view in graph.values:
+            self._ask(view, Domain(()))
+        for position, view in zip(graph.wrt, graph.gradients, strict=True):
+            bounds = tuple((number_index(0), extent.minus(1)) for extent in shapes[position])
+            self._ask(view, Domain(bounds))
+        for node in reversed(graph.order()):
+            self.of[node] = self._domain(node)
+            for edge in (*node.arguments, *node.gathered):
+                self._ask(edge, self.of[node])
+
+    def _domain(self, node: Node) -> Domain:
+        own = self._hull(self._demands.pop(node, []), node.rank)
+        if node.gate.name == "input" and self.graph.shapes is not None and not self.undeclared:
+            extents = self.graph.shapes[node.attribute]
+            return Domain(tuple((number_index(0), extent.minus(1)) for extent in extents))
+        self.own[node] = own
+        if isinstance(node.attribute, Reduction):
+            plain = node.attribute.is_plain
+            bounds = [*own.bounds, *[None] * (node.loops - node.rank)] if plain else [None] * node.loops
+            coupled = own.coupled if plain else frozenset()
+            return self.limited(bounds, (*node.attribute.constraints, *coupled))
+        if node.loops != node.rank:  # whole arrays, whatever is read of them
+            whole = tuple((number_index(0), extent.minus(1)) for extent in node.attribute)
+            self.own[node] = Domain(whole[: node.rank])
+            return Domain(whole)
+        return own
+
+    def limited(self, bounds: list[Bound | None], constraints: Iterable[Index]) -> Domain:
+        """The domain of all `constraints` in the box `bounds`."""
+        lows: list[Index | None] = [bound[0] if bound else None for bound in bounds]
+        highs: list[Index | None] = [bound[1] if bound else None for bound in bounds]
+        forms = list(constraints)
+        for _ in range(len(bounds) + 1):
+            for form in forms:
+                for term, factor in form.terms:
+                    if isinstance(term, Size) or abs(factor) != 1:
+                        continue
+                    rest = self._largest(form, term, lows, highs)
+                    if rest is None:
+                        continue
+                    if factor > 0:
+                        lows[term] = self.chosen("max", lows[term], rest.scaled(-1))
+                    else:
+                        highs[term] = self.chosen("min", highs[term], rest)
+        found = tuple(
+            (low, high) if low is not None and high is not None else None
+            for low, high in zip(lows, highs, strict=True)
+        )
+        box = Domain(found)
+        return Domain(found, frozenset(form for form in forms if len(form.axes) > 1 and not box.implies(form)))
+
+    @staticmethod
+    def _largest(form: Index, but: Axis, lows: list[Index | None], highs: list[Index | None]) -> Index | None:
+        total = number_index(form.offset)
+        for term, factor in form.terms:
+            if isinstance(term, Size):
+                total = total.plus(Index(((term, factor),)))
+            elif term != but:
+                bound = (highs if factor > 0 else lows)[term]
+                if bound is None:
+                    return None
+                total = total.plus(bound.scaled(factor))
+        return total
+
+    def chosen(self, kind: str, one: Index | None, two: Index) -> Index:
+        """The larger ("max") or smaller ("min") of two affine forms in extents; a derived extent where it depends."""
+        if one is None or one == two:
+            return two
+        for a, b in ((one, two), (two, one)):
+            if is_at_least_zero(a.minus(b)):
+                return a if kind == "max" else b
+        for name, (own, *forms) in self.derived.items():
+            if own == kind and set(forms) == {one, two}:
+                return Index(((Size(name), 1),))
+        name = f"{'larger' if kind == 'max' else 'smaller'}_{len(self.derived) + 1}"
+        self.derived[name] = (kind, one, two)
+        return Index(((Size(name), 1),))
+
+    def _ask(self, edge: View, over: Domain) -> None:
+        """Notes what a reader that loops over `over` demands of the node that it reads."""
+        bounds: list[Bound | None] = []
+        places: dict[Axis, Axis] = {}
+        for place, index in enumerate(edge.index):
+            bounds.append(self._range(index, over))
+            plain = plain_axis(index)
+            if plain is not None:
+                places.setdefault(plain, place)
+        names = {own: axis(place) for own, place in places.items()}
+        coupled = frozenset(
+            substituted(form, names) for form in over.coupled if all(name in places for name in form.axes)
+        )
+        self._demands.setdefault(edge.node, []).append(Domain(tuple(bounds), coupled))
+
+    @staticmethod
+    def _range(index: AnyIndex, over: Domain) -> Bound | None:
+        if isinstance(index, Gather):
+            return None
+        low, high = over.least(index), over.least(index.scaled(-1))
+        return None if low is None or high is None else (low, high.scaled(-1))
+
+    def _hull(self, demands: list[Domain], rank: int) -> Domain:
+        if not demands:
+            return Domain((None,) * rank)
+        bounds: list[Bound | None] = []
+        for place in range(rank):
+            known = [demand.bounds[place] for demand in demands]
+            found: Bound | None = None
+            for bound in known:
+                if bound is not None:
+                    found = (
+                        bound
+                        if found is None
+                        else (self.chosen("min", found[0], bound[0]), self.chosen("max", found[1], bound[1]))
+                    )
+            bounds.append(found)
+        coupled = frozenset.intersection(*(demand.coupled for demand in demands))
+        return Domain(tuple(bounds), coupled)
+
+
+class Check(NamedTuple):
+    """What has to hold before the loops run: `index` stays in 0 .. extent - 1 of an array's axis."""
+
+    array: str
+    place: int  # the axis of the array
+    low: Index
+    high: Index
+    extent: Index
+    bounds: tuple[Bound | None, ...]  # of the loops: where one of them is empty, nothing is read
+
+
+class GatherCheck(NamedTuple):
+    """What has to hold before the loops run: the values of an integer view stay in low .. high."""
+
+    array: str
+    place: int
+    view: View
+    domain: Domain
+    low: Index
+    high: Index
+
+
+def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherCheck]]:
+    """The index expressions that may run outside of an array, and those that are values."""
+    plain: dict[Check, None] = {}
+    gathered: dict[GatherCheck, None] = {}
+    for node in graph.order():
+        over = domains.of[node]
+        edges = [*node.arguments, *node.gathered]
+        for edge in edges:
+            target = domains.of[edge.node]
+            name = graph.inputs[edge.node.attribute] if edge.node.gate.name == "input" else ""
+            for place, index in enumerate(edge.index):
+                bound = target.bounds[place]
+                if bound is None:
+                    raise UnsupportedExpression(f"the range of an index of {name or edge.node.gate.name} is not known")
+                if isinstance(index, Gather):
+                    gathered[GatherCheck(name, place, index.view, over, *bound)] = None
+                elif name and not (over.implies(index) and over.implies(bound[1].minus(index))):
+                    low, high = over.least(index), over.least(index.scaled(-1))
+                    if low is not None and high is not None:
+                        plain[Check(name, place, low, high.scaled(-1), bound[1].plus(1), over.bounds)] = None
+    return list(plain), list(gathered)
+
+
+def numeric(form: Index, sizes: Mapping[str, int]) -> int:
+    """The value of an affine form in extents."""
+    return form.offset + sum(factor * sizes[term.name] for term, factor in form.terms)  # type: ignore[union-attr]
+
+
+def with_derived(sizes: Mapping[str, int], derived: Mapping[str, tuple[str, Index, Index]]) -> dict[str, int]:
+    """The extents with those that are derived from others."""
+    known = dict(sizes)
+    for name, (kind, one, two) in derived.items():
+        known[name] = (max if kind == "max" else min)(numeric(one, known), numeric(two, known))
+    return known

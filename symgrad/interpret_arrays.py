@@ -1,0 +1,215 @@
+"""The reference evaluator of graphs with arrays: every node as a dense array over the box that is demanded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from .array_gates import EMPTY, MATRIX_RULES
+from .domains import Domain, Domains, numeric, with_derived
+from .graph import AnyIndex, Gather, Graph, Node, Reduction, Size, View
+from .interpret import _apply_mpmath, _apply_numpy, _composite, exact_number, rounded
+
+Apply = Callable[[Node, list[Any]], Any]
+
+
+def evaluate_arrays(
+    graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int], dtype: Any = np.float64
+) -> list[Any]:
+    """The values and gradients of `graph` at `inputs` (arrays of the declared ranks), computed in `dtype`."""
+    kind = np.dtype(dtype)
+    ready = [np.asarray(a) if i in graph.integers else np.asarray(a, kind) for i, a in enumerate(inputs)]
+
+    def constant(number: Any) -> Any:
+        return rounded(number, kind)
+
+    with np.errstate(all="ignore"):
+        values = Evaluation(graph, ready, sizes, kind, constant, _numpy, _matrix_numpy)
+        return [np.array(value, dtype=kind) for value in values.outputs()]
+
+
+def evaluate_arrays_exactly(
+    graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int], digits: int = 50
+) -> list[Any]:
+    """The same as arrays of mpmath numbers of `digits` digits."""
+    exact = np.frompyfunc(mpmath.mpf, 1, 1)
+    with mpmath.workdps(digits):
+        ready = [
+            np.asarray(a) if i in graph.integers else np.asarray(exact(np.asarray(a).astype(object)), object)
+            for i, a in enumerate(inputs)
+        ]
+
+        def apply(node: Node, arguments: list[Any]) -> Any:
+            def one(*numbers: Any) -> Any:
+                return _composite(node, list(numbers), _apply_mpmath)
+
+            return np.frompyfunc(one, len(arguments), 1)(*arguments)
+
+        values = Evaluation(graph, ready, sizes, np.dtype(object), exact_number, apply, _matrix_mpmath)
+        return [np.asarray(value, dtype=object) for value in values.outputs()]
+
+
+def _numpy(node: Node, arguments: list[Any]) -> Any:
+    return _composite(node, arguments, _apply_numpy)
+
+
+class Evaluation:
+    """One evaluation: nodes in order, each over its box; `low` is the first index of each axis."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        inputs: Sequence[Any],
+        sizes: Mapping[str, int],
+        dtype: Any,
+        constant: Callable[[Any], Any],
+        apply: Apply,
+        matrix: Apply,
+    ) -> None:
+        self.graph, self.inputs, self.dtype = graph, inputs, dtype
+        self.constant, self.apply, self.matrix = constant, apply, matrix
+        self.domains = Domains(graph)
+        self.sizes = with_derived(sizes, self.domains.derived)
+        self.low: dict[Node, list[int]] = {}
+        self.values: dict[Node, Any] = {}
+        for node in graph.order():
+            box = self._box(self.domains.of[node])
+            self.low[node] = [low for low, _ in box[: node.rank]]
+            self.values[node] = self._evaluated(node, box)
+
+    @staticmethod
+    def of_view(graph: Graph, view: View, over: Domain, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Any:
+        """The values that a view of `graph` takes on the loops `over`."""
+        ready = [np.asarray(a) for a in inputs]
+        found = Evaluation(graph, ready, sizes, np.dtype(np.float64), float, _numpy, _matrix_numpy)
+        box = found._box(over)
+        return found._read(view, _mesh([low for low, _ in box], [h - low + 1 for low, h in box], range(len(box))))
+
+    def _box(self, domain: Domain) -> list[tuple[int, int]]:
+        found = []
+        for bound in domain.bounds:
+            assert bound is not None
+            low, high = numeric(bound[0], self.sizes), numeric(bound[1], self.sizes)
+            found.append((low, max(high, low - 1)))
+        return found
+
+    def outputs(self) -> list[Any]:
+        graph = self.graph
+        found = [self._read(view, {}) for view in graph.values]
+        for position, view in zip(graph.wrt, graph.gradients, strict=True):
+            assert graph.shapes is not None
+            shape = tuple(numeric(extent, self.sizes) for extent in graph.shapes[position])
+            mesh = dict(enumerate(np.ogrid[tuple(slice(length) for length in shape)])) if shape else {}
+            found.append(np.broadcast_to(self._read(view, mesh), shape))
+        return found
+
+    def _evaluated(self, node: Node, box: list[tuple[int, int]]) -> Any:
+        name = node.gate.name
+        if name == "input":
+            return self.inputs[node.attribute]
+        if name == "constant":
+            return self.constant(node.attribute)
+        if name == "size":
+            return self._number(self.sizes[node.attribute.name])
+        shape = tuple(high - low + 1 for low, high in box)
+        starts = [low for low, _ in box]
+        if name in MATRIX_RULES:
+            parts = []
+            for edge in node.arguments:
+                own = sorted({n for index in edge.index for n in index.axes})
+                axes = own or list(range(node.rank, node.loops))
+                small = _mesh([starts[n] for n in axes], [shape[n] for n in axes], axes)
+                value = np.broadcast_to(self._read(edge, small), [shape[n] for n in axes])
+                parts.append(value)
+            return self.matrix(node, parts)
+        if isinstance(node.attribute, Reduction):
+            return self._reduced(node, starts, shape)
+        mesh = _mesh(starts, shape, range(node.rank))
+        if name == "position":
+            return self._number(mesh[0])
+        arguments = [self._read(edge, mesh) for edge in node.arguments]
+        return np.array(np.broadcast_to(self.apply(node, arguments), shape))
+
+    def _number(self, integer: Any) -> Any:
+        if self.dtype == object:
+            return np.frompyfunc(mpmath.mpf, 1, 1)(np.asarray(integer).astype(object))
+        return np.asarray(integer, self.dtype)[()]
+
+    def _reduced(self, node: Node, starts: Sequence[int], shape: Sequence[int]) -> Any:
+        own = node.attribute
+        inside = np.ones(shape, bool)
+        mesh = _mesh(starts, shape, range(node.loops))
+        for constraint in own.constraints:
+            inside &= self._index(constraint, mesh) >= 0
+        places = [np.broadcast_to(mesh[n], shape)[inside] for n in range(node.loops)]
+        terms = np.broadcast_to(self._read(node.arguments[0], dict(enumerate(places))), places[0].shape if places else ())
+        box = self._box(self.domains.own[node])
+        empty = EMPTY[node.gate.name]
+        start = self.constant(empty if isinstance(empty, str) else Fraction(empty))
+        function = node.gate.numpy
+        assert isinstance(function, np.ufunc)
+        if not box:
+            return function.reduce(terms.ravel(), initial=start)
+        result = np.full([high - low + 1 for low, high in box], start, self.dtype)
+        self.low[node] = [low for low, _ in box]
+        at = [np.broadcast_to(self._index(index, dict(enumerate(places))), terms.shape) for index in own.out]
+        at = [index - low for index, (low, _) in zip(at, box, strict=True)]
+        kept = np.ones(terms.shape, bool)
+        for index, length in zip(at, result.shape, strict=True):
+            kept &= (index >= 0) & (index < length)
+        function.at(result, tuple(index[kept] for index in at), terms[kept])
+        return result
+
+    def _read(self, view: View, mesh: Mapping[int, Any]) -> Any:
+        value = self.values[view.node]
+        if not view.index:
+            return value
+        places = []
+        for index, low, length in zip(view.index, self.low[view.node], np.shape(value), strict=True):
+            at = np.asarray(self._index(index, mesh)) - low
+            # Outside of its domain a node may be read at a mask's dead ends: any value does there.
+            places.append(np.clip(at, 0, max(length - 1, 0)))
+        if not np.size(value):
+            return np.zeros(np.broadcast_shapes(*(place.shape for place in places)), self.dtype)
+        return value[tuple(places)]
+
+    def _index(self, index: AnyIndex, mesh: Mapping[int, Any]) -> Any:
+        if isinstance(index, Gather):
+            value = self._read(index.view, mesh)
+            return np.frompyfunc(int, 1, 1)(value).astype(np.int64) if self.dtype == object else _integers(value)
+        total: Any = index.offset
+        for term, factor in index.terms:
+            total = total + factor * (self.sizes[term.name] if isinstance(term, Size) else mesh[term])
+        return total
+
+
+def _integers(value: Any) -> Any:
+    return np.asarray(value).astype(np.int64)
+
+
+def _mesh(starts: Sequence[int], shape: Sequence[int], axes: Sequence[int]) -> dict[int, Any]:
+    """Index arrays of a box that broadcast against each other."""
+    grid = np.ogrid[tuple(slice(start, start + length) for start, length in zip(starts, shape, strict=True))]
+    return dict(zip(axes, grid, strict=True)) if shape else {}
+
+
+def _matrix_numpy(node: Node, arguments: list[Any]) -> Any:
+    assert node.gate.numpy is not None
+    return node.gate.numpy(*(np.asarray(argument, np.float64) for argument in arguments))
+
+
+def _matrix_mpmath(node: Node, arguments: list[Any]) -> Any:
+    a = mpmath.matrix(arguments[0].tolist())
+    name = node.gate.name
+    if name in ("determinant", "log_determinant"):
+        value = mpmath.det(a)
+        if name == "log_determinant":
+            value = mpmath.log(value) if value > 0 else mpmath.mpf("nan") if value < 0 else -mpmath.inf
+        return np.array(value, dtype=object)
+    inverse = np.array((a**-1).tolist(), dtype=object)
+    return inverse if name == "inverse" else inverse.dot(arguments[1])
+

@@ -1,0 +1,70 @@
+"""The largest and the smallest of a body over indices: what SymPy has Sum and Product for."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import sympy
+from sympy.concrete.expr_with_limits import ExprWithLimits
+
+MOST_TERMS = 1_000_000  # that doit writes out
+
+
+class Largest(ExprWithLimits):
+    """`Largest(x[i], (i, 0, n - 1))`: the maximum over a <= i <= b; limits from the innermost, as those of a Sum."""
+
+    __slots__ = ()
+
+    def __new__(cls, body: Any, *limits: Any) -> Any:
+        return _extreme(cls, body, *limits)
+
+    def doit(self, **hints: Any) -> Any:
+        """Max of the terms, where all bounds are integers."""
+        return _written_out(self, sympy.Max, **hints)
+
+    def _eval_derivative(self, symbol: Any) -> None:
+        return None  # stays a Derivative: symgrad differentiates it, SymPy does not
+
+
+class Smallest(ExprWithLimits):
+    """`Smallest(x[i], (i, 0, n - 1))`: the minimum over a <= i <= b; limits from the innermost, as those of a Sum."""
+
+    __slots__ = ()
+
+    def __new__(cls, body: Any, *limits: Any) -> Any:
+        return _extreme(cls, body, *limits)
+
+    def doit(self, **hints: Any) -> Any:
+        """Min of the terms, where all bounds are integers."""
+        return _written_out(self, sympy.Min, **hints)
+
+    def _eval_derivative(self, symbol: Any) -> None:
+        return None
+
+
+def _extreme(kind: type, body: Any, *limits: Any) -> Any:
+    # Not through ExprWithLimits(...): it folds the branches of a Piecewise out of the body, one for each combination.
+    body = sympy.sympify(body)
+    own = tuple(sympy.Tuple(*(sympy.sympify(part) for part in limit)) for limit in limits)
+    if not own or any(len(limit) != 3 or not isinstance(limit[0], sympy.Symbol) for limit in own):
+        raise ValueError(f"{kind.__name__} takes limits (i, a, b), with a symbol i")
+    if type(body) is kind:
+        body, own = body.args[0], body.args[1:] + own
+    expr = sympy.Expr.__new__(kind, body, *own)
+    expr.is_commutative = body.is_commutative
+    return expr
+
+
+def _written_out(expr: Any, extremum: Any, **hints: Any) -> Any:
+    body, *limits = (argument.doit(**hints) for argument in expr.args) if hints.get("deep", True) else expr.args
+    points: list[dict[Any, Any]] = [{}]
+    for index, low, high in reversed(limits):  # outermost first: bounds may depend on outer indices
+        ranges = [(point, low.subs(point), high.subs(point)) for point in points]
+        if not all(a.is_Integer and b.is_Integer for _, a, b in ranges):
+            return expr.func(body, *limits)
+        terms = (({**point, index: k} for k in range(int(a), int(b) + 1)) for point, a, b in ranges)
+        points = list(itertools.islice(itertools.chain.from_iterable(terms), MOST_TERMS + 1))
+        if len(points) > MOST_TERMS:
+            return expr.func(body, *limits)
+    return extremum(*(body.subs(point) for point in points))

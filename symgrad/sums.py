@@ -1,0 +1,152 @@
+"""Reductions as one builds them: what does not vary along a reduced axis stands outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .graph import Axis, Gather, Index, Reduction, Table, View, axis, substituted
+
+
+def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index]) -> View:
+    """The sum of `body` over the axes `reduced` where all `constraints` are >= 0.
+
+    Factors that do not vary along the reduced axes come out; an axis that nothing varies along becomes a number; a
+    product of many factors is summed an axis at a time where that makes smaller loops (as one multiplies matrices).
+    """
+    table = body.node.table
+    if body.number == 0:
+        return body
+    body, limits = _without_guards(body, list(constraints))
+    body, inner, limits = _without_equalities(body, list(reduced), limits)
+    outside, inside = _split(body, set(inner))
+    factor = _product(outside)
+    rest = _product(inside)
+    for name in list(inner):
+        if name not in _axes(rest):
+            count = _count(table, name, limits)
+            if count is not None:
+                inner.remove(name)
+                limits = [form for form in limits if form.coefficient(name) == 0]
+                factor = count if factor is None else factor * count
+    rest = table.constant(1) if rest is None else rest
+    if inner or limits:
+        rest = _eliminated(rest, inner, limits)
+    if factor is None:
+        return rest
+    return factor if rest.number == 1 else factor * rest
+
+
+def _without_guards(body: View, limits: list[Index]) -> tuple[View, list[Index]]:
+    """Factors that are 0 outside of a domain hand that domain to the sum."""
+    factors = _factors(body)
+    if not any(map(_is_guard, factors)):
+        return body, list(dict.fromkeys(limits))
+    kept = []
+    for factor in factors:
+        if _is_guard(factor):
+            own = dict(enumerate(factor.index))
+            limits += [substituted(form, own) for form in factor.node.attribute.constraints]  # type: ignore[arg-type]
+            factor = factor.arguments[0]
+        kept.append(factor)
+    product = _product([factor for factor in kept if factor.number != 1])
+    return product or body.node.table.constant(1), list(dict.fromkeys(limits))
+
+
+def _is_guard(view: View) -> bool:
+    own = view.node.attribute
+    plain = isinstance(own, Reduction) and own.is_plain and view.node.loops == view.node.rank
+    return plain and view.node.gate.name == "sum" and not any(isinstance(index, Gather) for index in view.index)
+
+
+def _without_equalities(
+    body: View, reduced: list[Axis], limits: list[Index]
+) -> tuple[View, list[Axis], list[Index]]:
+    """An axis that the constraints fix (f >= 0 and -f >= 0) is no loop: its value goes where it stood."""
+    for form in limits:
+        opposite = form.scaled(-1)
+        name = next((n for n in reversed(form.axes) if n in reduced and abs(form.coefficient(n)) == 1), None)
+        if name is not None and opposite in limits:
+            rest = form.minus(axis(name).scaled(form.coefficient(name)))
+            value = rest.scaled(-form.coefficient(name))
+            others = [substituted(own, {name: value}) for own in limits if own not in (form, opposite)]
+            others = [own for own in dict.fromkeys(others) if own.terms or own.offset < 0]
+            return _without_equalities(body.at({name: value}), [n for n in reduced if n != name], others)
+    return body, reduced, limits
+
+
+def guarded(body: View, constraints: Iterable[Index]) -> View:
+    """`body` where all constraints are >= 0, else 0."""
+    limits = list(constraints)
+    if not limits or body.number == 0:
+        return body
+    return body.node.table.reduce(body.node.table.gates["sum"], body, (), limits)
+
+
+def _eliminated(body: View, reduced: list[Axis], limits: list[Index]) -> View:
+    """The sum, an axis at a time where some factors do not vary along it and no constraint couples it."""
+    table = body.node.table
+    if len(reduced) > 1:
+        factors = _factors(body)
+        for name in reduced:
+            with_it = [factor for factor in factors if name in factor.axes]
+            own = [form for form in limits if form.coefficient(name)]
+            if 0 < len(with_it) < len(factors) and all(len(form.axes) == 1 for form in own):
+                inner_axes = {n for factor in with_it for n in factor.axes}
+                every = {n for factor in factors for n in factor.axes}
+                if inner_axes < every:
+                    first = total(_product(with_it), [name], own)  # type: ignore[arg-type]
+                    others = [factor for factor in factors if name not in factor.axes]
+                    rest = [form for form in limits if form not in own]
+                    body = _product([*others, first])  # type: ignore[assignment]
+                    return total(body, [n for n in reduced if n != name], rest)
+    return table.reduce(table.gates["sum"], body, reduced, limits)
+
+
+def _axes(view: View | None) -> tuple[Axis, ...]:
+    return () if view is None else view.axes
+
+
+def _product(factors: list[View]) -> View | None:
+    result: View | None = None
+    for factor in factors:
+        result = factor if result is None else result * factor
+    return result
+
+
+def _factors(view: View) -> list[View]:
+    return [f for a in view.arguments for f in _factors(a)] if view.node.gate.name == "mul" else [view]
+
+
+def _split(view: View, reduced: set[Axis]) -> tuple[list[View], list[View]]:
+    """The factors that do not vary along the reduced axes, and those that do."""
+    if not reduced & set(view.axes):
+        return ([] if view.number == 1 else [view]), []
+    name = view.node.gate.name
+    if name == "mul":
+        parts = [_split(factor, reduced) for factor in view.arguments]
+        outside = [factor for part in parts for factor in part[0]]
+        # Where nothing comes out the product stays the node that it is.
+        return (outside, [f for part in parts for f in part[1]]) if outside else ([], [view])
+    if name == "neg":
+        outside, inside = _split(view.arguments[0], reduced)
+        return [view.node.table.constant(-1), *outside], inside
+    if name == "div":
+        above, below = view.arguments
+        if not reduced & set(below.axes):
+            outside, inside = _split(above, reduced)
+            return [*outside, 1 / below], inside
+    return [], [view]
+
+
+def _count(table: Table, name: Axis, limits: list[Index]) -> View | None:
+    """How many values an axis takes, where its constraints are one bound on each side, in extents or other axes."""
+    own = [form for form in limits if form.coefficient(name)]
+    low = [form for form in own if form.coefficient(name) == 1]
+    high = [form for form in own if form.coefficient(name) == -1]
+    if len(own) != 2 or len(low) != 1 or len(high) != 1:
+        return None
+    number = low[0].plus(high[0]).plus(1)
+    view = table.number_of(number)
+    is_positive = not number.axes and number.offset >= 0 and all(factor > 0 for _, factor in number.terms)
+    return view if is_positive else view.call("max", table.constant(0))
+
