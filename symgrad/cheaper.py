@@ -73,19 +73,19 @@ _ONE = Coefficient(Fraction(1))
 _DEPTH = 2
 
 
-def _constant_factors(view: View, depth: int = _DEPTH) -> int:
-    """How many constants `_split` would find: the quick answer, for the many products that have none."""
+def constant_factors(view: View, depth: int = _DEPTH) -> int:
+    """How many constants `split` would find: the quick answer, for the many products that have none."""
     node = view.node
     if node.fixed:
         return 1
     if node.gate.name == "div":
         return int(node.arguments[1].node.fixed)
     if node.gate.name == "mul" and depth:
-        return sum(_constant_factors(edge, depth - 1) for edge in node.arguments)
+        return sum(constant_factors(edge, depth - 1) for edge in node.arguments)
     return 0
 
 
-def _split(view: View, depth: int = _DEPTH) -> tuple[Coefficient, int, list[View]]:
+def split(view: View, depth: int = _DEPTH) -> tuple[Coefficient, int, list[View]]:
     """A product as its coefficient, how many constants that is made of, and the other factors."""
     number = rational_of(view)
     if number:
@@ -93,22 +93,22 @@ def _split(view: View, depth: int = _DEPTH) -> tuple[Coefficient, int, list[View
     if view.node.fixed:
         return (_ONE, 0, [view]) if number == 0 else (Coefficient(Fraction(1), (view,)), 1, [])
     if is_gate(view, "div") and view.arguments[1].node.fixed and rational_of(view.arguments[1]) != 0:
-        below, count, _ = _split(view.arguments[1])
+        below, count, _ = split(view.arguments[1])
         return below.inverse(), count, [view.arguments[0]]
     if is_gate(view, "mul"):
         coefficient, count, others = _ONE, 0, []
         for factor in view.arguments:
-            inner = _split(factor, depth - 1) if depth else (_ONE, 0, [factor])
+            inner = split(factor, depth - 1) if depth else (_ONE, 0, [factor])
             coefficient, count = coefficient * inner[0], count + inner[1]
             others += [product_of(view, inner[2])] if inner[2] else []
         return (coefficient, count, others) if count else (_ONE, 0, [view])
     return _ONE, 0, [view]
 
 
-def _scale(like: View, coefficient: Coefficient, rest: View) -> View:
+def scaled_by(like: View, coefficient: Coefficient, rest: View) -> View:
     rational = coefficient.rational
     if rational < 0:
-        return -_scale(like, coefficient._replace(rational=-rational), rest)
+        return -scaled_by(like, coefficient._replace(rational=-rational), rest)
     if not coefficient.above and not coefficient.below:
         return multiple(rational, rest)
     return coefficient.view(like) * rest
@@ -124,37 +124,37 @@ def mul_constants(y: View) -> View | None:
             return product_of(y, [constant(y, reduce(lambda a, b: a * b, numbers)), *others])
         return others[0] if numbers == [1] and len(others) == 1 else None
     direct = any(factor.node.fixed for factor in y.arguments)
-    if not direct and sum(map(_constant_factors, y.arguments)) < 2:
+    if not direct and sum(map(constant_factors, y.arguments)) < 2:
         return None
-    parts = [_split(factor) for factor in y.arguments]
+    parts = [split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
     count = sum(part[1] for part in parts)
     if not count or not folds(coefficient.rational):
         return None
     if count == 1 and not (direct and (coefficient == _ONE or coefficient.rational < 0)):
         return None
-    return _scale(y, coefficient, product_of(y, [product_of(y, part[2]) for part in parts if part[2]]))
+    return scaled_by(y, coefficient, product_of(y, [product_of(y, part[2]) for part in parts if part[2]]))
 
 
 @law("mul", "(c*a)*b = c*(a*b): constants stand outside", exact=False, family="sharing")
 def mul_scale(y: View) -> View | None:
-    if y.node.fixed or any(factor.node.fixed for factor in y.arguments) or not any(map(_constant_factors, y.arguments)):
+    if y.node.fixed or any(factor.node.fixed for factor in y.arguments) or not any(map(constant_factors, y.arguments)):
         return None
-    parts = [_split(factor) for factor in y.arguments]
+    parts = [split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
     if not folds(coefficient.rational):
         return None
-    return _scale(y, coefficient, product_of(y, [product_of(y, part[2]) for part in parts if part[2]]))
+    return scaled_by(y, coefficient, product_of(y, [product_of(y, part[2]) for part in parts if part[2]]))
 
 
 @law("add", "c*a + c*b = c*(a + b)", exact=False, family="sharing")
 def add_scale(y: View) -> View | None:
-    if y.node.fixed or not all(map(_constant_factors, y.arguments)) or any(term.node.fixed for term in y.arguments):
+    if y.node.fixed or not all(map(constant_factors, y.arguments)) or any(term.node.fixed for term in y.arguments):
         return None
-    parts = [_split(term) for term in y.arguments]
+    parts = [split(term) for term in y.arguments]
     if any(part[0] != parts[0][0] or not part[2] for part in parts):
         return None
-    return _scale(y, parts[0][0], sum_of(y, [product_of(y, part[2]) for part in parts]))
+    return scaled_by(y, parts[0][0], sum_of(y, [product_of(y, part[2]) for part in parts]))
 
 
 @law("div", "constant factors come out of a quotient", exact=False)  # their rounding moves; a/(3*b) stays
@@ -162,18 +162,18 @@ def div_scale(y: View) -> View | None:
     above, below = y.arguments
     if y.node.fixed or above.number is not None:
         return None
-    top, top_count, top_rest = _split(above)
-    bottom, bottom_count, bottom_rest = _split(below)
+    top, top_count, top_rest = split(above)
+    bottom, bottom_count, bottom_rest = split(below)
     coefficient = top * bottom.inverse()
     if not folds(coefficient.rational) or not coefficient.is_dyadic:
         return None
     if below.node.fixed:
         if top_count + (not isinstance(below.number, Fraction)) == 0:
             return None
-        return _scale(y, coefficient, product_of(y, top_rest))
+        return scaled_by(y, coefficient, product_of(y, top_rest))
     if not top_count + bottom_count or not top_rest:
         return None
-    return _scale(y, coefficient, quotient_of(y, top_rest, bottom_rest))
+    return scaled_by(y, coefficient, quotient_of(y, top_rest, bottom_rest))
 
 
 @law("mul", "(-a)*b = -(a*b)", exact=True)

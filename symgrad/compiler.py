@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import sympy
+from symgrad_codegen.array_program import ArrayProgram
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Program
 from symgrad_codegen.targets import TARGETS
@@ -22,6 +23,7 @@ from .array_lowering import ARRAYS
 from .graph import Graph, View, reachable, sizes_of
 from .guard import guard
 from .kernel import Kernel
+from .loops import schedule_arrays
 from .lower import lower
 from .lowering import describe
 from .parse import Problem, parse
@@ -191,9 +193,10 @@ def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], stats
     return source
 
 
-def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program:
+def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program | ArrayProgram:
     """The program for a simplified graph."""
-    return schedule(
+    make = schedule if graph.shapes is None else schedule_arrays
+    return make(
         graph,
         definition=definition,
         name=options["name"],

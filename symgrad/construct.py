@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sympy
 from sympy.functions.elementary.piecewise import ExprCondPair
 
 from .mistakes import Mistake, place, short
+from .reductions import Largest, Smallest
 
 if TYPE_CHECKING:
     from lark import Token
@@ -31,6 +32,8 @@ ROOT_DIGITS = 100
 # Values ---------------------------------------------------------------------------------------------------------------
 
 NUMBER, CONDITION, TUPLE = "a number", "a condition", "a list in brackets"
+LOOP, RANGE = "a loop over an index", "a range"
+SHAPELESS = "an array without a declared shape (x: vector(n))"
 
 
 class Value(NamedTuple):
@@ -44,6 +47,9 @@ class Value(NamedTuple):
     depth: int = 1
     size: int = 1  # nodes of the tree; of a graph, counted along every path
     whole: bool = False  # what the user has named, or holds such as it stands: not to be taken apart by SymPy
+    closed: bool = False  # no input in it, though perhaps loop indices
+    shape: tuple[Any, ...] = ()  # of an array, its extents; `expr` is then the element at arrays_in_text.AXES
+    level: int = 0  # how deep indices that are not the user's own are nested in it
 
 
 _SIZE_LIMIT = 10**9  # sizes beyond are as good as this: those of chains x = x*x grow as 2**lines
@@ -51,7 +57,7 @@ TRUE = Value(sympy.true, CONDITION, 0)
 
 
 def rational(number: sympy.Rational, at: int) -> Value:
-    return Value(number, NUMBER, at, constant=True)
+    return Value(number, NUMBER, at, constant=True, closed=True)
 
 
 def build(
@@ -64,8 +70,8 @@ def build(
     try:
         expr = _simplified(function, arguments) if evaluate and not grows and is_shallow(arguments) else None
         if expr is not None and not _takes_apart(function, arguments, expr):
-            return _combine(at, expr, arguments, kind, grows)
-        value = _combine(at, _as_it_stands(function, arguments), arguments, kind, grows)
+            return combined(at, expr, arguments, kind, grows)
+        value = combined(at, _as_it_stands(function, arguments), arguments, kind, grows)
         return value if expr is None else value._replace(whole=True)
     except Mistake:
         raise
@@ -96,19 +102,32 @@ def _takes_apart(function: Any, arguments: list[Value], expr: Any) -> bool:
 
 def _as_it_stands(function: Any, arguments: list[Value]) -> Any:
     expressions = _expressions(function, arguments)
-    if function is sympy.Piecewise:
-        # Not through ExprCondPair(...) and Piecewise(...): they walk the conditions even when told not to evaluate.
-        pairs = [sympy.Tuple.__new__(ExprCondPair, *pair) for pair in expressions]
-        return sympy.Basic.__new__(sympy.Piecewise, *pairs)
-    if function in _SORTING and not (is_small(arguments) and is_shallow(arguments)):
+    if function in _SORTING and is_small(arguments) and is_shallow(arguments):
+        return function(*expressions, evaluate=False)
+    return unsimplified(function, expressions)
+
+
+def unsimplified(function: Any, expressions: Iterable[Any]) -> Any:
+    """`function` of the expressions, without walking them."""
+    if function in (sympy.Piecewise, *_LIMITED):
+        # Not through the classes: they walk their arguments even when told not to evaluate.
+        parts = [e if isinstance(e, sympy.Basic) else sympy.Tuple.__new__(ExprCondPair, *e) for e in expressions]
+        expr = sympy.Expr.__new__(function, *parts)
+        if function in _LIMITED:
+            expr.is_commutative = True
+        return expr
+    if function in (ExprCondPair, sympy.Tuple):
+        return sympy.Tuple.__new__(function, *expressions)
+    if function in _SORTING:
         # Not through the class: it sorts its arguments by walking them.
         expr = sympy.Basic.__new__(function, *expressions)
-        expr._argset = frozenset(expressions)
+        expr._argset = frozenset(expr.args)
         return expr
     return function(*expressions, evaluate=False)
 
 
 _SORTING = (sympy.Max, sympy.Min, sympy.And, sympy.Or, sympy.Xor)
+_LIMITED = (sympy.Sum, sympy.Product, Largest, Smallest)
 
 
 def _expressions(function: Any, arguments: list[Value]) -> list[Any]:
@@ -118,7 +137,7 @@ def _expressions(function: Any, arguments: list[Value]) -> list[Any]:
     return expressions
 
 
-def _combine(at: Token, expr: Any, arguments: list[Value], kind: str, grows: bool) -> Value:
+def combined(at: Token, expr: Any, arguments: list[Value], kind: str, grows: bool) -> Value:
     """The value of an `expr` that was built from `arguments`."""
     _refuse_unreal(at, expr)
     if expr.is_Rational:
@@ -133,7 +152,8 @@ def _combine(at: Token, expr: Any, arguments: list[Value], kind: str, grows: boo
     huge = grows or any(a.huge for a in arguments)
     if constant and kind == NUMBER and not huge:
         huge = size > CONSTANT or _is_huge(expr)
-    return Value(expr, kind, arguments[0].at, constant, huge, depth, size)
+    closed, level = all(a.closed for a in arguments), max(a.level for a in arguments)
+    return Value(expr, kind, arguments[0].at, constant, huge, depth, size, closed=closed, level=level)
 
 
 def is_shallow(arguments: list[Value]) -> bool:
@@ -187,6 +207,15 @@ def expect(at: Token, kind: str, *values: Value) -> None:
         if value.kind != kind:
             advice = "; put brackets around each comparison" if kind == CONDITION and at in ("&", "|", "~") else ""
             raise Mistake(f"'{short(at)}' takes {kind} here, not {value.kind}{advice}", place(at))
+        if value.shape:
+            raise Mistake(f"'{short(at)}' takes {kind} here, not {described(value)}", place(at))
+
+
+def described(value: Value) -> str:
+    """What a value is, in words."""
+    extents = [short(str(extent), 20) for extent in value.shape]
+    comma = "," * (len(extents) == 1)
+    return f"an array of shape ({', '.join(extents)}{comma})" if extents else value.kind
 
 
 # Arithmetic -----------------------------------------------------------------------------------------------------------
@@ -281,6 +310,24 @@ def floor_divide(at: Token, a: Value, b: Value) -> Value:
 MINUS_ONE = rational(sympy.Integer(-1), 0)
 ONE = rational(sympy.Integer(1), 0)
 TWO = rational(sympy.Integer(2), 0)
+
+
+# Loops ----------------------------------------------------------------------------------------------------------------
+
+Limit = tuple[Any, Value, Value]  # a symbol, its least value, its largest
+
+
+def over(function: Any, at: Token, body: Value, limits: list[Limit]) -> Value:
+    """`function`, which is Sum, Product, Largest or Smallest, of a body over indices, the innermost first."""
+    expect(at, NUMBER, body)
+    bounds = [bound for _, low, high in limits for bound in (low, high)]
+    own = [sympy.Tuple(index, low.expr, high.expr) for index, low, high in limits]
+    # As SymPy does it: the limits of a loop within a loop are joined.
+    inner = body.expr.args if type(body.expr) is function and not body.whole else (body.expr,)
+    # Without an input in it, SymPy would compute it term by term, however many they are.
+    grows = all(part.closed for part in (body, *bounds))
+    value = combined(at, unsimplified(function, (*inner, *own)), [body, *bounds], NUMBER, grows)
+    return value._replace(constant=False)
 
 
 # Conditions -----------------------------------------------------------------------------------------------------------

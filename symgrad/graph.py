@@ -328,6 +328,7 @@ class Table:
     nodes: list[Node] = field(default_factory=list)
     _interned: dict[Hashable, Node] = field(default_factory=dict)
     _fresh: int = 1 << 20  # names of axes; positions are far below
+    loop_names: dict[Node, tuple[Axis, ...]] = field(default_factory=dict)  # with which a reduction was first made
 
     def fresh(self) -> Axis:
         """A new name for an axis."""
@@ -378,6 +379,7 @@ class Table:
         )
         limits = tuple(sorted({index.renamed(positions) for index in constraints}, key=repr))
         node = self._intern(gate, (edge,), Reduction(place, limits), len(place), len(ordered))
+        self.loop_names.setdefault(node, tuple(ordered))
         return View(node, _plain_read(tuple(kept) if out is None else result))
 
     def whole(self, gate: Gate, views: Sequence[View], axes: Sequence[tuple[Axis, ...]], rank: int, sizes: Any) -> Node:
@@ -518,7 +520,7 @@ class Graph:
     adjoints: dict[Node, Node] = field(default_factory=dict)  # which node's adjoint a node is
     # The extents of each input, affine in symbolic sizes; None for a graph of scalars over points.
     shapes: tuple[tuple[Index, ...], ...] | None = None
-    axes: tuple[str, ...] = ()  # the user's names of indices, in order of appearance
+    labels: dict[Node, tuple[str, ...]] = field(default_factory=dict)  # the user's names of a reduction's loop axes
     integers: frozenset[int] = frozenset()  # positions of inputs that hold integers: labels, tables of indices
     # Extents that are the larger ("max") or smaller ("min") of two affine forms, in the order in which they depend.
     derived: dict[str, tuple[str, Index, Index]] = field(default_factory=dict)
@@ -557,6 +559,11 @@ class Graph:
             adjoints={
                 views[node].node: views[of].node for node, of in self.adjoints.items() if node in views and of in views
             },
+            labels={
+                views[node].node: names
+                for node, names in self.labels.items()
+                if node in views and views[node].node.loops == len(names)
+            },
         )
 
     def rows(self) -> dict[str, Any]:
@@ -589,7 +596,7 @@ class Graph:
             "names": {place[node]: name for node, name in self.names.items() if node in place},
             "adjoints": {place[node]: place[of] for node, of in self.adjoints.items() if node in place and of in place},
             "shapes": self.shapes,
-            "axes": self.axes,
+            "labels": {place[node]: names for node, names in self.labels.items() if node in place},
             "integers": self.integers,
             "derived": self.derived,
         }
@@ -626,7 +633,7 @@ class Graph:
             {nodes[i]: name for i, name in rows["names"].items()},
             {nodes[i]: nodes[of] for i, of in rows["adjoints"].items()},
             rows["shapes"],
-            rows["axes"],
+            {nodes[i]: names for i, names in rows["labels"].items()},
             rows["integers"],
             rows["derived"],
         )

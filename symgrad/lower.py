@@ -119,8 +119,11 @@ def _array_graph(
         (value,),
         names=_labels(lowering, names, set(inputs)),
         shapes=tuple(lowering.shape(place) for place in range(len(inputs))),
-        axes=tuple(dict.fromkeys(lowering.axis_names.values())),
         integers=frozenset(lowering.integers),
+        labels={
+            node: tuple(lowering.axis_names.get(name, "") for name in names)
+            for node, names in lowering.table.loop_names.items()
+        },
     )
     return share_gathers(_with_inferred_shapes(graph))
 

@@ -38,7 +38,6 @@ _ADVICE = {
     "!": "write not, or != to compare",
     "=": "write == to compare",
     ";": "write each name on its own line",
-    ".": "nothing here has attributes",
     "²": "write **2",
     "³": "write **3",
     "−": "write - (the ASCII minus)",  # noqa: RUF001
@@ -74,6 +73,10 @@ def unexpected(text: str, error: UnexpectedToken) -> str:
         return "only a name can be given a value; write name = ..., or == to compare"
     if token in ("j", "J") and text[place(token) - 1].isdigit():
         return "complex numbers are not in the language"
+    if token == ":" and "RSQB" in error.expected:
+        return "there are no slices; read the elements in a loop, x[i] for i in range(a, b)"
+    if token == "for":
+        return "'for' stands in a call; write sum(x[i] for i in range(n)), or prod, max, min"
     if token.type in ("NAME", "NUMBER", "LPAR") and "SIGN" in error.expected:
         return f"an operator is missing before {shown}; write * for a product"
     return f"{shown} is out of place here"

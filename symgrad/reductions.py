@@ -11,7 +11,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 MOST_TERMS = 1_000_000  # that doit writes out
 
 
-class Largest(ExprWithLimits):
+class Largest(ExprWithLimits):  # type: ignore[misc]  # SymPy ships no types
     """`Largest(x[i], (i, 0, n - 1))`: the maximum over a <= i <= b; limits from the innermost, as those of a Sum."""
 
     __slots__ = ()
@@ -27,7 +27,7 @@ class Largest(ExprWithLimits):
         return None  # stays a Derivative: symgrad differentiates it, SymPy does not
 
 
-class Smallest(ExprWithLimits):
+class Smallest(ExprWithLimits):  # type: ignore[misc]
     """`Smallest(x[i], (i, 0, n - 1))`: the minimum over a <= i <= b; limits from the innermost, as those of a Sum."""
 
     __slots__ = ()
@@ -43,7 +43,7 @@ class Smallest(ExprWithLimits):
         return None
 
 
-def _extreme(kind: type, body: Any, *limits: Any) -> Any:
+def _extreme(kind: Any, body: Any, *limits: Any) -> Any:
     # Not through ExprWithLimits(...): it folds the branches of a Piecewise out of the body, one for each combination.
     body = sympy.sympify(body)
     own = tuple(sympy.Tuple(*(sympy.sympify(part) for part in limit)) for limit in limits)

@@ -51,11 +51,14 @@ def schedule(
     `reserved` are the names that the target's modules use themselves. Raises UnsupportedExpression where a gate has
     neither a spelling nor an expansion.
     """
-    # A user's name of a function that this kernel calls gives way; functions that it does not call are free.
-    called = with_needs(tuple(FUNCTIONS[n.gate.name] for n in graph.order() if n.gate.name in FUNCTIONS))
-    words = [function.name for function in called if not function.operator]
-    inputs, names = input_names(graph.inputs, [*reserved, *words, name])
+    inputs, names = input_names(graph.inputs, [*reserved, *words_of(graph), name])
     return _Scheduler(graph, inputs, names, dtype).program(definition, name, accuracy)
+
+
+def words_of(graph: Graph) -> list[str]:
+    """The functions that a graph calls. A user's name of one gives way; functions that it does not call are free."""
+    called = with_needs(tuple(FUNCTIONS[n.gate.name] for n in graph.order() if n.gate.name in FUNCTIONS))
+    return [function.name for function in called if not function.operator]
 
 
 class _Scheduler:

@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from . import cheaper, stabler
+from . import array_laws, cheaper, stabler
 from .gates import GATES
 from .graph import Graph, Node, View, positional, reachable, translated
 from .laws import LAWS, Law
 
 # Importing the laws files them; of two laws for one gate the first filed is tried first.
-FILED = (cheaper, stabler)
+FILED = (array_laws, cheaper, stabler)
 
 _ROUNDS = 20
 
@@ -42,26 +42,35 @@ _STEPS = {"floor", "ceil", "mod", "sign"}
 
 
 def reuse_reciprocals(graph: Graph) -> Graph:
-    """a/b becomes a*(1/b) where 1/b is computed anyway: one more rounding, and one division less.
+    """a/b becomes a*(1/b) where 1/b is computed anyway, or b varies along fewer axes: a rounding more, a division less.
 
     Where the value has steps (a floor, a condition) only what the gradients alone need is rewritten.
     """
     order = graph.order()
-    inverted = {node.arguments[1] for node in order if node.gate.name == "div" and node.arguments[0].number == 1}
+    existing = set(order)
     value = set(reachable(view.node for view in graph.values))
-    has_steps = any(node.kind == "boolean" or node.gate.name in _STEPS for node in value)
+    has_steps = any(map(_is_step, value))
     views: dict[Node, View] = {}
     for node in order:
         views[node] = positional(node)
         if not node.arguments:
             continue
         is_free = node not in value or not has_steps
-        if node.gate.name == "div" and is_free and node.arguments[1] in inverted and node.arguments[0].number != 1:
-            above, below = translated(views, node.arguments)
+        above, below = node.arguments if node.gate.name == "div" else (None, None)
+        if above is None or below is None or not is_free or above.number == 1 or below.node.fixed:
+            views[node] = graph.table.rebuild(node, views)
+        elif len(below.axes) < node.rank or (1 / below).node in existing:
+            above, below = translated(views, (above, below))
             views[node] = above * (1 / below)
         else:
             views[node] = graph.table.rebuild(node, views)
     return graph.rebuilt(views)
+
+
+def _is_step(node: Node) -> bool:
+    if node.kind == "boolean":
+        return all(view.number != "oo" for view in node.arguments)  # whether it is finite is no matter of rounding
+    return node.gate.name in _STEPS
 
 
 def _rewritten_graph(graph: Graph, wanted: set[str], fired: Counter[str]) -> Graph:

@@ -10,6 +10,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sympy
 
+from .algebra_in_text import (
+    det,
+    diag,
+    dot,
+    eye,
+    inv,
+    logdet,
+    matmul,
+    mean,
+    norm,
+    ones,
+    outer,
+    solve,
+    trace,
+    transpose,
+    zeros,
+)
+from .arrays_in_text import integer
 from .construct import (
     COMPARED,
     COMPARISONS,
@@ -19,6 +37,7 @@ from .construct import (
     MINUS_ONE,
     NUMBER,
     ONE,
+    RANGE,
     TUPLE,
     TWO,
     Value,
@@ -39,17 +58,19 @@ from .construct import (
     relation,
 )
 from .mistakes import Mistake, place, short
+from .reductions import Largest, Smallest
 
 if TYPE_CHECKING:
     from lark import Token
 
-Build = Callable[..., Value]  # (the function's name in the text, *its arguments)
+Build = Callable[..., Value]  # (the function's name in the text, *its arguments); of ARRAYS, Elements before these
 
 
 class Function(NamedTuple):
     build: Build
     least: int
     most: float  # math.inf: any number
+    elementwise: bool = True  # of arrays, it is that of their elements; else its arguments are numbers
 
     def takes(self) -> str:
         if self.most == math.inf:
@@ -167,10 +188,26 @@ def derivative(at: Token, value: Value, *variables: Value) -> Value:
     counts = []
     for variable in variables:
         symbol, times = variable.expr if variable.kind == TUPLE and len(variable.expr) == 2 else (variable, ONE)
-        if not (symbol.kind == NUMBER and symbol.expr.is_Symbol and times.expr in range(1, 101)):
+        real = symbol.kind == NUMBER and symbol.expr.is_Symbol and not symbol.expr.is_integer
+        if not (real and times.expr in range(1, 101)):
             raise Mistake("Derivative takes variables x or pairs (x, times), at most 100 times", variable.at)
         counts.append((symbol.expr, times.expr))
     return build(at, lambda expr: sympy.Derivative(expr, *counts), [value])
+
+
+def kronecker_delta(at: Token, i: Value, j: Value) -> Value:
+    for index in (i, j):
+        integer(index, "an index", gathers=True)
+    return build(at, sympy.KroneckerDelta, [i, j])
+
+
+def range_call(at: Token, *bounds: Value) -> Value:
+    if len(bounds) == 3:
+        raise Mistake("a range has no step here; write the index of an array as 2*i", bounds[2].at)
+    for bound in bounds:
+        integer(bound, "a bound")
+    low, high = (rational(sympy.Integer(0), place(at)), *bounds)[-2:]
+    return Value((low, add(at, [high, MINUS_ONE])), RANGE, place(at))
 
 
 def _not_yet(what: str) -> Build:
@@ -191,7 +228,6 @@ FUNCTIONS |= {rule.__name__: Function(rule, 1, 1) for rule in (sigmoid, softplus
 FUNCTIONS |= {name: Function(_condition(getattr(sympy, name)), 2, 2) for name in ("Eq", "Ne", "Lt", "Le", "Gt", "Ge")}
 FUNCTIONS |= {name: Function(_condition(getattr(sympy, name)), 1, math.inf) for name in ("And", "Or", "Xor")}
 FUNCTIONS |= {name: Function(_extremum(getattr(sympy, name)), 1, math.inf) for name in ("Max", "Min")}
-FUNCTIONS |= {name: Function(_not_yet(f"{name}(...)"), 0, math.inf) for name in ("Sum", "sum", "Product", "Integral")}
 FUNCTIONS |= {
     "log": Function(log, 1, 2),
     "root": Function(root, 2, 2),
@@ -201,12 +237,26 @@ FUNCTIONS |= {
     "Heaviside": Function(_elementary(sympy.Heaviside), 1, 2),
     "gamma": Function(_factorial_like(sympy.gamma), 1, 1),
     "loggamma": Function(_factorial_like(sympy.loggamma), 1, 1),
-    "range": Function(_not_yet("a sum over an index"), 0, math.inf),
+    "range": Function(range_call, 1, 3, elementwise=False),
+    "KroneckerDelta": Function(kronecker_delta, 2, 2, elementwise=False),
+    "Integral": Function(_not_yet("Integral(...)"), 0, math.inf),
     "ITE": Function(_condition(sympy.ITE), 3, 3),
     "Not": Function(_condition(sympy.Not), 1, 1),
     "Piecewise": Function(piecewise_call, 1, math.inf),
-    "Derivative": Function(derivative, 2, math.inf),
+    "Derivative": Function(derivative, 2, math.inf, elementwise=False),
 }
+
+# Of whole arrays: their builders take Elements first.
+ARRAYS = {rule.__name__: Function(rule, 1, 1) for rule in (transpose, trace, norm, mean, diag, eye, inv, det, logdet)}
+ARRAYS |= {rule.__name__: Function(rule, 2, 2) for rule in (matmul, dot, outer, solve)}
+ARRAYS |= {rule.__name__: Function(rule, 1, math.inf) for rule in (zeros, ones)}
+ARRAYS["identity"] = ARRAYS["eye"]
+
+# Of one argument, a loop or an array: over all its terms.
+REDUCTIONS = {"sum": sympy.Sum, "prod": sympy.Product, "Max": Largest, "Min": Smallest}
+LIMITED = {"Sum": sympy.Sum, "Product": sympy.Product, "Largest": Largest, "Smallest": Smallest}
+# What a term is that a loop's `if` leaves out.
+LEFT_OUT = {sympy.Sum: sympy.S.Zero, sympy.Product: sympy.S.One, Largest: -sympy.oo, Smallest: sympy.oo}
 
 ALIASES = {"ln": "log", "abs": "Abs", "fabs": "Abs", "max": "Max", "min": "Min"}
 ALIASES |= {"ceil": "ceiling", "lgamma": "loggamma", "arctan2": "atan2"}
@@ -225,5 +275,5 @@ CONSTANTS = {
 
 
 def unknown_function(name: str) -> str:
-    near = difflib.get_close_matches(name[:50], [*FUNCTIONS, *ALIASES], 1)
+    near = difflib.get_close_matches(name[:50], [*FUNCTIONS, *ALIASES, *ARRAYS, *REDUCTIONS, *LIMITED], 1)
     return f"unknown function '{short(name)}'" + (f"; did you mean '{near[0]}'?" if near else "")

@@ -5,47 +5,113 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from .array_cpu import Emission
+from .array_program import ArrayProgram
 from .blocks import block_size, points_function, streamed_bytes
 from .functions import Function, with_needs
 from .module import batch_function, docstring, kernel_function, legend, tables
 from .program import Program
+from .text import listed
+
+AnyProgram = Program | ArrayProgram
 
 # Names that the module uses itself, whatever the program.
 RESERVED = frozenset(
     """
     ctypes math os sys np ir types llvmlite config intrinsic njit cgutils make_array inf nan pi float32 float64
     real real_name ARGUMENTS WRT BLOCK CACHE JIT VECTORISE VECTOR_LIBRARY VECTOR_NAMES VECTOR_WIDTHS STREAMED_BYTES
-    OPTIONS SIGNATURE load_vector_library library_function rounded_function select_function vector_variants
+    OPTIONS SIGNATURE clamped part_length running_sum pack_2 pack_3 unpack_2 unpack_3 determinant log_determinant load_vector_library library_function rounded_function select_function vector_variants
     llvm_function wide_and_unaliased stream aligned run_points run_batch points kernel_batch
-    range abs type set len zip all any print
+    range abs type set len zip all any print int min max dict
     """.split()
 )
 
 
-def emit(program: Program) -> str:
-    """The source of a module: `kernel`, `kernel_batch`, ARGUMENTS and WRT first, the fixed run-time text below."""
+def emit(program: AnyProgram) -> str:
+    """The source of a module: the kernel, ARGUMENTS and WRT first, the fixed run-time text below."""
+    return _emit_arrays(program) if isinstance(program, ArrayProgram) else _emit_points(program)
+
+
+def _emit_arrays(program: ArrayProgram) -> str:
+    """`kernel` and `kernel_into` over whole arrays. The run-time text comes first, as decorators need it."""
+    strict = program.accuracy == "strict"
+    fast = "" if strict else ', fastmath={"contract"}'
+    lines = [
+        *docstring(program, "NumPy, Numba and SciPy (for BLAS and LAPACK)"),
+        "",
+        *_IMPORTS,
+        "",
+        *legend(program),
+        *tables(program),
+        _CACHE,
+        f'OPTIONS = dict(cache=CACHE, nogil=True, error_model="numpy"{fast})',
+        f"VECTORISE = {not strict}  # SIMD functions and fused multiply-add; else the bits of plain Python",
+        f'real, real_name = {program.dtype}, "{program.dtype}"',
+        "",
+        "",
+        *Emission(program, RESERVED).lines(),
+        "",
+        "",
+        runtime_text("runtime_cpu.py").rstrip(),
+        "",
+        "",
+        runtime_text("runtime_arrays.py").rstrip(),
+        "",
+        "",
+        *definitions(program),
+        *_compiled_arrays(program),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _compiled_arrays(program: ArrayProgram) -> list[str]:
+    """One signature: contiguous arrays of the kernel's type."""
+    types = []
+    for own in program.inputs:
+        kind = program.dtype if own.kind == "real" else "types.int64"
+        types.append(f"types.Array({kind}, {len(own.shape)}, 'C')" if own.shape else kind)
+    ranks = {own.name: max(1, len(own.shape)) for own in program.inputs}
+    types += [f"types.Array({program.dtype}, {ranks[name]}, 'C')" for name in program.wrt]
+    return [
+        "",
+        "if JIT:",
+        *listed(f"    SIGNATURE = {program.dtype}(", types, ")", "    "),
+        f"    {program.name}_into.compile(SIGNATURE)",
+        f"    {program.name}_into.disable_compile()",
+    ]
+
+
+_CACHE = 'CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one'
+
+_IMPORTS = [
+    "import ctypes",
+    "import math",
+    "import os",
+    "import sys",
+    "from math import inf, nan, pi",
+    "",
+    "import llvmlite.binding",
+    "import numpy as np",
+    "from llvmlite import ir",
+    "from numba import config, float32, float64, njit, types",
+    "from numba.core import cgutils",
+    "from numba.extending import intrinsic",
+    "from numba.np.arrayobj import make_array",
+]
+
+
+def _emit_points(program: Program) -> str:
+    """`kernel` of one point and `kernel_batch` over many."""
     strict = program.accuracy == "strict"
     fast = "" if strict else ', fastmath={"contract"}'
     lines = [
         *docstring(program, "NumPy and Numba"),
         "",
-        "import ctypes",
-        "import math",
-        "import os",
-        "import sys",
-        f"from math import {', '.join(sorted({'inf', 'nan', 'pi'}))}",
-        "",
-        "import llvmlite.binding",
-        "import numpy as np",
-        "from llvmlite import ir",
-        "from numba import config, float32, float64, njit, types",
-        "from numba.core import cgutils",
-        "from numba.extending import intrinsic",
-        "from numba.np.arrayobj import make_array",
+        *_IMPORTS,
         "",
         *legend(program),
         *tables(program),
-        'CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one',
+        _CACHE,
         f"BLOCK = {block_size(program)}  # points",
         f"STREAMED_BYTES = {streamed_bytes(program)}  # larger outputs are streamed past the cache",
         f"VECTORISE = {not strict}  # SIMD functions and fused multiply-add; else the bits of plain Python",
@@ -63,7 +129,10 @@ def emit(program: Program) -> str:
         *batch_function(program),
         "",
         "",
-        runtime_text().rstrip(),
+        runtime_text("runtime_cpu.py").rstrip(),
+        "",
+        "",
+        runtime_text("runtime_points.py").rstrip(),
         "",
         "",
         *definitions(program),
@@ -72,7 +141,7 @@ def emit(program: Program) -> str:
     return "\n".join(lines) + "\n"
 
 
-def definitions(program: Program) -> list[str]:
+def definitions(program: AnyProgram) -> list[str]:
     """The functions that the kernel calls."""
     lines: list[str] = []
     for function in with_needs(program.functions):
@@ -111,5 +180,5 @@ def _compiled(program: Program) -> list[str]:
 
 
 @cache
-def runtime_text() -> str:
-    return Path(__file__).with_name("runtime_cpu.py").read_text(encoding="utf-8")
+def runtime_text(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

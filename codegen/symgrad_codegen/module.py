@@ -5,13 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from .array_program import ArrayProgram
 from .program import Program
 from .text import WIDTH, listed, statement_lines
 
 VERSION_LINE = "Made by symgrad; a plain module that does not need it."
 
 
-def docstring(program: Program, needs: str) -> list[str]:
+def docstring(program: Program | ArrayProgram, needs: str) -> list[str]:
     """The module's docstring. Its words are identifiers and numbers only: nothing from outside is quoted here."""
     arguments = ", ".join(program.arguments) or "none"
     gradients = tuple_text(program.gradients)
@@ -30,7 +31,7 @@ def docstring(program: Program, needs: str) -> list[str]:
     return ['"""' + lines[0], *lines[1:], '"""']
 
 
-def legend(program: Program) -> list[str]:
+def legend(program: Program | ArrayProgram) -> list[str]:
     """Which identifier stands for which name, where they differ; the name in ASCII, escaped."""
     return [f"# {identifier} stands for {name!a}" for identifier, name in program.legend]
 
@@ -40,7 +41,7 @@ def tuple_text(items: Sequence[str]) -> str:
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
-def tables(program: Program) -> list[str]:
+def tables(program: Program | ArrayProgram) -> list[str]:
     """The module's ARGUMENTS and WRT."""
     lines = []
     for head, names in (("ARGUMENTS", program.arguments), ("WRT", program.wrt)):

@@ -34,7 +34,35 @@ class Call(NamedTuple):
     arguments: tuple[Expression, ...]
 
 
-Expression = Read | Literal | Call
+class Affine(NamedTuple):
+    """An integer: the sum of factor*name over loop indices and extents, plus an offset."""
+
+    terms: tuple[tuple[str, int], ...]
+    offset: int = 0
+
+
+class Element(NamedTuple):
+    """An entry of an array. A place that is `clamped` may lie outside, where the entry is of no use."""
+
+    array: str
+    index: tuple[Place, ...]
+    clamped: tuple[tuple[int, Affine], ...] = ()  # the place, and the extent that it is held in
+
+
+class Number(NamedTuple):
+    """An affine integer as a floating-point number."""
+
+    value: Affine
+
+
+class Holds(NamedTuple):
+    """The condition that an affine integer is >= 0."""
+
+    value: Affine
+
+
+Expression = Read | Literal | Call | Element | Number | Holds
+Place = Affine | Expression
 
 
 class Assignment(NamedTuple):

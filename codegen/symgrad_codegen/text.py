@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .functions import ATOM, COMPARE, NOT, PRODUCT, UNARY, Function
-from .program import Assignment, Expression, Literal, Read
+from .program import Affine, Assignment, Element, Expression, Holds, Literal, Number, Read
 
 Piece = tuple[str, int]  # a text and its precedence
 
@@ -55,18 +56,69 @@ def literal_text(value: float | bool, dtype: str) -> Piece:
     return repr(value), UNARY if value < 0 else ATOM
 
 
-def piece(expression: Expression, dtype: str) -> Piece:
+def affine_text(form: Affine, names: Mapping[str, str] | None = None) -> str:
+    """An affine integer as text; `names` say what stands for a loop index."""
+    text = ""
+    for name, factor in form.terms:
+        own = (names or {}).get(name, name)
+        if abs(factor) != 1:
+            own = f"{abs(factor)}*{own if own.isidentifier() else f'({own})'}"
+        elif factor < 0 and not own.isidentifier():
+            own = f"({own})"
+        text += (f" {'-' if factor < 0 else '+'} " if text else "-" if factor < 0 else "") + own
+    if form.offset or not text:
+        text = f"{text} {'-' if form.offset < 0 else '+'} {abs(form.offset)}" if text else str(form.offset)
+    return text
+
+
+def piece(expression: Expression, dtype: str, names: Mapping[str, str] | None = None) -> Piece:
     """An expression as text. Expressions are of bounded depth: the schedule names what is deeper."""
     if isinstance(expression, Read):
         return expression.name, ATOM
     if isinstance(expression, Literal):
         return literal_text(expression.value, dtype)
-    arguments = [piece(argument, dtype) for argument in expression.arguments]
+    if isinstance(expression, Number):
+        return f"real({affine_text(expression.value, names)})", ATOM
+    if isinstance(expression, Holds):
+        return f"{affine_text(expression.value, names)} >= 0", COMPARE
+    if isinstance(expression, Element):
+        places = (
+            affine_text(place, names) if isinstance(place, Affine) else piece(place, dtype, names)[0]
+            for place in expression.index
+        )
+        return f"{expression.array}[{', '.join(places)}]", ATOM
+    arguments = [piece(argument, dtype, names) for argument in expression.arguments]
     return spell(expression.function, arguments)
 
 
-def expression_text(expression: Expression, dtype: str) -> str:
-    return piece(expression, dtype)[0]
+def expression_text(expression: Expression, dtype: str, names: Mapping[str, str] | None = None) -> str:
+    return piece(expression, dtype, names)[0]
+
+
+def step_text(step: Any, indent: str = "") -> list[str]:
+    """A step of a program with arrays, for reading."""
+    kind = type(step).__name__
+    if kind == "Pass":
+        lines = [f"{indent}pass over {step.axis} from {affine_text(step.low)} to {affine_text(step.high)}:"]
+        return lines + [line for inner in step.steps for line in step_text(inner, indent + "    ")]
+    if kind == "Nest":
+        lines = []
+        for loop in step.loops:
+            low, high = ", ".join(map(affine_text, loop.low)), ", ".join(map(affine_text, loop.high))
+            lines.append(f"{indent}for {loop.axis} from {low} to {high}:")
+            indent += "    "
+        return lines + [line for inner in step.body for line in step_text(inner, indent)]
+    if kind == "Assignment":
+        return [f"{indent}{step.name} = {expression_text(step.value, 'float64')}"]
+    if kind in ("Store", "Accumulate"):
+        sign = "=" if kind == "Store" else {"sum": "+=", "product": "*="}.get(step.kind, f"= {step.kind} of itself and")
+        return [f"{indent}{expression_text(step.target, 'float64')} {sign} {expression_text(step.value, 'float64')}"]
+    if kind == "Fill":
+        return [f"{indent}{step.array}[...] = {step.value}"]
+    if kind == "Product":
+        texts = [f"{own.array}[{', '.join(own.axes)}]" for own in (step.target, step.left, step.right)]
+        return [f"{indent}{texts[0]} {'+=' if step.adds else '='} sum over {step.inner} of {texts[1]} * {texts[2]}"]
+    return [f"{indent}{step.target} = {step.function}({', '.join(step.arguments)})"]
 
 
 def statement_lines(statement: Assignment, dtype: str, indent: str = "    ") -> list[str]:

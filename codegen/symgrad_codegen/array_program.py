@@ -1,0 +1,199 @@
+"""The program of an expression with arrays: loops over axes, and passes over the data.
+
+program   = inputs, extents, storages, steps
+step      = assignment | fill | nest | product | matrix operation | pass
+pass      = axis: step, ...                   one loop over the data axis for all of its steps
+nest      = loop, ...: statement, ...         inside a pass: also for each index of the data
+statement = assignment | store | accumulate
+place     = affine in loop indices and extents | an integer expression
+
+What is indexed by the data axis of a pass and is neither input nor output lives for a while only: a target keeps as
+much of it as it works on at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .functions import Function
+from .program import Affine, Assignment, Call, Element, Expression
+
+
+class Store(NamedTuple):
+    """array[place, ...] = value."""
+
+    target: Element
+    value: Expression
+    comment: str = ""
+
+
+class Accumulate(NamedTuple):
+    """array[place, ...] is joined with value: added, multiplied, or the larger or smaller of both."""
+
+    kind: str  # sum, product, largest, smallest
+    target: Element
+    value: Expression
+    comment: str = ""
+
+
+Statement = Assignment | Store | Accumulate
+
+
+class Fill(NamedTuple):
+    """Every entry of an array is set to a number."""
+
+    array: str
+    value: float
+
+
+class LoopRange(NamedTuple):
+    """From the largest of `low` to the smallest of `high`, both included."""
+
+    axis: str
+    low: tuple[Affine, ...]
+    high: tuple[Affine, ...]
+
+
+class Nest(NamedTuple):
+    """Statements for every index of the loops; in a pass also for every index of the data."""
+
+    name: str
+    loops: tuple[LoopRange, ...]
+    body: tuple[Statement, ...]
+    comment: str = ""
+
+
+class Operand(NamedTuple):
+    """An array read whole, with the axes in the order in which it is stored."""
+
+    array: str
+    axes: tuple[str, ...]
+
+
+class Product(NamedTuple):
+    """target[row, column] = sum over `inner` of left*right, each over two of the three axes; `adds` to it in a pass."""
+
+    target: Operand
+    left: Operand
+    right: Operand
+    row: str
+    column: str
+    inner: str
+    adds: bool
+    comment: str = ""
+
+
+class Matrix(NamedTuple):
+    """target = an operation of linear algebra on whole arrays."""
+
+    target: str
+    function: str  # inverse, solve, determinant, log_determinant
+    arguments: tuple[str, ...]
+    comment: str = ""
+
+
+class Pass(NamedTuple):
+    """One loop over the data axis. No index reads what another wrote, but for what is accumulated."""
+
+    name: str
+    axis: str
+    low: Affine
+    high: Affine  # included
+    steps: tuple[Step, ...]
+    accumulated: tuple[tuple[str, str], ...]  # kind and array: what is joined over the data
+    scatters: bool  # writes at computed places: not to be cut into parts that run at the same time
+
+
+Step = Assignment | Fill | Nest | Product | Matrix | Pass
+
+
+class Storage(NamedTuple):
+    """An array of the program's own. `data` is the place of the data axis in its shape, None where it has none."""
+
+    name: str
+    shape: tuple[Affine, ...]
+    data: int | None = None
+
+
+class Input(NamedTuple):
+    """An argument: its extents (none for a number), and whether it holds integers or is an extent itself."""
+
+    name: str
+    shape: tuple[Affine, ...]
+    kind: str  # real, integer, extent
+
+
+class Extent(NamedTuple):
+    """A symbolic extent: where it is told, or which two others it is the larger or smaller of."""
+
+    name: str
+    told_by: tuple[str, int, int, int] | None  # array, axis, and: length = factor*extent + offset
+    derived: tuple[str, Affine, Affine] | None = None
+
+
+@dataclass(frozen=True)
+class ArrayProgram:
+    """Everything that a target needs. All names are identifiers, none of them Python keywords."""
+
+    name: str
+    dtype: str
+    accuracy: str
+    inputs: tuple[Input, ...]
+    extents: tuple[Extent, ...]
+    storages: tuple[Storage, ...]
+    steps: tuple[Step, ...]
+    value: Expression
+    gradients: tuple[str, ...]  # arrays; of one entry for a number
+    wrt: tuple[str, ...]
+    formula: str
+    legend: tuple[tuple[str, str], ...]
+    value_operations: int
+    operations: int
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return tuple(own.name for own in self.inputs)
+
+    @property
+    def statements(self) -> int:
+        return len(_statements(self.steps))
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """The functions that are called, each once, by name."""
+        found: dict[str, Function] = {}
+        stack: list[Expression] = [self.value]
+        for statement in _statements(self.steps):
+            stack.append(statement.value)
+            if not isinstance(statement, Assignment):
+                stack.append(statement.target)
+        while stack:
+            part = stack.pop()
+            if isinstance(part, Call):
+                found[part.function.name] = part.function
+                stack.extend(part.arguments)
+            elif isinstance(part, Element):
+                stack.extend(place for place in part.index if not isinstance(place, Affine))
+        return tuple(found[name] for name in sorted(found))
+
+    def __str__(self) -> str:
+        from .text import step_text
+
+        lines = [f"program {self.name}({', '.join(self.arguments)}): {self.dtype}, {self.accuracy}"]
+        for step in self.steps:
+            lines += step_text(step)
+        return "\n".join([*lines, f"gradients: {', '.join(self.gradients)}"])
+
+
+def _statements(steps: tuple[Step, ...]) -> list[Statement]:
+    found: list[Statement] = []
+    for step in steps:
+        if isinstance(step, Assignment):
+            found.append(step)
+        elif isinstance(step, Nest):
+            found += step.body
+        elif isinstance(step, Pass):
+            found += _statements(step.steps)
+    return found
+

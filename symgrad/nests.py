@@ -1,0 +1,446 @@
+"""The body of a nest: what happens at one index of its loops, with short axes written out.
+
+A value at an index is made once in a nest. What is computed elsewhere is read from its array, at places that are affine
+in the loops. Terms of a reduction that meet in one nest are added there, before they go into an array.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from symgrad_codegen.array_program import Accumulate, Statement, Store
+from symgrad_codegen.functions import FUNCTIONS
+from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Literal, Number, Read
+
+from .graph import AnyIndex, Gather, Index, Node, Reduction, View
+from .plan import Item, Sink, is_guard, is_leaf, is_reduction, own_axis
+
+if TYPE_CHECKING:
+    from .loops import Rolled, Scheduler
+
+_LINE_OPERATIONS, _LINE_DEPTH = 8, 6  # of an expression on one line
+
+# How terms of a reduction are joined.
+_JOIN = {"sum": "add", "product": "mul", "largest": "max", "smallest": "min"}
+
+Key = tuple[Node, tuple[Any, ...], bool]
+
+
+class NestBuilder:
+    """Collects the statements of one nest."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        names: dict[Rolled, str],
+        ranges: dict[str, tuple[Index, Index]],
+        data: str | None,
+        outside: frozenset[Item],
+    ) -> None:
+        self.scheduler, self.plan = scheduler, scheduler.plan
+        self.names, self.ranges, self.data, self.outside = names, ranges, data, outside
+        self.memo: dict[Key, Expression] = {}
+        self.statements: list[Statement] = []
+        self.temporaries: dict[str, None] = {}
+        self.unsafe = False  # inside a mask: reads may run outside of an array
+
+    # --- items --------------------------------------------------------------------------------------------------------
+
+    def add(self, item: Item) -> None:
+        """The statements of one item, for every index of its short axes."""
+        rolled = self.scheduler.rolled(item)
+        short = sorted(self.scheduler._written_out(item))
+        constant: dict[int, Affine] = {own: Affine(((self.names[loop], 1),)) for own, loop in rolled.items()}
+        data = self.plan.data_axis(item)
+        if data is not None:
+            assert self.data is not None
+            constant[data] = Affine(((self.data, 1),))
+        spans = []
+        for own in short:
+            low, high = self.plan.bounds(item, own)
+            spans.append(range(low.offset, high.offset + 1))
+        kept = [own for own in short if self._is_kept(item, own)]
+        groups: dict[tuple[int, ...], list[dict[int, Affine]]] = {}
+        for numbers in itertools.product(*spans):
+            at = {own: Affine((), number) for own, number in zip(short, numbers, strict=True)}
+            key = tuple(at[own].offset for own in kept)
+            groups.setdefault(key, []).append({**constant, **at})
+        if not spans:
+            groups = {(): [constant]}
+        for places in groups.values():
+            self._add_at(item, places)
+
+    @staticmethod
+    def _is_kept(item: Item, own: int) -> bool:
+        """Whether a loop axis is one of the result's, as it stands."""
+        if not isinstance(item.attribute, Reduction) or not item.attribute.is_plain:
+            return True
+        return own < item.rank
+
+    def _add_at(self, item: Item, places: list[dict[int, Affine]]) -> None:
+        """One result, or one scattered term: `places` differ in the axes that are reduced and written out."""
+        if isinstance(item, Sink):
+            self._store_sink(item, places[0])
+            return
+        if not is_reduction(item):
+            self._store_value(item, places[0])
+            return
+        terms = [term for at in places if (term := self._term(item, at)) is not None]
+        own = item.attribute
+        index = tuple(self.place(form, places[0]) for form in own.out)
+        accumulates = self.scheduler._accumulates(item)
+        join = FUNCTIONS[_JOIN[item.gate.name]]
+        if not terms:
+            if not accumulates:
+                self._finish(item, index, self._identity(item))
+            return
+        value = terms[0] if len(terms) == 1 else Call(join, tuple(terms))
+        if accumulates:
+            target = self.scheduler.element(item, index)
+            if isinstance(target, Element) and any(not isinstance(place, Affine) for place in target.index):
+                target = self._held(target, item)
+            assert isinstance(target, Element)
+            self.statements.append(Accumulate(item.gate.name, target, value))
+        else:
+            self._finish(item, index, value)
+
+    def _held(self, target: Element, item: Node) -> Element:
+        return target
+
+    def _finish(self, item: Node, index: tuple[Any, ...], value: Expression) -> None:
+        named = self._named(item, value)
+        self.memo[item, index, False] = self.memo[item, index, True] = named
+        target = self.scheduler.element(item, index) if item in self.outside else None
+        if isinstance(target, Element):  # else a number, which gets its name in the end
+            self.statements.append(Store(target, named))
+
+    def _store_value(self, item: Node, at: dict[int, Affine]) -> None:
+        index = tuple(at[own] for own in range(item.rank))
+        value = self._masked(item, at, lambda: self._computed(item, index))
+        self._finish(item, index, value)
+
+    def _store_sink(self, sink: Sink, at: dict[int, Affine]) -> None:
+        value = self.value(sink.view, at)
+        array = self.scheduler.sink_arrays[sink]
+        index = tuple(at[own] for own in range(sink.rank))
+        target = Element(array, index or (Affine(()),))
+        if value != target:
+            self.statements.append(Store(target, value))
+
+    def assignments(self, name: str, item: Node) -> list[Assignment]:
+        """The statements of a number that has a name of its own."""
+        last = self.memo[item, (), False]
+        body = self.body(extra=(last,))
+        found = [statement for statement in body if isinstance(statement, Assignment)]
+        final = self._inlined.get(last.name, last) if isinstance(last, Read) else last
+        if found and isinstance(final, Read) and found[-1].name == final.name:
+            return [*found[:-1], Assignment(name, found[-1].value)]
+        return [*found, Assignment(name, final)]
+
+    # --- domains ------------------------------------------------------------------------------------------------------
+
+    def _term(self, item: Node, at: dict[int, Affine]) -> Expression | None:
+        """One term of a reduction: None where it is known not to be there."""
+        decided = self._undecided(item.attribute.constraints, at)
+        if decided is None:
+            return None
+        return self._masked(item, at, lambda: self.value(item.arguments[0], at))
+
+    def _constraints(self, item: Item, at: dict[int, Affine]) -> list[Affine] | None:
+        """What has to hold here and does not follow from the loops; None where it cannot."""
+        domain = item.domain if isinstance(item, Sink) else self.plan.domains.of[item]
+        forms = list(domain.coupled)
+        data = self.plan.data_axis(item)
+        if data is not None:
+            low, high = self.plan.bounds(item, data)
+            if self.ranges[self.data] != (low, high):  # type: ignore[index]
+                own = Index(((data, 1),))
+                forms += [own.minus(low), high.minus(own)]
+        return self._undecided(sorted(forms, key=repr), at)
+
+    def _undecided(self, forms: Any, at: dict[int, Affine]) -> list[Affine] | None:
+        found = []
+        for form in forms:
+            affine = self.scheduler.affine(form, at)
+            if affine.terms:
+                found.append(affine)
+            elif affine.offset < 0:
+                return None
+        return found
+
+    def _masked(self, item: Node, at: dict[int, Affine], compute: Any) -> Expression:
+        limits = self._constraints(item, at)
+        if limits is None:
+            return self._identity(item)
+        if not limits:
+            return compute()  # type: ignore[no-any-return]
+        was, self.unsafe = self.unsafe, True
+        value = compute()
+        self.unsafe = was
+        return self._select(limits, value, self._identity(item))
+
+    def _select(self, limits: list[Affine], value: Expression, otherwise: Expression) -> Expression:
+        conditions = tuple(Holds(limit) for limit in limits)
+        condition = conditions[0] if len(conditions) == 1 else Call(FUNCTIONS["and"], conditions)
+        return Call(FUNCTIONS["select"], (condition, value, otherwise))
+
+    def _identity(self, item: Item) -> Expression:
+        from .loops import _empty
+
+        return Literal(_empty(item)) if is_reduction(item) else Literal(0.0)  # type: ignore[arg-type]
+
+    # --- values -------------------------------------------------------------------------------------------------------
+
+    def place(self, index: AnyIndex, at: dict[int, Affine]) -> Any:
+        if isinstance(index, Gather):
+            value = self.value(index.view, at)
+            if isinstance(value, Literal):
+                return Affine((), int(value.value))
+            return value.value if isinstance(value, Number) else value
+        return self.scheduler.affine(index, at)
+
+    def value(self, view: View, at: dict[int, Affine]) -> Expression:
+        """The value of a view, its axes given as loop indices and numbers."""
+        index = tuple(self.place(form, at) for form in view.index)
+        return self.at(view.node, index)
+
+    def at(self, node: Node, index: tuple[Any, ...]) -> Expression:
+        stack: list[Key] = [(node, index, self.unsafe)]
+        while stack:
+            key = stack[-1]
+            if key in self.memo:
+                stack.pop()
+                continue
+            known = self._known(key)
+            if known is not None:
+                self.memo[key] = known
+                stack.pop()
+                continue
+            missing = [need for need in self._needs(key) if need not in self.memo]
+            if missing:
+                stack.extend(reversed(missing))
+                continue
+            self.memo[key] = self._made(key)
+            stack.pop()
+        return self.memo[node, index, self.unsafe]
+
+    def _known(self, key: Key) -> Expression | None:
+        """A value that needs no computing: a number, an input, or what is stored."""
+        node, index, unsafe = key
+        scheduler, name = self.scheduler, node.gate.name
+        if node in scheduler.literals:
+            return Literal(scheduler.literals[node])
+        if name == "constant":
+            return Literal(float(node.attribute))
+        if name == "size":
+            return Number(scheduler.affine(Index(((node.attribute, 1),))))
+        if name == "position":
+            (place,) = index
+            if not isinstance(place, Affine):
+                return place  # type: ignore[no-any-return]
+            return Number(place) if place.terms else Literal(float(place.offset))
+        if name == "input":
+            array = scheduler.inputs[node.attribute]
+            if not index:
+                return Read(array)
+            return self._element(Element(array, index), node) if unsafe else Element(array, index)
+        if node in self.plan.stored:
+            # Not made in this nest, or it would be known.
+            read = scheduler.element(node, index)
+            return read
+        return None
+
+    def _element(self, element: Element, node: Node) -> Element:
+        """An entry of an input inside a mask: held inside of the array where the loops alone do not keep it there."""
+        held = []
+        for place, (index, extent) in enumerate(
+            zip(element.index, (self.scheduler.graph.shapes or ())[node.attribute], strict=True)
+        ):
+            if not isinstance(index, Affine) or not self._stays_inside(index, extent):
+                held.append((place, self.scheduler.affine(extent)))
+        return Element(element.array, element.index, tuple(held))
+
+    def _stays_inside(self, place: Affine, extent: Index) -> bool:
+        from .domains import is_at_least_zero
+
+        sizes = {new: old for old, new in self.scheduler.size_names.items()}
+        for sign in (1, -1):
+            form = Index((), sign * place.offset) if sign > 0 else extent.minus(1).plus(-place.offset)
+            for name, factor in place.terms:
+                bound = self.ranges.get(name)
+                if bound is None:
+                    if name not in sizes:
+                        return False
+                    from .graph import Size
+
+                    form = form.plus(Index(((Size(sizes[name]), sign * factor),)))
+                else:
+                    form = form.plus(bound[0 if sign * factor > 0 else 1].scaled(sign * factor))
+            if not is_at_least_zero(form):
+                return False
+        return True
+
+    def _needs(self, key: Key) -> list[Key]:
+        node, index, unsafe = key
+        at = dict(enumerate(index))
+        was, self.unsafe = self.unsafe, unsafe
+        if is_guard(node):
+            limits = self._undecided(node.attribute.constraints, at)
+            if limits is None:
+                self.unsafe = was
+                return []
+            self.unsafe = unsafe or bool(limits)
+        found = [
+            (edge.node, tuple(self.place(form, at) for form in edge.index), self.unsafe) for edge in node.arguments
+        ]
+        self.unsafe = was
+        return found
+
+    def _made(self, key: Key) -> Expression:
+        node, index, unsafe = key
+        value = self._combined(node, index, [self.memo[need] for need in self._needs(key)])
+        return self._named(node, value)
+
+    def _computed(self, node: Node, index: tuple[Any, ...]) -> Expression:
+        """The value of a node that this nest makes, whether or not it is stored."""
+        needs = self._needs((node, index, self.unsafe))
+        for need in needs:
+            was, self.unsafe = self.unsafe, need[2]
+            self.at(need[0], need[1])
+            self.unsafe = was
+        return self._combined(node, index, [self.memo[need] for need in needs])
+
+    def _combined(self, node: Node, index: tuple[Any, ...], arguments: list[Expression]) -> Expression:
+        if is_guard(node):
+            limits = self._undecided(node.attribute.constraints, dict(enumerate(index)))
+            if limits is None:
+                return Literal(0.0)
+            return self._select(limits, arguments[0], Literal(0.0)) if limits else arguments[0]
+        if node.gate.name == "detached":
+            return arguments[0]
+        return _simplified(Call(FUNCTIONS[node.gate.name], tuple(arguments)))
+
+    def _named(self, node: Node, value: Expression) -> Expression:
+        """A value that may be read again has a name; those that are read once lose it in the end."""
+        if isinstance(value, (Literal, Read)) or (isinstance(value, Number) and not is_reduction(node)):
+            return value
+        if isinstance(value, Element):
+            return value
+        name = self.scheduler.names.take(self._noun(node), counted=True)
+        self.temporaries[name] = None
+        self.statements.append(Assignment(name, value))
+        return Read(name)
+
+    def _noun(self, node: Node) -> str:
+        if node in self.scheduler.base:
+            return f"{self.scheduler.base[node]}_here"
+        return _NOUNS.get(node.gate.name, node.gate.name)
+
+    # --- the statements -----------------------------------------------------------------------------------------------
+
+    def body(self, extra: tuple[Expression, ...] = ()) -> list[Statement]:
+        """The statements; temporaries that are read once stand where they are read."""
+        uses: Counter[str] = Counter()
+        for statement in self.statements:
+            uses.update(_names_in(statement))
+        for expression in extra:
+            uses.update(_names_of(expression))
+        self._inlined: dict[str, Expression] = {}
+        size: dict[str, tuple[int, int]] = {}
+        found: list[Statement] = []
+        for statement in self.statements:
+            statement = _replaced(statement, self._inlined)
+            if isinstance(statement, Assignment) and statement.name in self.temporaries:
+                if not uses[statement.name]:
+                    continue
+                count, depth = _size(statement.value)
+                if uses[statement.name] == 1 and count <= _LINE_OPERATIONS and depth <= _LINE_DEPTH:
+                    self._inlined[statement.name] = statement.value
+                    size[statement.name] = count, depth
+                    continue
+            found.append(statement)
+        return found
+
+
+def _simplified(call: Call) -> Expression:
+    """Numbers that were written out: a comparison of two, a select by one."""
+    name, arguments = call.function.name, call.arguments
+    if name in ("eq", "lt", "le", "ne") and all(isinstance(argument, Literal) for argument in arguments):
+        a, b = (argument.value for argument in arguments)  # type: ignore[union-attr]
+        return Literal({"eq": a == b, "lt": a < b, "le": a <= b, "ne": a != b}[name])
+    if name == "select" and isinstance(arguments[0], Literal):
+        return arguments[1] if arguments[0].value else arguments[2]
+    if name == "mul" and any(isinstance(a, Literal) and a.value == 1.0 for a in arguments):
+        rest = [a for a in arguments if not (isinstance(a, Literal) and a.value == 1.0)]
+        return rest[0] if len(rest) == 1 else Call(call.function, tuple(rest)) if rest else Literal(1.0)
+    if name == "add" and any(isinstance(a, Literal) and a.value == 0.0 for a in arguments):
+        rest = [a for a in arguments if not (isinstance(a, Literal) and a.value == 0.0)]
+        return rest[0] if len(rest) == 1 else Call(call.function, tuple(rest)) if rest else Literal(0.0)
+    return call
+
+
+def _names_of(expression: Any) -> list[str]:
+    found, stack = [], [expression]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Read):
+            found.append(part.name)
+        elif isinstance(part, Call):
+            stack.extend(part.arguments)
+        elif isinstance(part, Element):
+            stack.extend(place for place in part.index if not isinstance(place, Affine))
+    return found
+
+
+def _names_in(statement: Statement) -> list[str]:
+    found = _names_of(statement.value)
+    return found if isinstance(statement, Assignment) else found + _names_of(statement.target)
+
+
+def _put(expression: Any, known: dict[str, Expression]) -> Any:
+    if isinstance(expression, Read):
+        return known.get(expression.name, expression)
+    if isinstance(expression, Call):
+        return Call(expression.function, tuple(_put(argument, known) for argument in expression.arguments))
+    if isinstance(expression, Element):
+        return expression._replace(
+            index=tuple(p if isinstance(p, Affine) else _put(p, known) for p in expression.index)
+        )
+    return expression
+
+
+def _replaced(statement: Statement, known: dict[str, Expression]) -> Statement:
+    if isinstance(statement, Assignment):
+        return statement._replace(value=_put(statement.value, known))
+    return statement._replace(target=_put(statement.target, known), value=_put(statement.value, known))
+
+
+def _size(expression: Any) -> tuple[int, int]:
+    """Operations, and how deep they are nested: bounded, as what is larger keeps its name."""
+    if isinstance(expression, Call):
+        inner = [_size(argument) for argument in expression.arguments]
+        return max(1, len(inner) - 1) + sum(count for count, _ in inner), 1 + max((d for _, d in inner), default=0)
+    if isinstance(expression, Element):
+        inner = [_size(place) for place in expression.index if not isinstance(place, Affine)]
+        return sum(count for count, _ in inner), max((d for _, d in inner), default=0)
+    return 0, 0
+
+
+_NOUNS = {
+    "add": "sum",
+    "mul": "product",
+    "div": "ratio",
+    "neg": "minus",
+    "select": "branch",
+    "lt": "condition",
+    "le": "condition",
+    "eq": "condition",
+    "ne": "condition",
+    "and": "condition",
+    "or": "condition",
+    "not": "condition",
+    "max": "larger",
+    "min": "smaller",
+}

@@ -1,0 +1,358 @@
+"""The plan of a program with arrays: which axis is the data, what is computed in which pass over it, what is stored.
+
+Axes that edges identify form classes (inputs identify nothing: X[i, k] - X[j, k] has two). The data axis is the class
+that covers most of the work. What varies along it lives for a block of the data only; what does not, or is needed as a
+whole (by a solve, or read at a shifted place), is stored. A node's level is the number of reductions over the data on
+the longest path to it: the pass in which it is computed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .array_gates import MATRIX_RULES
+from .domains import Domain, Domains
+from .graph import Gather, Graph, Index, Node, Reduction, View, number_index, plain_axis
+
+# What a symbolic extent is taken for where work is compared.
+_SOME_SIZE = 1000
+# Axes of at most this many indices are written out inside the loop over the data: neighbours then share a loop.
+UNROLLED = 12
+# A product of matrices this large goes to BLAS, whatever the data: each axis, and all three together.
+_BLAS_AXIS, _BLAS_WORK, _DATA = 16, 1 << 15, 256
+
+LEAVES = {"input", "constant", "size", "position"}
+_FREE = {"neg", "detached"}  # not worth an array
+
+Key = tuple[object, int]
+
+
+@dataclass(eq=False)
+class Sink:
+    """What is written at the end: a view over axes 0 .. rank - 1, for a gradient or an operation's argument."""
+
+    view: View
+    domain: Domain
+    input: int | None  # whose gradient it is; None for the argument of a matrix operation
+    reader: Node | None = None
+    attribute: None = None
+
+    @property
+    def rank(self) -> int:
+        return len(self.domain.bounds)
+
+    loops = rank
+
+    @property
+    def arguments(self) -> tuple[View, ...]:
+        return (self.view,)
+
+    @property
+    def gathered(self) -> tuple[View, ...]:
+        return tuple(index.view for index in self.view.index if isinstance(index, Gather))
+
+
+Item = Node | Sink
+
+
+def is_leaf(node: Node) -> bool:
+    return node.gate.name in LEAVES or node.fixed
+
+
+def is_guard(item: Item) -> bool:
+    """A reduction over nothing: its argument on a domain, 0 elsewhere."""
+    own = item.attribute
+    return isinstance(own, Reduction) and own.is_plain and item.loops == item.rank
+
+
+def is_reduction(item: Item) -> bool:
+    return isinstance(item.attribute, Reduction) and not is_guard(item)
+
+
+def is_matrix(item: Item) -> bool:
+    return isinstance(item, Node) and item.gate.name in MATRIX_RULES
+
+
+def own_axis(item: Item, place: int) -> int | None:
+    """The loop axis that a result axis is, or None where terms arrive at computed places."""
+    if isinstance(item.attribute, Reduction):
+        return plain_axis(item.attribute.out[place])
+    return place
+
+
+class Plan:
+    """Classes, data axis, levels, and which nodes are stored."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.domains = Domains(graph)
+        self.nodes = [node for node in graph.order() if not is_leaf(node)]
+        self.sinks = [sink for node in self.nodes if is_matrix(node) for sink in self._arguments(node)]
+        self.matrix_arguments = {(sink.reader, place): sink for sink in self.sinks for place in [self._place(sink)]}
+        for position, view in zip(graph.wrt, graph.gradients, strict=True):
+            extents = (graph.shapes or ())[position]
+            box = tuple((number_index(0), extent.minus(1)) for extent in extents)
+            self.sinks.append(Sink(view, Domain(box), position))
+        self.items: list[Item] = [*self.nodes, *self.sinks]
+        self.readers: dict[Node, list[Item]] = defaultdict(list)
+        for item in self.items:
+            if is_matrix(item):
+                continue  # it reads its sinks
+            for node in {edge.node for edge in (*item.arguments, *item.gathered)}:
+                self.readers[node].append(item)
+        self.value = graph.values[0].node
+        self._classes()
+        self.data = self._data_class()
+        self._find_whole()
+        self._find_levels()
+        self.products = {n: f for n in self.nodes if (f := self._matrix_product(n)) is not None}
+        self._find_stored()
+
+    # --- sinks --------------------------------------------------------------------------------------------------------
+
+    def _arguments(self, node: Node) -> Iterator[Sink]:
+        """An argument of a matrix operation as an array of its own, over the axes that it is read along."""
+        for edge in node.arguments:
+            axes = self.argument_axes(node, edge)
+            names = {name: Index(((place, 1),)) for place, name in enumerate(axes)}
+            bounds = tuple(self.domains.of[node].bounds[name] for name in axes)
+            yield Sink(edge.at(names), Domain(bounds), None, node)
+
+    @staticmethod
+    def argument_axes(node: Node, edge: View) -> list[int]:
+        """The loop axes along which a matrix operation reads an argument, also where the argument lacks them."""
+        name = node.gate.name
+        first = node.rank
+        if name == "solve" and edge is node.arguments[1]:
+            return list(range(first + 2, first + 2 + node.rank))
+        return [first, first + 1]
+
+    def _place(self, sink: Sink) -> int:
+        reader = sink.reader
+        assert reader is not None
+        return [other for other in self.sinks if other.reader is reader].index(sink)
+
+    # --- classes ------------------------------------------------------------------------------------------------------
+
+    def _classes(self) -> None:
+        self._parent: dict[Key, Key] = {}
+        for item in self.items:
+            if is_matrix(item):
+                continue
+            for edge in (*item.arguments, *item.gathered):
+                if is_leaf(edge.node):
+                    continue
+                for place, index in enumerate(edge.index):
+                    if isinstance(index, Index) and len(index.axes) == 1 and abs(index.coefficient(index.axes[0])) == 1:
+                        self._parent[self._root(self._own_key(edge.node, place))] = self._root((item, index.axes[0]))
+
+    def _root(self, key: Key) -> Key:
+        while self._parent.setdefault(key, key) != key:
+            key = self._parent[key]
+        return key
+
+    @staticmethod
+    def _own_key(node: Node, place: int) -> Key:
+        axis = own_axis(node, place)
+        return (node, -1 - place) if axis is None else (node, axis)
+
+    def class_of(self, item: Item, axis: int) -> Key:
+        return self._root((item, axis))
+
+    def bounds(self, item: Item, axis: int) -> tuple[Index, Index]:
+        domain = item.domain if isinstance(item, Sink) else self.domains.of[item]
+        bound = domain.bounds[axis]
+        assert bound is not None, (item, axis)
+        return bound
+
+    def extent(self, item: Item, axis: int) -> int | None:
+        """The number of indices where it is a number, else None."""
+        low, high = self.bounds(item, axis)
+        length = high.minus(low).plus(1)
+        return None if length.terms else max(0, length.offset)
+
+    def guess(self, item: Item, axis: int) -> int:
+        low, high = self.bounds(item, axis)
+        length = high.minus(low).plus(1)
+        return max(1, length.offset + _SOME_SIZE * sum(factor for _, factor in length.terms))
+
+    def _data_class(self) -> Key | None:
+        """A class that is summed over: of symbolic extent first, then that which covers most of the work."""
+        reduced: dict[Key, bool] = {}
+        cover: dict[Key, float] = defaultdict(float)
+        size: dict[Key, int] = defaultdict(int)
+        for node in self.nodes:
+            if is_matrix(node) or self._feeds_matrix(node):
+                continue
+            work = 1.0
+            for axis in range(node.loops):
+                work *= self.guess(node, axis)
+            for axis in range(node.loops):
+                key = self.class_of(node, axis)
+                cover[key] += work
+                size[key] = max(size[key], self.guess(node, axis))
+                plain = isinstance(node.attribute, Reduction) and node.attribute.is_plain
+                if is_reduction(node) and not (plain and axis < node.rank):
+                    reduced[key] = reduced.get(key, False) or self.extent(node, axis) is None
+        if not reduced:
+            return None
+        keys = list(reduced)
+        return max(keys, key=lambda key: (reduced[key], cover[key], size[key], -keys.index(key)))
+
+    def _feeds_matrix(self, node: Node) -> bool:
+        return any(isinstance(reader, Sink) and reader.reader is not None for reader in self.readers[node])
+
+    # --- what is needed as a whole ------------------------------------------------------------------------------------
+
+    def _raw_data_axes(self, item: Item) -> list[int]:
+        if self.data is None or is_matrix(item):
+            return []
+        return [axis for axis in range(item.loops) if self.class_of(item, axis) == self.data]
+
+    def _find_whole(self) -> None:
+        """Nodes that cannot live for a block of the data only."""
+        axes = {item: self._raw_data_axes(item) for item in self.items}
+        self.whole: set[Item] = {item for item in self.items if len(axes[item]) > 1}
+        self.whole |= {sink for sink in self.sinks if sink.reader is not None}
+        changed = True
+        while changed:
+            changed = False
+            for item in reversed(self.items):
+                for edge in (*item.arguments, *item.gathered) if not is_matrix(item) else ():
+                    if is_leaf(edge.node) or edge.node in self.whole or not axes[edge.node]:
+                        continue
+                    if self._is_row_result(edge.node, axes[edge.node]) and not self._reads_rows(item, edge, axes):
+                        self.whole.add(edge.node)
+                        changed = True
+        self._axes = axes
+
+    def _is_row_result(self, node: Node, axes: list[int]) -> bool:
+        """Whether the data axis is one of the result's."""
+        return any(own_axis(node, place) in axes for place in range(node.rank))
+
+    def _reads_rows(self, item: Item, edge: View, axes: dict[Item, list[int]]) -> bool:
+        if item in self.whole:
+            return False
+        for place, index in enumerate(edge.index):
+            if own_axis(edge.node, place) in axes[edge.node] and plain_axis(index) not in axes[item]:
+                return False
+        return True
+
+    def data_axis(self, item: Item) -> int | None:
+        """The loop axis of an item that is the data, None where it is computed outside of the passes."""
+        if item in self.whole or is_matrix(item):
+            return None
+        return next(iter(self._axes[item]), None)
+
+    def reduces_data(self, item: Item) -> bool:
+        """Whether its result is known only after a pass."""
+        axis = self.data_axis(item)
+        if axis is None or not isinstance(item.attribute, Reduction) or is_guard(item):
+            return False
+        return not item.attribute.is_plain or axis >= item.rank
+
+    def varies(self, item: Item) -> bool:
+        """Whether it is a function of the data index."""
+        return self.data_axis(item) is not None and not self.reduces_data(item)
+
+    def _find_levels(self) -> None:
+        self.level: dict[Item, int] = {}
+        arguments = defaultdict(list)
+        for sink in self.sinks:
+            if sink.reader is not None:
+                arguments[sink.reader].append(sink)
+        for node in self.nodes:
+            for sink in arguments[node]:
+                self.level[sink] = self._source_level(sink)
+            if is_matrix(node):
+                self.level[node] = max((self.level[sink] for sink in arguments[node]), default=0)
+            else:
+                self.level[node] = self._source_level(node) + self.reduces_data(node)
+        for sink in self.sinks:
+            self.level[sink] = self._source_level(sink)
+
+    def _source_level(self, item: Item) -> int:
+        nodes = [edge.node for edge in (*item.arguments, *item.gathered)]
+        return max((self.level.get(node, 0) for node in nodes), default=0)
+
+    # --- products of matrices -----------------------------------------------------------------------------------------
+
+    def _matrix_product(self, node: Node) -> tuple[View, View] | None:
+        """The two factors, over the node's loop axes, where a contraction is a product of matrices for BLAS."""
+        if not is_reduction(node) or node.gate.name != "sum" or node.loops != 3 or not node.attribute.is_plain:
+            return None
+        body = node.arguments[0]
+        if body.node.gate.name != "mul" or len(body.node.arguments) != 2 or len(self.readers[body.node]) > 1:
+            return None
+        if any(len(form.axes) > 1 for form in node.attribute.constraints) or self.domains.of[node].coupled:
+            return None
+        one, two = body.arguments
+        for factor in (one, two):
+            plain = [plain_axis(index) for index in factor.index]
+            if len(plain) != 2 or None in plain or plain[0] == plain[1] or not self._is_matrix_operand(factor, node):
+                return None
+        shared = set(one.axes) & set(two.axes)
+        if len(shared) != 1 or shared & set(range(node.rank)) or node.rank != 2:
+            return None
+        sizes = [_DATA if axis == self.data_axis(node) else self.guess(node, axis) for axis in range(3)]
+        if min(sizes) < _BLAS_AXIS or sizes[0] * sizes[1] * sizes[2] < _BLAS_WORK:
+            return None
+        return one, two
+
+    def _is_matrix_operand(self, factor: View, node: Node) -> bool:
+        """Whether the factor is an array that is read from its start."""
+        if factor.node.gate.name == "input":
+            if factor.node.attribute in self.graph.integers:
+                return False
+        elif is_leaf(factor.node):
+            return False
+        axis = self.data_axis(node)
+        for place, index in enumerate(factor.index):
+            own = plain_axis(index)
+            assert own is not None
+            low, high = self.bounds(node, own)
+            if own == axis and self.varies_or_input(factor.node):
+                continue
+            bound = self.domains.own[factor.node].bounds[place] if factor.node.gate.name != "input" else None
+            if factor.node.gate.name == "input":
+                bound = self.domains.of[factor.node].bounds[place]
+            if bound != (low, high):
+                return False
+        return True
+
+    def varies_or_input(self, node: Node) -> bool:
+        return node.gate.name == "input" or self.varies(node)
+
+    # --- what is stored -----------------------------------------------------------------------------------------------
+
+    def _find_stored(self) -> None:
+        """Nodes that have an array or a name of their own; the others are computed where they are read."""
+        operands = {factor.node for factors in self.products.values() for factor in factors}
+        bodies = {node.arguments[0].node for node in self.products}
+        self.stored: set[Node] = set()
+        for node in self.nodes:
+            if node in bodies:
+                continue
+            if is_reduction(node) or is_matrix(node) or node is self.value or node in operands:
+                self.stored.add(node)
+            elif node.gate.name not in _FREE and node.kind != "boolean" and self._is_worth_storing(node):
+                self.stored.add(node)
+
+    def _is_worth_storing(self, node: Node) -> bool:
+        readers = self.readers[node]
+        if any(node in (view.node for view in reader.gathered) for reader in readers):
+            return True
+        if not self.varies(node) and any(self.data_axis(reader) is not None for reader in readers):
+            return not all(is_leaf(edge.node) for edge in node.arguments) or node.gate.name not in ("add", "mul")
+        if len(readers) > 1:
+            return True
+        # One reader: worth it where that would compute it again and again, in a loop that it does not depend on.
+        return any(
+            isinstance(reader, Node)
+            and reader.loops > node.rank
+            and not (is_reduction(reader) and reader not in self.products and node.rank == reader.loops)
+            for reader in readers
+        )
+
