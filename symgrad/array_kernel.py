@@ -147,7 +147,7 @@ class ArrayKernel(Kernel):
         return outputs
 
     def _run(self, arrays: Sequence[Any], sizes: Mapping[str, int], outputs: Sequence[Any]) -> float:
-        return float(self._into(*arrays, *(output.reshape(output.shape or (1,)) for output in outputs)))
+        return float(self._into(self._module.walk_parts, *arrays, *(output.reshape(output.shape or (1,)) for output in outputs)))
 
     @cached_property
     def source(self) -> str:

@@ -64,6 +64,8 @@ class Elements:
         """The element of a value for each one of an array of `shape`."""
         if value.kind == TUPLE:
             return value._replace(expr=tuple(self.fitted(at, member, shape) for member in value.expr))
+        if not value.shape:
+            return value
         pairs = zip(AXES, reversed(value.shape), reversed(shape), strict=False)
         stretched = {axis: sympy.S.Zero for axis, own, target in pairs if own == 1 != target}
         return value._replace(expr=self._substituted(at, value.expr, stretched), shape=())

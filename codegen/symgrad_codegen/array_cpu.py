@@ -44,7 +44,9 @@ class Emission:
         self.outputs = dict(zip(program.gradients, program.wrt, strict=True))
         self.taken = {*reserved, program.name, *_names(program)}
         self.functions: list[list[str]] = []
-        self.jit = "@njit(**OPTIONS)"
+        self.plain_functions: dict[tuple[Step, ...], tuple[str, list[str], list[str]]] = {}
+        self.pass_functions: dict[str, tuple[str, list[str]]] = {}
+        self.compiled: dict[str, list[str]] = {}  # what is called from Python, and its argument types
 
     def free(self, wanted: str) -> str:
         name, number = wanted, 1
@@ -64,33 +66,17 @@ class Emission:
     # --- the whole ----------------------------------------------------------------------------------------------------
 
     def lines(self) -> list[str]:
-        """The functions of the module: nests, passes, and the kernel."""
-        serial = self._kernel_lines(parallel=False)
-        parallel = self._kernel_lines(parallel=True)
+        """The functions of the module: nests, passes, and the kernel, which is written twice: for Numba and for threads."""
+        jitted = self._kernel_lines(jitted=True)
+        into = self._kernel_lines(jitted=False)
         functions: list[str] = []
         for function in self.functions:
             functions += [*function, "", ""]
-        return [*functions, *serial, "", "", *self._entry(), "", "", *parallel]
+        return [*functions, *jitted, "", "", *into]
 
     @property
     def into(self) -> str:
         return f"{self.program.name}_into"
-
-    def _entry(self) -> list[str]:
-        program = self.program
-        arguments = program.arguments
-        gradients = program.gradients
-        lines = [self.jit, *listed(f"def {program.name}(", arguments, "):")]
-        for gradient, source in self.outputs.items():
-            shape = f"{source}.shape" if self.inputs[source].shape else "1"
-            lines.append(f"    {gradient} = np.empty({shape}, real)")
-        value = self.local("value")
-        lines += listed(f"    {value} = {self.into}(", [*arguments, *gradients], ")", "    ")
-        results = [
-            name if self.inputs[source].shape else f"{name}[0]" for name, source in self.outputs.items()
-        ]
-        comma = "," if len(results) == 1 else ""
-        return [*lines, *listed(f"    return {value}, (", results, f"{comma})", "    ")]
 
     def local(self, wanted: str) -> str:
         """A name for a variable of a function that holds names of the program as well."""
@@ -99,31 +85,38 @@ class Emission:
             name += "_"
         return name
 
-    def _kernel_lines(self, parallel: bool) -> list[str]:
+    def _kernel_lines(self, jitted: bool) -> list[str]:
         program = self.program
-        head = [*program.arguments, *program.gradients]
-        if parallel:
-            lines = listed(f"def {program.name}_parallel(", [self.local("walk"), *head], "):")
-            lines.append('    """The same with the parts of a pass handed to `walk`: on several threads."""')
+        if jitted:
+            lines = ["@njit(**OPTIONS)", *listed(f"def {program.name}(", program.arguments, "):")]
+            for gradient, source in self.outputs.items():
+                shape = f"{source}.shape" if self.inputs[source].shape else "1"
+                lines.append(f"    {gradient} = np.empty({shape}, real)")
         else:
-            lines = [self.jit, *listed(f"def {self.into}(", head, "):")]
-            lines.append('    """Fills the gradients and returns the value."""')
+            head = [self.local("walk"), *program.arguments, *program.gradients]
+            lines = listed(f"def {self.into}(", head, "):")
+            lines.append('    """Fills the gradients and returns the value; `walk` runs a pass part by part, see walk_parts."""')
         lines += self._extents()
+        kind = "real" if jitted else "real_name"
         for storage in program.storages:
             if storage.data is None:
                 shape = ", ".join(affine_text(length) for length in storage.shape) or "1"
-                lines.append(f"    {storage.name} = np.empty(({shape},), real)")
-        run: list[Nest | Fill] = []
-        for step in program.steps:
-            if isinstance(step, (Nest, Fill)):
+                lines.append(f"    {storage.name} = np.empty(({shape},), {kind})")
+        run: list[Nest | Fill | Assignment] = []
+        value = self.local("result")
+        for step in (*program.steps, Assignment(value, program.value)):
+            if isinstance(step, (Nest, Fill, Assignment)):
                 run.append(step)
                 continue
-            lines += self._plain(run, parallel)
+            lines += self._plain(run)
             run = []
-            lines += self._step(step, parallel)
-        lines += self._plain(run, parallel)
-        value = self._direct(program.value, {})
-        return [*lines, f"    return real({value})"]
+            lines += self._step(step, jitted)
+        lines += self._plain(run)
+        if not jitted:
+            return [*lines, f"    return {value}"]
+        results = [name if self.inputs[source].shape else f"{name}[0]" for name, source in self.outputs.items()]
+        comma = "," if len(results) == 1 else ""
+        return [*lines, *listed(f"    return {value}, (", results, f"{comma})", "    ")]
 
     def _extents(self) -> list[str]:
         lines = []
@@ -139,46 +132,64 @@ class Emission:
                 lines.append(f"    {extent.name} = {kind}({affine_text(one)}, {affine_text(two)})")
         return lines
 
-    def _step(self, step: Step, parallel: bool) -> list[str]:
-        if isinstance(step, Assignment):
-            return [f"    {step.name} = {self._direct(step.value, {})}"]
+    def _step(self, step: Step, jitted: bool) -> list[str]:
         if isinstance(step, Matrix):
             return self._matrix(step)
         if isinstance(step, Product):
             target, *operands = ((own.array, own.axes) for own in (step.target, step.left, step.right))
             one, two = self.dot(target, operands, step.inner)
-            return [f"    np.dot({one}, {two}, {step.target.array})"]
+            return [f"    matrix_product({step.target.array}, {one}, {two}, False)"]
         assert isinstance(step, Pass)
-        return self._pass_call(step, parallel)
+        return self._pass_call(step, jitted)
 
     # --- outside of the passes ----------------------------------------------------------------------------------------
 
-    def _plain(self, run: Sequence[Nest | Fill], parallel: bool) -> list[str]:
-        """Nests that do not vary along the data, one after the other in a function of their own."""
-        if not run:
-            return []
-        key = tuple(run)
+    def _plain(self, run: Sequence[Nest | Fill | Assignment]) -> list[str]:
+        """What does not vary along the data: in a function of its own, which returns the numbers that it makes."""
+        inside = list(run)
+        fills: list[str] = []
+        while inside and isinstance(inside[0], Fill):
+            fills.append(f"    {inside[0].array}.fill({_number(inside[0].value)})")
+            inside.pop(0)
+        if not inside:
+            return fills
+        key = tuple(inside)
         if key not in self.plain_functions:
             name = self.free("outside")
             body: list[str] = []
             used: set[str] = set()
-            for step in run:
+            made: list[str] = []
+            for step in inside:
                 if isinstance(step, Fill):
-                    body.append(f"    {step.array}[:] = {_number(step.value)}")
+                    body.append(f"    {step.array}.fill({_number(step.value)})")
                     used.add(step.array)
+                elif isinstance(step, Assignment):
+                    body.append(f"    {step.name} = real({self._direct(step.value, {})})")
+                    used |= _expression_names(step.value) - set(made)
+                    made.append(step.name)
                 else:
                     body += self._plain_nest(step)
-                    used |= _names_of_nest(step) - {loop.axis for loop in step.loops}
+                    used |= _names_of_nest(step) - {loop.axis for loop in step.loops} - set(made)
             arguments = [name for name in self._order() if name in used]
-            head = listed(f"def {name}(", arguments, "):")
-            self.functions.append([self.jit, *head, *body])
-            self.plain_functions[key] = name, arguments
-        name, arguments = self.plain_functions[key]
-        return listed(f"    {name}(", arguments, ")", "    ")
+            if made:
+                body.append(f"    return {', '.join(made)}")
+            self.functions.append(["@njit(**OPTIONS)", *listed(f"def {name}(", arguments, "):"), *body])
+            self.plain_functions[key] = name, arguments, made
+            self.compiled[name] = [self._type(argument) for argument in arguments]
+        name, arguments, made = self.plain_functions[key]
+        result = f"{', '.join(made)} = " if made else ""
+        return [*fills, *listed(f"    {result}{name}(", arguments, ")", "    ")]
 
-    @property
-    def plain_functions(self) -> dict[tuple[Nest | Fill, ...], tuple[str, list[str]]]:
-        return self.__dict__.setdefault("_plain_functions", {})
+    def _type(self, name: str) -> str:
+        """The Numba type of an argument."""
+        dtype = self.program.dtype
+        own = self.inputs.get(name)
+        if own is not None:
+            kind = dtype if own.kind == "real" else "types.int64"
+            return f"types.Array({kind}, {len(own.shape)}, 'C')" if own.shape else kind
+        if name in self.storages or name in self.outputs:
+            return f"types.Array({dtype}, {self.rank(name)}, 'C')"
+        return "types.int64" if any(extent.name == name for extent in self.program.extents) else dtype
 
     def _order(self) -> list[str]:
         """All names that functions get from the kernel, in one order."""
@@ -265,68 +276,64 @@ class Emission:
 
     # --- passes -------------------------------------------------------------------------------------------------------
 
-    def _pass_call(self, step: Pass, parallel: bool) -> list[str]:
+    def _pass_call(self, step: Pass, jitted: bool) -> list[str]:
         """The parts of a pass, each with sums of its own, which are joined in order."""
-        function, arguments = self._pass_function(step)
+        function, inner = self._pass_function(step)
         arrays = [array for _, array in step.accumulated]
         low = affine_text(step.low)
         stop = affine_text(step.high._replace(offset=step.high.offset + 1))
-        length = stop if low == "0" else f"{stop} - {low}"
-        inner = [name for name in arguments if name not in arrays]
         wide = self.program.dtype == "float32"
         lines = [f"    # over {step.axis}, a part at a time: each has sums of its own, which are joined in order"]
-        sums = {array: self.local(f"{array}_sum") if wide else array for array in arrays}
-        for kind, array in step.accumulated:
-            if wide:
-                lines.append(f"    {sums[array]} = np.full({array}.shape, {_START[kind]}, np.float64)")
-        own = [sums[array] for array in arrays]
-        if parallel:
-            kinds = "".join(f'"{kind}", ' for kind, _ in step.accumulated)
-            cut = "whole" if step.scatters else "parts"
-            call = f"    {self.local('walk')}({function}, {low}, {stop}, "
-            lines += listed(
-                f"{call}(", inner, f"{',' if len(inner) == 1 else ''}), ({', '.join(own)},), ({kinds}), \"{cut}\")", "    "
-            ) if own else listed(f"{call}(", inner, f"{',' if len(inner) == 1 else ''}), (), (), \"{cut}\")", "    ")
-        elif step.scatters or not arrays:
+        own = [self.local(f"{array}_sum") if wide else array for array in arrays]
+        if wide:
+            for name, (kind, array) in zip(own, step.accumulated, strict=True):
+                lines.append(f"    {name} = np.full({array}.shape, {_START[kind]}, np.float64)")
+        whole = step.scatters or not arrays
+        if not jitted:
+            kinds = [f'"{kind}"' for kind, _ in step.accumulated]
+            parts = "one_part" if whole else self.local("walk")
+            given = [function, low, stop, _tuple(inner), _tuple(own), _tuple(kinds)]
+            lines += listed(f"    {parts}(", given, ")", "    ")
+        elif whole:
             lines += listed(f"    {function}({low}, {stop}, ", [*inner, *own], ")", "    ")
         else:
-            part, begin = self.local("part"), self.local("begin")
-            parts = [self.local(f"{array}_part") for array in arrays]
-            lines += [f"    {part} = part_length({length})", f"    if {part} >= {length}:"]
-            lines += listed(f"        {function}({low}, {stop}, ", [*inner, *own], ")", "        ")
-            lines.append("    else:")
-            for name, array in zip(parts, own, strict=True):
-                lines.append(f"        {name} = np.empty_like({array})")
-            lines.append(f"        for {begin} in range({low}, {stop}, {part}):")
-            for name, (kind, _) in zip(parts, step.accumulated, strict=True):
-                lines.append(f"            {name}[:] = {_START[kind]}")
-            lines += listed(
-                f"            {function}({begin}, min({begin} + {part}, {stop}), ", [*inner, *parts], ")", "            "
-            )
-            for name, array, (kind, _) in zip(parts, own, step.accumulated, strict=True):
-                if kind in ("sum", "product"):
-                    lines.append(f"            {array} {'+' if kind == 'sum' else '*'}= {name}")
-                else:
-                    ufunc = {"largest": "maximum", "smallest": "minimum"}[kind]
-                    lines.append(f"            {array}[:] = np.{ufunc}({array}, {name})")
+            lines += self._parts(step, function, inner, own, low, stop)
         if wide:
-            lines += [f"    {array}[:] = {sums[array]}" for array in arrays]
+            lines += [f"    {array}[:] = {name}" for array, name in zip(arrays, own, strict=True)]
+        return lines
+
+    def _parts(self, step: Pass, function: str, inner: list[str], own: list[str], low: str, stop: str) -> list[str]:
+        part, begin, single = self.local("part"), self.local("begin"), self.local("single")
+        parts = [self.local(f"{name}_part") for name in own]
+        length = stop if low == "0" else f"{stop} - {low}"
+        lines = [f"    {part} = part_length({length})", f"    {single} = {part} >= {length}"]
+        for name, array in zip(parts, own, strict=True):
+            lines.append(f"    {name} = {array} if {single} else np.empty_like({array})")
+        lines += [f"    for {begin} in range({low}, {stop}, {part}):", f"        if not {single}:"]
+        for name, (kind, _) in zip(parts, step.accumulated, strict=True):
+            lines.append(f"            {name}.fill({_START[kind]})")
+        lines += listed(
+            f"        {function}({begin}, min({begin} + {part}, {stop}), ", [*inner, *parts], ")", "        "
+        )
+        lines.append(f"        if not {single}:")
+        for name, array, (kind, _) in zip(parts, own, step.accumulated, strict=True):
+            joined = {"sum": "{0} += {1}", "product": "{0} *= {1}"}.get(kind)
+            ufunc = {"largest": "maximum", "smallest": "minimum"}.get(kind)
+            text = joined.format(array, name) if joined else f"{array}[:] = np.{ufunc}({array}, {name})"
+            lines.append(f"            {text}")
         return lines
 
     def _pass_function(self, step: Pass) -> tuple[str, list[str]]:
-        """The function of a pass over [start, stop), and the names that it gets beside these two."""
-        known = self.__dict__.setdefault("_pass_functions", {})
-        if step.name not in known:
-            known[step.name] = _PassText(self, step).function()
-        return known[step.name]  # type: ignore[no-any-return]
+        """The function of a pass over [start, stop), and what it gets between these two and its sums."""
+        if step.name not in self.pass_functions:
+            self.pass_functions[step.name] = _PassText(self, step).function()
+        return self.pass_functions[step.name]
 
     def dot(self, target: tuple[str, tuple[str, ...]], operands: Sequence[tuple[str, tuple[str, ...]]], inner: str) -> tuple[str, str]:
-        """The factors of a product of matrices in the order and orientation of its target."""
+        """The factors of a product of matrices in the order of its target, and whether each is transposed."""
         rows, columns = target[1]
         left, right = operands if rows in operands[0][1] else reversed(operands)
-        one = left[0] if left[1] == (rows, inner) else f"{left[0]}.T"
-        two = right[0] if right[1] == (inner, columns) else f"{right[0]}.T"
-        return one, two
+        return f"{left[0]}, {left[1] != (rows, inner)}", f"{right[0]}, {right[1] != (inner, columns)}"
 
 
 class _PassText:
@@ -346,18 +353,19 @@ class _PassText:
         calls: list[str] = []
         for inner in step.steps:
             if isinstance(inner, Fill):
-                calls.append(f"        {inner.array}[:] = {_number(inner.value)}")
+                calls.append(f"        {inner.array}.fill({_number(inner.value)})")
                 self._note(inner.array)
             elif isinstance(inner, Nest):
                 calls += self._nest(inner)
             elif isinstance(inner, Product):
                 calls += self._product(inner)
-        sums = [array for _, array in step.accumulated]
-        arguments = [name for name in emission._order() if name in self.needs and name not in sums] + sums
-        name = step.name
-        lines = [emission.jit, *listed(f"def {name}(", [self.start, self.stop, *arguments], "):")]
         block = self._block()
-        lines += self._memory(block)
+        memory = self._memory(block)
+        sums = [array for _, array in step.accumulated]
+        inner_names = [name for name in emission._order() if name in self.needs and name not in sums]
+        name = step.name
+        lines = ["@njit(**OPTIONS)", *listed(f"def {name}(", [self.start, self.stop, *inner_names, *sums], "):")]
+        lines += memory
         lines.append(f"    for {self.first} in range({self.start}, {self.stop}, {block}):")
         lines.append(f"        {self.count} = min({block}, {self.stop} - {self.first})")
         lines += self._block_views()
@@ -368,7 +376,10 @@ class _PassText:
                 f"        unpack_{rank}({buffer}, {array}[{self.first}:{self.first} + {self.count}])"
             )
         emission.functions.append(lines)
-        return name, arguments
+        types = [emission._type(argument) for argument in inner_names]
+        types += [f"types.Array(float64, {emission.rank(array)}, 'C')" for array in sums]
+        emission.compiled[name] = ["types.int64", "types.int64", *types]
+        return name, inner_names
 
     def _note(self, array: str) -> None:
         """Notes that a name is used: a buffer of this pass, or an array or number of the kernel."""
@@ -454,17 +465,11 @@ class _PassText:
         target = texts[0][0]
         one, two = emission.dot(texts[0], texts[1:], step.inner)
         comment = f"        # {step.comment}"
-        if not step.adds:
-            return [comment, f"        np.dot({one}, {two}, {target})"]
-        if emission.program.dtype == "float32":
-            return [comment, f"        {target} += np.dot({one}, {two})"]
-        return [
-            comment,
-            f"        if {self.first} == {self.start}:",
-            f"            np.dot({one}, {two}, {target})",
-            "        else:",
-            f"            {target} += np.dot({one}, {two})",
-        ]
+        # What is added up over the data is written the first time, and added to from then on.
+        adds = f"{self.first} > {self.start}" if step.adds else "False"
+        if step.adds and emission.program.dtype == "float32":
+            adds = "True"
+        return [comment, f"        matrix_product({target}, {one}, {two}, {adds})"]
 
     def _nest(self, nest: Nest) -> list[str]:
         text = _NestText(self, nest)
@@ -533,7 +538,7 @@ class _NestText:
         given = {**self.parameters, **first, owner.count: owner.count}
         head = listed(f"def {nest.name}(", list(given), "):")
         comment = [f'    """{nest.comment}"""'] if nest.comment else []
-        emission.functions.append([emission.jit, *head, *comment, *lines])
+        emission.functions.append(["@njit(**INNER)", *head, *comment, *lines])
         return list(given.values())
 
     def fresh(self, wanted: str) -> str:
@@ -664,6 +669,10 @@ class _NestText:
 
 
 # --- text ---------------------------------------------------------------------------------------------------------
+
+
+def _tuple(items: Sequence[str]) -> str:
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
 def _factor(text: str) -> str:

@@ -20,7 +20,7 @@ RESERVED = frozenset(
     """
     ctypes math os sys np ir types llvmlite config intrinsic njit cgutils make_array inf nan pi float32 float64
     real real_name ARGUMENTS WRT BLOCK CACHE JIT VECTORISE VECTOR_LIBRARY VECTOR_NAMES VECTOR_WIDTHS STREAMED_BYTES
-    OPTIONS SIGNATURE clamped part_length running_sum pack_2 pack_3 unpack_2 unpack_3 determinant log_determinant load_vector_library library_function rounded_function select_function vector_variants
+    OPTIONS INNER SIGNATURE clamped part_length walk_parts one_part matrix_product gemm BLAS STARTS JOINS get_cython_function_address running_sum pack_2 pack_3 unpack_2 unpack_3 determinant log_determinant load_vector_library library_function rounded_function select_function vector_variants
     llvm_function wide_and_unaliased stream aligned run_points run_batch points kernel_batch
     range abs type set len zip all any print int min max dict
     """.split()
@@ -36,6 +36,8 @@ def _emit_arrays(program: ArrayProgram) -> str:
     """`kernel` and `kernel_into` over whole arrays. The run-time text comes first, as decorators need it."""
     strict = program.accuracy == "strict"
     fast = "" if strict else ', fastmath={"contract"}'
+    emission = Emission(program, RESERVED)
+    text = emission.lines()
     lines = [
         *docstring(program, "NumPy, Numba and SciPy (for BLAS and LAPACK)"),
         "",
@@ -45,11 +47,12 @@ def _emit_arrays(program: ArrayProgram) -> str:
         *tables(program),
         _CACHE,
         f'OPTIONS = dict(cache=CACHE, nogil=True, error_model="numpy"{fast})',
+        "INNER = dict(OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called by compiled code only",
         f"VECTORISE = {not strict}  # SIMD functions and fused multiply-add; else the bits of plain Python",
         f'real, real_name = {program.dtype}, "{program.dtype}"',
         "",
         "",
-        *Emission(program, RESERVED).lines(),
+        *text,
         "",
         "",
         runtime_text("runtime_cpu.py").rstrip(),
@@ -59,26 +62,17 @@ def _emit_arrays(program: ArrayProgram) -> str:
         "",
         "",
         *definitions(program),
-        *_compiled_arrays(program),
+        *_compiled_arrays(emission),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _compiled_arrays(program: ArrayProgram) -> list[str]:
-    """One signature: contiguous arrays of the kernel's type."""
-    types = []
-    for own in program.inputs:
-        kind = program.dtype if own.kind == "real" else "types.int64"
-        types.append(f"types.Array({kind}, {len(own.shape)}, 'C')" if own.shape else kind)
-    ranks = {own.name: max(1, len(own.shape)) for own in program.inputs}
-    types += [f"types.Array({program.dtype}, {ranks[name]}, 'C')" for name in program.wrt]
-    return [
-        "",
-        "if JIT:",
-        *listed(f"    SIGNATURE = {program.dtype}(", types, ")", "    "),
-        f"    {program.name}_into.compile(SIGNATURE)",
-        f"    {program.name}_into.disable_compile()",
-    ]
+def _compiled_arrays(emission: Emission) -> list[str]:
+    """One signature for each function that is called from Python: contiguous arrays of the kernel's type."""
+    lines = ["", "if JIT:"]
+    for name, types in emission.compiled.items():
+        lines += listed(f"    {name}.compile((", types, f"{',' if len(types) == 1 else ''}))", "    ")
+    return lines if emission.compiled else []
 
 
 _CACHE = 'CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one'
@@ -95,7 +89,7 @@ _IMPORTS = [
     "from llvmlite import ir",
     "from numba import config, float32, float64, njit, types",
     "from numba.core import cgutils",
-    "from numba.extending import intrinsic",
+    "from numba.extending import get_cython_function_address, intrinsic",
     "from numba.np.arrayobj import make_array",
 ]
 

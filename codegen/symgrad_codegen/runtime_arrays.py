@@ -11,13 +11,93 @@ if JIT:
 
         return total(total, total), add
 
+    BLAS = "dgemm" if real_name == "float64" else "sgemm"
+    llvmlite.binding.add_symbol(  # before a cached kernel that calls it
+        f"symgrad_{BLAS}", get_cython_function_address("scipy.linalg.cython_blas", BLAS)
+    )
+
+    @intrinsic
+    def gemm(typing, flip_a, flip_b, m, n, k, a, lda, b, ldb, beta, c, ldc):
+        """BLAS: c = a b + beta c, all in column-major order, a and b transposed where `flip` says so."""
+
+        def call(context, builder, signature, arguments):
+            kind = context.get_value_type(signature.args[5].dtype)
+            size, letter = ir.IntType(32), ir.IntType(8)
+
+            def place(value):
+                slot = cgutils.alloca_once(builder, value.type)
+                builder.store(value, slot)
+                return slot
+
+            def number(value):
+                return place(builder.trunc(value, size))
+
+            def flag(value):
+                return place(builder.select(value, letter(ord("T")), letter(ord("N"))))
+
+            def data(at):
+                return make_array(signature.args[at])(context, builder, arguments[at]).data
+
+            flags = [flag(value) for value in arguments[:2]]
+            lengths = [number(value) for value in arguments[2:5]]
+            one, beta = place(kind(1.0)), place(arguments[9])
+            given = [*flags, *lengths, one, data(5), number(arguments[6]), data(7), number(arguments[8])]
+            given += [beta, data(10), number(arguments[11])]
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(ir.VoidType(), [value.type for value in given]), f"symgrad_{BLAS}"
+            )
+            builder.call(function, given)
+            return context.get_dummy_value()
+
+        return types.void(types.boolean, types.boolean, *[types.int64] * 3, a, types.int64, b, types.int64,
+                          a.dtype, c, types.int64), call  # fmt: skip
+
+    @njit(**INNER)
+    def matrix_product(out, a, flip_a, b, flip_b, adds):
+        """out = a b, or out + a b where `adds`; `flip` says which factor is transposed. Rows are contiguous."""
+        size = out.itemsize
+        inner = a.shape[0] if flip_a else a.shape[1]
+        # In column-major order, as BLAS has it, an array is its transpose: out' = b' a'.
+        gemm(flip_b, flip_a, out.shape[1], out.shape[0], inner, b, max(1, b.strides[0] // size),
+             a, max(1, a.strides[0] // size), real(1.0) if adds else real(0.0), out, max(1, out.strides[0] // size))  # fmt: skip
+
 else:
 
     def running_sum(total, term):
         return total + term
 
+    def matrix_product(out, a, flip_a, b, flip_b, adds):
+        product = np.dot(a.T if flip_a else a, b.T if flip_b else b)
+        out[:] = out + product if adds else product
 
-@njit(**OPTIONS)
+
+def one_part(function, low, stop, arguments, sums, kinds):
+    """A pass whose parts may not run at the same time."""
+    function(low, max(low, stop), *arguments, *sums)
+
+
+def walk_parts(function, low, stop, arguments, sums, kinds, run=map):
+    """A pass part by part, each with sums of its own, which are joined in order: the same bits for any `run`."""
+    part = part_length(max(0, stop - low))
+    if part >= stop - low:
+        return function(low, max(low, stop), *arguments, *sums)
+    begins = range(low, stop, part)
+
+    def one(begin):
+        own = [np.full_like(array, STARTS[kind]) for array, kind in zip(sums, kinds)]
+        function(begin, min(begin + part, stop), *arguments, *own)
+        return own
+
+    for own in run(one, begins):
+        for total, array, kind in zip(sums, own, kinds):
+            JOINS[kind](total, array, out=total)
+
+
+STARTS = {"sum": 0.0, "product": 1.0, "largest": -inf, "smallest": inf}
+JOINS = {"sum": np.add, "product": np.multiply, "largest": np.maximum, "smallest": np.minimum}
+
+
+@njit(**INNER)
 def clamped(index, extent):
     """The index, held inside of an array: what is read there is of no use."""
     return max(0, min(index, extent - 1))
@@ -27,10 +107,10 @@ def clamped(index, extent):
 def part_length(length):
     """How much of the data is summed up at a time: it depends on nothing but the length."""
     parts = max(1, min(64, length // 4096))
-    return -(-length // parts)
+    return max(1, -(-length // parts))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def pack_2(rows, block):
     """Rows of an array as lanes: transposed."""
     wide_and_unaliased()
@@ -40,7 +120,7 @@ def pack_2(rows, block):
             lane[i] = rows[i, j]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def pack_3(rows, block):
     """Rows of an array as lanes: the first axis last."""
     wide_and_unaliased()
@@ -51,7 +131,7 @@ def pack_3(rows, block):
                 lane[i] = rows[i, j, k]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def unpack_2(block, rows):
     """Lanes as rows of an array."""
     wide_and_unaliased()
@@ -60,7 +140,7 @@ def unpack_2(block, rows):
             rows[i, j] = block[j, i]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def unpack_3(block, rows):
     """Lanes as rows of an array: the last axis first."""
     wide_and_unaliased()

@@ -1,0 +1,135 @@
+"""What an expression is made of: its scalars, arrays, extents and indices, found without recursion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+from sympy.matrices.expressions.matexpr import MatrixElement
+
+from .errors import UnsupportedExpression
+from .lowering import describe
+from .reductions import Largest, Smallest
+
+# A sum of numbers of terms up to this is written out in an expression of scalars.
+_WRITTEN_OUT = 1000
+
+_LIMITED = (sympy.Sum, sympy.Product, Largest, Smallest)
+
+
+@dataclass
+class Found:
+    """What an expression is made of, found without recursion."""
+
+    symbols: set[sympy.Symbol] = field(default_factory=set)  # scalars
+    sizes: set[sympy.Symbol] = field(default_factory=set)  # free symbols of shapes, bounds and index expressions
+    arrays: dict[Any, int] = field(default_factory=dict)  # IndexedBase and MatrixSymbol, and their ranks
+    bound: dict[sympy.Symbol, None] = field(default_factory=dict)  # index symbols, in order of appearance
+    is_scalar: bool = True  # no arrays, and sums short enough to be written out
+
+
+def survey(expression: sympy.Basic) -> Found:
+    """The scalars, arrays, extents and indices of an expression."""
+    found = Found()
+    seen: set[int] = set()
+    indices: list[Any] = []  # expressions that are integers: extents, bounds, index expressions
+    stack: list[Any] = [expression]
+    while stack:
+        part = stack.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, sympy.Idx):
+            found.bound[part] = None
+        elif isinstance(part, sympy.Symbol):
+            found.symbols.add(part)
+        elif isinstance(part, sympy.Derivative):
+            stack.extend([part.expr, *part.variables])
+        elif isinstance(part, sympy.Indexed):
+            _note_array(found, part.base, len(part.indices), part)
+            indices += [*(part.base.shape or ()), *part.indices]
+        elif isinstance(part, sympy.MatrixSymbol):
+            found.arrays[part] = 2
+            indices += part.shape
+        elif isinstance(part, MatrixElement):
+            stack.append(part.parent)
+            indices += [part.i, part.j]
+        elif isinstance(part, _LIMITED):
+            found.bound.update((limit[0], None) for limit in reversed(part.limits))
+            indices += [bound for limit in part.limits for bound in limit[1:]]
+            if not all(len(limit) == 3 and limit[1].is_Integer and limit[2].is_Integer for limit in part.limits):
+                found.is_scalar = False
+            elif not isinstance(part, (sympy.Sum, sympy.Product)) or _terms(part) > _WRITTEN_OUT:
+                found.is_scalar = False
+            stack.append(part.function)
+        elif isinstance(part, sympy.Lambda):
+            found.bound.update((symbol, None) for symbol in part.signature if isinstance(symbol, sympy.Symbol))
+            stack.append(part.expr)
+        elif is_array_expression(part):
+            found.is_scalar = False
+            stack += _note_array_expression(found, part, indices)
+        elif isinstance(part, (sympy.MatrixBase, sympy.MatrixExpr)):
+            found.is_scalar = False
+            indices += part.shape
+            stack.extend(part.flat() if isinstance(part, sympy.MatrixBase) else part.args)
+        else:
+            stack.extend(part.args)
+    _note_integers(found, indices)
+    if found.arrays:
+        found.is_scalar = False
+    if found.is_scalar:
+        found.symbols -= set(found.bound)
+    return found
+
+
+def is_array_expression(part: Any) -> bool:
+    """Whether it is of a class of sympy.tensor.array.expressions, which is not imported unless the user does."""
+    return type(part).__module__ == "sympy.tensor.array.expressions.array_expressions"
+
+
+def _note_array_expression(found: Found, part: Any, indices: list[Any]) -> list[Any]:
+    kind = type(part).__name__
+    if kind == "ArraySymbol":
+        found.arrays[part] = len(part.shape)
+        indices += part.shape
+        return []
+    if kind == "ArrayElement":
+        indices += part.indices
+        return [part.args[0]]
+    return [argument for argument in part.args if is_array_expression(argument) or isinstance(argument, sympy.MatrixExpr)]
+
+
+def _terms(part: Any) -> int:
+    count = 1
+    for _, low, high in part.limits:
+        count *= max(0, int(high - low) + 1)
+    return count
+
+
+def _note_array(found: Found, base: Any, rank: int, part: Any) -> None:
+    if found.arrays.setdefault(base, rank) != rank:
+        raise UnsupportedExpression(f"{base} is read with {rank} and with {found.arrays[base]} indices")
+    if base.shape is not None and len(base.shape) != rank:
+        raise UnsupportedExpression(f"{describe(part)} has {rank} indices, and {base} has the shape {base.shape}")
+
+
+def _note_integers(found: Found, indices: list[Any]) -> None:
+    """Free symbols of index expressions are extents, also where they are used as numbers."""
+    stack = list(indices)
+    while stack:
+        part = stack.pop()
+        if isinstance(part, sympy.Indexed):
+            _note_array(found, part.base, len(part.indices), part)
+            stack += [*(part.base.shape or ()), *part.indices]
+        elif isinstance(part, MatrixElement):
+            stack += [part.i, part.j]
+        elif isinstance(part, sympy.Idx):
+            found.bound[part] = None
+            stack += [bound for bound in (part.lower, part.upper) if bound is not None]
+        elif isinstance(part, sympy.Symbol):
+            found.sizes.add(part)
+        elif isinstance(part, sympy.Basic):
+            stack.extend(part.args)
+    found.sizes -= set(found.bound)
+    found.symbols -= set(found.bound) | found.sizes
