@@ -19,7 +19,7 @@ from symgrad_codegen.targets import TARGETS
 from .differentiate import differentiate
 from .errors import UnsupportedExpression
 from .array_kernel import ArrayKernel
-from .array_lowering import ARRAYS
+from .survey import ARRAYS
 from .graph import Graph, View, reachable, sizes_of
 from .guard import guard
 from .kernel import Kernel

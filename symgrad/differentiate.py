@@ -110,8 +110,8 @@ def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None
         loops = list(edge.axes)
         limits = [form for form in limits if set(form.axes) <= set(loops)]
     view, index = found.view, edge.index
-    if argument.gate.name != "input":
-        view, index, limits, extra = _one_hot(view, index, limits, argument, domains)
+    if domains is not None:
+        view, index, limits, extra = _with_axes(view, index, limits, argument, domains)
         loops += extra
     own = [plain_axis(place) for place in index]
     if None not in own and len(set(own)) == len(own):
@@ -133,25 +133,31 @@ def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None
     return Contribution(table.reduce(GATES["sum"], view.at(names), (), limits, out, result))
 
 
-def _one_hot(
-    view: View, index: tuple[AnyIndex, ...], limits: list[Index], argument: Node, domains: Domains | None
+def _with_axes(
+    view: View, index: tuple[AnyIndex, ...], limits: list[Index], argument: Node, domains: Domains
 ) -> tuple[View, tuple[AnyIndex, ...], list[Index], list[int]]:
-    """A gathered read of something computed hands its adjoint to the entry that was read, 0 to the others.
+    """A read at one entry of an axis as one along the axis, whose adjoint is 0 but there.
 
-    All entries are computed anyway, so that this is no more work than they are; and unlike a scatter it vectorises.
+    At a number it is a domain of one index. A gathered read of something computed is a select: all entries are computed
+    anyway, so that this is no more work than they are; and unlike a scatter it vectorises.
     """
     table = view.node.table
     places: list[AnyIndex] = []
     extra: list[int] = []
     for place, own in enumerate(index):
-        bound = domains.of[argument].bounds[place] if domains is not None else None
-        if isinstance(own, Gather) and bound is not None:
-            name = table.fresh()
+        bound = domains.of[argument].bounds[place]
+        name = table.fresh()
+        if isinstance(own, Index) and not own.axes:
+            if bound is None or bound[0] != bound[1]:
+                limits = [*limits, axis(name).minus(own), own.minus(axis(name))]
+        elif isinstance(own, Gather) and bound is not None and argument.gate.name != "input":
             view = own.view.equals(table.position(axis(name))).where(view, 0)
             limits = [*limits, axis(name).minus(bound[0]), bound[1].minus(axis(name))]
-            own = axis(name)
-            extra.append(name)
-        places.append(own)
+        else:
+            places.append(own)
+            continue
+        places.append(axis(name))
+        extra.append(name)
     return view, tuple(places), limits, extra
 
 

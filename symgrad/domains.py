@@ -160,12 +160,21 @@ class Domains:
         for a, b in ((one, two), (two, one)):
             if is_at_least_zero(a.minus(b)):
                 return a if kind == "max" else b
+        for a, b in ((one, two), (two, one)):
+            known = self._derived_of(a)
+            if known is not None and b in known[1:]:
+                return a if known[0] == kind else b  # min(min(p, b), b) is the first, max(min(p, b), b) is b
         for name, (own, *forms) in self.derived.items():
             if own == kind and set(forms) == {one, two}:
                 return Index(((Size(name), 1),))
         name = f"{'larger' if kind == 'max' else 'smaller'}_{len(self.derived) + 1}"
         self.derived[name] = (kind, one, two)
         return Index(((Size(name), 1),))
+
+    def _derived_of(self, form: Index) -> tuple[str, Index, Index] | None:
+        if form.offset == 0 and len(form.terms) == 1 and form.terms[0][1] == 1:
+            return self.derived.get(getattr(form.terms[0][0], "name", ""))
+        return None
 
     def _ask(self, edge: View, over: Domain) -> None:
         """Notes what a reader that loops over `over` demands of the node that it reads."""

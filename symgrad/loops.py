@@ -100,6 +100,8 @@ class Scheduler:
             zip([s for s in self.plan.sinks if s.input is not None], self.gradient_names, strict=True)
         )
         self._place_all()
+        # Arrays that hold a block of the data only, and at which place.
+        self.rows = {own.name: own.data for own in self.storages if own.data is not None}
         for node in self.plan.nodes:
             if node.gate.name not in FUNCTIONS and not isinstance(node.attribute, Reduction) and not is_matrix(node):
                 if node.gate.name != "detached":
@@ -195,6 +197,8 @@ class Scheduler:
                 self.scalars[node] = self.base[node]
                 return
         axis_of_data = plan.data_axis(node) if plan.varies(node) else None
+        if node in plan.kept:
+            axis_of_data = None
         order = [place for place in range(node.rank) if axis_of_data is None or own_axis(node, place) != axis_of_data]
         data = None
         if axis_of_data is not None:
@@ -252,10 +256,8 @@ class Scheduler:
         steps: list[Step] = []
         last = max(plan.level.values(), default=0)
         for level in range(last + 1):
-            for item in plan.items:
+            for item in self._in_order():
                 if plan.level[item] == level and plan.data_axis(item) is None:
-                    steps += self._outside(item)
-                elif plan.level[item] == level and isinstance(item, Sink) and not plan.varies(item):
                     steps += self._outside(item)
             steps += self._pass(level)
         value = self._value()
@@ -279,6 +281,14 @@ class Scheduler:
             value_operations=operations(forward),
             operations=operations(plan.nodes),
         )
+
+    def _in_order(self) -> list[Item]:
+        """Arguments of matrix operations right before these, gradients last."""
+        found: list[Item] = []
+        for node in self.plan.nodes:
+            found += [sink for sink in self.plan.sinks if sink.reader is node]
+            found.append(node)
+        return found + [sink for sink in self.plan.sinks if sink.reader is None]
 
     def _value(self) -> Expression:
         view = self.graph.values[0]
@@ -405,11 +415,11 @@ class Scheduler:
             item
             for item in plan.items
             if (plan.reduces_data(item) and plan.level[item] == level + 1)
-            or (isinstance(item, Sink) and plan.varies(item) and plan.level[item] == level)
+            or (plan.varies(item) and plan.level[item] == level and (isinstance(item, Sink) or item in plan.kept))
         ]
         if not targets:
             return []
-        members = self._needed(targets)
+        members = self._needed(targets, level)
         groups = self._groups(members)
         where = {item: place for place, group in enumerate(groups) for item in group.items}
         self.reader_groups: dict[Node, set[int]] = {}
@@ -426,7 +436,10 @@ class Scheduler:
             outside = frozenset(
                 item
                 for item in group.items
-                if isinstance(item, Sink) or self.reader_groups.get(item, set()) - {place} or self._accumulates_any(item)
+                if isinstance(item, Sink)
+                or item in plan.kept
+                or self.reader_groups.get(item, set()) - {place}
+                or self._accumulates_any(item)
             )
             builder = NestBuilder(self, names, {**ranges, self.data_name: (low, high)}, self.data_name, outside)
             for item in group.items:
@@ -447,7 +460,7 @@ class Scheduler:
     def _accumulates_any(self, item: Item) -> bool:
         return is_reduction(item) and self._accumulates(item)
 
-    def _needed(self, targets: list[Item]) -> list[Item]:
+    def _needed(self, targets: list[Item], level: int) -> list[Item]:
         """The stored items that the targets need within the pass, in order."""
         needed: set[Item] = set()
         stack = list(targets)
@@ -457,8 +470,11 @@ class Scheduler:
                 continue
             needed.add(item)
             for view in (*item.arguments, *item.gathered):
-                if not is_leaf(view.node) and self.plan.varies(view.node):
-                    stack.append(view.node)
+                node = view.node
+                if is_leaf(node) or not self.plan.varies(node):
+                    continue
+                if node not in self.plan.kept or self.plan.level[node] == level:
+                    stack.append(node)
         return [item for item in self.plan.items if item in needed and (isinstance(item, Sink) or item in self.plan.stored)]
 
     def _reach(self, item: Item) -> list[tuple[Node, tuple[AnyIndex, ...]]]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import sympy
 
-from .array_lowering import ARRAYS, ArrayLowering, Found, survey
+from .array_lowering import ArrayLowering
+from .survey import ARRAYS, Found, survey
 from .domains import Domains
 from .errors import UnsupportedExpression
 from .gates import GATES

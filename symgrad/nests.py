@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from symgrad_codegen.array_program import Accumulate, Statement, Store
@@ -99,15 +100,10 @@ class NestBuilder:
         value = terms[0] if len(terms) == 1 else Call(join, tuple(terms))
         if accumulates:
             target = self.scheduler.element(item, index)
-            if isinstance(target, Element) and any(not isinstance(place, Affine) for place in target.index):
-                target = self._held(target, item)
             assert isinstance(target, Element)
             self.statements.append(Accumulate(item.gate.name, target, value))
         else:
             self._finish(item, index, value)
-
-    def _held(self, target: Element, item: Node) -> Element:
-        return target
 
     def _finish(self, item: Node, index: tuple[Any, ...], value: Expression) -> None:
         named = self._named(item, value)
@@ -245,20 +241,23 @@ class NestBuilder:
             array = scheduler.inputs[node.attribute]
             if not index:
                 return Read(array)
-            return self._element(Element(array, index), node) if unsafe else Element(array, index)
+            element = Element(array, index)
+            return self._held(element, (scheduler.graph.shapes or ())[node.attribute]) if unsafe else element
         if node in self.plan.stored:
             # Not made in this nest, or it would be known.
             read = scheduler.element(node, index)
+            if unsafe and isinstance(read, Element) and index:
+                bounds = self.plan.domains.own[node].bounds
+                lengths = [bounds[own][1].minus(bounds[own][0]).plus(1) for own in scheduler.places[node].order]  # type: ignore
+                read = self._held(read, lengths, scheduler.rows.get(read.array))
             return read
         return None
 
-    def _element(self, element: Element, node: Node) -> Element:
-        """An entry of an input inside a mask: held inside of the array where the loops alone do not keep it there."""
+    def _held(self, element: Element, extents: Sequence[Index], data: int | None = None) -> Element:
+        """An entry inside a mask: held inside of the array where the loops alone do not keep it there."""
         held = []
-        for place, (index, extent) in enumerate(
-            zip(element.index, (self.scheduler.graph.shapes or ())[node.attribute], strict=True)
-        ):
-            if not isinstance(index, Affine) or not self._stays_inside(index, extent):
+        for place, (index, extent) in enumerate(zip(element.index, extents, strict=True)):
+            if place != data and not (isinstance(index, Affine) and self._stays_inside(index, extent)):
                 held.append((place, self.scheduler.affine(extent)))
         return Element(element.array, element.index, tuple(held))
 

@@ -1,9 +1,9 @@
 """The plan of a program with arrays: which axis is the data, what is computed in which pass over it, what is stored.
 
 Axes that edges identify form classes (inputs identify nothing: X[i, k] - X[j, k] has two). The data axis is the class
-that covers most of the work. What varies along it lives for a block of the data only; what does not, or is needed as a
-whole (by a solve, or read at a shifted place), is stored. A node's level is the number of reductions over the data on
-the longest path to it: the pass in which it is computed.
+that covers most of the work. What varies along it lives for a block of the data only, unless it is needed in another way (at
+a shifted place, by a solve, along another axis): then it is kept, in an array as long as the data. A node's level is the
+number of times that the whole data has to be gone through before it can be computed: the pass in which it is.
 """
 
 from __future__ import annotations
@@ -57,6 +57,15 @@ class Sink:
 Item = Node | Sink
 
 
+def _edges(item: Item) -> Iterator[View]:
+    """What an item reads, gathered indices included, over its own loop axes."""
+    stack = [*item.arguments, *item.gathered]
+    while stack:
+        edge = stack.pop()
+        yield edge
+        stack += [index.view for index in edge.index if isinstance(index, Gather)]
+
+
 def is_leaf(node: Node) -> bool:
     return node.gate.name in LEAVES or node.fixed
 
@@ -105,7 +114,6 @@ class Plan:
         self.value = graph.values[0].node
         self._classes()
         self.data = self._data_class()
-        self._find_whole()
         self._find_levels()
         self.products = {n: f for n in self.nodes if (f := self._matrix_product(n)) is not None}
         self._find_stored()
@@ -137,7 +145,9 @@ class Plan:
     # --- classes ------------------------------------------------------------------------------------------------------
 
     def _classes(self) -> None:
+        """Unites axes that edges identify, but never two axes of one item: that read goes through a kept array."""
         self._parent: dict[Key, Key] = {}
+        members: dict[Key, list[Key]] = {}
         for item in self.items:
             if is_matrix(item):
                 continue
@@ -145,8 +155,15 @@ class Plan:
                 if is_leaf(edge.node):
                     continue
                 for place, index in enumerate(edge.index):
-                    if isinstance(index, Index) and len(index.axes) == 1 and abs(index.coefficient(index.axes[0])) == 1:
-                        self._parent[self._root(self._own_key(edge.node, place))] = self._root((item, index.axes[0]))
+                    if not isinstance(index, Index) or len(index.axes) != 1 or index.coefficient(index.axes[0]) != 1:
+                        continue
+                    one, two = self._root(self._own_key(edge.node, place)), self._root((item, index.axes[0]))
+                    if one == two:
+                        continue
+                    first, second = members.get(one, [one]), members.get(two, [two])
+                    if {owner for owner, _ in first}.isdisjoint(owner for owner, _ in second):
+                        self._parent[one] = two
+                        members[two] = first + second
 
     def _root(self, key: Key) -> Key:
         while self._parent.setdefault(key, key) != key:
@@ -204,78 +221,60 @@ class Plan:
     def _feeds_matrix(self, node: Node) -> bool:
         return any(isinstance(reader, Sink) and reader.reader is not None for reader in self.readers[node])
 
-    # --- what is needed as a whole ------------------------------------------------------------------------------------
-
-    def _raw_data_axes(self, item: Item) -> list[int]:
-        if self.data is None or is_matrix(item):
-            return []
-        return [axis for axis in range(item.loops) if self.class_of(item, axis) == self.data]
-
-    def _find_whole(self) -> None:
-        """Nodes that cannot live for a block of the data only."""
-        axes = {item: self._raw_data_axes(item) for item in self.items}
-        self.whole: set[Item] = {item for item in self.items if len(axes[item]) > 1}
-        self.whole |= {sink for sink in self.sinks if sink.reader is not None}
-        changed = True
-        while changed:
-            changed = False
-            for item in reversed(self.items):
-                for edge in (*item.arguments, *item.gathered) if not is_matrix(item) else ():
-                    if is_leaf(edge.node) or edge.node in self.whole or not axes[edge.node]:
-                        continue
-                    if self._is_row_result(edge.node, axes[edge.node]) and not self._reads_rows(item, edge, axes):
-                        self.whole.add(edge.node)
-                        changed = True
-        self._axes = axes
-
-    def _is_row_result(self, node: Node, axes: list[int]) -> bool:
-        """Whether the data axis is one of the result's."""
-        return any(own_axis(node, place) in axes for place in range(node.rank))
-
-    def _reads_rows(self, item: Item, edge: View, axes: dict[Item, list[int]]) -> bool:
-        if item in self.whole:
-            return False
-        for place, index in enumerate(edge.index):
-            if own_axis(edge.node, place) in axes[edge.node] and plain_axis(index) not in axes[item]:
-                return False
-        return True
+    # --- passes -------------------------------------------------------------------------------------------------------
 
     def data_axis(self, item: Item) -> int | None:
         """The loop axis of an item that is the data, None where it is computed outside of the passes."""
-        if item in self.whole or is_matrix(item):
+        if self.data is None or is_matrix(item):
             return None
-        return next(iter(self._axes[item]), None)
+        return next((axis for axis in range(item.loops) if self.class_of(item, axis) == self.data), None)
 
     def reduces_data(self, item: Item) -> bool:
         """Whether its result is known only after a pass."""
         axis = self.data_axis(item)
-        if axis is None or not isinstance(item.attribute, Reduction) or is_guard(item):
+        if axis is None or not is_reduction(item):
             return False
-        return not item.attribute.is_plain or axis >= item.rank
+        return not item.attribute.is_plain or axis >= item.rank  # type: ignore[union-attr]
 
     def varies(self, item: Item) -> bool:
         """Whether it is a function of the data index."""
         return self.data_axis(item) is not None and not self.reduces_data(item)
 
+    def reads_row(self, item: Item, edge: View) -> bool:
+        """Whether an item reads something that varies just at its own data index."""
+        axis = self.data_axis(edge.node)
+        place = next(place for place in range(edge.node.rank) if own_axis(edge.node, place) == axis)
+        own = self.data_axis(item)
+        return own is not None and plain_axis(edge.index[place]) == own
+
     def _find_levels(self) -> None:
+        """The level of each item, and what is kept for another pass than its own."""
         self.level: dict[Item, int] = {}
+        self.kept: set[Node] = set()
         arguments = defaultdict(list)
         for sink in self.sinks:
             if sink.reader is not None:
                 arguments[sink.reader].append(sink)
         for node in self.nodes:
-            for sink in arguments[node]:
-                self.level[sink] = self._source_level(sink)
             if is_matrix(node):
-                self.level[node] = max((self.level[sink] for sink in arguments[node]), default=0)
+                for sink in arguments[node]:
+                    self.level[sink] = self._source_level(sink)
+                self.level[node] = max((self.level[sink] + self.varies(sink) for sink in arguments[node]), default=0)
             else:
                 self.level[node] = self._source_level(node) + self.reduces_data(node)
         for sink in self.sinks:
             self.level[sink] = self._source_level(sink)
 
     def _source_level(self, item: Item) -> int:
-        nodes = [edge.node for edge in (*item.arguments, *item.gathered)]
-        return max((self.level.get(node, 0) for node in nodes), default=0)
+        level = 0
+        for edge in _edges(item):
+            if is_leaf(edge.node):
+                continue
+            waits = self.varies(edge.node) and not self.reads_row(item, edge)
+            if waits:
+                self.kept.add(edge.node)
+            level = max(level, self.level[edge.node] + waits)
+        return level
 
     # --- products of matrices -----------------------------------------------------------------------------------------
 
@@ -335,7 +334,7 @@ class Plan:
         for node in self.nodes:
             if node in bodies:
                 continue
-            if is_reduction(node) or is_matrix(node) or node is self.value or node in operands:
+            if is_reduction(node) or is_matrix(node) or node is self.value or node in operands or node in self.kept:
                 self.stored.add(node)
             elif node.gate.name not in _FREE and node.kind != "boolean" and self._is_worth_storing(node):
                 self.stored.add(node)

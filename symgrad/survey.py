@@ -12,6 +12,8 @@ from .errors import UnsupportedExpression
 from .lowering import describe
 from .reductions import Largest, Smallest
 
+ARRAYS = (sympy.IndexedBase, sympy.MatrixSymbol)
+
 # A sum of numbers of terms up to this is written out in an expression of scalars.
 _WRITTEN_OUT = 1000
 
