@@ -18,7 +18,7 @@ from .graph import Axis, Index, Reduction, View, axis
 from .sums import total
 
 # The value of a reduction without terms.
-EMPTY = {"sum": 0, "product": 1, "largest": "-oo", "smallest": "oo"}
+EMPTY: dict[str, int | str] = {"sum": 0, "product": 1, "largest": "-oo", "smallest": "oo"}
 
 # What a matrix operation hands to its arguments: called with its result and adjoint, as functions of axes.
 Read = Callable[..., View]

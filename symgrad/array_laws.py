@@ -103,7 +103,7 @@ def _size_of_branches(view: View, depth: int) -> Size | None:
     found = [size(side, depth) for side in sides]
     if found == [None, None]:
         return None
-    none = [constant(view, "-oo" if side.number == 0 else 0) for side in sides]
+    none = [view.node.table.constant("-oo" if side.number == 0 else 0) for side in sides]
     one, two = (other if own is None else own.logarithm for own, other in zip(found, none, strict=True))
     return Size(condition.where(one, two), any(own is not None and own.of_sum for own in found))
 
@@ -128,7 +128,7 @@ _SIZES: dict[str, Callable[[View, int], Size | None]] = {
 def shift_of(own: Size) -> View:
     """The shift that goes with a size: where it is infinite there is none, so that 0 stays 0 and infinity infinity."""
     logarithm = own.logarithm
-    is_finite = logarithm.call("abs") < constant(logarithm, "oo")
+    is_finite = logarithm.call("abs") < logarithm.node.table.constant("oo")
     return is_finite.where(logarithm, 0).call("detached")
 
 
@@ -217,8 +217,8 @@ def _pulled(view: View, with_exponentials: bool = False) -> Scaled:
     if is_gate(view, "mul"):
         parts = [_pulled(factor, with_exponentials) for factor in view.arguments]
         exponents = [exponent for part in parts for exponent in part.exponents]
-        rest = [part.rest for part in parts if part.rest.number != 1]
-        return Scaled(exponents, product_of(view, rest)) if exponents else Scaled([], view)
+        factors = [part.rest for part in parts if part.rest.number != 1]
+        return Scaled(exponents, product_of(view, factors)) if exponents else Scaled([], view)
     if is_gate(view, "div"):
         above = _pulled(view.arguments[0], with_exponentials)
         return Scaled(above.exponents, above.rest / view.arguments[1]) if above.exponents else Scaled([], view)

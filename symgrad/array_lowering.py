@@ -11,6 +11,7 @@ builds its view, and what of it has to be lowered before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import sympy
@@ -23,8 +24,6 @@ from .lowering import Lowering, describe
 from .reductions import Largest, Smallest
 from .sums import guarded, total
 from .survey import Found, is_array_expression
-
-ARRAYS = (sympy.IndexedBase, sympy.MatrixSymbol)
 
 Build = Callable[[Any, Any, list[View]], View]
 
@@ -79,6 +78,7 @@ class ArrayLowering(Lowering):
         self.axis_of: dict[sympy.Basic, Axis] = {symbol: table.fresh() for symbol in found.bound}
         self.axis_names: dict[Axis, str] = {name: str(symbol) for symbol, name in self.axis_of.items()}
         self.row, self.column = table.fresh(), table.fresh()
+        self.further: list[Axis] = []  # axes of arrays of more than two
         self.integers: set[int] = {
             place for symbol, place in self.places.items() if symbol in found.arrays and _holds_integers(symbol)
         }
@@ -199,6 +199,49 @@ class ArrayLowering(Lowering):
 
     def transposed(self, matrix: View) -> View:
         return self.entry(matrix, axis(self.column), axis(self.row))
+
+    def own_index(self, shape: Sequence[Any]) -> tuple[Index, Index]:
+        """The index expressions of a matrix at its own axes; a length of 1 has none."""
+        row, column = (
+            number_index(0) if length == 1 else axis(name)
+            for length, name in zip(shape, (self.row, self.column), strict=True)
+        )
+        return row, column
+
+    def places(self, rank: int) -> list[Axis]:
+        """The axes of an array expression, in order."""
+        self.further += [self.table.fresh() for _ in range(rank - 2 - len(self.further))]
+        return [self.row, self.column, *self.further][:rank]
+
+    def sum(self, views: Sequence[View]) -> View:
+        return views[0] if len(views) == 1 else self._apply("add", *views)
+
+    def power_of_entries(self, number: Any, base: View, exponent: View) -> View:
+        """A power of each entry; `number` is the exponent as it was written."""
+        if not isinstance(number, sympy.Rational):
+            return self._apply("pow", base, exponent)
+        if number == 0:
+            return self.table.constant(1)
+        positive = self.power(base, Fraction(abs(int(number.p)), int(number.q)))
+        return positive if number > 0 else 1 / positive
+
+    # --- functions ----------------------------------------------------------------------------------------------------
+
+    def applied(self, function: Any, views: Sequence[View]) -> View:
+        """A function of one's entries, a Lambda or a SymPy class, with views for its variables."""
+        if not isinstance(function, sympy.Lambda):
+            symbol = sympy.Dummy()
+            function = sympy.Lambda(symbol, function(symbol))
+        own = dict(zip(function.signature, views, strict=True))
+        axes = {symbol: name for symbol, name in self.axis_of.items() if symbol not in own}
+        return self.inside(function.expr, {**self.symbols, **own}, axes)
+
+    def inside(self, expression: Any, symbols: Mapping[Any, View], axes: Mapping[Any, Axis]) -> View:
+        """An expression in which some symbols mean something else: lowered anew, into the same table."""
+        inner = ArrayLowering.__new__(ArrayLowering)
+        inner.__dict__.update(self.__dict__)
+        inner.memo, inner.symbols, inner.axis_of = {}, symbols, dict(axes)
+        return inner(expression)
 
 
 def _holds_integers(symbol: Any) -> bool:

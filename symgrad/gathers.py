@@ -1,7 +1,7 @@
 """Gathered reads: what is computed for all c anyway is read at c = y[i], and not computed once more for y[i].
 
-A score at [i, y[i]] is lowered as a contraction of its own, sum over k of X[i, k]*W[k, y[i]]. Where the scores at [i, c]
-exist as well it becomes a read of them.
+A score at [i, y[i]] is lowered as a contraction of its own, sum over k of X[i, k]*W[k, y[i]]. Where the scores at
+[i, c] exist as well it becomes a read of them.
 """
 
 from __future__ import annotations

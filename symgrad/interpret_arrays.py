@@ -146,7 +146,8 @@ class Evaluation:
         for constraint in own.constraints:
             inside &= self._index(constraint, mesh) >= 0
         places = [np.broadcast_to(mesh[n], shape)[inside] for n in range(node.loops)]
-        terms = np.broadcast_to(self._read(node.arguments[0], dict(enumerate(places))), places[0].shape if places else ())
+        values = self._read(node.arguments[0], dict(enumerate(places)))
+        terms = np.broadcast_to(values, places[0].shape if places else ())
         box = self._box(self.domains.own[node])
         empty = EMPTY[node.gate.name]
         start = self.constant(empty if isinstance(empty, str) else Fraction(empty))

@@ -9,23 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy
 
+from . import blocks, matrices
 from .array_lowering import ArrayLowering
-from .survey import ARRAYS, Found, survey
 from .domains import Domains
 from .errors import UnsupportedExpression
 from .gates import GATES
 from .gathers import share_gathers
 from .graph import Graph, Index, Node, Size, Table, View, sizes_of
 from .lowering import Lowering, describe
+from .survey import ARRAYS, Found, survey
+
+# Importing the rows of matrices files them.
+FILED = (matrices, blocks)
 
 # The one axis that a scalar expression has when it is evaluated at many points: its own first axis.
 POINTS = 0
 
-Input = sympy.Symbol | sympy.IndexedBase | sympy.MatrixSymbol
+Input: TypeAlias = sympy.Symbol | sympy.IndexedBase | sympy.MatrixSymbol
 
 
 def lower(
@@ -113,7 +117,9 @@ def _array_graph(
     if value.axes:
         free = ", ".join(sorted(lowering.axis_names[name] for name in value.axes if name in lowering.axis_names))
         shape = f"the index {free} is bound by no Sum" if free else "it is a matrix"
-        raise UnsupportedExpression(f"{describe(expression)} is no single number: {shape}; sum over it, or take a trace")
+        raise UnsupportedExpression(
+            f"{describe(expression)} is no single number: {shape}; sum over it, or take a trace"
+        )
     graph = Graph(
         lowering.table,
         tuple(symbol.name for symbol in inputs),

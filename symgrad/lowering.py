@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -13,7 +12,7 @@ from sympy.core.function import AppliedUndef
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from .errors import UnsupportedExpression
-from .gates import BY_CLASS, GATES, HALF
+from .gates import BY_CLASS, HALF
 from .graph import Gate, Table, View, positional, reachable
 
 # A SymPy number beyond this many binary digits is refused: it could not even be printed.

@@ -148,6 +148,10 @@ class NestBuilder:
         """What has to hold here and does not follow from the loops; None where it cannot."""
         domain = item.domain if isinstance(item, Sink) else self.plan.domains.of[item]
         forms = list(domain.coupled)
+        for place, bound in enumerate(domain.bounds):
+            looped = self.plan.bounds(item, place)
+            if bound is not None and bound != looped:
+                forms += [Index(((place, 1),)).minus(bound[0]), bound[1].minus(Index(((place, 1),)))]
         data = self.plan.data_axis(item)
         if data is not None:
             low, high = self.plan.bounds(item, data)

@@ -179,8 +179,11 @@ class Plan:
         return self._root((item, axis))
 
     def bounds(self, item: Item, axis: int) -> tuple[Index, Index]:
+        """The first and the last index of a loop: for a result's axis what is demanded, also where no term arrives."""
         domain = item.domain if isinstance(item, Sink) else self.domains.of[item]
         bound = domain.bounds[axis]
+        if isinstance(item.attribute, Reduction) and item.attribute.is_plain and axis < item.rank:
+            bound = self.domains.own[item].bounds[axis] or bound  # type: ignore[index]
         assert bound is not None, (item, axis)
         return bound
 

@@ -60,10 +60,7 @@ def survey(expression: sympy.Basic) -> Found:
         elif isinstance(part, _LIMITED):
             found.bound.update((limit[0], None) for limit in reversed(part.limits))
             indices += [bound for limit in part.limits for bound in limit[1:]]
-            if not all(len(limit) == 3 and limit[1].is_Integer and limit[2].is_Integer for limit in part.limits):
-                found.is_scalar = False
-            elif not isinstance(part, (sympy.Sum, sympy.Product)) or _terms(part) > _WRITTEN_OUT:
-                found.is_scalar = False
+            found.is_scalar = found.is_scalar and _is_written_out(part)
             stack.append(part.function)
         elif isinstance(part, sympy.Lambda):
             found.bound.update((symbol, None) for symbol in part.signature if isinstance(symbol, sympy.Symbol))
@@ -99,7 +96,14 @@ def _note_array_expression(found: Found, part: Any, indices: list[Any]) -> list[
     if kind == "ArrayElement":
         indices += part.indices
         return [part.args[0]]
-    return [argument for argument in part.args if is_array_expression(argument) or isinstance(argument, sympy.MatrixExpr)]
+    kinds = (sympy.MatrixExpr, sympy.MatrixBase, sympy.Lambda)
+    return [own for own in part.args if is_array_expression(own) or isinstance(own, kinds)]
+
+
+def _is_written_out(part: Any) -> bool:
+    if not all(len(limit) == 3 and limit[1].is_Integer and limit[2].is_Integer for limit in part.limits):
+        return False
+    return isinstance(part, (sympy.Sum, sympy.Product)) and _terms(part) <= _WRITTEN_OUT
 
 
 def _terms(part: Any) -> int:
