@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from symgrad_codegen import build, run
 
-from .domains import Domains, checks, numeric, with_derived
+from .domains import Domains, GatherCheck, checks, numeric, with_derived
 from .errors import ShapeError
-from .graph import Gather, sizes_of
+from .graph import plain_axis, sizes_of
 from .interpret_arrays import Evaluation
 from .kernel import Kernel, Objective, Result, by_name, gradient_class
 from .shapes import bind
+
+
+# Shapes that calls came with are remembered, up to this many.
+_KNOWN_SHAPES = 256
+
+
+class _Gather(NamedTuple):
+    """An integer input used as an index: where it stands, and the bounds that it has to keep."""
+
+    check: GatherCheck
+    source: tuple[int, tuple[slice, ...]] | None
+    low: int
+    high: int
+
+
+class _Shapes(NamedTuple):
+    """What follows from the shapes of a call."""
+
+    sizes: dict[str, int]
+    outputs: tuple[tuple[int, ...], ...]
+    largest: int  # elements of the largest input
+    gathers: list[_Gather]
 
 
 class ArrayKernel(Kernel):
@@ -28,68 +50,88 @@ class ArrayKernel(Kernel):
 
     def _start(self) -> None:
         self._dtype = self._options["dtype"]
+        self._kind = np.dtype(self._dtype)
         self._gradient = gradient_class(self.wrt)
         self._names = [symbol.name for symbol in self.args]
         self._shapes = self.graph.shapes or ()
-        self._wrt_places = self.graph.wrt
-        self._size_names = {size.name for size in sizes_of(self.definition)}
-        self._given = [place for place in range(len(self.args)) if self._is_size(place)]
+        size_names = {size.name for size in sizes_of(self.definition)}
+        self._given = [
+            place for place, shape in enumerate(self._shapes) if not shape and self._names[place] in size_names
+        ]
+        self._wanted = [  # of each input: the dtype that the compiled code takes, None for an extent
+            None if place in self._given else np.dtype(np.int64) if place in self.graph.integers else self._kind
+            for place in range(len(self.args))
+        ]
         domains = Domains(self.definition)
         self._derived = domains.derived
         self._checks, self._gather_checks = checks(self.definition, domains)
+        self._known: dict[Any, _Shapes] = {}
         self._quick = None, None
         self._module: Any = build.load(self.source, self._options["cache"])
         self._into = getattr(self._module, f"{self._options['name']}_into")
         self.stats["runs"] = "numba"
 
-    def _is_size(self, place: int) -> bool:
-        return not self._shapes[place] and self._names[place] in self._size_names
-
     def __call__(self, *args: Any, out: Result | None = None, **by_name: Any) -> Result:
-        values = self._ordered(args, by_name) if by_name or len(args) != len(self.args) else list(args)
-        arrays = [self._input(place, value) for place, value in enumerate(values)]
-        sizes = self._bound(arrays)
-        self._check_indices(arrays, sizes)
-        outputs = self._outputs(arrays, out)
-        value = self._run(arrays, sizes, outputs)
-        grads = [array if array.ndim else float(array) for array in outputs]
-        return self._result(value, grads)
+        values = self._ordered(args, by_name) if by_name or len(args) != len(self.args) else args
+        arrays = [
+            value
+            if type(value) is np.ndarray and value.dtype is wanted and value.flags.carray and value.ndim
+            else self._input(place, value)
+            for place, (value, wanted) in enumerate(zip(values, self._wanted, strict=True))
+        ]
+        key = tuple(
+            [array.shape if type(array) is np.ndarray else array if type(array) is int else () for array in arrays]
+        )
+        shapes = self._known.get(key)
+        if shapes is None:
+            shapes = self._new_shapes(arrays)
+            if len(self._known) < _KNOWN_SHAPES:
+                self._known[key] = shapes
+        for check in shapes.gathers:
+            self._check_gather(check, arrays, shapes.sizes)
+        outputs = self._outputs(arrays, shapes.outputs, out)
+        threads = run.thread_count(self._options["threads"], self.stats["operations"], shapes.largest)
+        walk = self._module.walk_parts if threads == 1 else partial(self._module.walk_parts, run=run.mapped(threads))
+        value = self._into(walk, *arrays, *outputs)
+        grads = [array if shape else float(array[0]) for array, shape in zip(outputs, shapes.outputs, strict=True)]
+        return self._result(float(value), grads)
 
     value_and_grad = __call__
 
     def _input(self, place: int, value: Any) -> Any:
-        """The argument as the array that the compiled code takes: converted only where it has to be."""
-        name, shape = self._names[place], self._shapes[place]
-        if place in self._given:
+        """The argument as what the compiled code takes: converted only where it has to be."""
+        name, shape, wanted = self._names[place], self._shapes[place], self._wanted[place]
+        if wanted is None:
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
                 raise TypeError(f"{name} is an extent: a number of elements wanted, not {value!r}")
             return int(value)
-        if type(value) is np.ndarray and value.dtype == self._dtype and value.flags.c_contiguous and value.ndim == len(shape):
-            if place not in self.graph.integers:
-                return value
+        if not shape and type(value) is float:
+            return value
         array = np.asarray(value)
         if not shape and array.ndim:
             raise TypeError(
                 f"{name} is one number here, not an array of shape {array.shape}: beside arrays, scalars are no batches; "
                 "call the kernel once per point"
             )
-        if place in self.graph.integers:
-            return _integers(array, name)
-        (array,) = run.real_arrays([value], [name])
-        return np.ascontiguousarray(array, self._dtype).reshape(array.shape)
+        array = _integers(array, name) if wanted.kind == "i" else run.real_arrays([value], [name])[0]
+        if not shape:
+            return array.item()
+        array = np.ascontiguousarray(array, wanted).reshape(array.shape)
+        return array if array.flags.carray else run.writeable_view(array)
 
-    def _bound(self, arrays: Sequence[Any]) -> dict[str, int]:
+    def _new_shapes(self, arrays: Sequence[Any]) -> _Shapes:
+        """What follows from the shapes of a call alone. Raises ShapeError and IndexError."""
         given = {self._names[place]: arrays[place] for place in self._given}
         rest = [place for place in range(len(arrays)) if place not in self._given]
-        sizes = bind(
-            [self._names[place] for place in rest],
-            [self._shapes[place] for place in rest],
-            [arrays[place] for place in rest],
-            given,
+        sizes = with_derived(
+            bind(
+                [self._names[place] for place in rest],
+                [self._shapes[place] for place in rest],
+                [np.asarray(arrays[place]) for place in rest],
+                given,
+            ),
+            self._derived,
         )
-        return with_derived(sizes, self._derived)
-
-    def _check_indices(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> None:
         for check in self._checks:
             if any(bound and numeric(bound[0], sizes) > numeric(bound[1], sizes) for bound in check.bounds):
                 continue
@@ -100,54 +142,61 @@ class ArrayKernel(Kernel):
                     f"an index of axis {check.place} of {check.array} is {bad}, out of the bounds 0 .. {extent - 1} "
                     f"of its {extent} elements"
                 )
-        if self._gather_checks:
-            self._check_gathers(arrays, sizes)
+        gathers = [self._gather(check, arrays, sizes) for check in self._gather_checks]
+        outputs = tuple(np.shape(arrays[place]) for place in self.graph.wrt)
+        return _Shapes(sizes, outputs, max([1, *map(np.size, arrays)]), gathers)
 
-    def _check_gathers(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> None:
-        for check in self._gather_checks:
-            node = check.view.node
-            if node.gate.name == "input" and not any(isinstance(index, Gather) for index in check.view.index):
-                values = arrays[node.attribute]
-                box = check.domain.bounds
-                place = [index.axes for index in check.view.index]
-                for at, axes in enumerate(place):
-                    bound = box[axes[0]] if len(axes) == 1 else None
-                    if bound and check.view.index[at].terms == ((axes[0], 1),):  # type: ignore[union-attr]
-                        offset = check.view.index[at].offset  # type: ignore[union-attr]
-                        low, high = numeric(bound[0], sizes) + offset, numeric(bound[1], sizes) + offset
-                        values = values[(slice(None),) * at + (slice(low, high + 1),)]
-            else:
-                values = Evaluation.of_view(self.definition, check.view, check.domain, arrays, sizes)
-            if not np.size(values):
-                continue
-            least, largest = int(np.min(values)), int(np.max(values))
-            low, high = numeric(check.low, sizes), numeric(check.high, sizes)
-            if least < low or largest > high:
-                bad = least if least < low else largest
-                of = f"axis {check.place} of {check.array}" if check.array else "a gathered axis"
-                source = self._names[node.attribute] if node.gate.name == "input" else "an index expression"
-                raise IndexError(f"{source} holds {bad}, an index of {of} out of the bounds {low} .. {high}")
+    def _gather(self, check: GatherCheck, arrays: Sequence[Any], sizes: Mapping[str, int]) -> _Gather:
+        """Which part of an integer input is used as an index, or that it has to be evaluated."""
+        node, index = check.view.node, check.view.index
+        source: tuple[int, tuple[slice, ...]] | None = None
+        if node.gate.name == "input" and all(plain_axis(at) is not None for at in index):
+            parts = []
+            for at in index:
+                bound = check.domain.bounds[at.axes[0]]
+                assert bound is not None
+                parts.append(slice(numeric(bound[0], sizes), numeric(bound[1], sizes) + 1))
+            source = node.attribute, tuple(parts)
+        return _Gather(check, source, numeric(check.low, sizes), numeric(check.high, sizes))
 
-    def _outputs(self, arrays: Sequence[Any], out: Result | None) -> list[Any]:
-        shapes = [np.shape(arrays[place]) for place in self._wrt_places]
+    def _check_gather(self, gather: _Gather, arrays: Sequence[Any], sizes: Mapping[str, int]) -> None:
+        check = gather.check
+        if gather.source is not None:
+            values = arrays[gather.source[0]][gather.source[1]]
+        else:
+            values = np.asarray(Evaluation.of_view(self.definition, check.view, check.domain, arrays, sizes), np.int64)
+        if values.ndim == 1 and values.flags.carray:
+            least, largest = self._module.index_range(values)
+        else:
+            least, largest = (int(values.min()), int(values.max())) if values.size else (gather.low, gather.high)
+        if values.size and (least < gather.low or largest > gather.high):
+            bad = least if least < gather.low else largest
+            of = f"axis {check.place} of {check.array}" if check.array else "a gathered axis"
+            is_input = check.view.node.gate.name == "input"
+            source = self._names[check.view.node.attribute] if is_input else "an index expression"
+            raise IndexError(f"{source} holds {bad}, an index of {of} out of the bounds {gather.low} .. {gather.high}")
+
+    def _outputs(self, arrays: Sequence[Any], shapes: tuple[tuple[int, ...], ...], out: Result | None) -> list[Any]:
         if out is None:
-            return [np.empty(shape, self._dtype) for shape in shapes]
+            return [np.empty(shape or 1, self._kind) for shape in shapes]
         derivatives = (out[1],) if self._single else tuple(out[1])
         if len(derivatives) != len(shapes):
             raise ValueError(f"out must hold {len(shapes)} derivatives, not {len(derivatives)}")
         outputs = []
-        for derivative, shape, place in zip(derivatives, shapes, self._wrt_places, strict=True):
+        for place, (array, shape) in enumerate(zip(derivatives, shapes, strict=True)):
             if not shape:
-                outputs.append(np.empty((), self._dtype))
-                continue
-            name = self._names[place]
-            run.check_outputs([derivative], shape, self._dtype, f"out: d_{name}")
-            outputs.append(derivative)
-        run.check_overlaps([o for o in outputs if o.ndim], [a for a in arrays if isinstance(a, np.ndarray)])
+                array = np.empty(1, self._kind)
+            elif not (
+                type(array) is np.ndarray
+                and array.dtype is self._kind
+                and array.shape == shape
+                and array.flags.carray
+            ):
+                name = self._names[self.graph.wrt[place]]
+                run.check_outputs([array], shape, self._dtype, f"out: d_{name}")
+            outputs.append(array)
+        run.check_overlaps(outputs, [array for array in arrays if type(array) is np.ndarray])
         return outputs
-
-    def _run(self, arrays: Sequence[Any], sizes: Mapping[str, int], outputs: Sequence[Any]) -> float:
-        return float(self._into(self._module.walk_parts, *arrays, *(output.reshape(output.shape or (1,)) for output in outputs)))
 
     @cached_property
     def source(self) -> str:

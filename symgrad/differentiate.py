@@ -150,7 +150,7 @@ def _with_axes(
         if isinstance(own, Index) and not own.axes:
             if bound is None or bound[0] != bound[1]:
                 limits = [*limits, axis(name).minus(own), own.minus(axis(name))]
-        elif isinstance(own, Gather) and bound is not None and argument.gate.name != "input":
+        elif isinstance(own, Gather) and bound is not None and _is_chosen(argument, bound):
             view = own.view.equals(table.position(axis(name))).where(view, 0)
             limits = [*limits, axis(name).minus(bound[0]), bound[1].minus(axis(name))]
         else:
@@ -159,6 +159,15 @@ def _with_axes(
         places.append(axis(name))
         extra.append(name)
     return view, tuple(places), limits, extra
+
+
+# An axis of an input of at most this many entries is gathered from by choosing among all of them.
+SHORT_AXIS = 12
+
+
+def _is_chosen(argument: Node, bound: tuple[Index, Index]) -> bool:
+    length = bound[1].minus(bound[0])
+    return argument.gate.name != "input" or (not length.terms and length.offset < SHORT_AXIS)
 
 
 def _varying(order: list[Node], wrt: set[int]) -> set[Node]:

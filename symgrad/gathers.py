@@ -18,16 +18,19 @@ def share_gathers(graph: Graph) -> Graph:
     views: dict[Node, View] = {}
     # The same node with one gathered index left open, and what is gathered there.
     opened: dict[Node, tuple[View, int, Gather]] = {}
+    shared: set[Node] = set()
     for node in order:
         views[node] = table.rebuild(node, views) if node.arguments else positional(node)
         found = _opened(node, opened)
         if found is None:
             continue
         view, name, gather = found
-        if isinstance(node.attribute, Reduction) and view.node in existing:
+        opened[node] = found
+        # What is made of gathered inputs only is as well made where it is read; and what is in a sum waits for the sum.
+        is_worth_it = isinstance(node.attribute, Reduction) or any(edge.node in shared for edge in node.arguments)
+        if is_worth_it and view.node in existing:
             views[node] = view.at({name: gather})
-        else:
-            opened[node] = found
+            shared.add(node)
     return graph.rebuilt(views)
 
 

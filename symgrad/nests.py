@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from symgrad_codegen.array_program import Accumulate, Statement, Store
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Literal, Number, Read
+from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Literal, Number, Read
 
 from .graph import AnyIndex, Gather, Index, Node, Reduction, View
-from .plan import Item, Sink, is_guard, is_leaf, is_reduction, own_axis
+from .plan import UNROLLED, Item, Sink, is_guard, is_leaf, is_reduction, own_axis
 
 if TYPE_CHECKING:
     from .loops import Rolled, Scheduler
@@ -226,10 +226,39 @@ class NestBuilder:
             stack.pop()
         return self.memo[node, index, self.unsafe]
 
+    def _short_gather(self, node: Node, index: tuple[Any, ...]) -> tuple[int, range] | None:
+        """The first axis that is gathered from, where it is so short that choosing is better: it needs no branch."""
+        if self.data is None or is_leaf(node) and node.gate.name != "input":
+            return None
+        bounds = self.plan.domains.of[node].bounds if is_leaf(node) else self.plan.domains.own[node].bounds
+        for place, at in enumerate(index):
+            bound = bounds[place]
+            if isinstance(at, Affine) or bound is None or bound[0].terms or bound[1].terms:
+                continue
+            if bound[1].offset - bound[0].offset < UNROLLED:
+                return place, range(bound[0].offset, bound[1].offset + 1)
+        return None
+
+    def _chosen(self, key: Key, place: int, span: range) -> Expression:
+        """The entry of a short axis that an integer says, chosen among all of them."""
+        node, index, unsafe = key
+        was, self.unsafe = self.unsafe, unsafe
+        entries = [self.at(node, (*index[:place], Affine((), c), *index[place + 1 :])) for c in span]
+        self.unsafe = was
+        value = entries[-1]
+        number = Integer(index[place]) if isinstance(index[place], Element) else index[place]
+        for c, entry in zip(reversed(span[:-1]), reversed(entries[:-1]), strict=True):
+            same = Call(FUNCTIONS["eq"], (number, Integer(Affine((), c))))
+            value = Call(FUNCTIONS["select"], (same, entry, value))
+        return self._named(node, value)
+
     def _known(self, key: Key) -> Expression | None:
         """A value that needs no computing: a number, an input, or what is stored."""
         node, index, unsafe = key
         scheduler, name = self.scheduler, node.gate.name
+        short = self._short_gather(node, index)
+        if short is not None:
+            return self._chosen(key, *short)
         if node in scheduler.literals:
             return Literal(scheduler.literals[node])
         if name == "constant":
@@ -246,6 +275,8 @@ class NestBuilder:
             if not index:
                 return Read(array)
             element = Element(array, index)
+            if node.attribute in scheduler.graph.integers:
+                return Number(element)
             return self._held(element, (scheduler.graph.shapes or ())[node.attribute]) if unsafe else element
         if node in self.plan.stored:
             # Not made in this nest, or it would be known.
@@ -323,11 +354,14 @@ class NestBuilder:
             return self._select(limits, arguments[0], Literal(0.0)) if limits else arguments[0]
         if node.gate.name == "detached":
             return arguments[0]
+        if node.gate.name in ("eq", "ne", "lt", "le"):
+            integers = [_integer(argument) for argument in arguments]
+            arguments = arguments if None in integers else integers  # type: ignore[assignment]
         return _simplified(Call(FUNCTIONS[node.gate.name], tuple(arguments)))
 
     def _named(self, node: Node, value: Expression) -> Expression:
         """A value that may be read again has a name; those that are read once lose it in the end."""
-        if isinstance(value, (Literal, Read)) or (isinstance(value, Number) and not is_reduction(node)):
+        if isinstance(value, (Literal, Read, Number)):
             return value
         if isinstance(value, Element):
             return value
@@ -367,9 +401,23 @@ class NestBuilder:
         return found
 
 
+def _integer(expression: Expression) -> Expression | None:
+    """A number that is an integer, as one."""
+    if isinstance(expression, Number):
+        return Integer(expression.value)
+    if isinstance(expression, Literal) and float(expression.value).is_integer():
+        return Integer(Affine((), int(expression.value)))
+    return None
+
+
 def _simplified(call: Call) -> Expression:
     """Numbers that were written out: a comparison of two, a select by one."""
     name, arguments = call.function.name, call.arguments
+    if name in ("eq", "lt", "le", "ne") and all(
+        isinstance(argument, Integer) and isinstance(argument.value, Affine) and not argument.value.terms
+        for argument in arguments
+    ):
+        arguments = tuple(Literal(float(argument.value.offset)) for argument in arguments)  # type: ignore[union-attr]
     if name in ("eq", "lt", "le", "ne") and all(isinstance(argument, Literal) for argument in arguments):
         a, b = (argument.value for argument in arguments)  # type: ignore[union-attr]
         return Literal({"eq": a == b, "lt": a < b, "le": a <= b, "ne": a != b}[name])
@@ -394,6 +442,8 @@ def _names_of(expression: Any) -> list[str]:
             stack.extend(part.arguments)
         elif isinstance(part, Element):
             stack.extend(place for place in part.index if not isinstance(place, Affine))
+        elif isinstance(part, (Integer, Number)):
+            stack.append(part.value)
     return found
 
 
@@ -411,6 +461,8 @@ def _put(expression: Any, known: dict[str, Expression]) -> Any:
         return expression._replace(
             index=tuple(p if isinstance(p, Affine) else _put(p, known) for p in expression.index)
         )
+    if isinstance(expression, (Integer, Number)):
+        return expression._replace(value=_put(expression.value, known))
     return expression
 
 

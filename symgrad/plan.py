@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .array_gates import MATRIX_RULES
+from .differentiate import SHORT_AXIS
 from .domains import Domain, Domains
 from .graph import Gather, Graph, Index, Node, Reduction, View, number_index, plain_axis
 
 # What a symbolic extent is taken for where work is compared.
 _SOME_SIZE = 1000
 # Axes of at most this many indices are written out inside the loop over the data: neighbours then share a loop.
-UNROLLED = 12
+UNROLLED = SHORT_AXIS
 # A product of matrices this large goes to BLAS, whatever the data: each axis, and all three together.
 _BLAS_AXIS, _BLAS_WORK, _DATA = 16, 1 << 15, 256
 

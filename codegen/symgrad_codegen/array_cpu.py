@@ -23,7 +23,7 @@ from .array_program import (
     Storage,
     Store,
 )
-from .program import Affine, Assignment, Call, Element, Expression, Holds, Number, Read
+from .program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Number, Read
 from .text import affine_text, expression_text, listed, literal_text
 
 # Points of the data per block: few where a pass keeps many rows, so that they stay in the cache.
@@ -600,7 +600,7 @@ class _NestText:
         if not element.clamped and len(moving) == 1 and shifts[moving[0]] is not None:
             row = self._row(element, moving[0], shifts[moving[0]] or 0)
             if row is not None:
-                return f"{row}[{self.axis}]"
+                return row
         return self._anywhere(element, lanes)
 
     def _anywhere(self, element: Element, lanes: dict[str, str]) -> str:
@@ -628,7 +628,7 @@ class _NestText:
         return f"{array}[{', '.join(texts)}]"
 
     def _row(self, element: Element, place: int, shift: int) -> str | None:
-        """The row of lanes that an entry is in, as a name."""
+        """An entry of a row of lanes, as text."""
         emission, owner, array = self.emission, self.owner, element.array
         storage = emission.storages.get(array)
         others = [affine_text(i) for p, i in enumerate(element.index) if p != place]  # type: ignore[arg-type]
@@ -636,7 +636,7 @@ class _NestText:
         if storage is not None and storage.data is not None:
             owner._note(array)
             self.parameters[array] = array
-            return self._hoist(f"{array}[{', '.join(others)}]", f"{array}_row") if others else array
+            return f"{array}[{', '.join([*others, self.axis])}]"
         rank = len(element.index)
         if rank == 1:
             suffix = "" if not shift else f"_{'after' if shift > 0 else 'before'}_{abs(shift)}"
@@ -644,13 +644,14 @@ class _NestText:
             begin = owner.first if not shift else f"{owner.first} {'+' if shift > 0 else '-'} {abs(shift)}"
             owner._note(array)
             self.parameters[name] = f"{array}[{begin}:{begin} + {owner.count}]"
-            return name
+            return f"{name}[{self.axis}]"
         if place == rank - 1:
             owner._note(array)
             self.parameters[array] = array
             self.uses_first = True
             begin = owner.first if not shift else f"{owner.first} {'+' if shift > 0 else '-'} {abs(shift)}"
-            return self._hoist(f"{array}[{', '.join(others)}][{begin}:{begin} + {owner.count}]", f"{array}_row")
+            row = self._hoist(f"{array}[{', '.join(others)}][{begin}:{begin} + {owner.count}]", f"{array}_row")
+            return f"{row}[{self.axis}]"
         if place or rank > 3 or emission.inputs.get(array, None) is not None and emission.inputs[array].kind != "real":
             return None
         owner._note(array)
@@ -660,7 +661,7 @@ class _NestText:
             suffix = "" if not shift else f"_{'after' if shift > 0 else 'before'}_{abs(shift)}"
             buffer = owner.packed.setdefault((array, shift), owner.local(f"{array}_block{suffix}"))
         self.parameters[buffer] = buffer
-        return self._hoist(f"{buffer}[{', '.join(others)}]", f"{array}_row")
+        return f"{buffer}[{', '.join([*others, self.axis])}]"
 
     def _hoist(self, text: str, wanted: str) -> str:
         if text not in self.hoisted:
@@ -694,6 +695,8 @@ def _without_elements(expression: Expression, read: object) -> Expression:
         return Read(read(expression))  # type: ignore[operator]
     if isinstance(expression, Call):
         return Call(expression.function, tuple(_without_elements(a, read) for a in expression.arguments))
+    if isinstance(expression, (Integer, Number)) and not isinstance(expression.value, Affine):
+        return expression._replace(value=_without_elements(expression.value, read))
     return expression
 
 
@@ -707,7 +710,7 @@ def _reads(expression: Expression, axis: str, loops: set[str]) -> list[str]:
     """The numbers and extents that an expression reads, without those inside of array entries."""
     if isinstance(expression, Read):
         return [expression.name]
-    if isinstance(expression, (Number, Holds)):
+    if isinstance(expression, (Integer, Number, Holds)) and isinstance(expression.value, Affine):
         return [name for name, _ in expression.value.terms if name != axis and name not in loops]
     if isinstance(expression, Call):
         return [name for argument in expression.arguments for name in _reads(argument, axis, loops)]
@@ -715,7 +718,7 @@ def _reads(expression: Expression, axis: str, loops: set[str]) -> list[str]:
 
 
 def _uses_axis(expression: Expression, axis: str) -> bool:
-    if isinstance(expression, (Number, Holds)):
+    if isinstance(expression, (Integer, Number, Holds)) and isinstance(expression.value, Affine):
         return axis in dict(expression.value.terms)
     return isinstance(expression, Call) and any(_uses_axis(argument, axis) for argument in expression.arguments)
 
@@ -733,7 +736,7 @@ def _expression_names(expression: object) -> set[str]:
             found.add(part.array)
             stack.extend(part.index)
             stack.extend(extent for _, extent in part.clamped)
-        elif isinstance(part, (Number, Holds)):
+        elif isinstance(part, (Integer, Number, Holds)):
             stack.append(part.value)
         elif isinstance(part, Affine):
             found |= {name for name, _ in part.terms}

@@ -49,10 +49,16 @@ class Element(NamedTuple):
     clamped: tuple[tuple[int, Affine], ...] = ()  # the place, and the extent that it is held in
 
 
-class Number(NamedTuple):
-    """An affine integer as a floating-point number."""
+class Integer(NamedTuple):
+    """An affine integer, or an entry of an array of integers, as an integer: for comparisons."""
 
-    value: Affine
+    value: Affine | Element
+
+
+class Number(NamedTuple):
+    """The same as a floating-point number."""
+
+    value: Affine | Element
 
 
 class Holds(NamedTuple):
@@ -61,7 +67,7 @@ class Holds(NamedTuple):
     value: Affine
 
 
-Expression = Read | Literal | Call | Element | Number | Holds
+Expression = Read | Literal | Call | Element | Integer | Number | Holds
 Place = Affine | Expression
 
 

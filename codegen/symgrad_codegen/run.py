@@ -60,15 +60,65 @@ def check_outputs(outputs: Sequence[Any], shape: tuple[int, ...], dtype: str, wh
 
 def check_overlaps(outputs: Sequence[Any], inputs: Sequence[Any]) -> None:
     """Raises ValueError where an output shares memory with an input or with another output."""
+    owners = [_owner(array) for array in outputs]
+    if None not in owners and len(set(owners)) == len(owners):
+        others = {_owner(array) for array in inputs}
+        if None not in others and others.isdisjoint(owners):
+            return  # each output has memory of its own: the usual case, and the quick answer
     # In the order of their addresses, only neighbours can overlap (inputs may overlap each other).
-    spans = [
-        (*byte_bounds(array), is_output) for is_output, some in ((False, inputs), (True, outputs)) for array in some
-    ]
+    spans = [(*_span(array), is_output) for is_output, some in ((False, inputs), (True, outputs)) for array in some]
     end, output_end = -1, -1
     for start, stop, is_output in sorted(span for span in spans if span[0] < span[1]):
         if start < (end if is_output else output_end):
             raise ValueError("out must overlap no input, and its arrays must not overlap each other")
         end, output_end = max(end, stop), max(output_end, stop if is_output else -1)
+
+
+def _owner(array: Any) -> int | None:
+    """Which array owns the memory, by its id; None where it is no array's."""
+    while array.base is not None:
+        array = array.base
+        if type(array) is not np.ndarray:
+            return None
+    return id(array)
+
+
+def _span(array: Any) -> tuple[int, int]:
+    """The addresses that an array takes. byte_bounds is right for any strides, and slow."""
+    if not array.flags.c_contiguous:
+        return byte_bounds(array)
+    start = array.__array_interface__["data"][0]
+    return start, start + array.nbytes
+
+
+class _Writeable:
+    """Holds an array and says that it may be written."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+
+
+def writeable_view(array: Any) -> Any:
+    """A read-only array as one of the type that compiled code was made for, which does not write it."""
+    return np.asarray(_Writeable(array))
+
+
+def mapped(threads: int) -> Callable[..., Any]:
+    """`map` over a pool of threads, at most `threads` of whose calls run at a time, results in order."""
+
+    def run(function: Callable[..., Any], items: Sequence[Any]) -> Any:
+        pending: list[Any] = []
+        for item in items:
+            if len(pending) == threads:
+                yield pending.pop(0).result()
+            pending.append(_pool().submit(function, item))
+        for job in pending:
+            yield job.result()
+
+    return run
 
 
 def fill(run_points: RunPoints, inputs: Sequence[Any], outputs: Sequence[Any], threads: int) -> None:

@@ -110,6 +110,15 @@ def part_length(length):
     return max(1, -(-length // parts))
 
 
+@njit(**OPTIONS)
+def index_range(values):
+    """The least and the largest of the integers in an array."""
+    least, largest = (values[0], values[0]) if values.size else (0, 0)
+    for value in values:
+        least, largest = min(least, value), max(largest, value)
+    return least, largest
+
+
 @njit(**INNER)
 def pack_2(rows, block):
     """Rows of an array as lanes: transposed."""

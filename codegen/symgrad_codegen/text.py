@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .functions import ATOM, COMPARE, NOT, PRODUCT, UNARY, Function
-from .program import Affine, Assignment, Element, Expression, Holds, Literal, Number, Read
+from .functions import ATOM, COMPARE, NOT, PRODUCT, SUM, UNARY, Function
+from .program import Affine, Assignment, Element, Expression, Holds, Integer, Literal, Number, Read
 
 Piece = tuple[str, int]  # a text and its precedence
 
@@ -77,8 +77,14 @@ def piece(expression: Expression, dtype: str, names: Mapping[str, str] | None = 
         return expression.name, ATOM
     if isinstance(expression, Literal):
         return literal_text(expression.value, dtype)
-    if isinstance(expression, Number):
-        return f"real({affine_text(expression.value, names)})", ATOM
+    if isinstance(expression, (Integer, Number)):
+        value = expression.value
+        text, level = (
+            piece(value, dtype, names)
+            if not isinstance(value, Affine)
+            else (affine_text(value, names), SUM if value.terms else ATOM)
+        )
+        return (text, level) if isinstance(expression, Integer) else (f"real({text})", ATOM)
     if isinstance(expression, Holds):
         return f"{affine_text(expression.value, names)} >= 0", COMPARE
     if isinstance(expression, Element):
