@@ -10,6 +10,7 @@ from sympy.tensor.array.expressions import array_expressions as arrays
 from .array_lowering import ArrayLowering, alone, lowers
 from .graph import AnyIndex, Axis, Index, View, axis, number_index
 from .sums import total
+from .survey import input_of
 
 
 def _arrays_of(part: Any) -> tuple[Any, ...]:
@@ -26,15 +27,15 @@ def _shape(part: Any) -> tuple[Any, ...]:
 
 def _moved(lowering: ArrayLowering, view: View, places: Sequence[AnyIndex]) -> View:
     """An array with an index expression for each of its axes."""
-    names = lowering.places(len(places))
+    names = lowering.numbered_axes(len(places))
     return view.at(dict(zip(names, places, strict=True)))
 
 
 @lowers(arrays.ArraySymbol, children=alone)
 def _symbol(lowering: ArrayLowering, part: Any, _: list[View]) -> View:
-    names = lowering.places(len(part.shape))
+    names = lowering.numbered_axes(len(part.shape))
     index = [number_index(0) if length == 1 else axis(name) for length, name in zip(part.shape, names, strict=True)]
-    return lowering.input_at(part, tuple(index))
+    return lowering.input_at(input_of(part), tuple(index))
 
 
 @lowers(arrays.ArrayElement, children=_first)
@@ -49,7 +50,7 @@ def _sum(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
 
 @lowers(arrays.ArrayTensorProduct, children=_arrays_of)
 def _product(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
-    names = lowering.places(len(_shape(part)))
+    names = lowering.numbered_axes(len(_shape(part)))
     views, start = [], 0
     for factor, view in zip(part.args, arguments, strict=True):
         rank = len(_shape(factor))
@@ -64,7 +65,7 @@ def _contraction(lowering: ArrayLowering, part: Any, arguments: list[View]) -> V
     groups = [tuple(map(int, group)) for group in part.args[1:]]
     index, reduced, limits = _grouped(lowering, shape, groups)
     kept = [place for place in range(len(shape)) if not any(place in group for group in groups)]
-    for place, name in zip(kept, lowering.places(len(kept)), strict=True):
+    for place, name in zip(kept, lowering.numbered_axes(len(kept)), strict=True):
         index[place] = axis(name)
     return total(_moved(lowering, arguments[0], [index[place] for place in range(len(shape))]), reduced, limits)
 
@@ -92,7 +93,7 @@ def _diagonal(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View
     rank = len(_shape(part.args[0]))
     groups = [tuple(map(int, group)) for group in part.args[1:]]
     kept = [place for place in range(rank) if not any(place in group for group in groups)]
-    names = lowering.places(len(kept) + len(groups))
+    names = lowering.numbered_axes(len(kept) + len(groups))
     index: dict[int, AnyIndex] = {place: axis(name) for place, name in zip(kept, names, strict=False)}
     for group, name in zip(groups, names[len(kept) :], strict=True):
         index.update(dict.fromkeys(group, axis(name)))
@@ -102,7 +103,7 @@ def _diagonal(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View
 @lowers(arrays.PermuteDims, children=_first)
 def _permuted(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
     rank = len(_shape(part.expr))
-    names = lowering.places(rank)
+    names = lowering.numbered_axes(rank)
     index = {int(part.permutation(place)): axis(names[place]) for place in range(rank)}
     return _moved(lowering, arguments[0], [index[place] for place in range(rank)])
 

@@ -251,6 +251,15 @@ def log_of_sums(y: View) -> View | None:
     return sum_of(y, exponents)
 
 
+@law("log", "log(det(A)) is computed from the pivots of A", exact=False, family="stabler")  # the determinant overflows
+def log_of_determinant(y: View) -> View | None:
+    node = y.arguments[0].node
+    if node.gate.name != "determinant":
+        return None
+    table = node.table
+    return View(table.whole(GATES["log_determinant"], node.arguments, [(0, 1)], 0, node.attribute))
+
+
 @law("div", "exp(g)/sum(exp(f)) = exp(g - M)/sum(exp(f - M)), M the largest f", exact=False, family="stabler")
 def ratio_of_sums(y: View) -> View | None:
     above, below = y.arguments

@@ -208,7 +208,7 @@ class ArrayLowering(Lowering):
         )
         return row, column
 
-    def places(self, rank: int) -> list[Axis]:
+    def numbered_axes(self, rank: int) -> list[Axis]:
         """The axes of an array expression, in order."""
         self.further += [self.table.fresh() for _ in range(rank - 2 - len(self.further))]
         return [self.row, self.column, *self.further][:rank]

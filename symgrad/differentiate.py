@@ -148,8 +148,7 @@ def _with_axes(
         bound = domains.of[argument].bounds[place]
         name = table.fresh()
         if isinstance(own, Index) and not own.axes:
-            if bound is None or bound[0] != bound[1]:
-                limits = [*limits, axis(name).minus(own), own.minus(axis(name))]
+            limits = [*limits, axis(name).minus(own), own.minus(axis(name))]
         elif isinstance(own, Gather) and bound is not None and _is_chosen(argument, bound):
             view = own.view.equals(table.position(axis(name))).where(view, 0)
             limits = [*limits, axis(name).minus(bound[0]), bound[1].minus(axis(name))]

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import sympy
 
-from . import blocks, matrices
+from . import blocks, matrices, regions
 from .array_lowering import ArrayLowering
 from .domains import Domains
 from .errors import UnsupportedExpression
@@ -21,10 +21,10 @@ from .gates import GATES
 from .gathers import share_gathers
 from .graph import Graph, Index, Node, Size, Table, View, sizes_of
 from .lowering import Lowering, describe
-from .survey import ARRAYS, Found, survey
+from .survey import ARRAYS, Found, input_of, survey
 
-# Importing the rows of matrices files them.
-FILED = (matrices, blocks)
+# Importing what lowers a class files it.
+FILED = (matrices, blocks, regions)
 
 # The one axis that a scalar expression has when it is evaluated at many points: its own first axis.
 POINTS = 0
@@ -203,7 +203,7 @@ def _inputs(
     """The inputs in order: `arguments`, else all of `found` and `sizes` by name."""
     if arguments is None:
         return tuple(sorted({*found, *sizes}, key=natural_order))
-    inputs = tuple(arguments)
+    inputs = tuple(map(input_of, arguments))
     seen = set()
     for symbol in inputs:
         if not isinstance(symbol, (sympy.Symbol, *ARRAYS)):

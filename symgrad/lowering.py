@@ -265,7 +265,7 @@ def _pow(lowering: Lowering, part: sympy.Pow, arguments: list[View]) -> View:
     return positive if number > 0 else 1 / positive
 
 
-def _piecewise(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) -> View:
+def piecewise(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) -> View:
     result = lowering.table.constant("nan")
     if not isinstance(part.args[-1].args[1], BooleanTrue):  # outside all branches
         # Of all that the branches read, so that it is no constant: NaN has NaN for its derivatives.
@@ -328,7 +328,7 @@ BUILD: dict[type, Callable[[Lowering, Any, list[View]], View]] = {
     sympy.Add: _add,
     sympy.Mul: _mul,
     sympy.Pow: _pow,
-    sympy.Piecewise: _piecewise,
+    sympy.Piecewise: piecewise,
     sympy.Heaviside: _heaviside,
     sympy.polygamma: _polygamma,
     sympy.Sum: lambda lowering, _, arguments: (

@@ -16,8 +16,15 @@ def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index]) -> 
     table = body.node.table
     if body.number == 0:
         return body
+    if body.node.gate.name == "add" and all(map(_is_guard, body.arguments)):  # branches, each on its own domain
+        limits = list(constraints)
+        terms = [total(branch, reduced, limits) for branch in body.arguments]
+        kept = [term for term in terms if term.number != 0] or terms[:1]
+        return kept[0] if len(kept) == 1 else table.apply(table.gates["add"], *kept)
     body, limits = _without_guards(body, list(constraints))
-    body, inner, limits = _without_equalities(body, list(reduced), limits)
+    if _is_empty(limits):
+        return table.constant(0)
+    body, inner, limits = _without_equalities(body, list(reduced), _tightest(limits))
     outside, inside = _split(body, set(inner))
     factor = _product(outside)
     rest = _product(inside)
@@ -29,7 +36,9 @@ def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index]) -> 
                 limits = [form for form in limits if form.coefficient(name) == 0]
                 factor = count if factor is None else factor * count
     rest = table.constant(1) if rest is None else rest
-    if inner or limits:
+    if limits and not inner:
+        return guarded(rest if factor is None else factor if rest.number == 1 else factor * rest, limits)
+    if inner:
         rest = _eliminated(rest, inner, limits)
     if factor is None:
         return rest
@@ -50,6 +59,21 @@ def _without_guards(body: View, limits: list[Index]) -> tuple[View, list[Index]]
         kept.append(factor)
     product = _product([factor for factor in kept if factor.number != 1])
     return product or body.node.table.constant(1), list(dict.fromkeys(limits))
+
+
+def _is_empty(limits: list[Index]) -> bool:
+    """Whether constraints never hold, or two of them contradict each other."""
+    sums = limits + [one.plus(two) for place, one in enumerate(limits) for two in limits[:place]]
+    return any(not form.terms and form.offset < 0 for form in sums)
+
+
+def _tightest(limits: list[Index]) -> list[Index]:
+    """The constraints without those that another one says more sharply: i >= 0 where i >= 1."""
+    sharpest: dict[tuple[object, ...], Index] = {}
+    for form in limits:
+        known = sharpest.get(form.terms)
+        sharpest[form.terms] = form if known is None or form.offset < known.offset else known
+    return list(sharpest.values())
 
 
 def _is_guard(view: View) -> bool:

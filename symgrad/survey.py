@@ -87,10 +87,15 @@ def is_array_expression(part: Any) -> bool:
     return type(part).__module__ == "sympy.tensor.array.expressions.array_expressions"
 
 
+def input_of(symbol: Any) -> Any:
+    """What a symbol is called as an input: an ArraySymbol is an IndexedBase of its name and shape."""
+    return sympy.IndexedBase(symbol.name, shape=symbol.shape) if is_array_expression(symbol) else symbol
+
+
 def _note_array_expression(found: Found, part: Any, indices: list[Any]) -> list[Any]:
     kind = type(part).__name__
     if kind == "ArraySymbol":
-        found.arrays[part] = len(part.shape)
+        _note_array(found, input_of(part), len(part.shape), part)
         indices += part.shape
         return []
     if kind == "ArrayElement":

@@ -467,8 +467,8 @@ class _PassText:
         comment = f"        # {step.comment}"
         # What is added up over the data is written the first time, and added to from then on.
         adds = f"{self.first} > {self.start}" if step.adds else "False"
-        if step.adds and emission.program.dtype == "float32":
-            adds = "True"
+        if step.adds and emission.program.dtype == "float32":  # its sums are kept in float64
+            return [comment, f"        wide_product({target}, {one}, {two})"]
         return [comment, f"        matrix_product({target}, {one}, {two}, {adds})"]
 
     def _nest(self, nest: Nest) -> list[str]:

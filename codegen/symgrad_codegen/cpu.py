@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
 from .array_cpu import Emission
 from .array_program import ArrayProgram
 from .blocks import block_size, points_function, streamed_bytes
 from .functions import Function, with_needs
-from .module import batch_function, docstring, kernel_function, legend, tables
+from .module import ARRAY_WORDS, batch_function, docstring, kernel_function, legend, runtime_text, tables
 from .program import Program
 from .text import listed
 
@@ -20,11 +17,11 @@ RESERVED = frozenset(
     """
     ctypes math os sys np ir types llvmlite config intrinsic njit cgutils make_array inf nan pi float32 float64
     real real_name ARGUMENTS WRT BLOCK CACHE JIT VECTORISE VECTOR_LIBRARY VECTOR_NAMES VECTOR_WIDTHS STREAMED_BYTES
-    OPTIONS INNER SIGNATURE clamped part_length walk_parts one_part index_range matrix_product gemm BLAS STARTS JOINS get_cython_function_address running_sum pack_2 pack_3 unpack_2 unpack_3 determinant log_determinant load_vector_library library_function rounded_function select_function vector_variants
+    SIGNATURE get_cython_function_address load_vector_library library_function rounded_function select_function vector_variants
     llvm_function wide_and_unaliased stream aligned run_points run_batch points kernel_batch
     range abs type set len zip all any print int min max dict
     """.split()
-)
+) | frozenset(ARRAY_WORDS)
 
 
 def emit(program: AnyProgram) -> str:
@@ -171,8 +168,3 @@ def _compiled(program: Program) -> list[str]:
         f"    {program.name}.compile(SIGNATURE)",
         f"    {program.name}.disable_compile()",
     ]
-
-
-@cache
-def runtime_text(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")

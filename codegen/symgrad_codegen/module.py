@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 from .array_program import ArrayProgram
 from .program import Program
 from .text import WIDTH, listed, statement_lines
 
+# Names of the run-time text of kernels over arrays.
+ARRAY_WORDS = tuple(
+    """
+    OPTIONS INNER clamped part_length walk_parts one_part index_range matrix_product wide_product gemm BLAS STARTS JOINS
+    running_sum pack_2 pack_3 unpack_2 unpack_3 determinant log_determinant njit wide_and_unaliased
+    """.split()
+)
+
 VERSION_LINE = "Made by symgrad; a plain module that does not need it."
+
+
+@cache
+def runtime_text(name: str) -> str:
+    """Fixed text that stands below the kernel, from the file of that name."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def docstring(program: Program | ArrayProgram, needs: str) -> list[str]:

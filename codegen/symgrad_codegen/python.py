@@ -1,17 +1,19 @@
-"""The Python target: a program as plain Python, one point at a time; for reading, and where Numba is not at hand."""
+"""The Python target: a program as plain Python, one number at a time; for reading, and where Numba is not at hand."""
 
 from __future__ import annotations
 
+from .array_cpu import Emission
+from .array_program import ArrayProgram
 from .functions import Function, with_needs
-from .module import batch_function, docstring, kernel_function, legend, tables
+from .module import ARRAY_WORDS, batch_function, docstring, kernel_function, legend, runtime_text, tables
 from .program import Program
 
 RESERVED = frozenset(
     """
     math np inf nan pi float32 real real_name ARGUMENTS WRT run_batch kernel_batch range abs type set len zip any
-    all print
+    all print int min max dict
     """.split()
-)
+) | frozenset(ARRAY_WORDS)
 
 _RUN_BATCH = '''
 def run_batch(inputs, out):
@@ -31,8 +33,55 @@ def run_batch(inputs, out):
 '''
 
 
-def emit(program: Program) -> str:
+def emit(program: Program | ArrayProgram) -> str:
     """The source of a module with the same names as that of the CPU target."""
+    return _emit_arrays(program) if isinstance(program, ArrayProgram) else _emit_points(program)
+
+
+_NO_NUMBA = '''
+JIT, OPTIONS, INNER = False, {}, {}
+
+
+def njit(**options):
+    """Stands for Numba's decorator."""
+    return lambda function: function
+
+
+def wide_and_unaliased():
+    """Stands for what tells Numba that the arrays of a function do not overlap."""
+'''
+
+
+def _emit_arrays(program: ArrayProgram) -> str:
+    """The same functions as on the CPU, interpreted; `kernel` takes and returns whole arrays."""
+    lines = [
+        *docstring(program, "NumPy"),
+        "",
+        "import math",
+        "from math import inf, nan, pi",
+        "",
+        "import numpy as np",
+        *(["from numpy import float32"] if program.dtype == "float32" else []),
+        "",
+        *legend(program),
+        *tables(program),
+        f'real, real_name = {"float" if program.dtype == "float64" else "float32"}, "{program.dtype}"',
+        *_NO_NUMBA.strip().split("\n"),
+        "",
+        "",
+        *Emission(program, RESERVED).lines(),
+        "",
+        "",
+        runtime_text("runtime_arrays.py").rstrip(),
+        "",
+        "",
+    ]
+    for function in with_needs(program.functions):
+        lines += _definition(function, program.dtype)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _emit_points(program: Program) -> str:
     lines = [
         *docstring(program, "NumPy"),
         "",

@@ -71,6 +71,16 @@ else:
         out[:] = out + product if adds else product
 
 
+@njit(**INNER)
+def wide_product(out, a, flip_a, b, flip_b):
+    """out + a b, where `out` has a wider type."""
+    product = np.empty(out.shape, real)
+    matrix_product(product, a, flip_a, b, flip_b, False)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] += product[i, j]
+
+
 def one_part(function, low, stop, arguments, sums, kinds):
     """A pass whose parts may not run at the same time."""
     function(low, max(low, stop), *arguments, *sums)
