@@ -115,4 +115,3 @@ def _applied(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
 
 lowers(arrays.ZeroArray, children=alone)(lambda lowering, *_: lowering.table.constant(0))
 lowers(arrays.OneArray, children=alone)(lambda lowering, *_: lowering.table.constant(1))
-

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from symgrad_codegen import build, run
@@ -16,6 +16,8 @@ from .interpret_arrays import Evaluation
 from .kernel import Kernel, Objective, Result, by_name, gradient_class
 from .shapes import bind
 
+if TYPE_CHECKING:
+    from .check import GradientCheck
 
 # Shapes that calls came with are remembered, up to this many.
 _KNOWN_SHAPES = 256
@@ -62,7 +64,7 @@ class ArrayKernel(Kernel):
             None if place in self._given else np.dtype(np.int64) if place in self.graph.integers else self._kind
             for place in range(len(self.args))
         ]
-        domains = Domains(self.definition)
+        self.definition_domains = domains = Domains(self.definition)
         self._derived = domains.derived
         self._checks, self._gather_checks = checks(self.definition, domains)
         self._known: dict[Any, _Shapes] = {}
@@ -110,8 +112,8 @@ class ArrayKernel(Kernel):
         array = np.asarray(value)
         if not shape and array.ndim:
             raise TypeError(
-                f"{name} is one number here, not an array of shape {array.shape}: beside arrays, scalars are no batches; "
-                "call the kernel once per point"
+                f"{name} is one number here, not an array of shape {array.shape}: beside arrays, scalars are no "
+                "batches; call the kernel once per point"
             )
         array = _integers(array, name) if wanted.kind == "i" else run.real_arrays([value], [name])[0]
         if not shape:
@@ -187,10 +189,7 @@ class ArrayKernel(Kernel):
             if not shape:
                 array = np.empty(1, self._kind)
             elif not (
-                type(array) is np.ndarray
-                and array.dtype is self._kind
-                and array.shape == shape
-                and array.flags.carray
+                type(array) is np.ndarray and array.dtype is self._kind and array.shape == shape and array.flags.carray
             ):
                 name = self._names[self.graph.wrt[place]]
                 run.check_outputs([array], shape, self._dtype, f"out: d_{name}")
@@ -198,10 +197,16 @@ class ArrayKernel(Kernel):
         run.check_overlaps(outputs, [array for array in arrays if type(array) is np.ndarray])
         return outputs
 
-    @cached_property
-    def source(self) -> str:
-        """The source that runs."""
-        return self._make_source()
+    def check(self, *args: Any, **by_name: Any) -> GradientCheck:
+        """The gradient check at a point, for some entries of each input: see symgrad.check.GradientCheck."""
+        from .check_arrays import check_arrays
+
+        return check_arrays(self, self._ordered(args, by_name))
+
+    @property
+    def jitted(self) -> Any:
+        """The Numba function of whole arrays, callable from other `@njit` code: `(value, (gradients...))`."""
+        return getattr(self._module, self._options["name"])
 
     def objective(self, fixed: Mapping[Any, Any] | None = None, **by_name: Any) -> Objective:
         """A callable of one flat float64 vector for scipy.optimize: returns (value, flat gradient).
@@ -288,4 +293,3 @@ class ArrayObjective(Objective):
             found[symbol.name] = part if shape else float(part)
             start += size
         return found
-

@@ -44,7 +44,7 @@ def _size_of_exponential(view: View, _: int) -> Size | None:
 
 def _is_relative(exponent: View) -> bool:
     """Whether a shift has been subtracted already."""
-    if exponent.node.gate.name in ("add", "neg"):
+    if exponent.node.gate.name in ("add", "neg", "mul"):
         return any(map(_is_relative, exponent.arguments))
     return is_gate(exponent, "detached")
 

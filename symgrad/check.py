@@ -22,11 +22,12 @@ from .interpret import evaluate, evaluate_exactly
 if TYPE_CHECKING:
     from .kernel import Kernel
 
-_DIGITS = 60
-_STEP = mpmath.mpf(10) ** -25  # of the exact differences, relative to the input
-_EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}
+DIGITS = 60
+STEP = mpmath.mpf(10) ** -25  # of the exact differences, relative to the input
+CENTRAL_STEP = float(np.finfo(np.float64).eps ** (1 / 3))
+EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}
 # The derivative may be off by this many units of what one rounding of the inputs does to it, or of its last place.
-_ROUNDINGS = 1024
+ROUNDINGS = 1024
 
 # Gates whose complex continuation NumPy computes, so that a complex step is the derivative.
 _ANALYTIC = {
@@ -118,13 +119,13 @@ def check(kernel: Kernel, point: Sequence[float]) -> GradientCheck:
     value, derivatives = kernel._point(*point)
     root = kernel.definition.values[0]
     # One rounding of each input, carried through at 60 digits, is the measure of what rounding may do.
-    epsilon = _EPSILON[dtype]
+    epsilon = EPSILON[dtype]
     exact_value, exact, noise = _exact_derivatives(root, kernel, point)
     rows = []
     for place, symbol in enumerate(kernel.wrt):
         at = kernel.args.index(symbol)
         derivative, left, right = exact[place]
-        tolerance = _ROUNDINGS * epsilon * float(abs(derivative) + noise[place])
+        tolerance = ROUNDINGS * epsilon * float(abs(derivative) + noise[place])
         rows.append(
             Row(
                 name=symbol.name,
@@ -141,7 +142,7 @@ def check(kernel: Kernel, point: Sequence[float]) -> GradientCheck:
     sensitivity = sum(
         (abs(mpmath.mpf(x)) * abs(d[0]) for x, d in zip(_at(kernel, point), exact, strict=True)), mpmath.mpf(0)
     )
-    value_tolerance = _ROUNDINGS * epsilon * float(abs(exact_value) + sensitivity)
+    value_tolerance = ROUNDINGS * epsilon * float(abs(exact_value) + sensitivity)
     return GradientCheck(tuple(rows), value, float(exact_value), value_tolerance, _trouble(kernel, point))
 
 
@@ -156,7 +157,7 @@ def _relative(a: float, n: float) -> float:
 
 def _central(root: View, point: Sequence[float], place: int) -> float:
     """The central difference in float64, its step the cube root of the rounding unit."""
-    step = np.finfo(np.float64).eps ** (1 / 3) * max(abs(point[place]), 1.0)
+    step = CENTRAL_STEP * max(abs(point[place]), 1.0)
     up, down = list(point), list(point)
     up[place], down[place] = point[place] + step, point[place] - step
     columns = np.array([up, down]).T
@@ -181,16 +182,16 @@ def _exact_derivatives(
     root: View, kernel: Kernel, point: Sequence[float]
 ) -> tuple[Any, list[tuple[Any, Any, Any]], list[Any]]:
     """Value; (derivative, from the left, from the right) per `wrt`; and how rounding of the inputs moves each."""
-    epsilon = _EPSILON[kernel._options["dtype"]]
+    epsilon = EPSILON[kernel._options["dtype"]]
     places = [kernel.args.index(symbol) for symbol in kernel.wrt]
-    with mpmath.workdps(_DIGITS):
+    with mpmath.workdps(DIGITS):
         here = [mpmath.mpf(value) for value in point]
-        value = evaluate_exactly([root], here, _DIGITS)[0]
+        value = evaluate_exactly([root], here, DIGITS)[0]
         found = [_sides(root, here, place, value) for place in places]
         noise = [mpmath.mpf(0)] * len(places)
         for signs in (lambda i: 1, lambda i: (-1) ** i):
             moved = [x * (1 + signs(i) * mpmath.mpf(epsilon)) for i, x in enumerate(here)]
-            value_moved = evaluate_exactly([root], moved, _DIGITS)[0]
+            value_moved = evaluate_exactly([root], moved, DIGITS)[0]
             for row, place in enumerate(places):
                 change = abs(_sides(root, moved, place, value_moved)[0] - found[row][0]) / epsilon
                 if mpmath.isfinite(change):
@@ -199,11 +200,11 @@ def _exact_derivatives(
 
 
 def _sides(root: View, here: Sequence[Any], place: int, value: Any) -> tuple[Any, Any, Any]:
-    step = _STEP * (abs(here[place]) or 1)
+    step = STEP * (abs(here[place]) or 1)
     up, down = list(here), list(here)
     up[place], down[place] = here[place] + step, here[place] - step
-    above = evaluate_exactly([root], up, _DIGITS)[0]
-    below = evaluate_exactly([root], down, _DIGITS)[0]
+    above = evaluate_exactly([root], up, DIGITS)[0]
+    below = evaluate_exactly([root], down, DIGITS)[0]
     return (above - below) / (2 * step), (value - below) / step, (above - value) / step
 
 

@@ -16,10 +16,9 @@ from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Program
 from symgrad_codegen.targets import TARGETS
 
+from .array_kernel import ArrayKernel
 from .differentiate import differentiate
 from .errors import UnsupportedExpression
-from .array_kernel import ArrayKernel
-from .survey import ARRAYS
 from .graph import Graph, View, reachable, sizes_of
 from .guard import guard
 from .kernel import Kernel
@@ -29,6 +28,7 @@ from .lowering import describe
 from .parse import Problem, parse
 from .schedule import operations, schedule
 from .simplify import simplify
+from .survey import ARRAYS
 
 DTYPES = ("float64", "float32")
 ACCURACIES = ("fast", "strict")

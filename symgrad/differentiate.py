@@ -174,7 +174,11 @@ def _varying(order: list[Node], wrt: set[int]) -> set[Node]:
     varying: set[Node] = set()
     for node in order:
         is_wanted = node.gate.name == "input" and node.attribute in wrt
-        if node.kind == "real" and node.gate.name != "detached" and (is_wanted or any(edge.node in varying for edge in node.arguments)):
+        if (
+            node.kind == "real"
+            and node.gate.name != "detached"
+            and (is_wanted or any(edge.node in varying for edge in node.arguments))
+        ):
             varying.add(node)
     return varying
 

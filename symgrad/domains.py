@@ -107,7 +107,8 @@ class Domains:
         self.own[node] = own
         if isinstance(node.attribute, Reduction):
             plain = node.attribute.is_plain
-            bounds = [*own.bounds, *[None] * (node.loops - node.rank)] if plain else [None] * node.loops
+            known = own.bounds if plain else ()
+            bounds: list[Bound | None] = [*known, *[None] * (node.loops - len(known))]
             coupled = own.coupled if plain else frozenset()
             return self.limited(bounds, (*node.attribute.constraints, *coupled))
         if node.loops != node.rank:  # whole arrays, whatever is read of them
@@ -134,8 +135,7 @@ class Domains:
                     else:
                         highs[term] = self.chosen("min", highs[term], rest)
         found = tuple(
-            (low, high) if low is not None and high is not None else None
-            for low, high in zip(lows, highs, strict=True)
+            (low, high) if low is not None and high is not None else None for low, high in zip(lows, highs, strict=True)
         )
         box = Domain(found)
         return Domain(found, frozenset(form for form in forms if len(form.axes) > 1 and not box.implies(form)))
@@ -264,7 +264,11 @@ def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherChec
 
 def numeric(form: Index, sizes: Mapping[str, int]) -> int:
     """The value of an affine form in extents."""
-    return form.offset + sum(factor * sizes[term.name] for term, factor in form.terms)  # type: ignore[union-attr]
+    total = form.offset
+    for term, factor in form.terms:
+        assert isinstance(term, Size)
+        total += factor * sizes[term.name]
+    return total
 
 
 def with_derived(sizes: Mapping[str, int], derived: Mapping[str, tuple[str, Index, Index]]) -> dict[str, int]:

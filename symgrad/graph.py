@@ -364,21 +364,21 @@ class Table:
         """
         names = _axes_in_order([body], False)
         for index in sorted(constraints, key=repr):
-            names.update(dict.fromkeys(name for name in index.axes if name not in names))
+            names.update((name, 0) for name in index.axes if name not in names)
         for place in out or ():
-            names.update(dict.fromkeys(name for name in place.axes if name not in names))
+            names.update((name, 0) for name in place.axes if name not in names)
         inner = set(reduced)
-        ordered = list(names) if out is not None else [n for n in names if n not in inner] + [
-            n for n in names if n in inner
-        ]
+        ordered = (
+            list(names) if out is not None else [n for n in names if n not in inner] + [n for n in names if n in inner]
+        )
         positions = dict(zip(ordered, range(len(ordered)), strict=True))
         edge = _renamed(body, positions)
         kept = [name for name in ordered if name not in inner]
-        place = (
-            _own_axes(len(kept)) if out is None else tuple(index.renamed(positions) for index in out)
-        )
+        own: tuple[AnyIndex, ...] = _own_axes(len(kept))
+        if out is not None:
+            own = tuple(index.renamed(positions) for index in out)
         limits = tuple(sorted({index.renamed(positions) for index in constraints}, key=repr))
-        node = self._intern(gate, (edge,), Reduction(place, limits), len(place), len(ordered))
+        node = self._intern(gate, (edge,), Reduction(own, limits), len(own), len(ordered))
         self.loop_names.setdefault(node, tuple(ordered))
         return View(node, _plain_read(tuple(kept) if out is None else result))
 
@@ -577,7 +577,11 @@ class Graph:
         def flat_index(index: AnyIndex) -> Any:
             if isinstance(index, Gather):
                 return flat(index.view)
-            return tuple((t.name if isinstance(t, Size) else t, factor) for t, factor in index.terms), index.offset, None
+            return (
+                tuple((t.name if isinstance(t, Size) else t, factor) for t, factor in index.terms),
+                index.offset,
+                None,
+            )
 
         def flat_attribute(attribute: Any) -> Any:
             if isinstance(attribute, Reduction):
@@ -586,7 +590,13 @@ class Graph:
 
         return {
             "nodes": [
-                (node.gate.name, tuple(map(flat, node.arguments)), flat_attribute(node.attribute), node.rank, node.loops)
+                (
+                    node.gate.name,
+                    tuple(map(flat, node.arguments)),
+                    flat_attribute(node.attribute),
+                    node.rank,
+                    node.loops,
+                )
                 for node in order
             ],
             "inputs": self.inputs,

@@ -213,4 +213,3 @@ def _matrix_mpmath(node: Node, arguments: list[Any]) -> Any:
         return np.array(value, dtype=object)
     inverse = np.array((a**-1).tolist(), dtype=object)
     return inverse if name == "inverse" else inverse.dot(arguments[1])
-

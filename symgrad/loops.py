@@ -28,12 +28,12 @@ from symgrad_codegen.array_program import (
     Storage,
 )
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import Affine, Element, Expression, Literal, Read
+from symgrad_codegen.program import Affine, Element, Expression, Read
 
 from .array_gates import EMPTY
 from .errors import UnsupportedExpression
 from .formula import formulas
-from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, View, axis, plain_axis, sizes_of
+from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, plain_axis, sizes_of
 from .naming import Names, input_names
 from .nests import NestBuilder
 from .plan import UNROLLED, Item, Plan, Sink, is_guard, is_leaf, is_matrix, is_reduction, own_axis
@@ -103,21 +103,21 @@ class Scheduler:
         # Arrays that hold a block of the data only, and at which place.
         self.rows = {own.name: own.data for own in self.storages if own.data is not None}
         for node in self.plan.nodes:
-            if node.gate.name not in FUNCTIONS and not isinstance(node.attribute, Reduction) and not is_matrix(node):
-                if node.gate.name != "detached":
-                    raise UnsupportedExpression(f"no target spells the gate {node.gate.name}")
+            is_spelled = node.gate.name in FUNCTIONS or node.gate.name == "detached"
+            if not is_spelled and not isinstance(node.attribute, Reduction) and not is_matrix(node):
+                raise UnsupportedExpression(f"no target spells the gate {node.gate.name}")
 
     # --- names --------------------------------------------------------------------------------------------------------
 
     def _name_sizes(self) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         for position, shape in enumerate(self.graph.shapes or ()):
             for place, extent in enumerate(shape):
                 for term, _ in extent.terms:
                     assert isinstance(term, Size)
                     if ".shape[" in term.name:
                         found.setdefault(term.name, self.names.take(f"{self.inputs[position]}_length_{place + 1}"))
-        given = {symbol: own for symbol, own in zip(self.graph.inputs, self.inputs, strict=True)}
+        given = dict(zip(self.graph.inputs, self.inputs, strict=True))
         for size in sorted(sizes_of(self.graph)):
             if size.name not in found and size.name not in self.plan.domains.derived:
                 is_given = size.name in given and not (self.graph.shapes or ())[self.graph.inputs.index(size.name)]
@@ -160,9 +160,7 @@ class Scheduler:
         total: dict[str, int] = {}
         offset = form.offset
         for term, factor in form.terms:
-            inner = (
-                Affine(((self.size_names[term.name], 1),)) if isinstance(term, Size) else (names or {})[term]
-            )
+            inner = Affine(((self.size_names[term.name], 1),)) if isinstance(term, Size) else (names or {})[term]
             offset += factor * inner.offset
             for name, own in inner.terms:
                 total[name] = total.get(name, 0) + factor * own
@@ -192,10 +190,9 @@ class Scheduler:
 
     def _place(self, node: Node) -> None:
         plan = self.plan
-        if not node.rank and not plan.varies(node) and not plan.reduces_data(node) and not is_matrix(node):
-            if not is_reduction(node):
-                self.scalars[node] = self.base[node]
-                return
+        if not node.rank and not plan.varies(node) and not is_matrix(node) and not is_reduction(node):
+            self.scalars[node] = self.base[node]
+            return
         axis_of_data = plan.data_axis(node) if plan.varies(node) else None
         if node in plan.kept:
             axis_of_data = None
@@ -308,7 +305,7 @@ class Scheduler:
         for name, shape in zip(self.inputs, self.graph.shapes or (), strict=True):
             for place, extent in enumerate(shape):
                 if len(extent.terms) == 1:
-                    (term, factor), = extent.terms
+                    ((term, factor),) = extent.terms
                     told.setdefault(term.name, (name, place, factor, extent.offset))  # type: ignore[union-attr]
         for old, new in self.size_names.items():
             if old in told and new not in self.inputs:
@@ -393,9 +390,7 @@ class Scheduler:
         body = builder.body()
         if not body:
             return []
-        loops = tuple(
-            LoopRange(name, (self.affine(loop[2]),), (self.affine(loop[3]),)) for loop, name in names.items()
-        )
+        loops = tuple(LoopRange(name, (self.affine(loop[2]),), (self.affine(loop[3]),)) for loop, name in names.items())
         return [Nest(self.names.take("nest", counted=True), loops, tuple(body), self._comment(items))]
 
     def _comment(self, items: list[Item]) -> str:
@@ -475,7 +470,9 @@ class Scheduler:
                     continue
                 if node not in self.plan.kept or self.plan.level[node] == level:
                     stack.append(node)
-        return [item for item in self.plan.items if item in needed and (isinstance(item, Sink) or item in self.plan.stored)]
+        return [
+            item for item in self.plan.items if item in needed and (isinstance(item, Sink) or item in self.plan.stored)
+        ]
 
     def _reach(self, item: Item) -> list[tuple[Node, tuple[AnyIndex, ...]]]:
         """The stored nodes of the pass that an item reads, through those that are not, and at which indices."""
@@ -491,7 +488,10 @@ class Scheduler:
                 found.append((view.node, view.index))
                 stack += [index.view for index in view.index if isinstance(index, Gather)]
             else:
-                stack += [*view.arguments, *(gathered.at(dict(enumerate(view.index))) for gathered in view.node.gathered)]
+                stack += [
+                    *view.arguments,
+                    *(gathered.at(dict(enumerate(view.index))) for gathered in view.node.gathered),
+                ]
         return found
 
     def _groups(self, members: list[Item]) -> list[Group]:

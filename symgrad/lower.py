@@ -197,9 +197,7 @@ def _labels(lowering: Lowering, names: Mapping[str, sympy.Basic], inputs: set[An
     return labels
 
 
-def _inputs(
-    found: set[Input], arguments: Sequence[Input] | None, sizes: Iterable[sympy.Symbol]
-) -> tuple[Input, ...]:
+def _inputs(found: set[Input], arguments: Sequence[Input] | None, sizes: Iterable[sympy.Symbol]) -> tuple[Input, ...]:
     """The inputs in order: `arguments`, else all of `found` and `sizes` by name."""
     if arguments is None:
         return tuple(sorted({*found, *sizes}, key=natural_order))
@@ -236,4 +234,3 @@ def free_symbols(expression: sympy.Basic) -> set[Any]:
     """The inputs of an expression: symbols and arrays. SymPy's own `free_symbols` never ends on shared graphs."""
     found = survey(expression)
     return {*found.symbols, *found.arrays, *found.sizes}
-

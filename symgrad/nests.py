@@ -16,7 +16,7 @@ from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Literal, Number, Read
 
 from .graph import AnyIndex, Gather, Index, Node, Reduction, View
-from .plan import UNROLLED, Item, Sink, is_guard, is_leaf, is_reduction, own_axis
+from .plan import UNROLLED, Item, Sink, is_guard, is_leaf, is_reduction
 
 if TYPE_CHECKING:
     from .loops import Rolled, Scheduler
@@ -228,7 +228,7 @@ class NestBuilder:
 
     def _short_gather(self, node: Node, index: tuple[Any, ...]) -> tuple[int, range] | None:
         """The first axis that is gathered from, where it is so short that choosing is better: it needs no branch."""
-        if self.data is None or is_leaf(node) and node.gate.name != "input":
+        if self.data is None or (is_leaf(node) and node.gate.name != "input"):
             return None
         bounds = self.plan.domains.of[node].bounds if is_leaf(node) else self.plan.domains.own[node].bounds
         for place, at in enumerate(index):
@@ -333,7 +333,7 @@ class NestBuilder:
         return found
 
     def _made(self, key: Key) -> Expression:
-        node, index, unsafe = key
+        node, index, _ = key
         value = self._combined(node, index, [self.memo[need] for need in self._needs(key)])
         return self._named(node, value)
 
@@ -410,16 +410,20 @@ def _integer(expression: Expression) -> Expression | None:
     return None
 
 
+def _known_number(expression: Expression) -> float | None:
+    if isinstance(expression, Literal):
+        return expression.value
+    if isinstance(expression, Integer) and isinstance(expression.value, Affine) and not expression.value.terms:
+        return float(expression.value.offset)
+    return None
+
+
 def _simplified(call: Call) -> Expression:
     """Numbers that were written out: a comparison of two, a select by one."""
     name, arguments = call.function.name, call.arguments
-    if name in ("eq", "lt", "le", "ne") and all(
-        isinstance(argument, Integer) and isinstance(argument.value, Affine) and not argument.value.terms
-        for argument in arguments
-    ):
-        arguments = tuple(Literal(float(argument.value.offset)) for argument in arguments)  # type: ignore[union-attr]
-    if name in ("eq", "lt", "le", "ne") and all(isinstance(argument, Literal) for argument in arguments):
-        a, b = (argument.value for argument in arguments)  # type: ignore[union-attr]
+    known = [_known_number(argument) for argument in arguments]
+    if name in ("eq", "lt", "le", "ne") and None not in known:
+        a, b = (float(number) for number in known if number is not None)
         return Literal({"eq": a == b, "lt": a < b, "le": a <= b, "ne": a != b}[name])
     if name == "select" and isinstance(arguments[0], Literal):
         return arguments[1] if arguments[0].value else arguments[2]

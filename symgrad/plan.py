@@ -1,9 +1,9 @@
 """The plan of a program with arrays: which axis is the data, what is computed in which pass over it, what is stored.
 
 Axes that edges identify form classes (inputs identify nothing: X[i, k] - X[j, k] has two). The data axis is the class
-that covers most of the work. What varies along it lives for a block of the data only, unless it is needed in another way (at
-a shifted place, by a solve, along another axis): then it is kept, in an array as long as the data. A node's level is the
-number of times that the whole data has to be gone through before it can be computed: the pass in which it is.
+that covers most of the work. What varies along it lives for a block of the data only, unless it is needed in another
+way (at a shifted place, by a solve, along another axis): then it is kept, in an array as long as the data. A node's
+level is the number of times that the whole data has to be gone through before it can be computed: its pass.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class Plan:
         domain = item.domain if isinstance(item, Sink) else self.domains.of[item]
         bound = domain.bounds[axis]
         if isinstance(item.attribute, Reduction) and item.attribute.is_plain and axis < item.rank:
-            bound = self.domains.own[item].bounds[axis] or bound  # type: ignore[index]
+            bound = self.domains.own[item].bounds[axis] or bound
         assert bound is not None, (item, axis)
         return bound
 
@@ -338,9 +338,10 @@ class Plan:
         for node in self.nodes:
             if node in bodies:
                 continue
-            if is_reduction(node) or is_matrix(node) or node is self.value or node in operands or node in self.kept:
-                self.stored.add(node)
-            elif node.gate.name not in _FREE and node.kind != "boolean" and self._is_worth_storing(node):
+            is_needed = is_reduction(node) or is_matrix(node) or node is self.value
+            is_needed |= node in operands or node in self.kept
+            is_dear = node.gate.name not in _FREE and node.kind != "boolean"
+            if is_needed or (is_dear and self._is_worth_storing(node)):
                 self.stored.add(node)
 
     def _is_worth_storing(self, node: Node) -> bool:
@@ -358,4 +359,3 @@ class Plan:
             and not (is_reduction(reader) and reader not in self.products and node.rank == reader.loops)
             for reader in readers
         )
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .domains import numeric
 from .errors import ShapeError
 from .graph import Index, Size
 
@@ -29,7 +30,7 @@ def bind(
             _tell(sizes, told_by, name, place, extent, found, later)
     for name, place, extent, found in later:
         try:
-            wanted = _value(extent, sizes)
+            wanted = numeric(extent, sizes)
         except KeyError as error:
             raise ShapeError(f"the extent {error.args[0]} is told by no array; give it as an argument") from None
         if wanted != found:
@@ -44,7 +45,7 @@ def _tell(
     sizes: dict[str, int], told_by: dict[str, str], name: str, place: int, extent: Index, found: int, later: list[Any]
 ) -> None:
     if len(extent.terms) == 1:
-        (term, factor), = extent.terms
+        ((term, factor),) = extent.terms
         assert isinstance(term, Size)
         if term.name not in sizes and factor > 0 and (found - extent.offset) % factor == 0 and found >= extent.offset:
             sizes[term.name] = (found - extent.offset) // factor
@@ -56,10 +57,6 @@ def _tell(
 def _told(extent: Index, sizes: Mapping[str, int], told_by: Mapping[str, str]) -> list[str]:
     names = [term.name for term, _ in extent.terms if isinstance(term, Size)]
     return [f"{name} = {sizes[name]} by {told_by[name]}" for name in names] or [f"it is {extent}"]
-
-
-def _value(extent: Index, sizes: Mapping[str, int]) -> int:
-    return extent.offset + sum(factor * sizes[term.name] for term, factor in extent.terms)  # type: ignore[union-attr]
 
 
 def _rank(shape: tuple[Index, ...]) -> str:

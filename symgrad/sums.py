@@ -82,9 +82,7 @@ def _is_guard(view: View) -> bool:
     return plain and view.node.gate.name == "sum" and not any(isinstance(index, Gather) for index in view.index)
 
 
-def _without_equalities(
-    body: View, reduced: list[Axis], limits: list[Index]
-) -> tuple[View, list[Axis], list[Index]]:
+def _without_equalities(body: View, reduced: list[Axis], limits: list[Index]) -> tuple[View, list[Axis], list[Index]]:
     """An axis that the constraints fix (f >= 0 and -f >= 0) is no loop: its value goes where it stood."""
     for form in limits:
         opposite = form.scaled(-1)
@@ -173,4 +171,3 @@ def _count(table: Table, name: Axis, limits: list[Index]) -> View | None:
     view = table.number_of(number)
     is_positive = not number.axes and number.offset >= 0 and all(factor > 0 for _, factor in number.terms)
     return view if is_positive else view.call("max", table.constant(0))
-

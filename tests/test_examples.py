@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,36 @@ def test_gradient_of_the_text_is_right(name: str, capsys: pytest.CaptureFixture[
     assert main(["check", str(EXAMPLES / f"{name}.txt"), *TEXTS[name][0].split()]) == 0
 
 
+# Scripts with a main(): the arguments of a short form, and the pictures. All the others run as they stand.
+SHORT: dict[str, tuple[dict[str, Any], int]] = {
+    "two_layer_net": ({"steps": 20, "hidden": 8, "per_class": 12}, 1),
+    "three_layer_net": ({"steps": 5, "points": 20}, 1),
+    "logistic_regression": ({"points": 200, "features": 3}, 1),
+    "gaussian_mixture": ({"points": 100}, 1),
+    "gaussian_process": ({"points": 15}, 1),
+    "nonlinear_least_squares": ({}, 1),
+    "rosenbrock": ({"sizes": (2, 10)}, 0),
+}
+
+
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
-def test_script_runs(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(script), run_name="__main__")
+def test_script_runs(script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if script.stem in SHORT:
+        arguments, pictures = SHORT[script.stem]
+        for module in ("scipy", "matplotlib", "tqdm"):
+            pytest.importorskip(module)
+        if pictures:
+            arguments = {"out": tmp_path / "pictures", **arguments}
+        runpy.run_path(str(script))["main"](**arguments)
+        drawn = [path for path in tmp_path.glob("pictures/*") if path.read_bytes().startswith(b"\x89PNG")]
+        assert len(drawn) == pictures
+    else:
+        runpy.run_path(str(script), run_name="__main__")
     assert capsys.readouterr().out
+
+
+def test_two_layer_net_learns_the_spiral(tmp_path: Path) -> None:
+    for module in ("matplotlib", "tqdm"):
+        pytest.importorskip(module)
+    accuracies = runpy.run_path(str(EXAMPLES / "two_layer_net.py"))["main"](out=tmp_path, steps=1500)
+    assert min(accuracies) >= 0.98

@@ -196,4 +196,3 @@ def _statements(steps: tuple[Step, ...]) -> list[Statement]:
         elif isinstance(step, Pass):
             found += _statements(step.steps)
     return found
-

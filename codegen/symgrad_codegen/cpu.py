@@ -17,8 +17,8 @@ RESERVED = frozenset(
     """
     ctypes math os sys np ir types llvmlite config intrinsic njit cgutils make_array inf nan pi float32 float64
     real real_name ARGUMENTS WRT BLOCK CACHE JIT VECTORISE VECTOR_LIBRARY VECTOR_NAMES VECTOR_WIDTHS STREAMED_BYTES
-    SIGNATURE get_cython_function_address load_vector_library library_function rounded_function select_function vector_variants
-    llvm_function wide_and_unaliased stream aligned run_points run_batch points kernel_batch
+    SIGNATURE get_cython_function_address load_vector_library library_function rounded_function select_function
+    vector_variants llvm_function wide_and_unaliased stream aligned run_points run_batch points kernel_batch
     range abs type set len zip all any print int min max dict
     """.split()
 ) | frozenset(ARRAY_WORDS)

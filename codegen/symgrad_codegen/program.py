@@ -45,7 +45,7 @@ class Element(NamedTuple):
     """An entry of an array. A place that is `clamped` may lie outside, where the entry is of no use."""
 
     array: str
-    index: tuple[Place, ...]
+    index: tuple[Place, ...]  # type: ignore[assignment]  # shadows tuple.index, which no one needs
     clamped: tuple[tuple[int, Affine], ...] = ()  # the place, and the extent that it is held in
 
 

@@ -1,4 +1,4 @@
-# --- Fixed run-time text of a kernel over arrays. ------------------------------------------------------------------------
+# --- Fixed run-time text of a kernel over arrays. --------------------------------------------------------------------
 
 if JIT:
 
@@ -58,8 +58,13 @@ if JIT:
         size = out.itemsize
         inner = a.shape[0] if flip_a else a.shape[1]
         # In column-major order, as BLAS has it, an array is its transpose: out' = b' a'.
-        gemm(flip_b, flip_a, out.shape[1], out.shape[0], inner, b, max(1, b.strides[0] // size),
-             a, max(1, a.strides[0] // size), real(1.0) if adds else real(0.0), out, max(1, out.strides[0] // size))  # fmt: skip
+        rows_a, rows_b, rows = (
+            max(1, a.strides[0] // size),
+            max(1, b.strides[0] // size),
+            max(1, out.strides[0] // size),
+        )
+        beta = real(1.0) if adds else real(0.0)
+        gemm(flip_b, flip_a, out.shape[1], out.shape[0], inner, b, rows_b, a, rows_a, beta, out, rows)
 
 else:
 

@@ -1,4 +1,4 @@
-# --- Fixed run-time text of a kernel over points. ------------------------------------------------------------------------
+# --- Fixed run-time text of a kernel over points. --------------------------------------------------------------------
 
 if JIT:
 

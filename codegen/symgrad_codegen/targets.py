@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from . import cpu, python
+from .array_program import ArrayProgram
 from .program import Program
 
 
 class Target(NamedTuple):
     """How to print a program, and which names its modules use themselves."""
 
-    emit: Callable[[Program], str]
+    emit: Callable[[Program | ArrayProgram], str]
     reserved: frozenset[str]
 
 

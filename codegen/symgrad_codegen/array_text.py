@@ -1,0 +1,115 @@
+"""Programs with arrays as text: names that stand in them, and the small spellings that all functions share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .array_program import ArrayProgram, Nest, Pass, Step
+from .program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Number, Read
+from .text import affine_text, literal_text
+
+# How what is accumulated is joined, and what it starts from.
+JOIN = {"sum": "{0} + {1}", "product": "{0} * {1}", "largest": "max({0}, {1})", "smallest": "min({0}, {1})"}
+START = {"sum": "0.0", "product": "1.0", "largest": "-inf", "smallest": "inf"}
+
+
+def factor_text(text: str) -> str:
+    return (
+        text if text.replace("_", "a").replace(".", "a").replace("[", "a").replace("]", "a").isalnum() else f"({text})"
+    )
+
+
+def one_of_text(name: str, forms: tuple[Affine, ...]) -> str:
+    texts = [affine_text(form) for form in forms]
+    return texts[0] if len(texts) == 1 else f"{name}({', '.join(texts)})"
+
+
+def number_text(value: float) -> str:
+    return literal_text(value, "float64")[0]
+
+
+def without_elements(expression: Expression, read: Callable[[Element], str]) -> Expression:
+    """The expression with every entry of an array as the text that reads it."""
+    if isinstance(expression, Element):
+        return Read(read(expression))
+    if isinstance(expression, Call):
+        return Call(expression.function, tuple(without_elements(a, read) for a in expression.arguments))
+    if isinstance(expression, (Integer, Number)) and not isinstance(expression.value, Affine):
+        return type(expression)(without_elements(expression.value, read))  # type: ignore[arg-type]
+    return expression
+
+
+def axes_of(place: object) -> list[str]:
+    if isinstance(place, Affine):
+        return [name for name, _ in place.terms]
+    return []
+
+
+def names_read(expression: Expression, axis: str, loops: set[str]) -> list[str]:
+    """The numbers and extents that an expression reads, without those inside of array entries."""
+    if isinstance(expression, Read):
+        return [expression.name]
+    if isinstance(expression, (Integer, Number, Holds)) and isinstance(expression.value, Affine):
+        return [name for name, _ in expression.value.terms if name != axis and name not in loops]
+    if isinstance(expression, Call):
+        return [name for argument in expression.arguments for name in names_read(argument, axis, loops)]
+    return []
+
+
+def uses_axis(expression: Expression, axis: str) -> bool:
+    if isinstance(expression, (Integer, Number, Holds)) and isinstance(expression.value, Affine):
+        return axis in dict(expression.value.terms)
+    return isinstance(expression, Call) and any(uses_axis(argument, axis) for argument in expression.arguments)
+
+
+def expression_names(expression: object) -> set[str]:
+    found: set[str] = set()
+    stack = [expression]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Read):
+            found.add(part.name)
+        elif isinstance(part, Call):
+            stack.extend(part.arguments)
+        elif isinstance(part, Element):
+            found.add(part.array)
+            stack.extend(part.index)
+            stack.extend(extent for _, extent in part.clamped)
+        elif isinstance(part, (Integer, Number, Holds)):
+            stack.append(part.value)
+        elif isinstance(part, Affine):
+            found |= {name for name, _ in part.terms}
+    return found
+
+
+def nest_names(nest: Nest) -> set[str]:
+    found: set[str] = set()
+    own: set[str] = set()
+    for statement in nest.body:
+        found |= expression_names(statement.value)
+        if isinstance(statement, Assignment):
+            own.add(statement.name)
+        else:
+            found |= expression_names(statement.target)
+    for loop in nest.loops:
+        for form in (*loop.low, *loop.high):
+            found |= {name for name, _ in form.terms}
+    return found - own
+
+
+def program_names(program: ArrayProgram) -> set[str]:
+    """All names that stand in a program."""
+    found = {*program.arguments, *program.gradients, *(own.name for own in program.storages)}
+    found |= {extent.name for extent in program.extents} | expression_names(program.value)
+    stack: list[Step] = list(program.steps)
+    while stack:
+        step = stack.pop()
+        if isinstance(step, Pass):
+            found |= {step.name, step.axis}
+            stack.extend(step.steps)
+        elif isinstance(step, Nest):
+            found |= {step.name, *nest_names(step), *(loop.axis for loop in step.loops)}
+            found |= {statement.name for statement in step.body if isinstance(statement, Assignment)}
+        elif isinstance(step, Assignment):
+            found |= {step.name, *expression_names(step.value)}
+    return found

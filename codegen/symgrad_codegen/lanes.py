@@ -1,0 +1,348 @@
+"""The text of a pass over the data: buffers of a block, and nests whose innermost loop runs over its lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .array_program import Accumulate, Fill, Nest, Pass, Product, Storage, Store
+from .array_text import JOIN, factor_text, names_read, number_text, uses_axis, without_elements
+from .program import Affine, Assignment, Element, Expression
+from .text import affine_text, expression_text, listed
+
+if TYPE_CHECKING:
+    from .array_cpu import Emission
+
+# Points of the data per block: few where a pass keeps many rows, so that they stay in the cache.
+_FEW, _SOME, _MANY = 64, 128, 256
+_SOME_LENGTH = 32  # what a symbolic extent is taken for when rows are counted
+
+
+class PassText:
+    """The text of one pass."""
+
+    def __init__(self, emission: Emission, step: Pass) -> None:
+        self.emission, self.step = emission, step
+        self.local = emission.local
+        self.start, self.stop, self.first, self.count = (self.local(n) for n in ("start", "stop", "first", "count"))
+        self.packed: dict[tuple[str, int], str] = {}  # arrays that hold a row per data index, transposed
+        self.unpacked: dict[str, str] = {}
+        self.buffers: dict[str, Storage] = {}
+        self.needs: dict[str, None] = {}  # names from the kernel
+
+    def function(self) -> tuple[str, list[str]]:
+        emission, step = self.emission, self.step
+        calls: list[str] = []
+        for inner in step.steps:
+            if isinstance(inner, Fill):
+                calls.append(f"        {inner.array}.fill({number_text(inner.value)})")
+                self._note(inner.array)
+            elif isinstance(inner, Nest):
+                calls += self._nest(inner)
+            elif isinstance(inner, Product):
+                calls += self._product(inner)
+        block = self._block()
+        memory = self._memory(block)
+        sums = [array for _, array in step.accumulated]
+        inner_names = [name for name in emission.order() if name in self.needs and name not in sums]
+        name = step.name
+        lines = ["@njit(**OPTIONS)", *listed(f"def {name}(", [self.start, self.stop, *inner_names, *sums], "):")]
+        lines += memory
+        lines.append(f"    for {self.first} in range({self.start}, {self.stop}, {block}):")
+        lines.append(f"        {self.count} = min({block}, {self.stop} - {self.first})")
+        lines += self._block_views()
+        lines += calls
+        for array, buffer in self.unpacked.items():
+            rank = emission.rank(array)
+            lines.append(f"        unpack_{rank}({buffer}, {array}[{self.first}:{self.first} + {self.count}])")
+        emission.functions.append(lines)
+        types = [emission.type(argument) for argument in inner_names]
+        types += [f"types.Array(float64, {emission.rank(array)}, 'C')" for array in sums]
+        emission.compiled[name] = ["types.int64", "types.int64", *types]
+        return name, inner_names
+
+    def _note(self, array: str) -> None:
+        """Notes that a name is used: a buffer of this pass, or an array or number of the kernel."""
+        storage = self.emission.storages.get(array)
+        if storage is not None and storage.data is not None:
+            self.buffers[array] = storage
+        else:
+            self.needs[array] = None
+
+    def _block(self) -> int:
+        rows = 0
+        for storage in self.buffers.values():
+            count = 1
+            for place, length in enumerate(storage.shape):
+                if place != storage.data:
+                    count *= max(1, length.offset + _SOME_LENGTH * sum(factor for _, factor in length.terms))
+            rows += count
+        if any(isinstance(inner, Product) for inner in self.step.steps):
+            return _MANY
+        return _MANY if rows <= 64 else _SOME if rows <= 300 else _FEW
+
+    def _shape(self, storage: Storage) -> list[str]:
+        return [affine_text(length) for place, length in enumerate(storage.shape) if place != storage.data]
+
+    def _memory(self, block: int) -> list[str]:
+        lines = []
+        for name, storage in self.buffers.items():
+            size = " * ".join([*(factor_text(text) for text in self._shape(storage)), str(block)])
+            lines.append(f"    {self.local(name + '_memory')} = np.empty({size}, real)")
+            self._note_extents(storage.shape)
+        for (array, _), buffer in self.packed.items():
+            lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
+        for array, buffer in self.unpacked.items():
+            lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
+        return lines
+
+    def _note_extents(self, lengths: Iterable[Affine]) -> None:
+        for length in lengths:
+            for name, _ in length.terms:
+                if name != self.step.axis:
+                    self.needs[name] = None
+
+    def _row_size(self, array: str) -> str:
+        return " * ".join(f"{array}.shape[{place}]" for place in range(1, self.emission.rank(array)))
+
+    def _block_views(self) -> list[str]:
+        """The buffers as arrays that hold just this block."""
+        lines = []
+        for name, storage in self.buffers.items():
+            lines += self._view(name, self._shape(storage))
+        for (array, shift), buffer in self.packed.items():
+            rank = self.emission.rank(array)
+            lines += self._view(buffer, [f"{array}.shape[{place}]" for place in range(1, rank)])
+            begin = self.first if not shift else f"{self.first} {'+' if shift > 0 else '-'} {abs(shift)}"
+            lines.append(f"        pack_{rank}({array}[{begin}:{begin} + {self.count}], {buffer})")
+        for array, buffer in self.unpacked.items():
+            rank = self.emission.rank(array)
+            lines += self._view(buffer, [f"{array}.shape[{place}]" for place in range(1, rank)])
+        return lines
+
+    def _view(self, name: str, shape: list[str]) -> list[str]:
+        memory = self.local(name + "_memory")
+        if not shape:
+            return [f"        {name} = {memory}[:{self.count}]"]
+        size = " * ".join([*(factor_text(text) for text in shape), self.count])
+        return [f"        {name} = {memory}[:{size}].reshape(({', '.join([*shape, self.count])}))"]
+
+    def _product(self, step: Product) -> list[str]:
+        """A product of matrices on the block; what is added up over the data is written the first time."""
+        emission, axis = self.emission, self.step.axis
+        texts = []
+        for own in (step.target, step.left, step.right):
+            self._note(own.array)
+            storage = emission.storages.get(own.array)
+            is_buffer = storage is not None and storage.data is not None
+            text = own.array
+            if axis in own.axes and not is_buffer:
+                place = own.axes.index(axis)
+                text += f"[{':, ' * place}{self.first}:{self.first} + {self.count}]"
+            texts.append((text, own.axes))
+        target = texts[0][0]
+        one, two = emission.dot(texts[0], texts[1:], step.inner)
+        comment = f"        # {step.comment}"
+        # What is added up over the data is written the first time, and added to from then on.
+        adds = f"{self.first} > {self.start}" if step.adds else "False"
+        if step.adds and emission.program.dtype == "float32":  # its sums are kept in float64
+            return [comment, f"        wide_product({target}, {one}, {two})"]
+        return [comment, f"        matrix_product({target}, {one}, {two}, {adds})"]
+
+    def _nest(self, nest: Nest) -> list[str]:
+        text = NestText(self, nest)
+        arguments = text.function()
+        return listed(f"        {nest.name}(", arguments, ")", "        ")
+
+
+class NestText:
+    """The text of one nest of a pass: a function whose innermost loop runs over the lanes of a block."""
+
+    def __init__(self, owner: PassText, nest: Nest) -> None:
+        self.owner, self.nest, self.emission = owner, nest, owner.emission
+        self.axis = owner.step.axis
+        self.loops = {loop.axis for loop in nest.loops}
+        self.parameters: dict[str, str] = {}  # name inside, what is given for it
+        self.hoisted: dict[str, str] = {}  # text, the name that stands for it
+        self.uses_first = False
+        self.names: set[str] = set()
+
+    def function(self) -> list[str]:
+        emission, nest = self.emission, self.nest
+        lanes = {self.axis: f"{self.owner.first} + {self.axis}"}
+        before: list[str] = []
+        body: list[str] = []
+        after: list[str] = []
+        running: dict[str, tuple[str, str]] = {}
+        for statement in nest.body:
+            if isinstance(statement, Assignment):
+                body.append(f"{statement.name} = {self._text(statement.value, lanes)}")
+                continue
+            value = self._text(statement.value, lanes)
+            if isinstance(statement, Accumulate) and self._is_invariant(statement.target):
+                target = self._target(statement.target)
+                if target not in running:
+                    running[target] = (self.fresh("running"), statement.kind)
+                    before.append(f"{running[target][0]} = {emission.start(statement.kind)}")
+                    joined = JOIN[statement.kind].format(target, running[target][0])
+                    after.append(f"{target} = {joined}")
+                name = running[target][0]
+                body.append(f"{name} = {emission.joined(statement.kind, name, value)}")
+                continue
+            target = self._read(statement.target, lanes)
+            if isinstance(statement, Store):
+                body.append(f"{target} = {value}")
+            else:
+                body.append(f"{target} = {emission.joined(statement.kind, target, value)}")
+        return self._finish(before, body, after)
+
+    def _finish(self, before: list[str], body: list[str], after: list[str]) -> list[str]:
+        emission, nest, owner = self.emission, self.nest, self.owner
+        lines = ["    wide_and_unaliased()"]
+        indent = "    "
+        for loop in nest.loops:
+            lines.append(indent + emission.loop_line(loop))
+            for form in (*loop.low, *loop.high):
+                for name, _ in form.terms:
+                    if name not in self.loops:
+                        self._use(name)
+            indent += "    "
+        lines += [f"{indent}{name} = {text}" for text, name in self.hoisted.items()]
+        lines += [indent + line for line in before]
+        lines.append(f"{indent}for {self.axis} in range({owner.count}):")
+        lines += [f"{indent}    {line}" for line in body]
+        lines += [indent + line for line in after]
+        first = {owner.first: owner.first} if self.uses_first else {}
+        given = {**self.parameters, **first, owner.count: owner.count}
+        head = listed(f"def {nest.name}(", list(given), "):")
+        comment = [f'    """{nest.comment}"""'] if nest.comment else []
+        emission.functions.append(["@njit(**INNER)", *head, *comment, *lines])
+        return list(given.values())
+
+    def fresh(self, wanted: str) -> str:
+        name, number = f"{wanted}_1", 1
+        while name in self.names or name in self.emission.taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self.names.add(name)
+        return name
+
+    def _use(self, name: str) -> None:
+        self.parameters[name] = name
+        self.owner._note(name)
+
+    def _text(self, expression: Expression, lanes: dict[str, str]) -> str:
+        for name in names_read(expression, self.axis, self.loops):
+            if name not in self._assigned():
+                self._use(name)
+        if uses_axis(expression, self.axis):
+            self.uses_first = True
+        plain = without_elements(expression, lambda element: self._read(element, lanes))
+        return expression_text(plain, self.emission.program.dtype, lanes)
+
+    def _assigned(self) -> set[str]:
+        if not hasattr(self, "_own"):
+            self._own = {s.name for s in self.nest.body if isinstance(s, Assignment)}
+        return self._own
+
+    def _is_invariant(self, element: Element) -> bool:
+        return all(isinstance(p, Affine) and self.axis not in dict(p.terms) for p in element.index)
+
+    def _target(self, element: Element) -> str:
+        self._use(element.array)
+        self._use_places(element)
+        return self.emission.entry_text(element, {})
+
+    def _use_places(self, element: Element) -> None:
+        for place in element.index:
+            if isinstance(place, Affine):
+                for name, _ in place.terms:
+                    if name not in self.loops and name != self.axis:
+                        self._use(name)
+        for _, extent in element.clamped:
+            for name, _ in extent.terms:
+                self._use(name)
+
+    def _read(self, element: Element, lanes: dict[str, str]) -> str:
+        """How an entry is read in the loop over the lanes: from a row, from a number before the loop, or directly."""
+        array = element.array
+        if self._is_invariant(element) and not element.clamped:
+            self._use(array)
+            self._use_places(element)
+            return self._hoist(self.emission.entry_text(element, {}), f"{array}_at")
+        shifts = [
+            place.offset if isinstance(place, Affine) and place.terms == ((self.axis, 1),) else None
+            for place in element.index
+        ]
+        moving = [p for p, i in enumerate(element.index) if not isinstance(i, Affine) or self.axis in dict(i.terms)]
+        if not element.clamped and len(moving) == 1 and shifts[moving[0]] is not None:
+            row = self._row(element, moving[0], shifts[moving[0]] or 0)
+            if row is not None:
+                return row
+        return self._anywhere(element, lanes)
+
+    def _anywhere(self, element: Element, lanes: dict[str, str]) -> str:
+        """An entry at a place that is known in the loop only."""
+        array = element.array
+        self._use(array)
+        self._use_places(element)
+        storage = self.emission.storages.get(array)
+        is_buffer = storage is not None and storage.data is not None
+        texts = []
+        for place, index in enumerate(element.index):
+            if is_buffer and storage is not None and place == storage.data:
+                texts.append(self.axis)
+            elif isinstance(index, Affine):
+                if self.axis in dict(index.terms):
+                    self.uses_first = True
+                texts.append(self.emission.place_text(element, place, lanes))
+            else:
+                inner = self._text(index, lanes)
+                inner = inner if isinstance(index, Element) else f"int({inner})"
+                held = dict(element.clamped)
+                if place in held:
+                    inner = f"clamped({inner}, {affine_text(held[place])})"
+                texts.append(inner)
+        return f"{array}[{', '.join(texts)}]"
+
+    def _row(self, element: Element, place: int, shift: int) -> str | None:
+        """An entry of a row of lanes, as text."""
+        emission, owner, array = self.emission, self.owner, element.array
+        storage = emission.storages.get(array)
+        others = [affine_text(i) for p, i in enumerate(element.index) if p != place]  # type: ignore[arg-type]
+        self._use_places(element)
+        if storage is not None and storage.data is not None:
+            owner._note(array)
+            self.parameters[array] = array
+            return f"{array}[{', '.join([*others, self.axis])}]"
+        rank = len(element.index)
+        if rank == 1:
+            suffix = "" if not shift else f"_{'after' if shift > 0 else 'before'}_{abs(shift)}"
+            name = owner.local(f"{array}_block{suffix}")
+            begin = owner.first if not shift else f"{owner.first} {'+' if shift > 0 else '-'} {abs(shift)}"
+            owner._note(array)
+            self.parameters[name] = f"{array}[{begin}:{begin} + {owner.count}]"
+            return f"{name}[{self.axis}]"
+        if place == rank - 1:
+            owner._note(array)
+            self.parameters[array] = array
+            self.uses_first = True
+            begin = owner.first if not shift else f"{owner.first} {'+' if shift > 0 else '-'} {abs(shift)}"
+            row = self._hoist(f"{array}[{', '.join(others)}][{begin}:{begin} + {owner.count}]", f"{array}_row")
+            return f"{row}[{self.axis}]"
+        own = emission.inputs.get(array)
+        if place or rank > 3 or (own is not None and own.kind != "real"):
+            return None
+        owner._note(array)
+        if array in emission.outputs:
+            buffer = owner.unpacked.setdefault(array, owner.local(f"{array}_block"))
+        else:
+            suffix = "" if not shift else f"_{'after' if shift > 0 else 'before'}_{abs(shift)}"
+            buffer = owner.packed.setdefault((array, shift), owner.local(f"{array}_block{suffix}"))
+        self.parameters[buffer] = buffer
+        return f"{buffer}[{', '.join([*others, self.axis])}]"
+
+    def _hoist(self, text: str, wanted: str) -> str:
+        if text not in self.hoisted:
+            self.hoisted[text] = self.fresh(wanted)
+        return self.hoisted[text]

@@ -1,0 +1,98 @@
+"""The gradient check of kernels with arrays: some entries of every input, as in the check of scalars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import mpmath
+import numpy as np
+
+from .check import CENTRAL_STEP, DIGITS, EPSILON, ROUNDINGS, STEP, GradientCheck, Row
+from .domains import numeric
+from .interpret_arrays import evaluate_arrays, evaluate_arrays_exactly
+
+if TYPE_CHECKING:
+    from .array_kernel import ArrayKernel
+
+# How many entries of each input are checked, spread evenly over it.
+_ENTRIES = 8
+# Beyond this many operations an evaluation at high precision takes seconds: differences in float64 are the judge then.
+_EXACT_WORK = 20_000
+_LOOSE = 1e-5  # what a central difference in float64 is good for, relative to the largest entry
+
+
+def check_arrays(kernel: ArrayKernel, values: Sequence[Any]) -> GradientCheck:
+    """Checks value and gradient at `values` (in `args` order): up to 8 entries of each input in `wrt`."""
+    result = kernel(*values)
+    arrays = [kernel._input(place, value) for place, value in enumerate(values)]
+    sizes = kernel._new_shapes(arrays).sizes
+    graph = kernel.definition
+    epsilon = EPSILON[kernel._dtype]
+    is_small = sum(_work(kernel, node, sizes) for node in graph.order()) <= _EXACT_WORK
+
+    def value_at(given: Sequence[Any], exact: bool) -> Any:
+        if exact:
+            return evaluate_arrays_exactly(graph, given, sizes, DIGITS)[0].item()
+        return float(evaluate_arrays(graph, given, sizes)[0])
+
+    exact_value = float(value_at(arrays, is_small))
+    derivatives = (result.grad,) if kernel._single else result.grad
+    rows = []
+    scale = 0.0
+    for derivative, symbol in zip(derivatives, kernel.wrt, strict=True):
+        place = kernel.args.index(symbol)
+        for at in _entries(np.shape(derivative)):
+            row = _row(kernel, arrays, place, at, float(np.asarray(derivative)[at]), value_at, is_small, epsilon)
+            rows.append(row)
+            scale = max(scale, abs(row.analytic) * (abs(row.at) or 1.0))
+    tolerance = ROUNDINGS * epsilon * (abs(exact_value) + scale)
+    return GradientCheck(tuple(rows), result.value, exact_value, tolerance, "")
+
+
+def _work(kernel: ArrayKernel, node: Any, sizes: dict[str, int]) -> int:
+    work = 1
+    for bound in kernel.definition_domains.of[node].bounds:
+        assert bound is not None
+        work *= max(1, numeric(bound[1], sizes) - numeric(bound[0], sizes) + 1)
+    return work if node.arguments else 0
+
+
+def _entries(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    count = int(np.prod(shape, dtype=np.int64))
+    flat: Any = np.unique(np.linspace(0, count - 1, min(count, _ENTRIES)).astype(np.int64)) if count else []
+    return [tuple(int(part) for part in np.unravel_index(place, shape)) if shape else () for place in flat]
+
+
+def _row(
+    kernel: ArrayKernel,
+    arrays: Sequence[Any],
+    place: int,
+    at: tuple[int, ...],
+    analytic: float,
+    value_at: Any,
+    is_small: bool,
+    epsilon: float,
+) -> Row:
+    name = kernel.args[place].name + (f"[{', '.join(map(str, at))}]" if at else "")
+    here = float(np.asarray(arrays[place], np.float64)[at])
+
+    def moved(step: Any, exact: bool) -> Any:
+        array = np.array(arrays[place], object if exact else np.float64)
+        array[at] = (mpmath.mpf(here) if exact else here) + step
+        given = list(arrays)
+        given[place] = array
+        return value_at(given, exact)
+
+    step = CENTRAL_STEP * max(abs(here), 1.0)
+    central = (moved(step, False) - moved(-step, False)) / ((here + step) - (here - step))
+    if not is_small:
+        tolerance = _LOOSE * max(1.0, abs(central))
+        return Row(name, here, analytic, central, None, central, central, central, tolerance)
+    with mpmath.workdps(DIGITS):
+        tiny = STEP * (abs(mpmath.mpf(here)) or 1)
+        above, below, value = moved(tiny, True), moved(-tiny, True), moved(0, True)
+        exact, left, right = (above - below) / (2 * tiny), (value - below) / tiny, (above - value) / tiny
+    # What rounding may do: to the entries of this input together, as sums over them do.
+    tolerance = ROUNDINGS * epsilon * max(1.0, abs(float(exact)))
+    return Row(name, here, analytic, central, None, float(exact), float(left), float(right), tolerance)
