@@ -171,7 +171,9 @@ class Stages:
             return operations(node for node in order if node.arguments and not node.fixed)
 
         value, both = count(self.simplified.values), count(self.simplified.outputs)
+        more = {} if self.simplified.shapes is None else {"data": None}  # the data axis: known once the source is made
         return {
+            **more,
             "operations_value": value,
             "operations": both,
             "ratio": both / value if value else 1.0,

@@ -29,7 +29,7 @@ from .graph import (
     reachable,
     substituted,
 )
-from .sums import guarded, total
+from .sums import at_inputs, guarded, total
 
 
 def differentiate(graph: Graph, wrt: Sequence[int]) -> Graph:
@@ -113,24 +113,40 @@ def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None
     if domains is not None:
         view, index, limits, extra = _with_axes(view, index, limits, argument, domains)
         loops += extra
-    own = [plain_axis(place) for place in index]
+    own = [_single_axis(place) for place in index]
     if None not in own and len(set(own)) == len(own):
         missing = [name for name in loops if name not in own]
         # Their names are positions of the reader; those of the argument must not meet them.
         names = {name: axis(table.fresh()) for name in missing}
-        names.update({name: axis(place) for place, name in enumerate(own)})  # type: ignore[misc]
+        for place, (name, at) in enumerate(zip(own, index, strict=True)):
+            assert name is not None
+            assert isinstance(at, Index)
+            # What is read at i + 1 receives at p what the reader has at p - 1.
+            factor = at.coefficient(name)
+            rest = at.minus(axis(name).scaled(factor))
+            names[name] = axis(place).minus(rest).scaled(factor)
         reduced = [names[name].terms[0][0] for name in missing]
         limits = [substituted(form, names) for form in limits]
         inner = [form for form in limits if set(form.axes) & set(reduced)]
         outer = [form for form in limits if not set(form.axes) & set(reduced)]
         if domains is not None:
             outer = [form for form in outer if not domains.of[argument].implies(form)]
-        return Contribution(total(view.at(names), reduced, inner), frozenset(outer))  # type: ignore[arg-type]
+        moved = view.at(names)
+        if any(plain_axis(place) is None for place in index):
+            moved = at_inputs(moved)
+        return Contribution(total(moved, reduced, inner), frozenset(outer))  # type: ignore[arg-type]
     names = {name: axis(table.fresh()) for name in loops}
     out = tuple(View(argument, (place,)).at(names).index[0] for place in index)
     limits = [substituted(form, names) for form in limits]
     result = tuple(range(argument.rank))
     return Contribution(table.reduce(GATES["sum"], view.at(names), (), limits, out, result))
+
+
+def _single_axis(index: AnyIndex) -> int | None:
+    """The axis of an index expression that says which index it is of: i, i + 1, n - 1 - i."""
+    if isinstance(index, Index) and len(index.axes) == 1 and abs(index.coefficient(index.axes[0])) == 1:
+        return index.axes[0]
+    return None
 
 
 def _with_axes(

@@ -34,7 +34,7 @@ from .array_gates import EMPTY
 from .errors import UnsupportedExpression
 from .formula import formulas
 from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, plain_axis, sizes_of
-from .naming import Names, input_names
+from .naming import Names, input_names, merged
 from .nests import NestBuilder
 from .plan import UNROLLED, Item, Plan, Sink, is_guard, is_leaf, is_matrix, is_reduction, own_axis
 from .schedule import constants, operations, words_of
@@ -157,14 +157,13 @@ class Scheduler:
 
     def affine(self, form: Index, names: dict[int, Affine] | None = None) -> Affine:
         """An index expression in names of loops and extents."""
-        total: dict[str, int] = {}
+        terms: list[tuple[str, int]] = []
         offset = form.offset
         for term, factor in form.terms:
             inner = Affine(((self.size_names[term.name], 1),)) if isinstance(term, Size) else (names or {})[term]
             offset += factor * inner.offset
-            for name, own in inner.terms:
-                total[name] = total.get(name, 0) + factor * own
-        return Affine(tuple((name, factor) for name, factor in total.items() if factor), offset)
+            terms += [(name, factor * own) for name, own in inner.terms]
+        return Affine(merged(terms), offset)
 
     # --- where values are ---------------------------------------------------------------------------------------------
 
@@ -242,7 +241,7 @@ class Scheduler:
             at = index[own]
             if isinstance(at, Affine) and (low.terms or low.offset):
                 first = self.affine(low)
-                at = Affine(_joined(at.terms, tuple((n, -f) for n, f in first.terms)), at.offset - first.offset)
+                at = Affine(merged((*at.terms, *((n, -f) for n, f in first.terms))), at.offset - first.offset)
             found.append(at)
         return Element(place.array, tuple(found) or (Affine(()),))
 
@@ -594,13 +593,6 @@ class Scheduler:
             self.plan.reduces_data(node),
             target.array,
         )
-
-
-def _joined(one: tuple[tuple[str, int], ...], two: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
-    total: dict[str, int] = {}
-    for name, factor in (*one, *two):
-        total[name] = total.get(name, 0) + factor
-    return tuple((name, factor) for name, factor in total.items() if factor)
 
 
 def _under(roots: Iterable[Node]) -> set[Node]:

@@ -49,3 +49,11 @@ def input_names(names: Sequence[str], reserved: Iterable[str]) -> tuple[list[str
         if place not in found:
             found[place] = handing.take(identifier(name))
     return [found[place] for place in range(len(names))], handing
+
+
+def merged(terms: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """The terms of an affine form in names, equal ones together."""
+    total: dict[str, int] = {}
+    for name, factor in terms:
+        total[name] = total.get(name, 0) + factor
+    return tuple((name, factor) for name, factor in total.items() if factor)

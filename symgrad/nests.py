@@ -15,7 +15,9 @@ from symgrad_codegen.array_program import Accumulate, Statement, Store
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Literal, Number, Read
 
-from .graph import AnyIndex, Gather, Index, Node, Reduction, View
+from .domains import is_at_least_zero
+from .graph import AnyIndex, Gather, Index, Node, Reduction, Size, View
+from .naming import merged
 from .plan import UNROLLED, Item, Sink, is_guard, is_leaf, is_reduction
 
 if TYPE_CHECKING:
@@ -101,6 +103,8 @@ class NestBuilder:
         if accumulates:
             target = self.scheduler.element(item, index)
             assert isinstance(target, Element)
+            if not own.is_plain and index:  # a masked term adds nothing, and stays inside of the array
+                target = self._held(target, self._lengths(item))
             self.statements.append(Accumulate(item.gate.name, target, value))
         else:
             self._finish(item, index, value)
@@ -165,7 +169,8 @@ class NestBuilder:
         for form in forms:
             affine = self.scheduler.affine(form, at)
             if affine.terms:
-                found.append(affine)
+                if affine not in found and not self._is_certain(affine):
+                    found.append(affine)
             elif affine.offset < 0:
                 return None
         return found
@@ -282,11 +287,18 @@ class NestBuilder:
             # Not made in this nest, or it would be known.
             read = scheduler.element(node, index)
             if unsafe and isinstance(read, Element) and index:
-                bounds = self.plan.domains.own[node].bounds
-                lengths = [bounds[own][1].minus(bounds[own][0]).plus(1) for own in scheduler.places[node].order]  # type: ignore
-                read = self._held(read, lengths, scheduler.rows.get(read.array))
+                read = self._held(read, self._lengths(node), scheduler.rows.get(read.array))
             return read
         return None
+
+    def _lengths(self, node: Node) -> list[Index]:
+        """The extents of the array that holds a node."""
+        found = []
+        for own in self.scheduler.places[node].order:
+            bound = self.plan.domains.own[node].bounds[own]
+            assert bound is not None
+            found.append(bound[1].minus(bound[0]).plus(1))
+        return found
 
     def _held(self, element: Element, extents: Sequence[Index], data: int | None = None) -> Element:
         """An entry inside a mask: held inside of the array where the loops alone do not keep it there."""
@@ -297,24 +309,24 @@ class NestBuilder:
         return Element(element.array, element.index, tuple(held))
 
     def _stays_inside(self, place: Affine, extent: Index) -> bool:
-        from .domains import is_at_least_zero
+        last = self.scheduler.affine(extent.minus(1))
+        opposite = tuple((name, -factor) for name, factor in place.terms)
+        room = Affine(merged((*last.terms, *opposite)), last.offset - place.offset)
+        return self._is_certain(place) and self._is_certain(room)
 
+    def _is_certain(self, form: Affine) -> bool:
+        """Whether an affine form is >= 0 in all iterations of the loops."""
         sizes = {new: old for old, new in self.scheduler.size_names.items()}
-        for sign in (1, -1):
-            form = Index((), sign * place.offset) if sign > 0 else extent.minus(1).plus(-place.offset)
-            for name, factor in place.terms:
-                bound = self.ranges.get(name)
-                if bound is None:
-                    if name not in sizes:
-                        return False
-                    from .graph import Size
-
-                    form = form.plus(Index(((Size(sizes[name]), sign * factor),)))
-                else:
-                    form = form.plus(bound[0 if sign * factor > 0 else 1].scaled(sign * factor))
-            if not is_at_least_zero(form):
+        least = Index((), form.offset)
+        for name, factor in form.terms:
+            bound = self.ranges.get(name)
+            if bound is not None:
+                least = least.plus(bound[0 if factor > 0 else 1].scaled(factor))
+            elif name in sizes:
+                least = least.plus(Index(((Size(sizes[name]), factor),)))
+            else:
                 return False
-        return True
+        return is_at_least_zero(least)
 
     def _needs(self, key: Key) -> list[Key]:
         node, index, unsafe = key

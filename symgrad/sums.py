@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .graph import Axis, Gather, Index, Reduction, Table, View, axis, substituted
+from .graph import Axis, Gather, Index, Reduction, Table, View, axis, plain_axis, substituted
 
 
 def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index]) -> View:
@@ -94,6 +94,33 @@ def _without_equalities(body: View, reduced: list[Axis], limits: list[Index]) ->
             others = [own for own in dict.fromkeys(others) if own.terms or own.offset < 0]
             return _without_equalities(body.at({name: value}), [n for n in reduced if n != name], others)
     return body, reduced, limits
+
+
+def at_inputs(view: View) -> View:
+    """A view at shifted indices as the same operations on inputs at shifted indices: computed there, and not stored."""
+    known: dict[View, View] = {}
+    stack = [view]
+    while stack:
+        part = stack[-1]
+        if part in known:
+            stack.pop()
+            continue
+        node = part.node
+        is_elementwise = node.loops == node.rank and node.arguments and not node.gathered
+        if all(plain_axis(index) is not None for index in part.index) or not is_elementwise:
+            known[part] = part
+            continue
+        inner = [argument for argument in part.arguments if argument not in known]
+        if inner:
+            stack += inner
+        elif isinstance(node.attribute, Reduction):
+            own = dict(enumerate(part.index))
+            limits = [substituted(form, own) for form in node.attribute.constraints]  # type: ignore[arg-type]
+            known[part] = guarded(known[part.arguments[0]], limits)
+        else:
+            arguments = [known[argument] for argument in part.arguments]
+            known[part] = node.table.apply(node.gate, *arguments, attribute=node.attribute)
+    return known[view]
 
 
 def guarded(body: View, constraints: Iterable[Index]) -> View:

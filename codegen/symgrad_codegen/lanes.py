@@ -27,6 +27,7 @@ class PassText:
         self.start, self.stop, self.first, self.count = (self.local(n) for n in ("start", "stop", "first", "count"))
         self.packed: dict[tuple[str, int], str] = {}  # arrays that hold a row per data index, transposed
         self.unpacked: dict[str, str] = {}
+        self.shifted: dict[tuple[str, int], str] = {}  # copies of vectors at shifted places, held inside
         self.buffers: dict[str, Storage] = {}
         self.needs: dict[str, None] = {}  # names from the kernel
 
@@ -92,6 +93,8 @@ class PassText:
             self._note_extents(storage.shape)
         for (array, _), buffer in self.packed.items():
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
+        for buffer in self.shifted.values():
+            lines.append(f"    {self.local(buffer + '_memory')} = np.empty({block}, real)")
         for array, buffer in self.unpacked.items():
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
         return lines
@@ -115,6 +118,10 @@ class PassText:
             lines += self._view(buffer, [f"{array}.shape[{place}]" for place in range(1, rank)])
             begin = self.first if not shift else f"{self.first} {'+' if shift > 0 else '-'} {abs(shift)}"
             lines.append(f"        pack_{rank}({array}[{begin}:{begin} + {self.count}], {buffer})")
+        for (array, shift), buffer in self.shifted.items():
+            lines += self._view(buffer, [])
+            begin = f"{self.first} {'-' if shift < 0 else '+'} {abs(shift)}" if shift else self.first
+            lines.append(f"        copy_shifted({array}, {begin}, {buffer})")
         for array, buffer in self.unpacked.items():
             rank = self.emission.rank(array)
             lines += self._view(buffer, [f"{array}.shape[{place}]" for place in range(1, rank)])
@@ -153,6 +160,10 @@ class PassText:
         text = NestText(self, nest)
         arguments = text.function()
         return listed(f"        {nest.name}(", arguments, ")", "        ")
+
+
+def _shift_name(shift: int) -> str:
+    return f"{'after' if shift >= 0 else 'before'}_{abs(shift)}"
 
 
 class NestText:
@@ -274,12 +285,23 @@ class NestText:
             place.offset if isinstance(place, Affine) and place.terms == ((self.axis, 1),) else None
             for place in element.index
         ]
+        if element.clamped and len(shifts) == 1 and shifts[0] is not None and array in self.emission.inputs:
+            return self._shifted(element, shifts[0])
         moving = [p for p, i in enumerate(element.index) if not isinstance(i, Affine) or self.axis in dict(i.terms)]
         if not element.clamped and len(moving) == 1 and shifts[moving[0]] is not None:
             row = self._row(element, moving[0], shifts[moving[0]] or 0)
             if row is not None:
                 return row
         return self._anywhere(element, lanes)
+
+    def _shifted(self, element: Element, shift: int) -> str:
+        """An entry of a vector that may lie outside: of a copy of the block that repeats its last entry there."""
+        owner, array = self.owner, element.array
+        self._use_places(element)
+        owner._note(array)
+        buffer = owner.shifted.setdefault((array, shift), owner.local(f"{array}_{_shift_name(shift)}"))
+        self.parameters[buffer] = buffer
+        return f"{buffer}[{self.axis}]"
 
     def _anywhere(self, element: Element, lanes: dict[str, str]) -> str:
         """An entry at a place that is known in the loop only."""
@@ -317,7 +339,7 @@ class NestText:
             return f"{array}[{', '.join([*others, self.axis])}]"
         rank = len(element.index)
         if rank == 1:
-            suffix = "" if not shift else f"_{'after' if shift > 0 else 'before'}_{abs(shift)}"
+            suffix = f"_{_shift_name(shift)}" if shift else ""
             name = owner.local(f"{array}_block{suffix}")
             begin = owner.first if not shift else f"{owner.first} {'+' if shift > 0 else '-'} {abs(shift)}"
             owner._note(array)
@@ -337,7 +359,7 @@ class NestText:
         if array in emission.outputs:
             buffer = owner.unpacked.setdefault(array, owner.local(f"{array}_block"))
         else:
-            suffix = "" if not shift else f"_{'after' if shift > 0 else 'before'}_{abs(shift)}"
+            suffix = f"_{_shift_name(shift)}" if shift else ""
             buffer = owner.packed.setdefault((array, shift), owner.local(f"{array}_block{suffix}"))
         self.parameters[buffer] = buffer
         return f"{buffer}[{', '.join([*others, self.axis])}]"

@@ -135,6 +135,13 @@ def index_range(values):
 
 
 @njit(**INNER)
+def copy_shifted(vector, start, block):
+    """vector[start:] as far as the block goes; outside of the vector its nearest entry, which is of no use."""
+    for i in range(block.size):
+        block[i] = vector[clamped(start + i, vector.size)]
+
+
+@njit(**INNER)
 def pack_2(rows, block):
     """Rows of an array as lanes: transposed."""
     wide_and_unaliased()
