@@ -92,12 +92,14 @@ class Scheduler:
         self.gradient_names = [names.take(f"d_{inputs[position]}") for position in graph.wrt]
         self.storages: list[Storage] = []
         self.places: dict[Node, Place] = {}
+        self.kept_places: dict[Node, Place] = {}  # of what is kept beyond its pass, all of it
+        self.in_pass: int | None = None  # the pass that is being scheduled
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
         self.base = {node: self._base_name(node) for node in self.plan.nodes if node in self.plan.stored}
         self.axis_names: dict[Any, str] = {}
         self.data_name = self._axis_name(self.plan.data, 0) if self.plan.data is not None else ""
         self.sink_arrays = dict(
-            zip([s for s in self.plan.sinks if s.input is not None], self.gradient_names, strict=True)
+            zip([s for s in self.plan.sinks if s.purpose == "gradient"], self.gradient_names, strict=True)
         )
         self._place_all()
         # Arrays that hold a block of the data only, and at which place.
@@ -175,10 +177,15 @@ class Scheduler:
             if node in plan.stored and node not in self.places:
                 self._place(node)
         for sink in plan.sinks:
-            if sink.reader is not None:
-                name = self.names.take("matrix", counted=True)
+            if sink.purpose != "gradient":
+                wanted = "matrix" if sink.purpose == "argument" else f"all_{self.base[sink.view.node]}"
+                name = self.names.take(wanted, counted=sink.purpose == "argument")
                 self.sink_arrays[sink] = name
                 self.storages.append(Storage(name, tuple(self._lengths(sink.domain.bounds))))
+                if sink.purpose == "kept":
+                    node = sink.view.node
+                    lows = tuple(bound[0] for bound in sink.domain.bounds if bound is not None)
+                    self.kept_places[node] = Place(name, tuple(range(node.rank)), lows)
 
     def _lengths(self, bounds: Iterable[tuple[Index, Index] | None]) -> list[Affine]:
         found = []
@@ -193,8 +200,6 @@ class Scheduler:
             self.scalars[node] = self.base[node]
             return
         axis_of_data = plan.data_axis(node) if plan.varies(node) else None
-        if node in plan.kept:
-            axis_of_data = None
         order = [place for place in range(node.rank) if axis_of_data is None or own_axis(node, place) != axis_of_data]
         data = None
         if axis_of_data is not None:
@@ -231,11 +236,17 @@ class Scheduler:
             elif node not in plan.stored and not is_reduction(node) and not is_guard(node):
                 stack.extend(reversed(view.arguments))
 
+    def place_of(self, node: Node) -> Place:
+        """Where a value is found: in its own pass in a block of the data, elsewhere in what was kept of it."""
+        if node in self.kept_places and self.plan.level[node] != self.in_pass:
+            return self.kept_places[node]
+        return self.places[node]
+
     def element(self, node: Node, index: tuple[Any, ...]) -> Expression:
         """A stored value at places over loop names."""
         if node in self.scalars:
             return Read(self.scalars[node])
-        place = self.places[node]
+        place = self.place_of(node)
         found = []
         for own, low in zip(place.order, place.low, strict=True):
             at = index[own]
@@ -282,9 +293,9 @@ class Scheduler:
         """Arguments of matrix operations right before these, gradients last."""
         found: list[Item] = []
         for node in self.plan.nodes:
-            found += [sink for sink in self.plan.sinks if sink.reader is node]
+            found += [sink for sink in self.plan.arguments.get(node, ()) if sink not in found]
             found.append(node)
-        return found + [sink for sink in self.plan.sinks if sink.reader is None]
+        return found + [sink for sink in self.plan.sinks if sink.purpose == "gradient"]
 
     def _value(self) -> Expression:
         view = self.graph.values[0]
@@ -319,7 +330,7 @@ class Scheduler:
             if item not in self.plan.stored:
                 return []
             if is_matrix(item):
-                arguments = tuple(self.sink_arrays[sink] for sink in self.plan.sinks if sink.reader is item)
+                arguments = tuple(self.sink_arrays[sink] for sink in self.plan.arguments[item])
                 return [Matrix(self.places[item].array, item.gate.name, arguments)]
             if item in self.plan.products:
                 return [self._product(item)]
@@ -409,10 +420,11 @@ class Scheduler:
             item
             for item in plan.items
             if (plan.reduces_data(item) and plan.level[item] == level + 1)
-            or (plan.varies(item) and plan.level[item] == level and (isinstance(item, Sink) or item in plan.kept))
+            or (isinstance(item, Sink) and plan.varies(item) and plan.level[item] == level)
         ]
         if not targets:
             return []
+        self.in_pass = level
         members = self._needed(targets, level)
         groups = self._groups(members)
         where = {item: place for place, group in enumerate(groups) for item in group.items}
@@ -431,7 +443,6 @@ class Scheduler:
                 item
                 for item in group.items
                 if isinstance(item, Sink)
-                or item in plan.kept
                 or self.reader_groups.get(item, set()) - {place}
                 or self._accumulates_any(item)
             )
@@ -449,6 +460,7 @@ class Scheduler:
         scatters = any(not item.attribute.is_plain for item in reduced)  # type: ignore[union-attr]
         name = self.names.take("pass", counted=True)
         first, last = self.affine(low), self.affine(high)
+        self.in_pass = None
         return [*fills, Pass(name, self.data_name, first, last, tuple(steps), accumulated, scatters)]
 
     def _accumulates_any(self, item: Item) -> bool:
@@ -467,7 +479,7 @@ class Scheduler:
                 node = view.node
                 if is_leaf(node) or not self.plan.varies(node):
                     continue
-                if node not in self.plan.kept or self.plan.level[node] == level:
+                if node not in self.kept_places or self.plan.level[node] == level:
                     stack.append(node)
         return [
             item for item in self.plan.items if item in needed and (isinstance(item, Sink) or item in self.plan.stored)
@@ -580,7 +592,7 @@ class Scheduler:
             if factor.node.gate.name == "input":
                 operands.append(Operand(self.inputs[factor.node.attribute], tuple(names[p] for p in plain)))  # type: ignore
             else:
-                place = self.places[factor.node]
+                place = self.place_of(factor.node)
                 operands.append(Operand(place.array, tuple(names[plain[own]] for own in place.order)))  # type: ignore
         axes = tuple(names[own] for own in target.order)
         return Product(

@@ -294,7 +294,7 @@ class NestBuilder:
     def _lengths(self, node: Node) -> list[Index]:
         """The extents of the array that holds a node."""
         found = []
-        for own in self.scheduler.places[node].order:
+        for own in self.scheduler.place_of(node).order:
             bound = self.plan.domains.own[node].bounds[own]
             assert bound is not None
             found.append(bound[1].minus(bound[0]).plus(1))

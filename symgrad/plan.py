@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .array_gates import MATRIX_RULES
 from .differentiate import SHORT_AXIS
 from .domains import Domain, Domains
-from .graph import Gather, Graph, Index, Node, Reduction, View, number_index, plain_axis
+from .graph import Gather, Graph, Index, Node, Reduction, View, axis, number_index, plain_axis
 
 # What a symbolic extent is taken for where work is compared.
 _SOME_SIZE = 1000
@@ -32,12 +32,12 @@ Key = tuple[object, int]
 
 @dataclass(eq=False)
 class Sink:
-    """What is written at the end: a view over axes 0 .. rank - 1, for a gradient or an operation's argument."""
+    """An array that is written in whole: a view over axes 0 .. rank - 1."""
 
     view: View
     domain: Domain
-    input: int | None  # whose gradient it is; None for the argument of a matrix operation
-    reader: Node | None = None
+    purpose: str  # gradient, argument (of matrix operations), kept (for another pass)
+    input: int | None = None  # whose gradient it is
     attribute: None = None
 
     @property
@@ -99,12 +99,12 @@ class Plan:
         self.graph = graph
         self.domains = Domains(graph)
         self.nodes = [node for node in graph.order() if not is_leaf(node)]
-        self.sinks = [sink for node in self.nodes if is_matrix(node) for sink in self._arguments(node)]
-        self.matrix_arguments = {(sink.reader, place): sink for sink in self.sinks for place in [self._place(sink)]}
+        self.sinks: list[Sink] = []
+        self.arguments = {node: self._arguments(node) for node in self.nodes if is_matrix(node)}
         for position, view in zip(graph.wrt, graph.gradients, strict=True):
             extents = (graph.shapes or ())[position]
             box = tuple((number_index(0), extent.minus(1)) for extent in extents)
-            self.sinks.append(Sink(view, Domain(box), position))
+            self.sinks.append(Sink(view, Domain(box), "gradient", position))
         self.items: list[Item] = [*self.nodes, *self.sinks]
         self.readers: dict[Node, list[Item]] = defaultdict(list)
         for item in self.items:
@@ -121,13 +121,20 @@ class Plan:
 
     # --- sinks --------------------------------------------------------------------------------------------------------
 
-    def _arguments(self, node: Node) -> Iterator[Sink]:
-        """An argument of a matrix operation as an array of its own, over the axes that it is read along."""
+    def _arguments(self, node: Node) -> list[Sink]:
+        """The arguments of a matrix operation as arrays of their own, over the axes that they are read along."""
+        found = []
         for edge in node.arguments:
             axes = self.argument_axes(node, edge)
             names = {name: Index(((place, 1),)) for place, name in enumerate(axes)}
-            bounds = tuple(self.domains.of[node].bounds[name] for name in axes)
-            yield Sink(edge.at(names), Domain(bounds), None, node)
+            domain = Domain(tuple(self.domains.of[node].bounds[name] for name in axes))
+            view = edge.at(names)
+            same = next((sink for sink in self.sinks if sink.view == view and sink.domain == domain), None)
+            if same is None:
+                same = Sink(view, domain, "argument")
+                self.sinks.append(same)
+            found.append(same)
+        return found
 
     @staticmethod
     def argument_axes(node: Node, edge: View) -> list[int]:
@@ -137,11 +144,6 @@ class Plan:
         if name == "solve" and edge is node.arguments[1]:
             return list(range(first + 2, first + 2 + node.rank))
         return [first, first + 1]
-
-    def _place(self, sink: Sink) -> int:
-        reader = sink.reader
-        assert reader is not None
-        return [other for other in self.sinks if other.reader is reader].index(sink)
 
     # --- classes ------------------------------------------------------------------------------------------------------
 
@@ -208,22 +210,22 @@ class Plan:
             if is_matrix(node) or self._feeds_matrix(node):
                 continue
             work = 1.0
-            for axis in range(node.loops):
-                work *= self.guess(node, axis)
-            for axis in range(node.loops):
-                key = self.class_of(node, axis)
+            for loop in range(node.loops):
+                work *= self.guess(node, loop)
+            for loop in range(node.loops):
+                key = self.class_of(node, loop)
                 cover[key] += work
-                size[key] = max(size[key], self.guess(node, axis))
+                size[key] = max(size[key], self.guess(node, loop))
                 plain = isinstance(node.attribute, Reduction) and node.attribute.is_plain
-                if is_reduction(node) and not (plain and axis < node.rank):
-                    reduced[key] = reduced.get(key, False) or self.extent(node, axis) is None
+                if is_reduction(node) and not (plain and loop < node.rank):
+                    reduced[key] = reduced.get(key, False) or self.extent(node, loop) is None
         if not reduced:
             return None
         keys = list(reduced)
         return max(keys, key=lambda key: (reduced[key], cover[key], size[key], -keys.index(key)))
 
     def _feeds_matrix(self, node: Node) -> bool:
-        return any(isinstance(reader, Sink) and reader.reader is not None for reader in self.readers[node])
+        return any(isinstance(reader, Sink) and reader.purpose == "argument" for reader in self.readers[node])
 
     # --- passes -------------------------------------------------------------------------------------------------------
 
@@ -246,28 +248,35 @@ class Plan:
 
     def reads_row(self, item: Item, edge: View) -> bool:
         """Whether an item reads something that varies just at its own data index."""
-        axis = self.data_axis(edge.node)
-        place = next(place for place in range(edge.node.rank) if own_axis(edge.node, place) == axis)
         own = self.data_axis(item)
-        return own is not None and plain_axis(edge.index[place]) == own
+        return own is not None and plain_axis(edge.index[self._place_of_data(edge.node)]) == own
 
     def _find_levels(self) -> None:
         """The level of each item, and what is kept for another pass than its own."""
         self.level: dict[Item, int] = {}
         self.kept: set[Node] = set()
-        arguments = defaultdict(list)
-        for sink in self.sinks:
-            if sink.reader is not None:
-                arguments[sink.reader].append(sink)
         for node in self.nodes:
             if is_matrix(node):
-                for sink in arguments[node]:
+                level = 0
+                for sink in self.arguments[node]:
                     self.level[sink] = self._source_level(sink)
-                self.level[node] = max((self.level[sink] + self.varies(sink) for sink in arguments[node]), default=0)
+                    level = max(level, self.level[sink] + self.varies(sink))
+                self.level[node] = level
             else:
                 self.level[node] = self._source_level(node) + self.reduces_data(node)
         for sink in self.sinks:
             self.level[sink] = self._source_level(sink)
+        for node in [node for node in self.nodes if node in self.kept]:
+            sink = Sink(View(node, tuple(map(axis, range(node.rank)))), self.domains.own[node], "kept")
+            self.level[sink] = self.level[node]
+            self._parent[self._root((sink, self._place_of_data(node)))] = self._root((node, self.data_axis(node)))  # type: ignore
+            self.sinks.append(sink)
+            self.items.append(sink)
+            self.readers[node].append(sink)
+
+    def _place_of_data(self, node: Node) -> int:
+        own = self.data_axis(node)
+        return next(place for place in range(node.rank) if own_axis(node, place) == own)
 
     def _source_level(self, item: Item) -> int:
         level = 0

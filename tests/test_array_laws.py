@@ -301,9 +301,7 @@ def test_conditions_on_indices_are_domains(condition: Any) -> None:
     assert not gates(graph)["select"]
     xs, ys = np.array([0.7, -1.3, 2.1, 0.2]), np.array([1.1, 0.4, -0.8, 0.6])
     holds = sp.lambdify((i, j, n), condition)
-    want = sum(
-        xs[a] * ys[b] ** 2 if bool(holds(a, b, 4)) else np.sin(xs[b]) for a in range(4) for b in range(4)
-    )
+    want = sum(xs[a] * ys[b] ** 2 if bool(holds(a, b, 4)) else np.sin(xs[b]) for a in range(4) for b in range(4))
     assert values(graph, {"x": xs, "y": ys}, {"n": 4})[0] == pytest.approx(want, rel=1e-14)
 
 

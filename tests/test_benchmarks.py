@@ -13,12 +13,33 @@ import numpy as np
 import pytest
 
 import symgrad.kernel
-from benchmarks import black_scholes, call, compile_time, lennard_jones, neuron, peers, rounds, worker
-from benchmarks.__main__ import ARRAYS
+from benchmarks import (
+    black_scholes,
+    call,
+    compile_time,
+    gaussian_mixture,
+    lennard_jones,
+    logistic_loss,
+    memory,
+    neuron,
+    peers,
+    rounds,
+    spiral_net,
+    two_layer_net,
+    worker,
+)
+from benchmarks.__main__ import MANY_POINTS, WHOLE_ARRAYS
+from benchmarks.array_peers import ARRAY_PEERS
 from benchmarks.workload import Array, Workload, largest_difference
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKLOADS = {"neuron": neuron.WORKLOAD, "black_scholes": black_scholes.WORKLOAD, "cluster": lennard_jones.cluster(3)}
+ARRAY_WORKLOADS = {
+    "logistic_loss": logistic_loss.regression(5),
+    "gaussian_mixture": gaussian_mixture.mixture(3, 4),
+    "two_layer_net": two_layer_net.net(20, 9, 4),
+    "spiral_net": spiral_net.net(8),
+}
 POINTS = 300  # more than a block, and no whole number of blocks
 
 
@@ -56,11 +77,68 @@ def test_gradient_by_hand_is_that_of_the_formula(workload: str) -> None:
         assert largest_difference([(above - below) / (2 * step)], [derivative]) < 1e-5
 
 
+@pytest.mark.filterwarnings("ignore")  # of the libraries that are peers
+@pytest.mark.parametrize("name", ARRAY_PEERS)
+@pytest.mark.parametrize("workload", ARRAY_WORKLOADS)
+def test_results_of_whole_arrays_agree(workload: str, name: str) -> None:
+    missing = ARRAY_PEERS[name].missing()
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    try:
+        _, report = worker.prepare(ARRAY_WORKLOADS[workload], ARRAY_PEERS[name], POINTS)
+    except OSError as error:
+        if name != "hand-simd":
+            raise
+        pytest.skip(f"{name}: {error}")
+    assert report["right"], report
+
+
+NUMPY = SimpleNamespace(
+    exp=np.exp,
+    einsum=np.einsum,
+    tril=np.tril,
+    diagonal=lambda rows: rows[:, :, None] * np.eye(rows.shape[1]),
+    relu=lambda a: np.maximum(a, 0.0),
+    softplus=lambda a: np.logaddexp(0.0, a),
+    logsumexp=lambda a, axis: np.log(np.exp(a).sum(axis)),
+    cross_entropy=lambda scores, labels: np.mean(
+        np.log(np.exp(scores).sum(1)) - np.take_along_axis(scores, labels[:, None], 1)[:, 0]
+    ),
+)
+
+
+@pytest.mark.parametrize("workload", ARRAY_WORKLOADS)
+def test_gradient_by_hand_is_that_of_the_loss(workload: str) -> None:
+    """By central differences along a direction in each parameter."""
+    work = ARRAY_WORKLOADS[workload]
+    inputs = work.data(20)
+    value, *derivatives = work.by_hand(inputs)
+    assert largest_difference([work.loss(NUMPY, **inputs)], [value]) < 1e-13
+    step = 1e-5
+    for name, derivative in zip(work.parameters, derivatives, strict=True):
+        direction = np.random.default_rng(17).normal(size=derivative.shape)
+        above, below = (
+            work.loss(NUMPY, **{**inputs, name: inputs[name] + shift * direction}) for shift in (step, -step)
+        )
+        assert (above - below) / (2 * step) == pytest.approx((derivative * direction).sum(), rel=1e-5), name
+
+
 def test_every_workload_is_there() -> None:
-    for name in ARRAYS:
+    for name in MANY_POINTS:
         work = __import__(f"benchmarks.{name}", fromlist=["WORKLOAD"]).WORKLOAD
         assert work.data(1).shape == (len(work.inputs), 1)
         assert work.title
+
+
+def test_every_workload_of_whole_arrays_is_there() -> None:
+    assert set(ARRAY_PEERS) < set(peers.PEERS)
+    assert list(ARRAY_WORKLOADS) == list(WHOLE_ARRAYS)
+    for name in WHOLE_ARRAYS:
+        work = __import__(f"benchmarks.{name}", fromlist=["WORKLOAD"]).WORKLOAD
+        assert work.title
+        names = list(work.data(3))
+        assert [symbol.name for symbol in work.formula()[1]] == names
+        assert list(work.parameters) == [name for name in names if name in work.parameters]
 
 
 @pytest.mark.parametrize(
@@ -132,3 +210,33 @@ def test_the_command() -> None:
     for cells in rows.values():
         assert len(cells) == 7
         assert float(cells[-1]) <= worker.TOLERANCE
+
+
+def test_the_command_with_whole_arrays() -> None:
+    """A peer that knows no arrays has no row."""
+    options = ["--peers", "numpy,lambdify", "--points", "30", "--repeats", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "spiral_net", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(rows_of(done.stdout)) == {"numpy"}
+
+
+def test_memory_beside_the_data() -> None:
+    """NumPy's product of data and weights alone is as long as the data; what there was before does not count."""
+    rows = rows_of(memory.compare([peers.PEERS["numpy"], peers.PEERS["lambdify"]], 1_000_000))
+    assert set(rows) == {"numpy"}
+    extra, share, difference = rows["numpy"]
+    assert float(extra.removesuffix(" MB").replace(",", "")) > 8
+    assert 0.0 < float(share) < 1.0
+    assert float(difference) <= worker.TOLERANCE
+
+
+def test_memory_says_why_there_is_none() -> None:
+    absent = peers.Peer("absent", "", ("surely_not_installed",), lambda *_: pytest.fail("not to be made"))
+    assert memory.row(absent, 10) == ["absent: ", "not installed: surely_not_installed"]
+    unknown = peers.Peer("unknown", "", (), absent.make)
+    assert memory.row(unknown, 10)[1].startswith("failed: ")

@@ -107,7 +107,7 @@ class Emission:
         kind = "real" if jitted else "real_name"
         for storage in program.storages:
             if storage.data is None:
-                shape = ", ".join(affine_text(length) for length in storage.shape) or "1"
+                shape = ", ".join(map(_length, storage.shape)) or "1"
                 lines.append(f"    {storage.name} = np.empty(({shape},), {kind})")
         run: list[Nest | Fill | Assignment] = []
         value = self.local("result")
@@ -141,11 +141,12 @@ class Emission:
 
     def _step(self, step: Step, jitted: bool) -> list[str]:
         if isinstance(step, Matrix):
-            return self._matrix(step)
+            return self._matrix(step, jitted)
         if isinstance(step, Product):
             target, *operands = ((own.array, own.axes) for own in (step.target, step.left, step.right))
             one, two = self.dot(target, operands, step.inner)
-            return [f"    matrix_product({step.target.array}, {one}, {two}, False)"]
+            function = "matrix_product" if jitted else "whole_product"
+            return [f"    {function}({step.target.array}, {one}, {two}, False)"]
         assert isinstance(step, Pass)
         return self._pass_call(step, jitted)
 
@@ -273,7 +274,7 @@ class Emission:
         text = self._direct(expression, lanes)
         return text if isinstance(expression, Element) else f"int({text})"
 
-    def _matrix(self, step: Matrix) -> list[str]:
+    def _matrix(self, step: Matrix, jitted: bool) -> list[str]:
         a = step.arguments[0]
         if step.function == "inverse":
             return [f"    {step.target}[:] = np.linalg.inv({a})"]
@@ -343,3 +344,9 @@ class Emission:
         rows, columns = target[1]
         left, right = operands if rows in operands[0][1] else reversed(operands)
         return f"{left[0]}, {left[1] != (rows, inner)}", f"{right[0]}, {right[1] != (inner, columns)}"
+
+
+def _length(extent: Affine) -> str:
+    """A length that may be 0 where extents are: at least 1, so that a masked read has somewhere to go."""
+    text = affine_text(extent)
+    return f"max(1, {text})" if extent.terms and extent.offset < 0 else text

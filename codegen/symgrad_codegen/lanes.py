@@ -30,6 +30,13 @@ class PassText:
         self.shifted: dict[tuple[str, int], str] = {}  # copies of vectors at shifted places, held inside
         self.buffers: dict[str, Storage] = {}
         self.needs: dict[str, None] = {}  # names from the kernel
+        self.written = {
+            statement.target.array
+            for inner in step.steps
+            if isinstance(inner, Nest)
+            for statement in inner.body
+            if isinstance(statement, (Store, Accumulate))
+        }
 
     def function(self) -> tuple[str, list[str]]:
         emission, step = self.emission, self.step
@@ -78,9 +85,11 @@ class PassText:
                 if place != storage.data:
                     count *= max(1, length.offset + _SOME_LENGTH * sum(factor for _, factor in length.terms))
             rows += count
+        # What is transposed into rows has to stay in the first cache while it is read.
+        rows += _SOME_LENGTH * (len(self.packed) + len(self.unpacked))
         if any(isinstance(inner, Product) for inner in self.step.steps):
             return _MANY
-        return _MANY if rows <= 64 else _SOME if rows <= 300 else _FEW
+        return _MANY if rows < _SOME_LENGTH else _SOME if rows <= 250 else _FEW
 
     def _shape(self, storage: Storage) -> list[str]:
         return [affine_text(length) for place, length in enumerate(storage.shape) if place != storage.data]
@@ -356,7 +365,7 @@ class NestText:
         if place or rank > 3 or (own is not None and own.kind != "real"):
             return None
         owner._note(array)
-        if array in emission.outputs:
+        if array in owner.written:
             buffer = owner.unpacked.setdefault(array, owner.local(f"{array}_block"))
         else:
             suffix = f"_{_shift_name(shift)}" if shift else ""

@@ -14,7 +14,8 @@ from .text import WIDTH, listed, statement_lines
 # Names of the run-time text of kernels over arrays.
 ARRAY_WORDS = tuple(
     """
-    OPTIONS INNER clamped part_length walk_parts one_part index_range copy_shifted matrix_product wide_product gemm BLAS STARTS JOINS
+    OPTIONS INNER clamped part_length walk_parts one_part index_range copy_shifted
+    matrix_product whole_product wide_product gemm BLAS STARTS JOINS
     running_sum pack_2 pack_3 unpack_2 unpack_3 determinant log_determinant njit wide_and_unaliased
     """.split()
 )

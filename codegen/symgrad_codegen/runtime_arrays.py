@@ -86,6 +86,11 @@ def wide_product(out, a, flip_a, b, flip_b):
             out[i, j] += product[i, j]
 
 
+def whole_product(out, a, flip_a, b, flip_b, adds):
+    """The product of whole matrices, where that is called from Python."""
+    np.dot(a.T if flip_a else a, b.T if flip_b else b, out=out)
+
+
 def one_part(function, low, stop, arguments, sums, kinds):
     """A pass whose parts may not run at the same time."""
     function(low, max(low, stop), *arguments, *sums)
@@ -137,18 +142,22 @@ def index_range(values):
 @njit(**INNER)
 def copy_shifted(vector, start, block):
     """vector[start:] as far as the block goes; outside of the vector its nearest entry, which is of no use."""
-    for i in range(block.size):
+    for i in range(block.size if vector.size else 0):
         block[i] = vector[clamped(start + i, vector.size)]
 
 
 @njit(**INNER)
 def pack_2(rows, block):
-    """Rows of an array as lanes: transposed."""
+    """Rows of an array as lanes: transposed. Short rows a cache line of lanes at a time, so that they are read once."""
     wide_and_unaliased()
+    whole = block.shape[1] - block.shape[1] % 8 if block.shape[0] <= 32 else 0
+    for first in range(0, whole, 8):
+        for j in range(block.shape[0]):
+            for i in range(8):
+                block[j, first + i] = rows[first + i, j]
     for j in range(block.shape[0]):
-        lane = block[j]
-        for i in range(lane.shape[0]):
-            lane[i] = rows[i, j]
+        for i in range(whole, block.shape[1]):
+            block[j, i] = rows[i, j]
 
 
 @njit(**INNER)
