@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from . import rounds
+from . import memory, rounds
 from .peers import PEERS, chosen
 
-ARRAYS = ("neuron", "black_scholes", "lennard_jones")
-WORKLOADS = (*ARRAYS, "call", "compile_time")
+MANY_POINTS = ("neuron", "black_scholes", "lennard_jones")
+WHOLE_ARRAYS = ("logistic_loss", "gaussian_mixture", "two_layer_net", "spiral_net")
+WORKLOADS = (*MANY_POINTS, *WHOLE_ARRAYS, "call", "compile_time")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--points", type=positive, help="how many; default: as each workload has it")
     parser.add_argument("--core", type=int, help="which one to measure on; default: the last")
     parser.add_argument("--repeats", type=positive, default=9, help="samples per peer; default: 9")
+    parser.add_argument(
+        "--memory", action="store_true", help="instead of times: the memory that a loss of 1.6 GB of data takes"
+    )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.workloads if name not in WORKLOADS]
     if unknown:
@@ -34,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rounds.pin_to(options.core)
     os.environ.update(rounds.ONE_THREAD)  # before anything here imports NumPy's or Numba's threads
     print(machine(), flush=True)
+    if options.memory:
+        print(f"\n{memory.compare(peers, options.points or memory.POINTS)}", flush=True)
+        return
     for name in options.workloads or WORKLOADS:
         if name == "call":
             from .call import table

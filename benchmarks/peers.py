@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
-from .workload import Array, Workload, aligned
+from .workload import Array, Workload, aligned, jit
 
 Call: TypeAlias = Callable[[], tuple[Any, Sequence[Any]]]
 
@@ -21,7 +21,7 @@ class Peer:
     name: str
     words: str  # for the table
     packages: tuple[str, ...]  # that it needs
-    make: Callable[[Workload, Array], Call]
+    make: Callable[[Any, Any], Call]  # of a workload and its inputs
 
     def missing(self) -> list[str]:
         """The packages that are not installed."""
@@ -63,13 +63,9 @@ def symgrad(workload: Workload, inputs: Array) -> Call:
 
 # Kernels by hand. The first is what one writes at first; the second asks for all that Numba can do.
 
-FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
-
 
 def by_hand(workload: Workload, inputs: Array, functions: SimpleNamespace) -> Call:
-    from numba import njit
-
-    kernel = njit(fastmath=FASTMATH, error_model="numpy")(workload.loop(functions))
+    kernel = jit(workload.loop(functions))
     outputs = aligned(1 + len(inputs), inputs.shape[1])
     results = outputs[0], list(outputs[1:])
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .array_peers import peers_of
+from .array_workload import ArrayWorkload
 from .peers import Peer
 from .table import markdown, seconds_text, spread
 from .workload import Workload
@@ -86,7 +88,9 @@ class Worker:
 
 def compare(name: str, peers: Sequence[Peer], points: int | None, repeats: int) -> str:
     """The table of one workload."""
-    workload: Workload = importlib.import_module(f"benchmarks.{name}").WORKLOAD
+    workload: Workload | ArrayWorkload = importlib.import_module(f"benchmarks.{name}").WORKLOAD
+    able = peers_of(workload)
+    peers = [able[peer.name] for peer in peers if peer.name in able]
     points = points or workload.points
     workers: dict[str, Worker] = {}
     with tempfile.TemporaryDirectory(prefix="symgrad-benchmarks-") as caches:
@@ -105,7 +109,7 @@ def compare(name: str, peers: Sequence[Peer], points: int | None, repeats: int) 
     return table_of(workload, peers, workers, points)
 
 
-def table_of(workload: Workload, peers: Sequence[Peer], workers: dict[str, Worker], points: int) -> str:
+def table_of(workload: Workload | ArrayWorkload, peers: Sequence[Peer], workers: dict[str, Worker], points: int) -> str:
     """Quickest first; then those that have no time, with the reason."""
     timed = {key: spread(worker.samples) for key, worker in workers.items() if worker.report.get("right")}
     # By hand is the quickest of the kernels by hand: no peer is flattered by a slow one.

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .array_peers import peers_of
 from .peers import PEERS
-from .workload import aligned, largest_difference
+from .workload import largest_difference, placed
 
 SAMPLE_SECONDS = 0.02  # a sample lasts at least this long
 TOLERANCE = 1e-9
@@ -20,9 +21,7 @@ TOLERANCE = 1e-9
 
 def prepare(workload: Any, peer: Any, points: int) -> tuple[Callable[[], Any], dict[str, Any]]:
     """A peer's call on the workload's data, the seconds until its first result, and how far that is off."""
-    data = workload.data(points)
-    inputs = aligned(*data.shape)
-    inputs[:] = data
+    inputs = placed(workload.data(points))
     start = time.perf_counter()
     call = peer.make(workload, inputs)
     value, derivatives = call()
@@ -65,7 +64,7 @@ def main() -> None:
 
     try:
         workload = importlib.import_module(f"benchmarks.{options.workload}").WORKLOAD
-        call, report = prepare(workload, PEERS[options.peer], options.points)
+        call, report = prepare(workload, peers_of(workload)[options.peer], options.points)
         count = repetitions(call) if report["right"] else 0
     except Exception as error:  # whatever a library raises is its row in the table
         answer({"failed": f"{type(error).__name__}: {error}"})

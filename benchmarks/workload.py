@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+FASTMATH = {"reassoc", "contract", "arcp", "nsz"}  # all but those that break NaN and infinity
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,31 @@ class Workload:
     of_tensor: Callable[[Any], Any] | None = None
 
 
-def aligned(rows: int, points: int) -> Array:
-    """Rows of one uninitialised array that begins on a cache line."""
-    buffer = np.empty(rows * points * 8 + 64, np.uint8)
+def jit(function: Function) -> Function:
+    """A function of a kernel by hand, compiled by Numba when it is called."""
+    from numba import njit
+
+    compiled: Function = njit(fastmath=FASTMATH, error_model="numpy")(function)
+    return compiled
+
+
+def aligned(*shape: int) -> Array:
+    """An uninitialised array that begins on a cache line."""
+    size = 8 * math.prod(shape)
+    buffer = np.empty(size + 64, np.uint8)
     start = -buffer.ctypes.data % 64
-    return buffer[start : start + rows * points * 8].view(np.float64).reshape(rows, points)
+    return buffer[start : start + size].view(np.float64).reshape(shape)
+
+
+def placed(data: Any) -> Any:
+    """The data, an array or arrays by name, in arrays that begin on a cache line; labels stay as they are."""
+    if isinstance(data, dict):
+        return {name: placed(array) for name, array in data.items()}
+    if data.dtype != np.float64 or (data.flags.c_contiguous and data.ctypes.data % 64 == 0):
+        return data
+    array = aligned(*data.shape)
+    array[...] = data
+    return array
 
 
 def largest_difference(found: Sequence[Any], expected: Sequence[Array]) -> float:

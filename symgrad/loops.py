@@ -31,6 +31,7 @@ from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Element, Expression, Read
 
 from .array_gates import EMPTY
+from .domains import is_at_least_zero
 from .errors import UnsupportedExpression
 from .formula import formulas
 from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, plain_axis, sizes_of
@@ -422,9 +423,37 @@ class Scheduler:
             if (plan.reduces_data(item) and plan.level[item] == level + 1)
             or (isinstance(item, Sink) and plan.varies(item) and plan.level[item] == level)
         ]
-        if not targets:
-            return []
         self.in_pass = level
+        steps = [step for part, span in self._by_range(targets) for step in self._one_pass(part, level, span)]
+        self.in_pass = None
+        return steps
+
+    def _by_range(self, targets: list[Item]) -> list[tuple[list[Item], tuple[Index, Index]]]:
+        """The targets of one level by the range of the data that they run over, each range a pass.
+
+        What is written at the data index runs over just its own range; a sum may have its terms masked in a wider one.
+        """
+        found: list[tuple[list[Item], tuple[Index, Index]]] = []
+        strict = [item for item in targets if isinstance(item, Sink) or item in self.plan.products]
+        for item in [*strict, *(item for item in targets if item not in strict)]:
+            low, high = self._range(item)
+            for part, span in found:
+                if span == (low, high) or (
+                    item not in strict and is_at_least_zero(low.minus(span[0])) and is_at_least_zero(span[1].minus(high))
+                ):
+                    part.append(item)
+                    break
+            else:
+                found.append(([item], (low, high)))
+        return found
+
+    def _range(self, item: Item) -> tuple[Index, Index]:
+        own = self.plan.data_axis(item)
+        assert own is not None
+        return self.plan.bounds(item, own)
+
+    def _one_pass(self, targets: list[Item], level: int, span: tuple[Index, Index]) -> list[Step]:
+        plan = self.plan
         members = self._needed(targets, level)
         groups = self._groups(members)
         where = {item: place for place, group in enumerate(groups) for item in group.items}
@@ -432,7 +461,7 @@ class Scheduler:
         for item in members:
             for node, _ in self._reach(item):
                 self.reader_groups.setdefault(node, set()).add(where[item])
-        low, high = self._data_range(members)
+        low, high = span
         steps: list[Step] = []
         for place, group in enumerate(groups):
             if group.is_product:
@@ -460,7 +489,6 @@ class Scheduler:
         scatters = any(not item.attribute.is_plain for item in reduced)  # type: ignore[union-attr]
         name = self.names.take("pass", counted=True)
         first, last = self.affine(low), self.affine(high)
-        self.in_pass = None
         return [*fills, Pass(name, self.data_name, first, last, tuple(steps), accumulated, scatters)]
 
     def _accumulates_any(self, item: Item) -> bool:
@@ -559,21 +587,6 @@ class Scheduler:
             if inner.get(place) != (rolled.get(plain) if plain is not None else None):
                 return False
         return True
-
-    def _data_range(self, members: list[Item]) -> tuple[Index, Index]:
-        bounds = []
-        for item in members:
-            own = self.plan.data_axis(item)
-            assert own is not None
-            bounds.append(self.plan.bounds(item, own))
-        low, high = bounds[0]
-        for other in bounds[1:]:
-            low = self.plan.domains.chosen("min", low, other[0])
-            high = self.plan.domains.chosen("max", high, other[1])
-        for name in self.plan.domains.derived:
-            if name not in self.size_names:
-                self.size_names[name] = self.names.take(name)
-        return low, high
 
     # --- products of matrices -----------------------------------------------------------------------------------------
 
