@@ -70,6 +70,7 @@ class ArrayKernel(Kernel):
         self._known: dict[Any, _Shapes] = {}
         self._quick = None, None
         self._module: Any = build.load(self.source, self._options["cache"])
+        self._walk = self._module.walk_parts
         self._into = getattr(self._module, f"{self._options['name']}_into")
         self.stats["runs"] = "numba"
 
@@ -77,9 +78,12 @@ class ArrayKernel(Kernel):
         values = self._ordered(args, by_name) if by_name or len(args) != len(self.args) else args
         arrays = [
             value
-            if type(value) is np.ndarray and value.dtype is wanted and value.flags.carray and value.ndim
+            if type(value) is np.ndarray
+            and value.dtype is wanted
+            and value.flags.carray
+            and value.ndim == len(shape) > 0
             else self._input(place, value)
-            for place, (value, wanted) in enumerate(zip(values, self._wanted, strict=True))
+            for place, (value, wanted, shape) in enumerate(zip(values, self._wanted, self._shapes, strict=True))
         ]
         key = tuple(
             [array.shape if type(array) is np.ndarray else array if type(array) is int else () for array in arrays]
@@ -92,8 +96,10 @@ class ArrayKernel(Kernel):
         for check in shapes.gathers:
             self._check_gather(check, arrays, shapes.sizes)
         outputs = self._outputs(arrays, shapes.outputs, out)
-        threads = run.thread_count(self._options["threads"], self.stats["operations"], shapes.largest)
-        walk = self._module.walk_parts if threads == 1 else partial(self._module.walk_parts, run=run.mapped(threads))
+        walk = self._walk
+        if self._options["threads"] is not None:
+            threads = run.thread_count(self._options["threads"], self.stats["operations"], shapes.largest)
+            walk = partial(walk, run=run.mapped(threads)) if threads > 1 else walk
         value = self._into(walk, *arrays, *outputs)
         grads = [array if shape else float(array[0]) for array, shape in zip(outputs, shapes.outputs, strict=True)]
         return self._result(float(value), grads)
@@ -144,7 +150,11 @@ class ArrayKernel(Kernel):
                     f"an index of axis {check.place} of {check.array} is {bad}, out of the bounds 0 .. {extent - 1} "
                     f"of its {extent} elements"
                 )
-        gathers = [self._gather(check, arrays, sizes) for check in self._gather_checks]
+        gathers: list[_Gather] = []
+        for own in (self._gather(check, arrays, sizes) for check in self._gather_checks):
+            same = (own.source, own.low, own.high)
+            if own.source is None or same not in [(other.source, other.low, other.high) for other in gathers]:
+                gathers.append(own)
         outputs = tuple(np.shape(arrays[place]) for place in self.graph.wrt)
         return _Shapes(sizes, outputs, max([1, *map(np.size, arrays)]), gathers)
 

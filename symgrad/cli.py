@@ -130,8 +130,20 @@ def _emit(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _scalars_only(kernel: Any, command: str) -> None:
+    """The command line has no way to write arrays."""
+    shapes = kernel.graph.shapes or ()
+    arrays = [symbol.name for symbol, shape in zip(kernel.args, shapes, strict=False) if shape]
+    if arrays:
+        raise ValueError(
+            f"{arrays[0]} is an array, and {command} takes numbers; call symgrad.compile(text) from Python, "
+            "or write a module with symgrad emit"
+        )
+
+
 def _eval(options: argparse.Namespace) -> int:
     kernel = _kernel(options)
+    _scalars_only(kernel, "eval")
     given = _numbers(options.inputs, kernel.args)
     missing = [symbol.name for symbol in kernel.args if symbol.name not in given]
     if missing:
@@ -147,6 +159,7 @@ def _eval(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     kernel = _kernel(options)
+    _scalars_only(kernel, "check")
     given = _numbers(options.inputs, kernel.args)
     missing = [symbol.name for symbol in kernel.args if symbol.name not in given]
     given |= {name: _ordinary(place) for place, name in enumerate(missing)}

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import sympy
-from symgrad_codegen.array_program import ArrayProgram
+from symgrad_codegen.array_program import ArrayProgram, Pass
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Program
 from symgrad_codegen.targets import TARGETS
@@ -54,11 +54,13 @@ def compile(
     """Compiles a real scalar expression to a kernel that returns its value and gradient.
 
     expr      a SymPy expression, the result of `symgrad.parse`, or text in the language of expr.txt
-    args      the inputs in order; default: the free symbols by name, digits by value
-    wrt       one symbol, or a sequence: what to differentiate for; default: every input
+    args      the inputs in order: symbols, IndexedBase, MatrixSymbol; default: all that are free, by name, digits by
+              value (extents only where no array's shape tells them)
+    wrt       one symbol, or a sequence: what to differentiate for; default: every input that holds real numbers
     dtype     "float64" or "float32"
     accuracy  "fast": SIMD functions (at most 4 ulp each) and fused multiply-add; "strict": the bits of plain Python
     gates     functions made by `symgrad.gate`
+    extents   numbers for symbolic extents, checked at the call: short axes of known length are written out
     threads   None is one; a number, or "auto"; the bits are the same for any number
     cache     whether compiled code is kept on disk
 
@@ -118,7 +120,7 @@ def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **
         options.get("name", "kernel"),
         options.get("target", "cpu"),
     )
-    stages = Stages(expr, None, wrt, options.get("gates", ()))
+    stages = Stages(expr, None, wrt, options.get("gates", ()), options.get("extents"))
     if which == "graph":
         return str(stages.graph)
     if which == "gradient":
@@ -191,6 +193,8 @@ def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], stats
         source = TARGETS[options["target"]].emit(program)
     if stats is not None:
         stats["statements"] = program.statements
+        if isinstance(program, ArrayProgram):
+            stats["data"] = next((step.axis for step in program.steps if isinstance(step, Pass)), None)
         stats["seconds"]["emit"] = time.perf_counter() - start
     return source
 

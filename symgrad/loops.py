@@ -439,7 +439,9 @@ class Scheduler:
             low, high = self._range(item)
             for part, span in found:
                 if span == (low, high) or (
-                    item not in strict and is_at_least_zero(low.minus(span[0])) and is_at_least_zero(span[1].minus(high))
+                    item not in strict
+                    and is_at_least_zero(low.minus(span[0]))
+                    and is_at_least_zero(span[1].minus(high))
                 ):
                     part.append(item)
                     break

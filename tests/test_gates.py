@@ -20,9 +20,9 @@ from together import Batch, gradient_graph, interpreted
 
 from symgrad.differentiate import differentiate
 from symgrad.gates import GATES, ORDINARY, TROUBLE
-from symgrad.plan import LEAVES
 from symgrad.graph import Graph, Table, View
 from symgrad.interpret import evaluate_exactly
+from symgrad.plan import LEAVES
 from symgrad.simplify import simplify
 
 Point = tuple[float, ...]

@@ -27,6 +27,7 @@ from .array_text import (
     START,
     axes_of,
     expression_names,
+    length_text,
     nest_names,
     number_text,
     one_of_text,
@@ -107,7 +108,7 @@ class Emission:
         kind = "real" if jitted else "real_name"
         for storage in program.storages:
             if storage.data is None:
-                shape = ", ".join(map(_length, storage.shape)) or "1"
+                shape = ", ".join(map(length_text, storage.shape)) or "1"
                 lines.append(f"    {storage.name} = np.empty(({shape},), {kind})")
         run: list[Nest | Fill | Assignment] = []
         value = self.local("result")
@@ -344,9 +345,3 @@ class Emission:
         rows, columns = target[1]
         left, right = operands if rows in operands[0][1] else reversed(operands)
         return f"{left[0]}, {left[1] != (rows, inner)}", f"{right[0]}, {right[1] != (inner, columns)}"
-
-
-def _length(extent: Affine) -> str:
-    """A length that may be 0 where extents are: at least 1, so that a masked read has somewhere to go."""
-    text = affine_text(extent)
-    return f"max(1, {text})" if extent.terms and extent.offset < 0 else text

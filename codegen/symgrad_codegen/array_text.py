@@ -13,6 +13,12 @@ JOIN = {"sum": "{0} + {1}", "product": "{0} * {1}", "largest": "max({0}, {1})", 
 START = {"sum": "0.0", "product": "1.0", "largest": "-inf", "smallest": "inf"}
 
 
+def length_text(extent: Affine) -> str:
+    """A length of n - 1 may be 0: at least 1, so that a masked read has somewhere to go."""
+    text = affine_text(extent)
+    return f"max(1, {text})" if extent.terms and extent.offset < 0 else text
+
+
 def factor_text(text: str) -> str:
     return (
         text if text.replace("_", "a").replace(".", "a").replace("[", "a").replace("]", "a").isalnum() else f"({text})"

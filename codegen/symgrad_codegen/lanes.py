@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .array_program import Accumulate, Fill, Nest, Pass, Product, Storage, Store
-from .array_text import JOIN, factor_text, names_read, number_text, uses_axis, without_elements
+from .array_text import JOIN, factor_text, length_text, names_read, number_text, uses_axis, without_elements
 from .program import Affine, Assignment, Element, Expression
 from .text import affine_text, expression_text, listed
 
@@ -92,7 +92,7 @@ class PassText:
         return _MANY if rows < _SOME_LENGTH else _SOME if rows <= 250 else _FEW
 
     def _shape(self, storage: Storage) -> list[str]:
-        return [affine_text(length) for place, length in enumerate(storage.shape) if place != storage.data]
+        return [length_text(length) for place, length in enumerate(storage.shape) if place != storage.data]
 
     def _memory(self, block: int) -> list[str]:
         lines = []

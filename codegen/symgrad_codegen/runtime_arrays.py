@@ -1,6 +1,7 @@
 # --- Fixed run-time text of a kernel over arrays. --------------------------------------------------------------------
 
 if JIT:
+    from numba.extending import get_cython_function_address
 
     @intrinsic
     def running_sum(typing, total, term):
