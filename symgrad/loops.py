@@ -7,6 +7,7 @@ are written out inside. What does not vary along the data stands before, between
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ from .schedule import constants, operations, words_of
 _ACCUMULATORS = 14
 
 _FORMULA = 300  # characters of the expression in the docstring
+_COMMENT, _TERM = 110, 40  # of a comment, and of one formula in it
 
 # A loop that stays one: the class of its axis, which of that class it is in its item, and its bounds.
 Rolled = tuple[Any, int, Index, Index]
@@ -96,12 +98,14 @@ class Scheduler:
         self.kept_places: dict[Node, Place] = {}  # of what is kept beyond its pass, all of it
         self.in_pass: int | None = None  # the pass that is being scheduled
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
+        self.forward = _under({view.node for view in graph.values})
         self.base = {node: self._base_name(node) for node in self.plan.nodes if node in self.plan.stored}
         self.axis_names: dict[Any, str] = {}
         self.data_name = self._axis_name(self.plan.data, 0) if self.plan.data is not None else ""
         self.sink_arrays = dict(
             zip([s for s in self.plan.sinks if s.purpose == "gradient"], self.gradient_names, strict=True)
         )
+        self.texts = formulas([view.node for view in graph.outputs], inputs, self.base, _TERM, self.base)
         self._place_all()
         # Arrays that hold a block of the data only, and at which place.
         self.rows = {own.name: own.data for own in self.storages if own.data is not None}
@@ -269,8 +273,7 @@ class Scheduler:
                     steps += self._outside(item)
             steps += self._pass(level)
         value = self._value()
-        read = {view.node for view in graph.values}
-        forward = {node for node in _under(read) if not is_leaf(node)}
+        forward = {node for node in self.forward if not is_leaf(node)}
         legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
         formula = formulas([definition.values[0].node], self.inputs, {}, _FORMULA)[definition.values[0].node]
         return ArrayProgram(
@@ -405,13 +408,18 @@ class Scheduler:
         return [Nest(self.names.take("nest", counted=True), loops, tuple(body), self._comment(items))]
 
     def _comment(self, items: list[Item]) -> str:
-        found = []
+        """Whether it belongs to the value or to the gradients, and what it makes, in the user's terms where short."""
+        found: dict[str, None] = {}
         for item in items:
             if isinstance(item, Sink):
-                found.append(self.sink_arrays[item])
+                found[self.sink_arrays[item]] = None
             elif item in self.places:
-                found.append(self.places[item].array)
-        return ", ".join(dict.fromkeys(found))
+                text = self.texts.get(item, "") if item in self.forward else ""
+                name = self.places[item].array
+                found[f"{name} = {text}" if text and "..." not in text else name] = None
+        parts = {item in self.forward for item in items}
+        part = "forward and backward" if len(parts) > 1 else "forward" if True in parts else "backward"
+        return textwrap.shorten(f"{part}: {', '.join(found)}", _COMMENT, placeholder=" ...")
 
     # --- passes -------------------------------------------------------------------------------------------------------
 
@@ -618,7 +626,7 @@ class Scheduler:
             names[column],
             names[inner],
             self.plan.reduces_data(node),
-            target.array,
+            self._comment([node]),
         )
 
 
