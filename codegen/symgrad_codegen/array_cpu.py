@@ -104,6 +104,7 @@ class Emission:
             lines.append(
                 '    """Fills the gradients and returns the value; `walk` runs a pass part by part, see walk_parts."""'
             )
+        lines += self._typed([own.name for own in program.inputs if not own.shape and own.kind == "real"], jitted)
         lines += self._extents()
         kind = "real" if jitted else "real_name"
         for storage in program.storages:
@@ -116,10 +117,10 @@ class Emission:
             if isinstance(step, (Nest, Fill, Assignment)):
                 run.append(step)
                 continue
-            lines += self._plain(run)
+            lines += self._plain(run, jitted)
             run = []
             lines += self._step(step, jitted)
-        lines += self._plain(run)
+        lines += self._plain(run, jitted)
         if not jitted:
             return [*lines, f"    return {value}"]
         results = [name if self.inputs[source].shape else f"{name}[0]" for name, source in self.outputs.items()]
@@ -153,7 +154,7 @@ class Emission:
 
     # --- outside of the passes ----------------------------------------------------------------------------------------
 
-    def _plain(self, run: Sequence[Nest | Fill | Assignment]) -> list[str]:
+    def _plain(self, run: Sequence[Nest | Fill | Assignment], jitted: bool) -> list[str]:
         """What does not vary along the data: in a function of its own, which returns the numbers that it makes."""
         inside = list(run)
         fills: list[str] = []
@@ -187,7 +188,13 @@ class Emission:
             self.compiled[name] = [self.type(argument) for argument in arguments]
         name, arguments, made = self.plain_functions[key]
         result = f"{', '.join(made)} = " if made else ""
-        return [*fills, *listed(f"    {result}{name}(", arguments, ")", "    ")]
+        return [*fills, *listed(f"    {result}{name}(", arguments, ")", "    "), *self._typed(made, jitted)]
+
+    def _typed(self, numbers: Sequence[str], jitted: bool) -> list[str]:
+        """Python's own numbers are float64: a float32 kernel would be compiled once more for them."""
+        if jitted or self.program.dtype == "float64":
+            return []
+        return [f"    {name} = np.float32({name})" for name in numbers]
 
     def type(self, name: str) -> str:
         """The Numba type of an argument."""
