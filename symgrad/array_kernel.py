@@ -218,18 +218,8 @@ class ArrayKernel(Kernel):
         """The Numba function of whole arrays, callable from other `@njit` code: `(value, (gradients...))`."""
         return getattr(self._module, self._options["name"])
 
-    def objective(self, fixed: Mapping[Any, Any] | None = None, **by_name: Any) -> Objective:
-        """A callable of one flat float64 vector for scipy.optimize: returns (value, flat gradient).
-
-        `fixed` (symbols or names) and keywords hold the inputs that do not vary; all others must be in `wrt`.
-        """
-        return ArrayObjective(
-            self,
-            {
-                **{self._place(key): value for key, value in (fixed or {}).items()},
-                **{self._place(key): value for key, value in by_name.items()},
-            },
-        )
+    def _objective(self, fixed: dict[int, Any]) -> Objective:
+        return ArrayObjective(self, fixed)
 
 
 def _integers(array: Any, name: str) -> Any:

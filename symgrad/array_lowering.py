@@ -104,7 +104,7 @@ class ArrayLowering(Lowering):
 
     def index(self, part: Any) -> AnyIndex:
         """An index expression: affine in indices and extents, else the value of an integer expression."""
-        part = sympy.sympify(part)
+        part = sympy.sympify(part, strict=True)
         if isinstance(part, sympy.Integer):
             return number_index(int(part))
         if part in self.axis_of:

@@ -224,18 +224,16 @@ class Kernel:
 
     # --- beside the call ----------------------------------------------------------------------------------------------
 
-    def objective(self, fixed: Mapping[Any, float] | None = None, **by_name: float) -> Objective:
+    def objective(self, fixed: Mapping[Any, Any] | None = None, **by_name: Any) -> Objective:
         """A callable of one flat float64 vector for scipy.optimize: returns (value, flat gradient).
 
         `fixed` (symbols or names) and keywords hold the inputs that do not vary; all others must be in `wrt`.
         """
-        return Objective(
-            self,
-            {
-                **{self._place(key): value for key, value in (fixed or {}).items()},
-                **{self._place(key): value for key, value in by_name.items()},
-            },
-        )
+        given = {**(fixed or {}), **by_name}
+        return self._objective({self._place(key): value for key, value in given.items()})
+
+    def _objective(self, fixed: dict[int, Any]) -> Objective:
+        return Objective(self, fixed)
 
     def _place(self, key: Any) -> int:
         if isinstance(key, str):

@@ -39,7 +39,7 @@ from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, plain_
 from .naming import Names, input_names, merged
 from .nests import NestBuilder
 from .plan import UNROLLED, Item, Plan, Sink, is_guard, is_leaf, is_matrix, is_reduction, own_axis
-from .schedule import constants, operations, words_of
+from .schedule import NOUNS, constants, operations, words_of
 
 # More running sums than this in one loop do not fit into registers: the next node starts a loop of its own.
 _ACCUMULATORS = 14
@@ -143,7 +143,7 @@ class Scheduler:
         of = self.graph.adjoints.get(node)
         if of is not None and of in self.graph.names:
             return self.names.take(f"d_{self.graph.names[of]}")
-        return self.names.take(_NOUNS.get(node.gate.name, node.gate.name), counted=True)
+        return self.names.take(_STORED.get(node.gate.name, node.gate.name), counted=True)
 
     def _axis_name(self, key: Any, occurrence: int) -> str:
         """The name of a loop: the user's for that index, where one is known."""
@@ -646,11 +646,5 @@ def _empty(node: Node) -> float:
     return float("inf") if empty == "oo" else float("-inf") if empty == "-oo" else float(empty)
 
 
-_NOUNS = {
-    "add": "sum",
-    "mul": "product",
-    "div": "ratio",
-    "sum": "total",
-    "select": "branch",
-    "largest": "largest",
-}
+# What a stored value is called where that is not the name of its gate.
+_STORED = {**NOUNS, "sum": "total"}

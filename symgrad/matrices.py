@@ -108,7 +108,7 @@ def _cheapest(factors: list[Factor]) -> int:
     """The neighbours whose product shrinks the chain the most for its cost."""
 
     def length(extent: Any) -> float:
-        extent = sympy.sympify(extent)
+        extent = sympy.sympify(extent, strict=True)
         return float(extent) if extent.is_Integer else 300.0  # some number: longer than what is written out
 
     def cost(place: int) -> tuple[float, float]:

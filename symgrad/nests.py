@@ -19,6 +19,7 @@ from .domains import is_at_least_zero
 from .graph import AnyIndex, Gather, Index, Node, Reduction, Size, View
 from .naming import merged
 from .plan import UNROLLED, Item, Sink, is_guard, is_leaf, is_reduction
+from .schedule import NOUNS
 
 if TYPE_CHECKING:
     from .loops import Rolled, Scheduler
@@ -385,7 +386,7 @@ class NestBuilder:
     def _noun(self, node: Node) -> str:
         if node in self.scheduler.base:
             return f"{self.scheduler.base[node]}_here"
-        return _NOUNS.get(node.gate.name, node.gate.name)
+        return NOUNS.get(node.gate.name, node.gate.name)
 
     # --- the statements -----------------------------------------------------------------------------------------------
 
@@ -497,21 +498,3 @@ def _size(expression: Any) -> tuple[int, int]:
         inner = [_size(place) for place in expression.index if not isinstance(place, Affine)]
         return sum(count for count, _ in inner), max((d for _, d in inner), default=0)
     return 0, 0
-
-
-_NOUNS = {
-    "add": "sum",
-    "mul": "product",
-    "div": "ratio",
-    "neg": "minus",
-    "select": "branch",
-    "lt": "condition",
-    "le": "condition",
-    "eq": "condition",
-    "ne": "condition",
-    "and": "condition",
-    "or": "condition",
-    "not": "condition",
-    "max": "larger",
-    "min": "smaller",
-}

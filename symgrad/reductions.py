@@ -45,8 +45,8 @@ class Smallest(ExprWithLimits):  # type: ignore[misc]
 
 def _extreme(kind: Any, body: Any, *limits: Any) -> Any:
     # Not through ExprWithLimits(...): it folds the branches of a Piecewise out of the body, one for each combination.
-    body = sympy.sympify(body)
-    own = tuple(sympy.Tuple(*(sympy.sympify(part) for part in limit)) for limit in limits)
+    body = sympy.sympify(body, strict=True)
+    own = tuple(sympy.Tuple(*(sympy.sympify(part, strict=True) for part in limit)) for limit in limits)
     if not own or any(len(limit) != 3 or not isinstance(limit[0], sympy.Symbol) for limit in own):
         raise ValueError(f"{kind.__name__} takes limits (i, a, b), with a symbol i")
     if type(body) is kind:

@@ -172,7 +172,7 @@ class _Scheduler:
             return f"{words[0]}_squared"
         if len(words) == 1 and name not in ("neg", "not") and words[0] and len(words[0]) < 16:
             return f"{name}_{words[0]}"
-        return _NOUNS.get(name, name)
+        return NOUNS.get(name, name)
 
     def _comment(self, node: Node, texts: dict[Node, str], called: dict[Node, str], expression: Expression) -> str:
         of = self.graph.adjoints.get(node)
@@ -212,7 +212,7 @@ class _Scheduler:
         # A long sum is written a line at a time, from left to right.
         while len(arguments) > _LINE_OPERATIONS + 1 and not (self.is_large and function.name == "add"):
             first = Call(function, tuple(arguments[:_LINE_OPERATIONS]))
-            part = self.names.take(f"partial_{_NOUNS.get(node.gate.name, node.gate.name)}", counted=True)
+            part = self.names.take(f"partial_{NOUNS.get(node.gate.name, node.gate.name)}", counted=True)
             statements.append(Assignment(part, first))
             arguments = [Read(part), *arguments[_LINE_OPERATIONS:]]
         return Call(function, tuple(arguments))
@@ -250,7 +250,7 @@ def interleaved_sections(sections: list[Section]) -> list[Section]:
     ]
 
 
-_NOUNS = {
+NOUNS = {
     "add": "sum",
     "mul": "product",
     "div": "ratio",
@@ -267,7 +267,7 @@ _NOUNS = {
     "max": "largest",
     "min": "smallest",
 }
-_COUNTED = {*_NOUNS.values(), *FUNCTIONS}
+_COUNTED = {*NOUNS.values(), *FUNCTIONS}
 
 
 def _bracketed(text: str) -> str:

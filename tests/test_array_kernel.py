@@ -299,8 +299,8 @@ def test_nothing_is_read_before_it_is_written(case: Any) -> None:
         arrays = case.arrays("small")
         try:
             value, gradients = names["kernel"](*(arrays[name] for name in names["ARGUMENTS"]))
-        except (KeyError, OverflowError, ZeroDivisionError, ValueError):
-            pytest.skip("plain Python raises here, or a name is spelled in another way")
+        except (OverflowError, ZeroDivisionError):
+            pytest.skip("plain Python raises here, where arrays give infinity")
     assert value == pytest.approx(float(case.value(**arrays)), rel=1e-9, abs=1e-9)
     for name, got in zip(names["WRT"], gradients, strict=True):
         want = np.float64(case.gradients(**arrays)[name])
