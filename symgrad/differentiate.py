@@ -57,7 +57,7 @@ def differentiate(graph: Graph, wrt: Sequence[int]) -> Graph:
         for edge, view, where in _contributions(node, adjoint.view, active[node]):
             if edge.node not in varying or view.number == 0:
                 continue
-            if where is not None and active[edge.node] != where:
+            if where is not None and (active[edge.node] is None or active[edge.node] != _at_argument(where, edge)):
                 view = where.where(view, 0)  # leaves a branch: no NaN gets out of it
             contribution = Contribution(view, adjoint.domain)
             if domains is not None or not _is_own(edge, node):
@@ -271,6 +271,17 @@ def _places(node: Node, active: View | None) -> list[View | None]:
     return places
 
 
+def _at_argument(place: View, edge: View) -> View | None:
+    """A condition over the axes of a reader as one over those of its argument.
+
+    None where it depends on other axes: it says nothing of the argument as a whole.
+    """
+    if edge.index is positional(edge.node).index and all(name < len(edge.index) for name in place.axes):
+        return place
+    places = {name: axis(at) for at, index in enumerate(edge.index) if (name := plain_axis(index)) is not None}
+    return place.at(places) if all(name in places for name in place.axes) else None
+
+
 def activity(order: list[Node], varying: set[Node]) -> dict[Node, View | None]:
     """For each varying node the condition under which any of its readers matters; None for always.
 
@@ -289,7 +300,5 @@ def activity(order: list[Node], varying: set[Node]) -> dict[Node, View | None]:
             active[node] = places[0] if len(places) == 1 else places[0].call("or", *places[1:])  # type: ignore
         for edge, place in zip(node.arguments, _places(node, active[node]), strict=True):
             if edge.node in varying:
-                # A condition over other axes than the argument's says nothing of the argument as a whole.
-                same = place is None or _is_own(edge, node)
-                read_at.setdefault(edge.node, []).append(place if same else None)
+                read_at.setdefault(edge.node, []).append(None if place is None else _at_argument(place, edge))
     return active

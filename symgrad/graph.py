@@ -492,7 +492,9 @@ def _shape(indices: tuple[AnyIndex, ...]) -> str:
 
 
 def _renamed(view: View, names: Mapping[Axis, Axis]) -> View:
-    return View(view.node, tuple(index.renamed(names) for index in view.index))
+    index = tuple(place.renamed(names) for place in view.index)
+    own = _own_axes(len(index))
+    return View(view.node, own if index == own else index)
 
 
 def _gathered(edges: tuple[View, ...], attribute: Any) -> tuple[View, ...]:

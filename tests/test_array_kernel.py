@@ -308,3 +308,20 @@ def test_nothing_is_read_before_it_is_written(case: Any) -> None:
     for name, got in zip(names["WRT"], gradients, strict=True):
         want = np.float64(case.gradients(**arrays)[own[name]])
         np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-8 * max(1.0, np.abs(want).max(initial=0)))
+
+
+def test_a_branch_that_is_not_taken_contributes_nothing() -> None:
+    x = sp.IndexedBase("x", shape=(n,))
+    f = symgrad.compile(sp.Sum(sp.Piecewise((sp.log(x[i]), x[i] > 0), (x[i] ** 2, True)), (i, 0, n - 1)))
+    value, (d_x,) = f(np.array([0.0, -1.0, 2.0]))
+    assert value == pytest.approx(1 + np.log(2))
+    np.testing.assert_array_equal(d_x, [0.0, -2.0, 0.5])
+
+
+def test_a_branch_over_more_axes_than_a_factor() -> None:
+    branch = sp.Piecewise((sp.sqrt(X[i, j]) * y[i], X[i, j] > 0), (0, True))
+    f = symgrad.compile(sp.Sum(branch, (i, 0, n - 1), (j, 0, d - 1)))
+    value, (d_X, d_y) = f(X=np.array([[0.0, -1.0, 4.0]]), y=np.array([2.0]))
+    assert value == 4.0
+    np.testing.assert_array_equal(d_X, [[0.0, 0.0, 0.5]])
+    np.testing.assert_array_equal(d_y, [2.0])
