@@ -18,7 +18,7 @@ import numpy as np
 from llvmlite import ir
 from numba import config, float32, float64, njit, types
 from numba.core import cgutils
-from numba.extending import get_cython_function_address, intrinsic
+from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 ARGUMENTS = ("x", "y", "z")
