@@ -302,7 +302,8 @@ def test_nothing_is_read_before_it_is_written(case: Any) -> None:
         try:
             value, gradients = names["kernel"](*(arrays[name] for name in own.values()))
         except (OverflowError, ZeroDivisionError, ValueError) as error:
-            assert "math" in str(error) or "division" in str(error), error
+            if "math" not in str(error) and "division" not in str(error):
+                raise
             pytest.skip("plain Python raises here, where compiled code gives infinity or NaN")
     assert value == pytest.approx(float(case.value(**arrays)), rel=1e-9, abs=1e-9)
     for name, got in zip(names["WRT"], gradients, strict=True):
