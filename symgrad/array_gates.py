@@ -20,8 +20,7 @@ from .sums import total
 # The value of a reduction without terms.
 EMPTY: dict[str, int | str] = {"sum": 0, "product": 1, "largest": "-oo", "smallest": "oo"}
 
-# What a matrix operation hands to its arguments: called with its result and adjoint, as functions of axes.
-Read = Callable[..., View]
+# What a matrix operation hands to its arguments: called with its result and its adjoint.
 MATRIX_RULES: dict[str, Callable[[View, View], tuple[View, ...]]] = {}
 
 no_gradient("position", kind="integer")  # the value of an axis

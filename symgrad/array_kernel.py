@@ -234,14 +234,7 @@ class ArrayObjective(Objective):
     Their shapes are those of the first `pack`, or of the fixed inputs where these tell them.
     """
 
-    def __init__(self, kernel: ArrayKernel, fixed: dict[int, Any]) -> None:
-        self.kernel = kernel
-        self.free = [place for place in range(len(kernel.args)) if place not in fixed]
-        self.symbols = tuple(kernel.args[place] for place in self.free)
-        lacking = [symbol.name for symbol in self.symbols if symbol not in kernel.wrt]
-        if lacking:
-            raise ValueError(f"the kernel has no derivative by {', '.join(lacking)}: fix it, or compile with it in wrt")
-        self._places = [kernel.wrt.index(symbol) for symbol in self.symbols]
+    def _hold(self, fixed: dict[int, Any]) -> None:
         self._fixed = fixed
         self.shapes: list[tuple[int, ...]] | None = self._told_shapes()
 

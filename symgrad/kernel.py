@@ -279,7 +279,7 @@ class Kernel:
 class Objective:
     """A function of one flat vector: the inputs of a kernel that are not fixed, in `args` order."""
 
-    def __init__(self, kernel: Kernel, fixed: dict[int, float]) -> None:
+    def __init__(self, kernel: Kernel, fixed: dict[int, Any]) -> None:
         self.kernel = kernel
         self.free = [place for place in range(len(kernel.args)) if place not in fixed]
         self.symbols = tuple(kernel.args[place] for place in self.free)
@@ -287,7 +287,11 @@ class Objective:
         if lacking:
             raise ValueError(f"the kernel has no derivative by {', '.join(lacking)}: fix it, or compile with it in wrt")
         self._places = [kernel.wrt.index(symbol) for symbol in self.symbols]
-        self._values = [float(fixed.get(place, 0.0)) for place in range(len(kernel.args))]
+        self._hold(fixed)
+
+    def _hold(self, fixed: dict[int, Any]) -> None:
+        """Keeps the inputs that do not vary."""
+        self._values = [float(fixed.get(place, 0.0)) for place in range(len(self.kernel.args))]
 
     def __call__(self, vector: Any) -> tuple[float, Any]:
         flat = np.asarray(vector, np.float64)

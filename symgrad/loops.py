@@ -338,7 +338,7 @@ class Scheduler:
                 return [Matrix(self.places[item].array, item.gate.name, arguments)]
             if item in self.plan.products:
                 return [self._product(item)]
-        names, ranges = self._loops([item], None)
+        names, ranges = self._loops([item])
         builder = NestBuilder(self, names, ranges, None, frozenset([item]))
         builder.add(item)
         fills = self._fills([item])
@@ -390,7 +390,7 @@ class Scheduler:
             seen[key] += 1
         return found
 
-    def _loops(self, items: list[Item], data: Any) -> tuple[dict[Rolled, str], dict[str, tuple[Index, Index]]]:
+    def _loops(self, items: list[Item]) -> tuple[dict[Rolled, str], dict[str, tuple[Index, Index]]]:
         """Names and bounds of the loops that all of `items` run in."""
         names: dict[Rolled, str] = {}
         ranges: dict[str, tuple[Index, Index]] = {}
@@ -477,7 +477,7 @@ class Scheduler:
             if group.is_product:
                 steps.append(self._product(group.items[0]))  # type: ignore[arg-type]
                 continue
-            names, ranges = self._loops(group.items, level)
+            names, ranges = self._loops(group.items)
             outside = frozenset(
                 item
                 for item in group.items
