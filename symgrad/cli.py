@@ -115,8 +115,6 @@ def _command(commands: Any, name: str, run: Any, purpose: str) -> argparse.Argum
 
 
 def _emit(options: argparse.Namespace) -> int:
-    if options.target == "cuda":
-        raise ValueError("the target cuda is not there yet; the targets are cpu and python")
     output = None if options.output is None else _writable(options.output)
     problem = _problem(options.file)
     chosen = {"target": options.target, "dtype": options.dtype, "accuracy": options.accuracy}

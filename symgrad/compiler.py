@@ -17,6 +17,7 @@ from symgrad_codegen.program import Program
 from symgrad_codegen.targets import TARGETS
 
 from .array_kernel import ArrayKernel
+from .cuda_kernel import CudaArrayKernel, CudaKernel
 from .differentiate import differentiate
 from .errors import UnsupportedExpression
 from .graph import Graph, View, reachable, sizes_of
@@ -32,6 +33,11 @@ from .survey import ARRAYS
 
 DTYPES = ("float64", "float32")
 ACCURACIES = ("fast", "strict")
+# The kernels that run: over points, and over arrays.
+KERNELS: dict[str, tuple[type[Kernel], type[Kernel]]] = {
+    "cpu": (Kernel, ArrayKernel),
+    "cuda": (CudaKernel, CudaArrayKernel),
+}
 STAGES = ("graph", "gradient", "simplified", "program", "source")
 
 Wrt: TypeAlias = sympy.Symbol | Sequence[sympy.Symbol] | None
@@ -57,6 +63,7 @@ def compile(
     args      the inputs in order: symbols, IndexedBase, MatrixSymbol; default: all that are free, by name, digits by
               value (extents only where no array's shape tells them)
     wrt       one symbol, or a sequence: what to differentiate for; default: every input that holds real numbers
+    target    "cpu", or "cuda": needs the extra cuda12 or cuda13, and a GPU at the call
     dtype     "float64" or "float32"
     accuracy  "fast": SIMD functions (at most 4 ulp each) and fused multiply-add; "strict": the bits of plain Python
     gates     functions made by `symgrad.gate`
@@ -67,16 +74,20 @@ def compile(
     Raises UnsupportedExpression (names the sub-expression and the way out), ParseError for bad text, ValueError and
     TypeError for bad options. Everything that cannot be compiled is refused here, not at the first call.
     """
-    if target != "cpu":
-        raise ValueError(f"compile runs on the target 'cpu', not {target!r}; emit prints for {', '.join(TARGETS)}")
+    if target not in KERNELS:
+        raise ValueError(
+            f"compile runs on the targets {', '.join(KERNELS)}, not {target!r}; emit prints for {', '.join(TARGETS)}"
+        )
     if not (threads is None or threads == "auto" or (isinstance(threads, int) and threads > 0)):
         raise ValueError(f"threads is None, a positive number or 'auto', not {threads!r}")
-    options = _options(dtype, accuracy, name)
+    if threads is not None and target != "cpu":
+        raise ValueError(f"threads are of the target 'cpu', not of {target!r}")
+    options = _options(dtype, accuracy, name, target)
     stages = Stages(expr, args, wrt, gates, extents)
     stats = stages.stats()
     options.update(threads=threads, cache=cache)
     graph, definition = stages.simplified, stages.definition
-    kind = Kernel if graph.shapes is None else ArrayKernel
+    kind = KERNELS[target][graph.shapes is not None]
     return kind(
         stages.args,
         stages.wrt,
@@ -103,7 +114,7 @@ def emit(
 ) -> str:
     """The source of a module that computes value and gradient without symgrad; arguments as for `compile`.
 
-    target    "cpu" (Numba) or "python" (plain Python, one point at a time)
+    target    "cpu" (Numba), "cuda" (Numba for GPUs) or "python" (plain Python, one point at a time)
     """
     options = _options(dtype, accuracy, name, target)
     stages = Stages(expr, args, wrt, gates, extents)
@@ -202,14 +213,19 @@ def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], stats
 def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program | ArrayProgram:
     """The program for a simplified graph."""
     make = schedule if graph.shapes is None else schedule_arrays
-    return make(
+    target = TARGETS[options["target"]]
+    program = make(
         graph,
         definition=definition,
         name=options["name"],
         dtype=options["dtype"],
         accuracy=options["accuracy"],
-        reserved=TARGETS[options["target"]].reserved,
+        reserved=target.reserved,
     )
+    for function in program.functions:
+        if not target.supports(function):
+            raise UnsupportedExpression(f"the target {options['target']!r} has no function {function.name}")
+    return program
 
 
 def _problem(expr: Any) -> Problem:

@@ -1,8 +1,9 @@
 """The functions that a program may call: how each is spelled, and which library routine computes it.
 
 A gate's row in symgrad/gates.py points here by its name. `libm` names the C routine, of which SIMD versions exist under
-the names of the vector function ABI; `math` the function of Python's math module; `definition` is Python text for what
-neither has. `real` in a definition is the kernel's floating-point type.
+the names of the vector function ABI; `math` the function of Python's math module; `device` the routine of libdevice,
+NVIDIA's library for GPUs; `definition` is Python text for what these lack. `real` in a definition is the kernel's
+floating-point type.
 """
 
 from __future__ import annotations
@@ -24,20 +25,23 @@ class Function(NamedTuple):
     simd: bool = False  # the libm routine has SIMD versions
     math: str = ""  # its name in Python's math module
     llvm: str = ""  # the LLVM intrinsic
+    device: str = ""  # its name in libdevice, for float64
+    on_device: str = ""  # the function that a GPU calls in its place
+    unfused: str = ""  # the function that a GPU calls in its place where no multiplication may be fused with a sum
     built_in: str = ""  # what the CPU module's run-time text makes it of
     definition: str = ""
     needs: tuple[str, ...] = ()  # functions that the definition calls
 
 
 def _libm(name: str, libm: str = "", arity: int = 1, simd: bool = True, math: str = "") -> Function:
-    return Function(name, arity=arity, libm=libm or name, simd=simd, math=math or name)
+    return Function(name, arity=arity, libm=libm or name, simd=simd, math=math or name, device=libm or name)
 
 
 _ROWS = (
     Function("add", "+", SUM, 0),
-    Function("mul", "*", PRODUCT, 0),
+    Function("mul", "*", PRODUCT, 0, unfused="rounded_mul"),
     Function("div", "/", PRODUCT, 2),
-    Function("mod", "%", PRODUCT, 2),
+    Function("mod", "%", PRODUCT, 2, on_device="floored_mod"),
     Function("neg", "-", UNARY, 1),
     Function("lt", "<", COMPARE, 2),
     Function("le", "<=", COMPARE, 2),
@@ -48,9 +52,11 @@ _ROWS = (
     Function("not", "not ", NOT, 1),
     Function("select", arity=3, built_in="select_function()"),
     Function("abs"),
-    Function("sqrt", math="sqrt"),
-    Function("floor", llvm="floor"),
-    Function("ceil", llvm="ceil"),
+    Function("sqrt", math="sqrt", device="sqrt"),
+    Function("floor", llvm="floor", device="floor"),
+    Function("ceil", llvm="ceil", device="ceil"),
+    Function("fmod", arity=2, math="fmod", device="fmod"),
+    Function("rounded_mul", arity=0, built_in="rounded_mul_function()"),
     _libm("exp"),
     _libm("expm1"),
     _libm("log"),
@@ -100,6 +106,17 @@ def max(a, b):
 def min(a, b):
     """The smaller of two numbers; NaN if either is."""
     return a if (a < b) | (a != a) else b
+''',
+    ),
+    Function(
+        "floored_mod",
+        arity=2,
+        needs=("fmod",),
+        definition='''
+def floored_mod(a, b):
+    """a % b as Python has it: of the sign of b."""
+    rest = fmod(a, b)
+    return rest + b if (rest != 0) & ((rest < 0) != (b < 0)) else rest
 ''',
     ),
     Function(

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from .array_program import ArrayProgram
-from .program import Program
+from .program import Program, Section
 from .text import WIDTH, listed, statement_lines
 
 # Names of the run-time text of kernels over arrays.
@@ -69,15 +69,25 @@ def tables(program: Program | ArrayProgram) -> list[str]:
 
 def kernel_function(program: Program) -> list[str]:
     """The one-point function: forward, then backward."""
-    lines = listed(f"def {program.name}(", program.arguments, "):")
-    for section in program.loop.sections:
+    head = listed(f"def {program.name}(", program.arguments, "):")
+    return [*head, *section_lines(program.loop.sections, program.dtype), *return_lines(program)]
+
+
+def section_lines(sections: Sequence[Section], dtype: str) -> list[str]:
+    """Titled statements as the body of a function."""
+    lines = []
+    for section in sections:
         if section.statements:
             lines.append(f"    # {section.title}")
         for statement in section.statements:
-            lines += statement_lines(statement, program.dtype)
+            lines += statement_lines(statement, dtype)
+    return lines
+
+
+def return_lines(program: Program) -> list[str]:
     values = program.values[0] if len(program.values) == 1 else tuple_text(program.values)
     comma = "," if len(program.gradients) == 1 else ""
-    return [*lines, *listed(f"    return {values}, (", program.gradients, f"{comma})", "    ")]
+    return listed(f"    return {values}, (", program.gradients, f"{comma})", "    ")
 
 
 def batch_function(program: Program) -> list[str]:

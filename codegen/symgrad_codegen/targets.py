@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import cpu, python
+from . import cpu, cuda, python
 from .array_program import ArrayProgram
+from .functions import Function
 from .program import Program
 
 
 class Target(NamedTuple):
-    """How to print a program, and which names its modules use themselves."""
+    """How to print a program, which names its modules use themselves, and which functions it has."""
 
     emit: Callable[[Program | ArrayProgram], str]
     reserved: frozenset[str]
+    supports: Callable[[Function], bool]
+
+
+def _every(function: Function) -> bool:
+    return True
 
 
 TARGETS: dict[str, Target] = {
-    "cpu": Target(cpu.emit, cpu.RESERVED),
-    "python": Target(python.emit, python.RESERVED),
+    "cpu": Target(cpu.emit, cpu.RESERVED, _every),
+    "cuda": Target(cuda.emit, cuda.RESERVED, cuda.supports),
+    "python": Target(python.emit, python.RESERVED, _every),
 }

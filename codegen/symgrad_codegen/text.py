@@ -18,7 +18,7 @@ WIDTH = 116
 def spell(function: Function, arguments: Sequence[Piece]) -> Piece:
     """A function of texts as text: `a - b`, `-x`, `exp(z)`."""
     name, level = function.name, function.precedence
-    if name in ("max", "min"):  # of two, so of more by nesting
+    if function.arity == 0 and not function.operator:  # of two, so of more by nesting
         text = arguments[0][0]
         for argument in arguments[1:]:
             text = f"{name}({text}, {argument[0]})"

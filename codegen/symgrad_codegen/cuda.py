@@ -1,0 +1,264 @@
+"""The CUDA target: a program as Numba source for GPUs, everything of one point in the registers of one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from .array_program import ArrayProgram
+from .functions import FUNCTIONS, Function, with_needs
+from .module import (
+    batch_function,
+    docstring,
+    kernel_function,
+    legend,
+    runtime_text,
+    tables,
+    tuple_text,
+)
+from .parts import Part, parts, reads
+from .program import Assignment, Call, Expression, Program
+from .text import WIDTH, listed, statement_lines
+
+# Names that the module uses itself, whatever the program.
+RESERVED = frozenset(
+    """
+    math os np inf nan pi cuda config libdevice intrinsic types float32 float64 uint64 real real_name ARGUMENTS WRT
+    CACHE SIMULATED THREADS OUTPUTS KEPT LANES KERNELS device_function select_function rounded_mul_function
+    grid_size on_device expand_points expand run_points signature compile_kernels ptx run_batch points kernel_batch
+    range abs type set len zip any all print int min max dict
+    """.split()
+)
+
+
+def supports(function: Function) -> bool:
+    """Whether a GPU has the function: by an operator, from libdevice, or by a definition made of such."""
+    if function.definition:
+        return all(supports(FUNCTIONS[name]) for name in function.needs)
+    return bool(function.operator or function.device or function.built_in or function.name == "abs")
+
+
+def emit(program: Program | ArrayProgram) -> str:
+    """The source of a module with the same names as that of the CPU target."""
+    assert isinstance(program, Program)
+    return _emit_points(program)
+
+
+_IMPORTS = [
+    "import math",
+    "import os",
+    "from math import inf, nan, pi",
+    "",
+    "import numpy as np",
+    "from numba import config, cuda, float32, float64, types, uint64",
+]
+
+_HEAD = [
+    'CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one',
+    "SIMULATED = bool(config.ENABLE_CUDASIM)  # Numba's simulator: each thread of the GPU is one of Python's",
+    "THREADS = 4 if SIMULATED else 256  # of a block",
+]
+
+
+def _emit_points(program: Program) -> str:
+    program = _spelled_for_devices(program)
+    body = parts(program)
+    is_long = len(body) > 1 or len(program.arguments) > _MOST_ARGUMENTS
+    inline = "" if is_long else ', inline="always"'
+    kernels = [_part_kernel(program, body, number) for number in range(len(body))] if is_long else [_points(program)]
+    lines = [
+        *docstring(program, "NumPy and numba-cuda"),
+        "",
+        *_IMPORTS,
+        "",
+        *legend(program),
+        *tables(program),
+        *_HEAD,
+        f'real, real_name = {program.dtype}, "{program.dtype}"',
+        "",
+        "",
+        f"@cuda.jit(device=True{inline})",
+        *kernel_function(program),
+    ]
+    for kernel in kernels:
+        lines += ["", "", "@cuda.jit(cache=CACHE)", *kernel.lines]
+    lines += [
+        "",
+        "",
+        *batch_function(program),
+        "",
+        "",
+        *listed("OUTPUTS = (", _quoted((*program.values, *program.gradients)), ")"),
+        f"KEPT = {len(_kept(body))}  # numbers of a point that wait in memory between two kernels",
+        f"LANES = {_lanes(body)}  # points at a time, 0 for all",
+        "KERNELS = (  # in this order, and the arrays of each",
+    ]
+    for kernel in kernels:
+        lines += listed(f"    ({kernel.name}, (", _quoted(kernel.arrays), ")),", "    ")
+    lines += [
+        ")",
+        "",
+        "",
+        runtime_text("runtime_cuda.py").rstrip(),
+        "",
+        "",
+        runtime_text("runtime_cuda_points.py").rstrip(),
+        "",
+        "",
+        *definitions(program),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+# Python makes one tuple of the arguments of a call beyond these, which Numba cannot put in line.
+_MOST_ARGUMENTS = 30
+# Bytes of a GPU's memory for what waits between two kernels.
+_KEPT_BYTES = 1 << 28
+
+
+class _Kernel(NamedTuple):
+    """A kernel that a grid runs, and the names of the arrays that it gets."""
+
+    name: str
+    arrays: tuple[str, ...]
+    lines: list[str]
+
+
+def _kept(body: Sequence[Part]) -> dict[str, int]:
+    """What one part makes and a later one is given: its place in memory."""
+    return {name: place for place, name in enumerate(dict.fromkeys(name for part in body for name in part.kept))}
+
+
+def _lanes(body: Sequence[Part]) -> int:
+    """How many points are worked on at a time where numbers of theirs are kept: a power of two."""
+    kept = len(_kept(body))
+    return min(1 << 18, 1 << (_KEPT_BYTES // (8 * kept)).bit_length() - 1) if kept else 0
+
+
+def _points(program: Program) -> _Kernel:
+    """The one-point function in a loop: each thread takes every so-many-th point."""
+    outputs = (*program.values, *program.gradients)
+    arrays = (*program.arguments, *outputs)
+    start, stop, i, step = _free(("start", "stop", "i", "step"), arrays)
+    at = {name: f"{name}[{i}]" for name in arrays}
+    value = at[program.values[0]] if len(program.values) == 1 else tuple_text([at[name] for name in program.values])
+    gradients = tuple_text([at[name] for name in program.gradients]) if program.gradients else "_"
+    call = [f"{program.name}(", *[at[name] for name in program.arguments]]
+    lines = _grid_loop("points", arrays, start, stop, i, step)
+    results = f"        {value}, {gradients} = "
+    if len(results) + sum(map(len, call)) + 2 * len(call) <= WIDTH:
+        lines += listed(results + call[0], call[1:], ")", " " * 8)
+    else:  # a line, or several, for the results, and for the arguments
+        comma = "," if len(program.gradients) == 1 else ""
+        lines += listed(f"        {value}, (", [at[name] for name in program.gradients], f"{comma}) = (", " " * 8)
+        lines += [*listed(f"            {call[0]}", call[1:], ")", " " * 12), "        )"]
+    return _Kernel("points", arrays, [*lines, f"        {i} += {step}"])
+
+
+def _part_kernel(program: Program, body: Sequence[Part], number: int) -> _Kernel:
+    """One part of the statements in a loop: each number is read where it is first used, and written when it is made."""
+    part, kept = body[number], _kept(body)
+    names = {name for one in body for name in (*one.given, *(s.name for own in one.sections for s in own.statements))}
+    taken = (*program.arguments, *names)
+    start, stop, i, step, lane, memory, own_name = _free(
+        ("start", "stop", "i", "step", "lane", "kept", "points" if len(body) == 1 else f"part_{number + 1}"), taken
+    )
+    arrays = (*(name for name in program.arguments if name in part.given), *part.outputs)
+    rows = dict(zip(arrays, _free([f"{name}_points" for name in arrays], taken), strict=True))
+    uses_memory = [memory] if part.kept or any(name in kept for name in part.given) else []
+    lines = _grid_loop(own_name, (*rows.values(), *uses_memory), start, stop, i, step)
+    lines += [f"        {lane} = {i} - {start}"] * bool(uses_memory)
+
+    def place(name: str) -> str:
+        return f"{memory}[{lane} + uint64({kept[name] * _lanes(body)})]"
+
+    waiting = set(part.given)
+    statements = [(section.title, statement) for section in part.sections for statement in section.statements]
+    last = {statement.name: at for at, (_, statement) in enumerate(statements)}
+    title = ""
+    for at, (own_title, statement) in enumerate(statements):
+        if own_title != title:
+            lines.append(f"        # {own_title}")
+            title = own_title
+        for name in reads(statement.value):
+            if name in waiting:
+                waiting.remove(name)
+                lines.append(f"        {name} = {f'{rows[name]}[{i}]' if name in program.arguments else place(name)}")
+        lines += [f"    {line}" for line in statement_lines(statement, program.dtype)]
+        waiting.discard(statement.name)
+        name = statement.name
+        if name in part.kept and last[name] == at:
+            lines.append(f"        {place(name)} = {name}")
+        if name in part.outputs and last[name] == at:
+            lines.append(f"        {rows[name]}[{i}] = {name}")
+    extra = ("KEPT",) if uses_memory else ()
+    return _Kernel(own_name, (*arrays, *extra), [*lines, f"        {i} += {step}"])
+
+
+def _grid_loop(name: str, arrays: Sequence[str], start: str, stop: str, i: str, step: str) -> list[str]:
+    return [
+        *listed(f"def {name}(", (start, stop, *arrays), "):"),
+        '    """Every point of [start, stop); unsigned places spare the test for negative ones."""',
+        f"    {i}, {step} = {start} + uint64(cuda.grid(1)), uint64(cuda.gridsize(1))",
+        f"    while {i} < {stop}:",
+    ]
+
+
+def _quoted(names: Sequence[str]) -> list[str]:
+    """Names as the items of a tuple."""
+    items = [f'"{name}"' for name in names]
+    return [*items[:-1], f"{items[-1]}," if len(items) == 1 else items[-1]] if items else []
+
+
+def _free(wanted: Sequence[str], taken: Iterable[str]) -> list[str]:
+    """The names, with underscores behind those that are taken."""
+    taken = set(taken)
+    found = []
+    for name in wanted:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        found.append(name)
+    return found
+
+
+def definitions(program: Program | ArrayProgram) -> list[str]:
+    """The functions that the kernel calls."""
+    lines: list[str] = []
+    for function in with_needs(program.functions):
+        lines += _definition(function)
+    return lines
+
+
+def _definition(function: Function) -> list[str]:
+    if function.definition:
+        return ['@cuda.jit(device=True, inline="always")', *function.definition.strip().split("\n"), "", ""]
+    if function.built_in:
+        return [f"{function.name} = {function.built_in}"]
+    if function.device:
+        python = f"math.{function.math}" if function.math else f"np.{function.llvm}"
+        return [f'{function.name} = device_function("{function.device}", {python})']
+    return []
+
+
+def _spelled_for_devices(program: Program) -> Program:
+    """The program with the functions that stand for operators on a GPU."""
+    sections = tuple(
+        section._replace(
+            statements=tuple(
+                Assignment(s.name, _spelled(s.value, program.accuracy), s.comment) for s in section.statements
+            )
+        )
+        for section in program.loop.sections
+    )
+    return replace(program, loop=program.loop._replace(sections=sections))
+
+
+def _spelled(expression: Expression, accuracy: str) -> Expression:
+    if not isinstance(expression, Call):
+        return expression
+    function = expression.function
+    name = function.on_device or (function.unfused if accuracy == "strict" else "")
+    arguments = tuple(_spelled(argument, accuracy) for argument in expression.arguments)
+    return Call(FUNCTIONS[name] if name else function, arguments)

@@ -1,0 +1,55 @@
+# --- Fixed run-time text of a kernel over points. --------------------------------------------------------------------
+
+
+def run_points(inputs, outputs, stream=0):
+    """Fills the outputs: 1-D arrays on the device, of one length and the kernel's dtype, that overlap no input."""
+    count = outputs[0].size
+    arrays = dict(zip((*ARGUMENTS, *OUTPUTS), (*inputs, *outputs)))
+    if KEPT:
+        arrays["KEPT"] = cuda.device_array(KEPT * LANES, real_name, stream=stream)
+    for start in range(0, count, LANES or count):
+        stop = start + LANES if LANES and start + LANES < count else count
+        for kernel_part, names in KERNELS:
+            kernel_part[grid_size(stop - start), THREADS, stream](
+                uint64(start), uint64(stop), *(arrays[name] for name in names)
+            )
+
+
+def signature(names):
+    """The types of a kernel's arguments, where its arrays are contiguous."""
+    return types.void(uint64, uint64, *[real[::1]] * len(names))
+
+
+def compile_kernels():
+    """Compiles for the GPU that is here, before the first call."""
+    for kernel_part, names in KERNELS if not SIMULATED else ():
+        kernel_part.compile(signature(names))
+
+
+def ptx(cc):
+    """What the kernels become for a GPU of compute capability `cc`, such as (9, 0). Needs no GPU."""
+    texts = [cuda.compile_ptx(kernel_part.py_func, signature(names), cc=cc)[0] for kernel_part, names in KERNELS]
+    return "\n".join(texts)
+
+
+def run_batch(inputs, out):
+    """`kernel_batch` of this module. Arrays of NumPy are copied to the GPU and back; others are used where they are."""
+    stays = any(hasattr(array, "__cuda_array_interface__") for array in (*inputs, *(out or ())[:1]))
+    inputs = [on_device(array) for array in inputs]
+    shapes = {array.shape for array in inputs}
+    if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+        raise ValueError(f"kernel_batch takes 1-D arrays of one length, not of shapes {sorted(shapes)}")
+    count = inputs[0].size if inputs else 1
+    if out is not None and any(array.shape != (count,) or array.dtype != real_name for array in (out[0], *out[1])):
+        raise ValueError(f"out must hold {real_name} arrays of {count} elements")
+    if stays and out is not None:
+        outputs = [cuda.as_cuda_array(array) for array in (out[0], *out[1])]
+    else:
+        outputs = [cuda.device_array(count, real_name) for _ in OUTPUTS]
+    run_points(inputs, outputs)
+    if stays:
+        return outputs[0], tuple(outputs[1:])
+    targets = (out[0], *out[1]) if out is not None else [np.empty(count, real_name) for _ in OUTPUTS]
+    for array, target in zip(outputs, targets):
+        array.copy_to_host(target)
+    return targets[0], tuple(targets[1:])
