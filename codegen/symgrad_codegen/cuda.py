@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from .array_program import ArrayProgram
-from .functions import FUNCTIONS, Function, with_needs
+from .cuda_arrays import DeviceEmission
+from .cuda_text import definitions, free, spelled
+from .functions import FUNCTIONS, Function
 from .module import (
     batch_function,
     docstring,
@@ -18,16 +20,19 @@ from .module import (
     tuple_text,
 )
 from .parts import Part, parts, reads
-from .program import Assignment, Call, Expression, Program
+from .program import Program
 from .text import WIDTH, listed, statement_lines
 
 # Names that the module uses itself, whatever the program.
 RESERVED = frozenset(
     """
-    math os np inf nan pi cuda config libdevice intrinsic types float32 float64 uint64 real real_name ARGUMENTS WRT
-    CACHE SIMULATED THREADS OUTPUTS KEPT LANES KERNELS device_function select_function rounded_mul_function
-    grid_size on_device expand_points expand run_points signature compile_kernels ptx run_batch points kernel_batch
-    range abs type set len zip any all print int min max dict
+    builtins threading math os np inf nan pi cuda cupy cupyx config libdevice intrinsic types float32 float64 uint64
+    real real_name ARGUMENTS WRT CACHE SIMULATED THREADS OUTPUTS KEPT LANES KERNELS INPUTS INTO SUM PRODUCT LARGEST
+    SMALLEST MOST_BLOCKS SCRATCH_BYTES ROOMS device_function select_function rounded_mul_function grid_size on_device
+    expand_points expand run_points signature compile_kernels ptx run_batch run_arrays points kernel_batch shared
+    joined start_of over_block keep join_sums combine clamped set_all set_points launch room pass_blocks number
+    library matrix_product matrix_inverse matrix_solve matrix_determinant matrix_log_determinant index_range
+    least_and_largest range abs type set len zip any all print int min max dict sorted isinstance
     """.split()
 )
 
@@ -41,8 +46,7 @@ def supports(function: Function) -> bool:
 
 def emit(program: Program | ArrayProgram) -> str:
     """The source of a module with the same names as that of the CPU target."""
-    assert isinstance(program, Program)
-    return _emit_points(program)
+    return _emit_arrays(program) if isinstance(program, ArrayProgram) else _emit_points(program)
 
 
 _IMPORTS = [
@@ -62,7 +66,7 @@ _HEAD = [
 
 
 def _emit_points(program: Program) -> str:
-    program = _spelled_for_devices(program)
+    program = _spelled(program)
     body = parts(program)
     is_long = len(body) > 1 or len(program.arguments) > _MOST_ARGUMENTS
     inline = "" if is_long else ', inline="always"'
@@ -111,6 +115,53 @@ def _emit_points(program: Program) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _emit_arrays(program: ArrayProgram) -> str:
+    """Kernels over the data, and `kernel`, which launches them on whole arrays."""
+    emission = DeviceEmission(program, RESERVED)
+    into = emission.lines()
+    lines = [
+        *docstring(program, "NumPy and numba-cuda" + (", and CuPy for linear algebra" if emission.libraries else "")),
+        "",
+        "import builtins",
+        "import threading",
+        *_IMPORTS,
+        "",
+        *legend(program),
+        *tables(program),
+        *_HEAD,
+        f'real, real_name = {program.dtype}, "{program.dtype}"',
+    ]
+    for kernel in emission.kernels:
+        lines += ["", "", "@cuda.jit(cache=CACHE)", *kernel.lines]
+    out, stream = free(("out", "stream"), program.arguments)
+    lines += ["", "", *into, "", ""]
+    lines += listed(f"def {program.name}(", [*program.arguments, f"{out}=None", f"{stream}=0"], "):")
+    lines.append(
+        '    """Value and gradients: on the device where an argument is there, else numbers and NumPy arrays."""'
+    )
+    comma = "," if len(program.arguments) == 1 else ""
+    lines += listed("    return run_arrays((", program.arguments, f"{comma}), {out}, {stream})", "    ")
+    lines += ["", "", f"INTO = {program.name}_into", "INPUTS = (  # the kind of numbers, and the rank"]
+    lines += [f'    ("{own.kind}", {len(own.shape)}),' for own in program.inputs]
+    lines += [")", "KERNELS = (  # and the types of their arguments"]
+    for kernel in emission.kernels:
+        comma = "," if len(kernel.types) == 1 else ""
+        lines += listed(f"    ({kernel.name}, (", kernel.types, f"{comma})),", "    ")
+    lines += [
+        ")",
+        "",
+        "",
+        runtime_text("runtime_cuda.py").rstrip(),
+        "",
+        "",
+        runtime_text("runtime_cuda_arrays.py").rstrip(),
+        "",
+        "",
+        *definitions(program),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
 # Python makes one tuple of the arguments of a call beyond these, which Numba cannot put in line.
 _MOST_ARGUMENTS = 30
 # Bytes of a GPU's memory for what waits between two kernels.
@@ -140,7 +191,7 @@ def _points(program: Program) -> _Kernel:
     """The one-point function in a loop: each thread takes every so-many-th point."""
     outputs = (*program.values, *program.gradients)
     arrays = (*program.arguments, *outputs)
-    start, stop, i, step = _free(("start", "stop", "i", "step"), arrays)
+    start, stop, i, step = free(("start", "stop", "i", "step"), arrays)
     at = {name: f"{name}[{i}]" for name in arrays}
     value = at[program.values[0]] if len(program.values) == 1 else tuple_text([at[name] for name in program.values])
     gradients = tuple_text([at[name] for name in program.gradients]) if program.gradients else "_"
@@ -161,11 +212,11 @@ def _part_kernel(program: Program, body: Sequence[Part], number: int) -> _Kernel
     part, kept = body[number], _kept(body)
     names = {name for one in body for name in (*one.given, *(s.name for own in one.sections for s in own.statements))}
     taken = (*program.arguments, *names)
-    start, stop, i, step, lane, memory, own_name = _free(
+    start, stop, i, step, lane, memory, own_name = free(
         ("start", "stop", "i", "step", "lane", "kept", "points" if len(body) == 1 else f"part_{number + 1}"), taken
     )
     arrays = (*(name for name in program.arguments if name in part.given), *part.outputs)
-    rows = dict(zip(arrays, _free([f"{name}_points" for name in arrays], taken), strict=True))
+    rows = dict(zip(arrays, free([f"{name}_points" for name in arrays], taken), strict=True))
     uses_memory = [memory] if part.kept or any(name in kept for name in part.given) else []
     lines = _grid_loop(own_name, (*rows.values(), *uses_memory), start, stop, i, step)
     lines += [f"        {lane} = {i} - {start}"] * bool(uses_memory)
@@ -211,54 +262,12 @@ def _quoted(names: Sequence[str]) -> list[str]:
     return [*items[:-1], f"{items[-1]}," if len(items) == 1 else items[-1]] if items else []
 
 
-def _free(wanted: Sequence[str], taken: Iterable[str]) -> list[str]:
-    """The names, with underscores behind those that are taken."""
-    taken = set(taken)
-    found = []
-    for name in wanted:
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        found.append(name)
-    return found
-
-
-def definitions(program: Program | ArrayProgram) -> list[str]:
-    """The functions that the kernel calls."""
-    lines: list[str] = []
-    for function in with_needs(program.functions):
-        lines += _definition(function)
-    return lines
-
-
-def _definition(function: Function) -> list[str]:
-    if function.definition:
-        return ['@cuda.jit(device=True, inline="always")', *function.definition.strip().split("\n"), "", ""]
-    if function.built_in:
-        return [f"{function.name} = {function.built_in}"]
-    if function.device:
-        python = f"math.{function.math}" if function.math else f"np.{function.llvm}"
-        return [f'{function.name} = device_function("{function.device}", {python})']
-    return []
-
-
-def _spelled_for_devices(program: Program) -> Program:
+def _spelled(program: Program) -> Program:
     """The program with the functions that stand for operators on a GPU."""
     sections = tuple(
         section._replace(
-            statements=tuple(
-                Assignment(s.name, _spelled(s.value, program.accuracy), s.comment) for s in section.statements
-            )
+            statements=tuple(s._replace(value=spelled(s.value, program.accuracy)) for s in section.statements)
         )
         for section in program.loop.sections
     )
     return replace(program, loop=program.loop._replace(sections=sections))
-
-
-def _spelled(expression: Expression, accuracy: str) -> Expression:
-    if not isinstance(expression, Call):
-        return expression
-    function = expression.function
-    name = function.on_device or (function.unfused if accuracy == "strict" else "")
-    arguments = tuple(_spelled(argument, accuracy) for argument in expression.arguments)
-    return Call(FUNCTIONS[name] if name else function, arguments)

@@ -44,11 +44,11 @@ def grid_size(count):
     return wanted if wanted < most else most
 
 
-def on_device(array):
+def on_device(array, dtype=real_name):
     """An array that is on the device as it is, any other as a contiguous copy there."""
     if hasattr(array, "__cuda_array_interface__"):
         return cuda.as_cuda_array(array)
-    return cuda.to_device(np.ascontiguousarray(array, real_name))
+    return cuda.to_device(np.ascontiguousarray(array, dtype))
 
 
 @cuda.jit(cache=CACHE)

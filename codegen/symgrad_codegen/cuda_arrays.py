@@ -1,0 +1,670 @@
+"""Arrays on a GPU: a thread for each index of the data, sums in the threads' own numbers, joined in a fixed order.
+
+A pass becomes one kernel, or several where a product of matrices stands between: the data are shared out among the
+threads of a grid. What varies along the data is a register, or a row of memory `[other axes ...][thread]`; where a
+later kernel or a product reads it, `[other axes ...][data]`. A sum over the data is added up by each thread for itself,
+then over the threads of a block in shared memory, then over the blocks by a second kernel: in the same order in every
+run. A nest outside of the passes is a pass over its first loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .array_program import (
+    Accumulate,
+    ArrayProgram,
+    Fill,
+    LoopRange,
+    Matrix,
+    Nest,
+    Pass,
+    Product,
+    Statement,
+    Storage,
+    Store,
+)
+from .array_text import START, expression_names, length_text, number_text, program_names, without_elements
+from .cuda_text import free, spelled
+from .program import Affine, Assignment, Call, Element, Expression, Read
+from .text import affine_text, expression_text, listed
+
+KINDS = {"sum": "SUM", "product": "PRODUCT", "largest": "LARGEST", "smallest": "SMALLEST"}
+
+
+class KernelText(NamedTuple):
+    """A kernel that a grid runs, and the Numba types of its arguments."""
+
+    name: str
+    types: list[str]
+    lines: list[str]
+
+
+class _Range(NamedTuple):
+    """What a pass, or a nest outside of the passes, is shared out over."""
+
+    name: str
+    axis: str
+    low: tuple[Affine, ...]
+    high: tuple[Affine, ...]  # included
+
+
+@dataclass
+class _Segment:
+    """Nests of a pass that one kernel runs, and which of their sums have a place for each index of the data."""
+
+    steps: list[Nest | Fill] = field(default_factory=list)
+    direct: dict[str, tuple[object, ...]] = field(default_factory=dict)
+
+
+class DeviceEmission:
+    """The text of one program: its kernels, and the function that launches them."""
+
+    def __init__(self, program: ArrayProgram, reserved: frozenset[str]) -> None:
+        self.program = program
+        self.taken = {*reserved, program.name, *program_names(program)}
+        self.storages = {own.name: own for own in program.storages}
+        self.inputs = {own.name: own for own in program.inputs}
+        self.outputs = dict(zip(program.gradients, program.wrt, strict=True))
+        self.kernels: list[KernelText] = []
+        self.numbers: dict[str, None] = {}  # assigned outside of the passes: arrays of one entry on the device
+        self.libraries = any(isinstance(step, (Product, Matrix)) for step in program.steps) or any(
+            isinstance(inner, Product) for step in program.steps if isinstance(step, Pass) for inner in step.steps
+        )
+
+    def lines(self) -> list[str]:
+        """The function that launches everything."""
+        program = self.program
+        self.stream = self.name("stream")
+        value = program.value
+        is_number = isinstance(value, Read) and any(
+            s.name == value.name for s in program.steps if isinstance(s, Assignment)
+        )
+        self.value = value.name if isinstance(value, Read) and is_number else self.name("result")
+        last = [] if is_number else [Assignment(self.value, value)]
+        self.low, self.stop, self.blocks = self.name("low"), self.name("stop"), self.name("blocks")
+        body: list[str] = []
+        alone: list[Nest | Assignment] = []
+        for step in (*program.steps, *last):
+            if isinstance(step, Assignment):
+                self.numbers[step.name] = None
+            if isinstance(step, Assignment) or (isinstance(step, Nest) and not _is_shared(step)):
+                alone.append(step)
+                continue
+            body += self._alone(alone)
+            alone = []
+            if isinstance(step, Fill):
+                body.append(f"    set_all({step.array}, {number_text(step.value)}, {self.stream})")
+            elif isinstance(step, Nest):
+                loop = step.loops[0]
+                inside = step._replace(loops=step.loops[1:])
+                body += self._pass(_Range(step.name, loop.axis, loop.low, loop.high), [inside])
+            elif isinstance(step, Pass):
+                body += self._pass(_Range(step.name, step.axis, (step.low,), (step.high,)), step.steps)
+            elif isinstance(step, Product):
+                body.append(self._whole_product(step))
+            else:
+                arguments = ", ".join([step.target, *step.arguments])
+                body.append(f"    matrix_{step.function}({arguments}, {self.stream})")
+        body += self._alone(alone)
+        head = [self.stream, *program.arguments, self.value, *program.gradients]
+        lines = listed(f"def {program.name}_into(", head, "):")
+        lines.append('    """Fills arrays on the device: the value, of one entry, and the gradients."""')
+        lines += self._extents()
+        lines += [
+            f"    {own.name} = number({own.name})" for own in program.inputs if not own.shape and own.kind == "real"
+        ]
+        for storage in program.storages:
+            if storage.data is None:
+                lines += self._room(storage.name, [length_text(length) for length in storage.shape] or ["1"])
+        for name in self.numbers:
+            if name != self.value:
+                lines += self._room(name, ["1"])
+        return [*lines, *body]
+
+    def name(self, wanted: str) -> str:
+        """A name that nothing has, for the function that launches the kernels."""
+        name, number = wanted, 1
+        while name in self.taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self.taken.add(name)
+        return name
+
+    def _room(self, name: str, shape: Sequence[str]) -> list[str]:
+        return listed(
+            f'    {name} = room({self.stream}, "{name}", (', shape, ",))" if len(shape) == 1 else "))", "    "
+        )
+
+    def _extents(self) -> list[str]:
+        lines = []
+        for extent in self.program.extents:
+            if extent.told_by is not None:
+                array, place, factor, offset = extent.told_by
+                text = f"{array}.shape[{place}]"
+                if offset:
+                    text = f"({text} - {offset})" if offset > 0 else f"({text} + {-offset})"
+                lines.append(f"    {extent.name} = {text}{f' // {factor}' if factor != 1 else ''}")
+            elif extent.derived is not None:
+                kind, one, two = extent.derived
+                lines.append(f"    {extent.name} = builtins.{kind}({affine_text(one)}, {affine_text(two)})")
+        return lines
+
+    # --- what one thread does alone -----------------------------------------------------------------------------------
+
+    def _alone(self, steps: Sequence[Nest | Assignment]) -> list[str]:
+        """Numbers and single entries: a kernel of one thread."""
+        if not steps:
+            return []
+        text = _Text(self)
+        body: list[str] = []
+        for step in steps:
+            if isinstance(step, Assignment):
+                body.append(f"    {step.name}[0] = {text.expression(step.value)}")
+                text.use(step.name)
+            else:
+                body += text.nest(step, "    ")
+        name = self.name("alone")
+        types = self._add(name, text, [], body)
+        return [*listed(f"    launch({name}, 1, 1, {self.stream}, ", types, ")", "    ")]
+
+    def _add(self, name: str, text: _Text, extra: Sequence[tuple[str, str]], body: Sequence[str]) -> list[str]:
+        """Adds a kernel; returns what it is given."""
+        given = [own for own in self._order() if own in text.used]
+        types = [self._type(own) for own in given]
+        arguments = [*given, *(own for own, _ in extra)]
+        head = listed(f"def {name}(", arguments, "):")
+        self.kernels.append(KernelText(name, [*types, *(kind for _, kind in extra)], [*head, *body]))
+        return arguments
+
+    def _order(self) -> list[str]:
+        """All names that kernels get, in one order."""
+        program = self.program
+        return [
+            *(extent.name for extent in program.extents),
+            *program.arguments,
+            *self.numbers,
+            *self.storages,
+            *program.gradients,
+        ]
+
+    def _type(self, name: str) -> str:
+        own = self.inputs.get(name)
+        if own is not None and not own.shape:
+            return "real" if own.kind == "real" else "types.int64"
+        if own is not None:
+            return array_type("real" if own.kind == "real" else "types.int64", len(own.shape))
+        if any(extent.name == name for extent in self.program.extents):
+            return "types.int64"
+        return array_type("real", self.rank(name))
+
+    def rank(self, array: str) -> int:
+        if array in self.numbers:
+            return 1
+        if array in self.storages:
+            return max(1, len(self.storages[array].shape))
+        if array in self.outputs:
+            return max(1, len(self.inputs[self.outputs[array]].shape))
+        return len(self.inputs[array].shape)
+
+    # --- passes -------------------------------------------------------------------------------------------------------
+
+    def _pass(self, over: _Range, steps: Sequence[object]) -> list[str]:
+        """The kernels of a pass, one after the other, and the products of matrices between them."""
+        segments = _segments(over.axis, steps, set(self.storages) - {s.name for s in self._fixed()})
+        uses: dict[str, set[int]] = {}
+        for place, segment in enumerate(segments):
+            for name in _names(segment):
+                if name in self.storages and self.storages[name].data is not None:
+                    uses.setdefault(name, set()).add(place if isinstance(segment, _Segment) else -1)
+        long = {name for name, places in uses.items() if len(places) > 1 or -1 in places}
+        low, stop = self.low, self.stop
+        lines = [
+            f"    # over {over.axis}",
+            f"    {low} = {_one_of('max', over.low)}",
+            f"    {stop} = {_one_of('min', tuple(form._replace(offset=form.offset + 1) for form in over.high))}",
+        ]
+        for name in uses:
+            if name in long:
+                shape = self._row_shape(self.storages[name])
+                lines += self._room(name, [*shape, f"builtins.max(1, {stop} - {low})"])
+        for segment in segments:
+            if isinstance(segment, Product):
+                lines += self._product(segment, over.axis, low, stop, long)
+            else:
+                lines += _SegmentText(self, over, segment, long, low, stop).call()
+        return lines
+
+    def _fixed(self) -> list[Storage]:
+        return [storage for storage in self.program.storages if storage.data is None]
+
+    def _row_shape(self, storage: Storage) -> list[str]:
+        return [length_text(length) for place, length in enumerate(storage.shape) if place != storage.data]
+
+    def _whole_product(self, step: Product) -> str:
+        one, two = _factors(step.target.axes, [(o.array, o.axes) for o in (step.left, step.right)], step.inner)
+        return f"    matrix_product({step.target.array}, {one}, {two}, False, {self.stream})"
+
+    def _product(self, step: Product, axis: str, low: str, stop: str, long: set[str]) -> list[str]:
+        texts: list[tuple[str, tuple[str, ...]]] = []
+        for own in (step.target, step.left, step.right):
+            text = own.array
+            if axis in own.axes and own.array in long:
+                text += f"[{':, ' * (len(own.axes) - 1)}: {stop} - {low}]"
+            elif axis in own.axes:
+                text += f"[{':, ' * own.axes.index(axis)}{low}:{stop}]"
+            texts.append((text, own.axes))
+        one, two = _factors(texts[0][1], texts[1:], step.inner)
+        comment = [f"    # {step.comment}"] if step.comment else []
+        return [
+            *comment,
+            *listed("    matrix_product(", [texts[0][0], one, two, str(step.adds), self.stream], ")", "    "),
+        ]
+
+
+class _Text:
+    """Statements as text, with what stands for the entries of arrays; notes which names a kernel needs."""
+
+    def __init__(self, emission: DeviceEmission) -> None:
+        self.emission, self.lane = emission, ""
+        self.registers: dict[str, str] = {}
+        self.used: set[str] = set()
+
+    def use(self, name: str) -> None:
+        self.used.add(name)
+
+    def expression(self, expression: Expression) -> str:
+        program = self.emission.program
+        for name in _names_read(expression):
+            self.use(name)
+        plain = self._numbers(without_elements(spelled(expression, program.accuracy), self.entry))
+        return expression_text(plain, program.dtype)
+
+    def _numbers(self, expression: Expression) -> Expression:
+        """What was assigned outside of the passes is read from the memory of the device."""
+        if isinstance(expression, Read) and expression.name in self.emission.numbers:
+            return Read(f"{expression.name}[0]")
+        if isinstance(expression, Call):
+            return Call(expression.function, tuple(self._numbers(argument) for argument in expression.arguments))
+        return expression
+
+    def entry(self, element: Element) -> str:
+        """An entry of an array, or the register that holds it."""
+        register = self.registers.get(self.key(element))
+        if register is not None:
+            return register
+        self.use(element.array)
+        storage = self.emission.storages.get(element.array)
+        data = storage.data if storage is not None else None
+        texts = [self.place(element, place) for place in range(len(element.index)) if place != data]
+        if data is not None:
+            texts.append(self.lane)
+        return f"{element.array}[{', '.join(texts)}]"
+
+    def key(self, element: Element) -> str:
+        """The entry without the place of the data, as text."""
+        storage = self.emission.storages.get(element.array)
+        data = storage.data if storage is not None else None
+        places = [self.place(element, place) for place in range(len(element.index)) if place != data]
+        return f"{element.array}[{', '.join(places)}]"
+
+    def place(self, element: Element, place: int) -> str:
+        index = element.index[place]
+        if isinstance(index, Affine):
+            text = affine_text(index)
+            for name, _ in index.terms:
+                self.use(name)
+        else:
+            text = self.expression(index) if isinstance(index, Element) else f"int({self.expression(index)})"
+        held = dict(element.clamped)
+        if place in held:
+            for name, _ in held[place].terms:
+                self.use(name)
+            return f"clamped({text}, {affine_text(held[place])})"
+        return text
+
+    def nest(self, nest: Nest, indent: str) -> list[str]:
+        lines = [f"{indent}# {nest.comment}"] if nest.comment else []
+        for loop in nest.loops:
+            lines.append(indent + self._loop(loop))
+            indent += "    "
+        return [*lines, *(indent + line for statement in nest.body for line in self.statement(statement))]
+
+    def _loop(self, loop: LoopRange) -> str:
+        for form in (*loop.low, *loop.high):
+            for name, _ in form.terms:
+                self.use(name)
+        low = _one_of("max", loop.low, "")
+        high = _one_of("min", tuple(form._replace(offset=form.offset + 1) for form in loop.high), "")
+        return f"for {loop.axis} in range({high}):" if low == "0" else f"for {loop.axis} in range({low}, {high}):"
+
+    def statement(self, statement: Statement) -> list[str]:
+        value = self.expression(statement.value)
+        if isinstance(statement, Assignment):
+            return [f"{statement.name} = {value}"]
+        target = self.target(statement)
+        if isinstance(statement, Store):
+            return [f"{target} = {value}"]
+        return [f"{target} = {joined(statement.kind, target, value)}"]
+
+    def target(self, statement: Store | Accumulate) -> str:
+        return self.entry(statement.target)
+
+
+class _SegmentText(_Text):
+    """The kernel of one segment of a pass."""
+
+    def __init__(
+        self, emission: DeviceEmission, over: _Range, segment: _Segment, long: set[str], low: str, stop: str
+    ) -> None:
+        super().__init__(emission)
+        self.over, self.segment, self.long, self.low, self.stop = over, segment, long, low, stop
+        self.taken = set(emission.taken)
+        self.thread = self.name("thread")
+        self.starts: list[str] = []  # registers that are set before the loop
+        self.sums: dict[str, tuple[str, str]] = {}  # of one entry, by its text: the kind, the register
+        self.own: dict[str, tuple[str, str]] = {}  # arrays of which each thread has its own: the kind, the name
+        self.rows: dict[str, None] = {}  # buffers in memory, a row for each thread
+        self._choose()
+
+    def name(self, wanted: str) -> str:
+        """A name for a variable of this kernel."""
+        (name,) = free([wanted], self.taken)
+        self.taken.add(name)
+        return name
+
+    def _choose(self) -> None:
+        """Which entries are registers: rows of one number, and sums whose places are known."""
+        elements: dict[str, list[Element]] = {}
+        kinds: dict[str, str] = {}
+        accumulates: dict[str, list[Element]] = {}
+        for step in self.segment.steps:
+            if isinstance(step, Fill):
+                elements.setdefault(step.array, [])
+                continue
+            for statement in step.body:
+                for element in _elements(statement):
+                    elements.setdefault(element.array, []).append(element)
+                if isinstance(statement, Accumulate) and self._is_joined(statement):
+                    kinds[statement.target.array] = statement.kind
+                    accumulates.setdefault(statement.target.array, []).append(statement.target)
+        for array, found in elements.items():
+            storage = self.emission.storages.get(array)
+            if storage is None or storage.data is None or array in self.long:
+                continue
+            places = {self.key(e) for e in found if _is_known(e, storage.data)}
+            shape = [length for place, length in enumerate(storage.shape) if place != storage.data]
+            if all(_is_known(element, storage.data) for element in found) and all(not s.terms for s in shape):
+                for text in sorted(places):
+                    self.registers[text] = self.name("_".join([array, "here", *_places(text)]))
+            else:
+                self.rows[array] = None
+        for array, targets in accumulates.items():
+            if all(_is_known(target, None) for target in targets):
+                for target in targets:
+                    text = self.key(target)
+                    if text not in self.sums:
+                        self.sums[text] = kinds[array], self.name("_".join([array, "here", *_places(text)]))
+            else:
+                self.own[array] = kinds[array], self.emission.name(f"{array}_own")
+
+    def _is_joined(self, statement: Accumulate) -> bool:
+        """Whether several indices of the data add to one entry."""
+        storage = self.emission.storages.get(statement.target.array)
+        if storage is not None and storage.data is not None:
+            return False
+        return not _is_injective(statement.target, self.over.axis)
+
+    def target(self, statement: Store | Accumulate) -> str:
+        if isinstance(statement, Accumulate) and self._is_joined(statement):
+            array, text = statement.target.array, self.key(statement.target)
+            if text in self.sums:
+                return self.sums[text][1]
+            own = self.own[array][1]
+            return f"{own}{text[len(array) : -1]}, {self.thread}]"
+        return self.entry(statement.target)
+
+    def entry(self, element: Element) -> str:
+        self.lane = f"{self.over.axis} - {self.low}" if element.array in self.long else self.thread
+        return super().entry(element)
+
+    def call(self) -> list[str]:
+        emission, over = self.emission, self.over
+        body: list[str] = []
+        for step in self.segment.steps:
+            body += self._fill(step) if isinstance(step, Fill) else self.nest(step, "        ")
+        is_first = all(kernel.name != over.name for kernel in emission.kernels)
+        name = over.name if is_first else emission.name(over.name)
+        before = [f"    {self.thread} = cuda.grid(1)"]
+        if self.sums or self.own:
+            before.insert(0, "    shared = cuda.shared.array(THREADS, real)")
+        before += [f"    {register} = real({START[kind]})" for kind, register in self.sums.values()]
+        for array, (kind, own) in self.own.items():
+            loops, indent, entry = self._entries(array, own)
+            before += [*loops, f"{indent}{own}[{', '.join([*entry, self.thread])}] = real({START[kind]})"]
+        after, extra, launch = self._joins()
+        lines = [
+            *before,
+            f"    {over.axis} = {self.low} + {self.thread}",
+            f"    while {over.axis} < {self.stop}:",
+            *body,
+            f"        {over.axis} += cuda.gridsize(1)",
+            *after,
+        ]
+        given = emission._add(name, self, [(self.low, "types.int64"), (self.stop, "types.int64"), *extra], lines)
+        return self._launch(name, given, launch)
+
+    def _fill(self, step: Fill) -> list[str]:
+        """A buffer is set to a number, in each thread its own."""
+        storage = self.emission.storages[step.array]
+        value = f"real({number_text(step.value)})"
+        registers = [r for text, r in self.registers.items() if text.startswith(f"{step.array}[")]
+        if registers:
+            return [f"        {register} = {value}" for register in registers]
+        self.use(step.array)
+        shape = self.emission._row_shape(storage)
+        for place, length in enumerate(storage.shape):
+            if place != storage.data:
+                for name, _ in length.terms:
+                    self.use(name)
+        lines, indent, entry = _loops(shape, "        ")
+        lane = f"{self.over.axis} - {self.low}" if step.array in self.long else self.thread
+        return [*lines, f"{indent}{step.array}[{', '.join([*entry, lane])}] = {value}"]
+
+    def _entries(self, array: str, own: str) -> tuple[list[str], str, list[str]]:
+        """A loop over all entries of an array: its lines, how far it indents, the place of an entry."""
+        return _loops([f"{own}.shape[{place}]" for place in range(self.emission.rank(array))], "    ")
+
+    def _joins(self) -> tuple[list[str], list[tuple[str, str]], list[tuple[str, str, str, str]]]:
+        """After the loop: each sum over the block. Also what the kernel gets for that, and what is joined then."""
+        lines: list[str] = []
+        extra: list[tuple[str, str]] = []
+        launch: list[tuple[str, str, str, str]] = []
+        for array, (kind, own) in self.own.items():
+            sums = self.emission.name(f"{array}_sums")
+            extra += [(own, array_type("real", self.emission.rank(array) + 1)), (sums, array_type("real", 2))]
+            loops, indent, entry = self._entries(array, own)
+            total = f"over_block({KINDS[kind]}, {own}[{', '.join([*entry, self.thread])}], shared)"
+            lines += [*loops, f"{indent}keep({sums}, {_flat(own, entry)}, {total})"]
+            launch.append((KINDS[kind], array, sums, own))
+        for text, (kind, register) in self.sums.items():
+            sums = self.emission.name(f"{register}_sums")
+            extra.append((sums, array_type("real", 2)))
+            lines.append(f"    keep({sums}, 0, over_block({KINDS[kind]}, {register}, shared))")
+            launch.append((KINDS[kind], text, sums, ""))
+        return lines, extra, launch
+
+    def _launch(self, name: str, given: Sequence[str], joins: Sequence[tuple[str, str, str, str]]) -> list[str]:
+        emission, stream = self.emission, self.emission.stream
+        own = [f"{array}.size" for _, array, _, own in joins if own]
+        for array in self.rows:
+            shape = emission._row_shape(emission.storages[array])
+            own.append(" * ".join(shape) if shape else "1")
+        blocks = emission.blocks
+        lines = listed(f"    {blocks} = pass_blocks({self.stop} - {self.low}, ", [" + ".join(own) or "0"], ")", "    ")
+        for array in self.rows:
+            lines += emission._room(array, [*emission._row_shape(emission.storages[array]), f"{blocks} * THREADS"])
+        for _, target, sums, own_name in joins:
+            if own_name:
+                lines.append(f'    {own_name} = room({stream}, "{own_name}", (*{target}.shape, {blocks} * THREADS))')
+            entries = f"{target}.size" if own_name else "1"
+            lines.append(f'    {sums} = room({stream}, "{sums}", ({entries}, {blocks}))')
+        lines += listed(f"    launch({name}, {blocks}, THREADS, {stream}, ", given, ")", "    ")
+        for kind, target, sums, own_name in joins:
+            whole = target if own_name else target[: target.index("[")]
+            place = "0" if own_name else _flat(whole, _places(target))
+            lines.append(f"    combine({kind}, {sums}, {whole}, {place}, {stream})")
+        return lines
+
+
+def _loops(lengths: Sequence[str], indent: str) -> tuple[list[str], str, list[str]]:
+    """Loops over all entries of an array: the lines, how far they indent, the place of an entry."""
+    entry = [f"entry_{place}" for place in range(len(lengths))]
+    lines = [
+        f"{indent}{'    ' * place}for {name} in range({length}):"
+        for place, (name, length) in enumerate(zip(entry, lengths, strict=True))
+    ]
+    return lines, indent + "    " * len(lengths), entry
+
+
+def _flat(array: str, places: Sequence[str]) -> str:
+    """Where an entry stands in the memory of its array."""
+    flat = places[0]
+    for place, one in enumerate(places[1:], 1):
+        flat = f"{flat if place == 1 else f'({flat})'} * {array}.shape[{place}] + {one}"
+    return flat
+
+
+def array_type(kind: str, rank: int) -> str:
+    return f"{kind}[{', '.join([':'] * (rank - 1) + ['::1'])}]"
+
+
+def joined(kind: str, one: str, two: str) -> str:
+    if kind == "sum":
+        return f"{one} + {two}" if two.isidentifier() else f"{one} + ({two})"
+    return f"joined({KINDS[kind]}, {one}, {two})"
+
+
+def _one_of(name: str, forms: tuple[Affine, ...], module: str = "builtins.") -> str:
+    texts = [affine_text(form) for form in forms]
+    return texts[0] if len(texts) == 1 else f"{module}{name}({', '.join(texts)})"
+
+
+def _factors(target: tuple[str, ...], operands: Sequence[tuple[str, tuple[str, ...]]], inner: str) -> tuple[str, str]:
+    """The factors of a product in the order of its target, and whether each is transposed."""
+    rows, columns = target
+    left, right = operands if rows in operands[0][1] else reversed(operands)
+    return f"{left[0]}, {left[1] != (rows, inner)}", f"{right[0]}, {right[1] != (inner, columns)}"
+
+
+def _segments(axis: str, steps: Sequence[object], rows: set[str]) -> list[_Segment | Product]:
+    """The nests between products. Sums with a place for each index of the data never share a kernel with another place
+    of the same array: two threads would write to one entry."""
+    found: list[_Segment | Product] = []
+    for step in steps:
+        if isinstance(step, Product):
+            found.append(step)
+            continue
+        if not found or isinstance(found[-1], Product):
+            found.append(_Segment())
+        segment = found[-1]
+        assert isinstance(segment, _Segment)
+        if isinstance(step, Fill):
+            segment.steps.append(step)
+            continue
+        assert isinstance(step, Nest)
+        later: list[Accumulate] = []
+        for statement in step.body:
+            if not isinstance(statement, Accumulate) or statement.target.array in rows:
+                continue
+            target = statement.target
+            if not _is_injective(target, axis):
+                continue
+            if segment.direct.setdefault(target.array, target.index) != target.index:
+                later.append(statement)
+        segment.steps.append(step._replace(body=tuple(s for s in step.body if s not in later)))
+        for statement in later:
+            numbers = [s for s in step.body if isinstance(s, Assignment)]
+            found.append(
+                _Segment([step._replace(body=(*numbers, statement))], {statement.target.array: statement.target.index})
+            )
+        if later:
+            found.append(_Segment())
+    return [segment for segment in found if isinstance(segment, Product) or segment.steps]
+
+
+def _names(segment: _Segment | Product) -> set[str]:
+    if isinstance(segment, Product):
+        return {own.array for own in (segment.target, segment.left, segment.right)}
+    names: set[str] = set()
+    for step in segment.steps:
+        if isinstance(step, Fill):
+            names.add(step.array)
+        else:
+            names |= {element.array for statement in step.body for element in _elements(statement)}
+    return names
+
+
+def _elements(statement: Statement) -> list[Element]:
+    """All entries of arrays that a statement reads or writes."""
+    found: list[Element] = []
+    stack: list[object] = [statement.value]
+    if not isinstance(statement, Assignment):
+        stack.append(statement.target)
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Element):
+            found.append(part)
+            stack.extend(part.index)
+        elif hasattr(part, "arguments"):
+            stack.extend(part.arguments)
+        elif hasattr(part, "value"):
+            stack.append(part.value)
+    return found
+
+
+def _is_known(element: Element, data: int | None) -> bool:
+    """Whether the place is known but for that of the data."""
+    return (
+        all(isinstance(index, Affine) and not index.terms for place, index in enumerate(element.index) if place != data)
+        and not element.clamped
+    )
+
+
+def _is_injective(element: Element, axis: str) -> bool:
+    """Whether different indices of the axis are different entries, by one place."""
+    return any(
+        isinstance(index, Affine) and [name for name, _ in index.terms] == [axis]
+        for place, index in enumerate(element.index)
+        if place not in dict(element.clamped)
+    )
+
+
+def _is_shared(nest: Nest) -> bool:
+    """Whether the iterations of the first loop of a nest may run at the same time."""
+    if not nest.loops:
+        return False
+    axis = nest.loops[0].axis
+    written: dict[str, set[object]] = {}
+    for statement in nest.body:
+        if isinstance(statement, Store) and not _is_injective(statement.target, axis):
+            return False
+        if not isinstance(statement, Assignment):
+            written.setdefault(statement.target.array, set()).add(statement.target.index)
+    for statement in nest.body:
+        for element in _elements(statement):
+            if element.array in written and {element.index} != written[element.array]:
+                return False
+    return True
+
+
+def _places(text: str) -> list[str]:
+    """The places of an entry, for a name."""
+    return [part for part in text[text.index("[") + 1 : -1].split(", ") if part]
+
+
+def _names_read(expression: Expression) -> set[str]:
+    """The numbers and extents that stand in an expression, but for those inside of array entries."""
+    return expression_names(without_elements(expression, lambda element: ""))

@@ -1,0 +1,55 @@
+"""What the kernels for GPUs over points and over arrays share: how functions are spelled, and free names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .array_program import ArrayProgram
+from .functions import FUNCTIONS, Function, with_needs
+from .program import Call, Expression, Program
+
+
+def spelled(expression: Expression, accuracy: str) -> Expression:
+    """The expression with the functions that stand for operators on a GPU."""
+    if not isinstance(expression, Call):
+        return expression
+    arguments = tuple(spelled(argument, accuracy) for argument in expression.arguments)
+    return Call(_on_device(expression.function, accuracy), arguments)
+
+
+def definitions(program: Program | ArrayProgram) -> list[str]:
+    """The functions that the kernels call."""
+    lines: list[str] = []
+    called = {_on_device(function, program.accuracy).name for function in program.functions}
+    for function in with_needs(tuple(FUNCTIONS[name] for name in sorted(called))):
+        lines += _definition(function)
+    return lines
+
+
+def _on_device(function: Function, accuracy: str) -> Function:
+    """What a GPU calls for a function."""
+    name = function.on_device or (function.unfused if accuracy == "strict" else "")
+    return FUNCTIONS[name] if name else function
+
+
+def _definition(function: Function) -> list[str]:
+    if function.definition:
+        return ['@cuda.jit(device=True, inline="always")', *function.definition.strip().split("\n"), "", ""]
+    if function.built_in:
+        return [f"{function.name} = {function.built_in}"]
+    if function.device:
+        python = f"math.{function.math}" if function.math else f"np.{function.llvm}"
+        return [f'{function.name} = device_function("{function.device}", {python})']
+    return []
+
+
+def free(wanted: Sequence[str], taken: Iterable[str]) -> list[str]:
+    """The names, with underscores behind those that are taken."""
+    taken = set(taken)
+    found = []
+    for name in wanted:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        found.append(name)
+    return found
