@@ -69,6 +69,10 @@ class ArrayKernel(Kernel):
         self._checks, self._gather_checks = checks(self.definition, domains)
         self._known: dict[Any, _Shapes] = {}
         self._quick = None, None
+        self._load()
+
+    def _load(self) -> None:
+        """The module, and the functions of it that a call needs."""
         self._module: Any = build.load(self.source, self._options["cache"])
         self._walk = self._module.walk_parts
         self._into = getattr(self._module, f"{self._options['name']}_into")
@@ -85,16 +89,7 @@ class ArrayKernel(Kernel):
             else self._input(place, value)
             for place, (value, wanted, shape) in enumerate(zip(values, self._wanted, self._shapes, strict=True))
         ]
-        key = tuple(
-            [array.shape if type(array) is np.ndarray else array if type(array) is int else () for array in arrays]
-        )
-        shapes = self._known.get(key)
-        if shapes is None:
-            shapes = self._new_shapes(arrays)
-            if len(self._known) < _KNOWN_SHAPES:
-                self._known[key] = shapes
-        for check in shapes.gathers:
-            self._check_gather(check, arrays, shapes.sizes)
+        shapes = self._shapes_of(arrays)
         outputs = self._outputs(arrays, shapes.outputs, out)
         walk = self._walk
         if self._options["threads"] is not None:
@@ -105,6 +100,18 @@ class ArrayKernel(Kernel):
         return self._result(float(value), grads)
 
     value_and_grad = __call__
+
+    def _shapes_of(self, arrays: Sequence[Any]) -> _Shapes:
+        """What follows from the shapes of a call, known from before or not; and its indices are checked."""
+        key = tuple([array if type(array) is int else getattr(array, "shape", ()) for array in arrays])
+        shapes = self._known.get(key)
+        if shapes is None:
+            shapes = self._new_shapes(arrays)
+            if len(self._known) < _KNOWN_SHAPES:
+                self._known[key] = shapes
+        for check in shapes.gathers:
+            self._check_gather(check, arrays, shapes.sizes)
+        return shapes
 
     def _input(self, place: int, value: Any) -> Any:
         """The argument as what the compiled code takes: converted only where it has to be."""
@@ -135,7 +142,7 @@ class ArrayKernel(Kernel):
             bind(
                 [self._names[place] for place in rest],
                 [self._shapes[place] for place in rest],
-                [np.asarray(arrays[place]) for place in rest],
+                [arrays[place] if self._shapes[place] else np.asarray(arrays[place]) for place in rest],
                 given,
             ),
             self._derived,
@@ -176,17 +183,26 @@ class ArrayKernel(Kernel):
         if gather.source is not None:
             values = arrays[gather.source[0]][gather.source[1]]
         else:
-            values = np.asarray(Evaluation.of_view(self.definition, check.view, check.domain, arrays, sizes), np.int64)
-        if values.ndim == 1 and values.flags.carray:
-            least, largest = self._module.index_range(values)
-        else:
-            least, largest = (int(values.min()), int(values.max())) if values.size else (gather.low, gather.high)
+            given = [self._on_host(array) for array in arrays]
+            values = np.asarray(Evaluation.of_view(self.definition, check.view, check.domain, given, sizes), np.int64)
+        least, largest = self._index_range(values) if values.size else (gather.low, gather.high)
         if values.size and (least < gather.low or largest > gather.high):
             bad = least if least < gather.low else largest
             of = f"axis {check.place} of {check.array}" if check.array else "a gathered axis"
             is_input = check.view.node.gate.name == "input"
             source = self._names[check.view.node.attribute] if is_input else "an index expression"
             raise IndexError(f"{source} holds {bad}, an index of {of} out of the bounds {gather.low} .. {gather.high}")
+
+    def _index_range(self, values: Any) -> tuple[int, int]:
+        """The least and the largest of some integers."""
+        if values.ndim == 1 and values.flags.carray:
+            least, largest = self._module.index_range(values)
+            return least, largest
+        return int(values.min()), int(values.max())
+
+    def _on_host(self, array: Any) -> Any:
+        """An argument as NumPy has it."""
+        return array
 
     def _outputs(self, arrays: Sequence[Any], shapes: tuple[tuple[int, ...], ...], out: Result | None) -> list[Any]:
         if out is None:

@@ -106,10 +106,121 @@ class CudaKernel(Kernel):
 
 
 class CudaArrayKernel(ArrayKernel):
-    """later"""
+    """A compiled value and gradient of an expression with arrays, for a GPU. Made by `symgrad.compile`.
+
+    `kernel(*args, out=None, stream=None, **by_name)` returns `Result(value, grad)` as on the CPU: a float and arrays of
+    NumPy. Where an argument is on the device, all results are, the value and derivatives by scalars as arrays without
+    axes. A scalar that is on the device is copied to the host first. Products and solutions of matrices are done by
+    CuPy: SymgradError by `compile` where that is missing.
+    """
+
+    def _load(self) -> None:
+        _require_compiler()
+        self._module = build.load(self.source, self._options["cache"])
+        if self._module.NEEDS_CUPY and not run_cuda.has_cupy():
+            raise SymgradError(
+                "products and inverses of matrices on a GPU are done by CuPy: pip install cupy-cuda13x (or "
+                "cupy-cuda12x); symgrad.emit prints the source without it"
+            )
+        self._missing = run_cuda.no_device()
+        if not self._missing:
+            self._module.compile_kernels()
+        self._into = getattr(self._module, f"{self._options['name']}_into")
+        self.stats["runs"] = "numba-cuda"
+
+    @property
+    def jitted(self) -> Any:
+        """There is none: a function of whole arrays is several kernels, which the host launches."""
+        raise SymgradError("on a GPU a function of whole arrays is several kernels: call this one from Python")
+
+    def ptx(self, cc: tuple[int, int] = (9, 0)) -> str:
+        """As of kernels over points: see CudaKernel.ptx."""
+        return _ptx(self._module, cc)
+
+    def __call__(self, *args: Any, out: Result | None = None, stream: Any = None, **by_name: Any) -> Result:
+        values = self._ordered(args, by_name)
+        _require_device(self._missing)
+        given = run_cuda.numba_stream(stream)
+        targets = [] if out is None else [out[0], *((out[1],) if self._single else out[1])]
+        stays = any(map(run_cuda.is_on_device, [*values, *targets]))
+        arrays = [self._argument(place, value, given) for place, value in enumerate(values)]
+        shapes = self._shapes_of(arrays)
+        wanted: list[tuple[int, ...]] = [(), *shapes.outputs]
+        if out is not None and len(targets) != len(wanted):
+            raise ValueError(f"out must hold {len(wanted) - 1} derivatives, not {len(targets) - 1}")
+        if out is not None and not stays:
+            self._outputs(arrays, shapes.outputs, out)  # refuses what cannot be written
+        arrays = [run_cuda.to_device(array, given) if isinstance(array, np.ndarray) else array for array in arrays]
+        outputs = self._device_outputs(arrays, wanted, targets if stays and targets else [None] * len(wanted), given)
+        self._into(given, *arrays, *outputs)
+        if stays:
+            results = [a if shape else a.reshape(()) for a, shape in zip(outputs, wanted, strict=True)]
+        else:
+            results = self._from_device(outputs, wanted, targets, given)
+        return self._result(results[0], results[1:])
+
+    value_and_grad = __call__
+
+    def _argument(self, place: int, value: Any, stream: Any) -> Any:
+        """The argument as what the kernels take, on the host or on the device."""
+        name, wanted = self._names[place], self._wanted[place]
+        if not run_cuda.is_on_device(value):
+            return self._input(place, value)
+        array = run_cuda.device_array(value, name, stream)
+        if not self._shapes[place] or wanted is None:
+            return self._input(place, array.copy_to_host())
+        if array.dtype == wanted and array.is_c_contiguous():
+            return array
+        if wanted.kind == "i":
+            raise TypeError(f"{name} holds indices: on the device a C-contiguous array of int64 wanted")
+        shape = tuple(array.shape)
+        return run_cuda.on_device(self._module.expand, array, shape, wanted, stream).reshape(shape)
+
+    def _device_outputs(
+        self, arrays: Sequence[Any], shapes: Sequence[tuple[int, ...]], targets: Sequence[Any], stream: Any
+    ) -> list[Any]:
+        """Arrays for the value and the derivatives: of numbers of one entry. `targets` that are there are used."""
+        names = ["value", *(f"d_{self._names[place]}" for place in self.graph.wrt)]
+        outputs = []
+        for target, shape, name in zip(targets, shapes, names, strict=True):
+            if run_cuda.is_on_device(target):
+                outputs.append(run_cuda.output(target, shape, self._dtype, f"out: {name}").reshape(shape or (1,)))
+            elif target is None or not shape:
+                outputs += run_cuda.new_outputs(1, shape or (1,), self._dtype, stream)
+            else:
+                raise ValueError(f"out: {name} must be on the device, as an argument or another output is")
+        run_cuda.check_overlaps(outputs, [array for array in arrays if run_cuda.is_on_device(array)])
+        return outputs
+
+    def _from_device(
+        self, outputs: Sequence[Any], shapes: Sequence[tuple[int, ...]], targets: Sequence[Any], stream: Any
+    ) -> list[Any]:
+        """The results as numbers and arrays of NumPy, in the arrays of `targets` if there are any."""
+        results = [array.copy_to_host(stream=stream) for array in outputs]
+        if stream:
+            stream.synchronize()
+        for place, shape in enumerate(shapes):
+            if not shape:
+                results[place] = float(results[place][0])
+            elif targets:
+                targets[place][...] = results[place]
+                results[place] = targets[place]
+        return results
+
+    def _index_range(self, values: Any) -> tuple[int, int]:
+        if run_cuda.is_on_device(values):
+            if values.is_c_contiguous():
+                least, largest = self._module.index_range(values)
+                return least, largest
+            values = values.copy_to_host()
+        return int(values.min()), int(values.max())
+
+    def _on_host(self, array: Any) -> Any:
+        return array.copy_to_host() if run_cuda.is_on_device(array) else array
 
 
 def _require_compiler() -> None:
+    """Raises SymgradError where kernels for GPUs cannot be compiled."""
     if not run_cuda.is_installed():
         raise SymgradError(
             f"the target 'cuda' needs numba-cuda: {run_cuda.HOW_TO_INSTALL}; symgrad.emit prints the source without it"
@@ -117,6 +228,7 @@ def _require_compiler() -> None:
 
 
 def _require_device(missing: str) -> None:
+    """Raises SymgradError where something is missing to run."""
     if missing:
         raise SymgradError(
             f"no GPU to run on: {missing}. The source and ptx() of this kernel need none; compile with target='cpu' "

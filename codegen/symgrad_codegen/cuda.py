@@ -27,7 +27,8 @@ from .text import WIDTH, listed, statement_lines
 RESERVED = frozenset(
     """
     builtins threading math os np inf nan pi cuda cupy cupyx config libdevice intrinsic types float32 float64 uint64
-    real real_name ARGUMENTS WRT CACHE SIMULATED THREADS OUTPUTS KEPT LANES KERNELS INPUTS INTO SUM PRODUCT LARGEST
+    real real_name ARGUMENTS WRT CACHE SIMULATED THREADS OUTPUTS KEPT LANES KERNELS INPUTS INTO NEEDS_CUPY SUM PRODUCT
+    LARGEST
     SMALLEST MOST_BLOCKS SCRATCH_BYTES ROOMS device_function select_function rounded_mul_function grid_size on_device
     expand_points expand run_points signature compile_kernels ptx run_batch run_arrays points kernel_batch shared
     joined start_of over_block keep join_sums combine clamped set_all set_points launch room pass_blocks number
@@ -141,7 +142,13 @@ def _emit_arrays(program: ArrayProgram) -> str:
     )
     comma = "," if len(program.arguments) == 1 else ""
     lines += listed("    return run_arrays((", program.arguments, f"{comma}), {out}, {stream})", "    ")
-    lines += ["", "", f"INTO = {program.name}_into", "INPUTS = (  # the kind of numbers, and the rank"]
+    lines += [
+        "",
+        "",
+        f"INTO = {program.name}_into",
+        f"NEEDS_CUPY = {emission.libraries}",
+        "INPUTS = (  # the kind of numbers, and the rank",
+    ]
     lines += [f'    ("{own.kind}", {len(own.shape)}),' for own in program.inputs]
     lines += [")", "KERNELS = (  # and the types of their arguments"]
     for kernel in emission.kernels:

@@ -30,6 +30,13 @@ def is_installed() -> bool:
     return find_spec("numba_cuda") is not None
 
 
+def has_cupy() -> bool:
+    """Whether there is a library for matrices on GPUs; the simulator has NumPy for that."""
+    from numba import config
+
+    return bool(config.ENABLE_CUDASIM) or find_spec("cupy") is not None
+
+
 def no_device() -> str:
     """Why no kernel can run here, in words; empty where one can."""
     from numba import cuda
@@ -106,6 +113,13 @@ def numba_stream(stream: Any) -> Any:
     if hasattr(stream, "synchronize"):
         return stream
     raise TypeError(f"stream: a CUDA stream or its address wanted, not {type(stream).__name__}")
+
+
+def to_device(array: Any, stream: Any) -> Any:
+    """A contiguous array of NumPy as one on the device."""
+    from numba import cuda
+
+    return cuda.to_device(array, stream=stream)
 
 
 def new_outputs(count: int, shape: tuple[int, ...], dtype: str, stream: Any) -> list[Any]:
