@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
@@ -66,8 +67,18 @@ def key(source: str) -> str:
         config.CPU_NAME,
         config.CPU_FEATURES,
         config.DISABLE_JIT,
+        config.ENABLE_CUDASIM,
+        _version("numba-cuda"),
     )
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _load(source: str, name: str, folder: Path) -> ModuleType:

@@ -53,6 +53,7 @@ def emit(program: Program | ArrayProgram) -> str:
 _IMPORTS = [
     "import math",
     "import os",
+    "import threading",
     "from math import inf, nan, pi",
     "",
     "import numpy as np",
@@ -124,7 +125,6 @@ def _emit_arrays(program: ArrayProgram) -> str:
         *docstring(program, "NumPy and numba-cuda" + (", and CuPy for linear algebra" if emission.libraries else "")),
         "",
         "import builtins",
-        "import threading",
         *_IMPORTS,
         "",
         *legend(program),
@@ -172,7 +172,7 @@ def _emit_arrays(program: ArrayProgram) -> str:
 # Python makes one tuple of the arguments of a call beyond these, which Numba cannot put in line.
 _MOST_ARGUMENTS = 30
 # Bytes of a GPU's memory for what waits between two kernels.
-_KEPT_BYTES = 1 << 28
+_KEPT_BYTES = 1 << 27
 
 
 class _Kernel(NamedTuple):

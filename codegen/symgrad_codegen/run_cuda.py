@@ -16,7 +16,7 @@ RunOnDevice = Callable[[Sequence[Any], Sequence[Any], Any], None]
 
 # Points that are copied to the device at a time; and how many such chunks are on their way: one is copied in, one is
 # worked on, one is copied out.
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 _ON_THE_WAY = 3
 
 # Devices of DLPack whose memory a CUDA kernel reads.

@@ -66,3 +66,16 @@ def expand_points(source, shape, steps, target):
 
 def expand(source, shape, steps, target, stream=0):
     expand_points[grid_size(target.size), THREADS, stream](source, shape, steps, target)
+
+
+ROOMS = {}  # by thread, stream and name: calls that may run at the same time share none
+
+
+def room(stream, name, shape):
+    """Memory of the device that calls use again."""
+    key = threading.get_ident(), 0 if SIMULATED else int(stream), name
+    found = ROOMS.get(key)
+    if found is None or found.shape != shape:
+        ROOMS.pop(key, None)
+        found = ROOMS[key] = cuda.device_array(shape, real_name)
+    return found

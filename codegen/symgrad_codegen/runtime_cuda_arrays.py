@@ -110,19 +110,6 @@ def pass_blocks(count, own):
     return builtins.max(1, builtins.min(wanted, room_for, MOST_BLOCKS))
 
 
-ROOMS = {}  # by thread, stream and name: calls that may run at the same time share none
-
-
-def room(stream, name, shape):
-    """Memory of the device that calls use again."""
-    key = threading.get_ident(), 0 if SIMULATED else int(stream), name
-    found = ROOMS.get(key)
-    if found is None or found.shape != shape:
-        ROOMS.pop(key, None)
-        found = ROOMS[key] = cuda.device_array(shape, real_name)
-    return found
-
-
 def library(work, target, *arrays):
     """`work` of CuPy on arrays of the device, into `target`; in the simulator of NumPy."""
     if SIMULATED:

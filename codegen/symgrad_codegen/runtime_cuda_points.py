@@ -6,7 +6,7 @@ def run_points(inputs, outputs, stream=0):
     count = outputs[0].size
     arrays = dict(zip((*ARGUMENTS, *OUTPUTS), (*inputs, *outputs)))
     if KEPT:
-        arrays["KEPT"] = cuda.device_array(KEPT * LANES, real_name, stream=stream)
+        arrays["KEPT"] = room(stream, "KEPT", (KEPT * LANES,))
     for start in range(0, count, LANES or count):
         stop = start + LANES if LANES and start + LANES < count else count
         for kernel_part, names in KERNELS:
