@@ -201,7 +201,7 @@ class ArrayKernel(Kernel):
         return int(values.min()), int(values.max())
 
     def _on_host(self, array: Any) -> Any:
-        """An argument as NumPy has it."""
+        """An argument or a result as NumPy has it."""
         return array
 
     def _outputs(self, arrays: Sequence[Any], shapes: tuple[tuple[int, ...], ...], out: Result | None) -> list[Any]:
@@ -260,7 +260,8 @@ class ArrayObjective(Objective):
         given = {kernel._names[p]: int(v) for p, v in self._fixed.items() if p in kernel._given}
         rest = [place for place in self._fixed if place not in kernel._given]
         names, shapes = [kernel._names[p] for p in rest], [kernel._shapes[p] for p in rest]
-        sizes = bind(names, shapes, [np.asarray(self._fixed[place]) for place in rest], given)
+        fixed = [self._fixed[place] for place in rest]
+        sizes = bind(names, shapes, [a if hasattr(a, "shape") else np.asarray(a) for a in fixed], given)
         try:
             return [tuple(numeric(extent, sizes) for extent in kernel._shapes[place]) for place in self.free]
         except KeyError:
@@ -272,9 +273,11 @@ class ArrayObjective(Objective):
         for place, symbol in zip(self.free, self.symbols, strict=True):
             values[place] = parts[symbol.name]
         result = self.kernel(*(values[place] for place in range(len(self.kernel.args))))
-        derivatives = (result.grad,) if self.kernel._single else result.grad
-        flat = [np.ravel(derivatives[place]) for place in self._places]
-        return result.value, np.concatenate(flat).astype(np.float64) if flat else np.zeros(0)
+        kernel = self.kernel
+        assert isinstance(kernel, ArrayKernel)
+        derivatives = (result.grad,) if kernel._single else result.grad
+        flat = [np.ravel(kernel._on_host(derivatives[place])) for place in self._places]
+        return float(kernel._on_host(result.value)), np.concatenate(flat).astype(np.float64) if flat else np.zeros(0)
 
     def pack(self, **values: Any) -> Any:
         """The flat vector of the free inputs, given by name; their shapes are kept for `unpack`."""

@@ -10,7 +10,7 @@ from symgrad_codegen import build, run, run_cuda
 
 from .array_kernel import ArrayKernel
 from .errors import ShapeError, SymgradError, UnsupportedExpression
-from .kernel import LARGEST_COMPILED, Kernel, Result, gradient_class
+from .kernel import LARGEST_COMPILED, Kernel, Objective, Result, gradient_class
 
 
 class CudaKernel(Kernel):
@@ -48,7 +48,8 @@ class CudaKernel(Kernel):
     def ptx(self, cc: tuple[int, int] = (9, 0)) -> str:
         """The kernels as PTX for GPUs of compute capability `cc` (major, minor), one text after the other.
 
-        Needs no GPU. Raises ValueError for a capability that the installed compiler does not know.
+        Needs no GPU. A capability newer than the installed compiler becomes the newest that it knows; one that is too
+        old for it raises ValueError.
         """
         return _ptx(self._module, cc)
 
@@ -214,6 +215,14 @@ class CudaArrayKernel(ArrayKernel):
                 return least, largest
             values = values.copy_to_host()
         return int(values.min()), int(values.max())
+
+    def _objective(self, fixed: dict[int, Any]) -> Objective:
+        """What does not vary is copied to the device once."""
+        _require_device(self._missing)
+        held = {place: self._argument(place, value, 0) for place, value in fixed.items()}
+        return super()._objective(
+            {p: run_cuda.to_device(v, 0) if isinstance(v, np.ndarray) else v for p, v in held.items()}
+        )
 
     def _on_host(self, array: Any) -> Any:
         return array.copy_to_host() if run_cuda.is_on_device(array) else array

@@ -35,7 +35,7 @@ RESERVED = frozenset(
     library matrix_product matrix_inverse matrix_solve matrix_determinant matrix_log_determinant index_range
     least_and_largest range abs type set len zip any all print int min max dict sorted isinstance
     """.split()
-)
+) | {f"entry_{place}" for place in range(32)}
 
 
 def supports(function: Function) -> bool:

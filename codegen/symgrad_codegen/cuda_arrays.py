@@ -26,7 +26,7 @@ from .array_program import (
     Storage,
     Store,
 )
-from .array_text import START, expression_names, length_text, number_text, program_names, without_elements
+from .array_text import START, expression_names, factor_text, length_text, number_text, program_names, without_elements
 from .cuda_text import free, spelled
 from .program import Affine, Assignment, Call, Element, Expression, Read
 from .text import affine_text, expression_text, listed
@@ -43,12 +43,14 @@ class KernelText(NamedTuple):
 
 
 class _Range(NamedTuple):
-    """What a pass, or a nest outside of the passes, is shared out over."""
+    """What a pass, or a nest outside of the passes, is shared out over: a loop, or several that are no triangle."""
 
     name: str
-    axis: str
-    low: tuple[Affine, ...]
-    high: tuple[Affine, ...]  # included
+    loops: tuple[LoopRange, ...]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return tuple(loop.axis for loop in self.loops)
 
 
 @dataclass
@@ -90,7 +92,8 @@ class DeviceEmission:
         for step in (*program.steps, *last):
             if isinstance(step, Assignment):
                 self.numbers[step.name] = None
-            if isinstance(step, Assignment) or (isinstance(step, Nest) and not _is_shared(step)):
+            shared = _shared_loops(step) if isinstance(step, Nest) else 0
+            if isinstance(step, Assignment) or (isinstance(step, Nest) and not shared):
                 alone.append(step)
                 continue
             body += self._alone(alone)
@@ -98,11 +101,10 @@ class DeviceEmission:
             if isinstance(step, Fill):
                 body.append(f"    set_all({step.array}, {number_text(step.value)}, {self.stream})")
             elif isinstance(step, Nest):
-                loop = step.loops[0]
-                inside = step._replace(loops=step.loops[1:])
-                body += self._pass(_Range(step.name, loop.axis, loop.low, loop.high), [inside])
+                inside = step._replace(loops=step.loops[shared:])
+                body += self._pass(_Range(step.name, step.loops[:shared]), [inside])
             elif isinstance(step, Pass):
-                body += self._pass(_Range(step.name, step.axis, (step.low,), (step.high,)), step.steps)
+                body += self._pass(_Range(step.name, (LoopRange(step.axis, (step.low,), (step.high,)),)), step.steps)
             elif isinstance(step, Product):
                 body.append(self._whole_product(step))
             else:
@@ -213,7 +215,7 @@ class DeviceEmission:
 
     def _pass(self, over: _Range, steps: Sequence[object]) -> list[str]:
         """The kernels of a pass, one after the other, and the products of matrices between them."""
-        segments = _segments(over.axis, steps, set(self.storages) - {s.name for s in self._fixed()})
+        segments = _segments(over.axes, steps, set(self.storages) - {s.name for s in self._fixed()})
         uses: dict[str, set[int]] = {}
         for place, segment in enumerate(segments):
             for name in _names(segment):
@@ -222,9 +224,9 @@ class DeviceEmission:
         long = {name for name, places in uses.items() if len(places) > 1 or -1 in places}
         low, stop = self.low, self.stop
         lines = [
-            f"    # over {over.axis}",
-            f"    {low} = {_one_of('max', over.low)}",
-            f"    {stop} = {_one_of('min', tuple(form._replace(offset=form.offset + 1) for form in over.high))}",
+            f"    # over {', '.join(over.axes)}",
+            f"    {low} = {_low(over.loops[0]) if len(over.loops) == 1 else '0'}",
+            f"    {stop} = {_stop(over)}",
         ]
         for name in uses:
             if name in long:
@@ -232,7 +234,7 @@ class DeviceEmission:
                 lines += self._room(name, [*shape, f"builtins.max(1, {stop} - {low})"])
         for segment in segments:
             if isinstance(segment, Product):
-                lines += self._product(segment, over.axis, low, stop, long)
+                lines += self._product(segment, over.axes[0], low, stop, long)
             else:
                 lines += _SegmentText(self, over, segment, long, low, stop).call()
         return lines
@@ -415,7 +417,7 @@ class _SegmentText(_Text):
         storage = self.emission.storages.get(statement.target.array)
         if storage is not None and storage.data is not None:
             return False
-        return not _is_injective(statement.target, self.over.axis)
+        return not _is_injective(statement.target, self.over.axes)
 
     def target(self, statement: Store | Accumulate) -> str:
         if isinstance(statement, Accumulate) and self._is_joined(statement):
@@ -427,7 +429,7 @@ class _SegmentText(_Text):
         return self.entry(statement.target)
 
     def entry(self, element: Element) -> str:
-        self.lane = f"{self.over.axis} - {self.low}" if element.array in self.long else self.thread
+        self.lane = f"{self.over.axes[0]} - {self.low}" if element.array in self.long else self.thread
         return super().entry(element)
 
     def call(self) -> list[str]:
@@ -435,6 +437,8 @@ class _SegmentText(_Text):
         body: list[str] = []
         for step in self.segment.steps:
             body += self._fill(step) if isinstance(step, Fill) else self.nest(step, "        ")
+        point = over.axes[0] if len(over.loops) == 1 else self.name("point")
+        places = self._places(point) if len(over.loops) > 1 else []
         is_first = all(kernel.name != over.name for kernel in emission.kernels)
         name = over.name if is_first else emission.name(over.name)
         before = [f"    {self.thread} = cuda.grid(1)"]
@@ -447,14 +451,28 @@ class _SegmentText(_Text):
         after, extra, launch = self._joins()
         lines = [
             *before,
-            f"    {over.axis} = {self.low} + {self.thread}",
-            f"    while {over.axis} < {self.stop}:",
+            f"    {point} = {self.low} + {self.thread}",
+            f"    while {point} < {self.stop}:",
+            *places,
             *body,
-            f"        {over.axis} += cuda.gridsize(1)",
+            f"        {point} += cuda.gridsize(1)",
             *after,
         ]
         given = emission._add(name, self, [(self.low, "types.int64"), (self.stop, "types.int64"), *extra], lines)
         return self._launch(name, given, launch)
+
+    def _places(self, point: str) -> list[str]:
+        """The indices of the loops at one point of their product, the last one first: neighbours are together."""
+        lines, rest = [], point
+        for number, loop in reversed(list(enumerate(self.over.loops))):
+            for form in (*loop.low, *loop.high):
+                for name, _ in form.terms:
+                    self.use(name)
+            count, low = _count(loop), _low(loop)
+            place = rest if number == 0 else f"{rest} % {count}"
+            lines.append(f"        {loop.axis} = {place}{'' if low == '0' else f' + {low}'}")
+            rest = f"{rest} // {count}"
+        return lines
 
     def _fill(self, step: Fill) -> list[str]:
         """A buffer is set to a number, in each thread its own."""
@@ -470,7 +488,7 @@ class _SegmentText(_Text):
                 for name, _ in length.terms:
                     self.use(name)
         lines, indent, entry = _loops(shape, "        ")
-        lane = f"{self.over.axis} - {self.low}" if step.array in self.long else self.thread
+        lane = f"{self.over.axes[0]} - {self.low}" if step.array in self.long else self.thread
         return [*lines, f"{indent}{step.array}[{', '.join([*entry, lane])}] = {value}"]
 
     def _entries(self, array: str, own: str) -> tuple[list[str], str, list[str]]:
@@ -559,7 +577,24 @@ def _factors(target: tuple[str, ...], operands: Sequence[tuple[str, tuple[str, .
     return f"{left[0]}, {left[1] != (rows, inner)}", f"{right[0]}, {right[1] != (inner, columns)}"
 
 
-def _segments(axis: str, steps: Sequence[object], rows: set[str]) -> list[_Segment | Product]:
+def _low(loop: LoopRange) -> str:
+    return _one_of("max", loop.low)
+
+
+def _count(loop: LoopRange) -> str:
+    """How many indices a loop with one bound on each side has, as a factor."""
+    low, high = loop.low[0], loop.high[0]
+    stop = affine_text(high._replace(offset=high.offset + 1))
+    return factor_text(stop) if not low.terms and not low.offset else f"({stop} - {factor_text(affine_text(low))})"
+
+
+def _stop(over: _Range) -> str:
+    if len(over.loops) == 1:
+        return _one_of("min", tuple(form._replace(offset=form.offset + 1) for form in over.loops[0].high))
+    return " * ".join(f"builtins.max(0, {_count(loop)})" for loop in over.loops)
+
+
+def _segments(axes: tuple[str, ...], steps: Sequence[object], rows: set[str]) -> list[_Segment | Product]:
     """The nests between products. Sums with a place for each index of the data never share a kernel with another place
     of the same array: two threads would write to one entry."""
     found: list[_Segment | Product] = []
@@ -580,7 +615,7 @@ def _segments(axis: str, steps: Sequence[object], rows: set[str]) -> list[_Segme
             if not isinstance(statement, Accumulate) or statement.target.array in rows:
                 continue
             target = statement.target
-            if not _is_injective(target, axis):
+            if not _is_injective(target, axes):
                 continue
             if segment.direct.setdefault(target.array, target.index) != target.index:
                 later.append(statement)
@@ -633,31 +668,47 @@ def _is_known(element: Element, data: int | None) -> bool:
     )
 
 
-def _is_injective(element: Element, axis: str) -> bool:
-    """Whether different indices of the axis are different entries, by one place."""
-    return any(
-        isinstance(index, Affine) and [name for name, _ in index.terms] == [axis]
+def _is_injective(element: Element, axes: Sequence[str]) -> bool:
+    """Whether different indices of the axes are different entries: each axis is alone in a place."""
+    alone = {
+        index.terms[0][0]
         for place, index in enumerate(element.index)
-        if place not in dict(element.clamped)
+        if isinstance(index, Affine) and len(index.terms) == 1 and place not in dict(element.clamped)
+    }
+    return alone.issuperset(axes)
+
+
+def _shared_loops(nest: Nest) -> int:
+    """How many loops, from the first on, have iterations that may run at the same time.
+
+    More than one where their bounds know nothing of each other, and no more sums have to be joined for it.
+    """
+    stores = [statement.target for statement in nest.body if isinstance(statement, Store)]
+    sums = [statement.target for statement in nest.body if isinstance(statement, Accumulate)]
+    written = {target.array: target.index for target in (*stores, *sums)}
+    is_private = all(
+        element.array not in written or element.index == written[element.array]
+        for statement in nest.body
+        for element in _elements(statement)
     )
+    shared = 0
+    axes = {loop.axis for loop in nest.loops}
+    while is_private and shared < len(nest.loops):
+        prefix = [own.axis for own in nest.loops[: shared + 1]]
+        if not all(_is_injective(target, prefix) for target in stores):
+            break
+        if shared and any(_is_injective(s, prefix[:-1]) and not _is_injective(s, prefix) for s in sums):
+            break
+        if shared and not all(_is_rectangular(own, axes) for own in nest.loops[: shared + 1]):
+            break
+        shared += 1
+    return shared
 
 
-def _is_shared(nest: Nest) -> bool:
-    """Whether the iterations of the first loop of a nest may run at the same time."""
-    if not nest.loops:
-        return False
-    axis = nest.loops[0].axis
-    written: dict[str, set[object]] = {}
-    for statement in nest.body:
-        if isinstance(statement, Store) and not _is_injective(statement.target, axis):
-            return False
-        if not isinstance(statement, Assignment):
-            written.setdefault(statement.target.array, set()).add(statement.target.index)
-    for statement in nest.body:
-        for element in _elements(statement):
-            if element.array in written and {element.index} != written[element.array]:
-                return False
-    return True
+def _is_rectangular(loop: LoopRange, axes: set[str]) -> bool:
+    """Whether a loop has one bound on each side, without the indices of others."""
+    forms = (*loop.low, *loop.high)
+    return len(forms) == 2 and not any(name in axes for form in forms for name, _ in form.terms)
 
 
 def _places(text: str) -> list[str]:
