@@ -28,6 +28,7 @@ from .array_program import (
 )
 from .array_text import START, expression_names, factor_text, length_text, number_text, program_names, without_elements
 from .cuda_text import free, spelled
+from .module import tuple_text
 from .program import Affine, Assignment, Call, Element, Expression, Read
 from .text import affine_text, expression_text, listed
 
@@ -43,7 +44,10 @@ class KernelText(NamedTuple):
 
 
 class _Range(NamedTuple):
-    """What a pass, or a nest outside of the passes, is shared out over: a loop, or several that are no triangle."""
+    """What a kernel is shared out over: a loop, or the product of several that know nothing of each other.
+
+    In a pass the last one is that over the data, so that neighbouring threads have neighbouring data.
+    """
 
     name: str
     loops: tuple[LoopRange, ...]
@@ -59,6 +63,7 @@ class _Segment:
 
     steps: list[Nest | Fill] = field(default_factory=list)
     direct: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    loops: tuple[LoopRange, ...] = ()  # of its only nest: what is shared out beside the data
 
 
 class DeviceEmission:
@@ -87,6 +92,7 @@ class DeviceEmission:
         self.value = value.name if isinstance(value, Read) and is_number else self.name("result")
         last = [] if is_number else [Assignment(self.value, value)]
         self.low, self.stop, self.blocks = self.name("low"), self.name("stop"), self.name("blocks")
+        self.count = self.name("count")
         body: list[str] = []
         alone: list[Nest | Assignment] = []
         for step in (*program.steps, *last):
@@ -170,7 +176,7 @@ class DeviceEmission:
                 body += text.nest(step, "    ")
         name = self.name("alone")
         types = self._add(name, text, [], body)
-        return [*listed(f"    launch({name}, 1, 1, {self.stream}, ", types, ")", "    ")]
+        return [*listed("    launch(", [name, "1", "1", self.stream, *types], ")", "    ")]
 
     def _add(self, name: str, text: _Text, extra: Sequence[tuple[str, str]], body: Sequence[str]) -> list[str]:
         """Adds a kernel; returns what it is given."""
@@ -216,6 +222,9 @@ class DeviceEmission:
     def _pass(self, over: _Range, steps: Sequence[object]) -> list[str]:
         """The kernels of a pass, one after the other, and the products of matrices between them."""
         segments = _segments(over.axes, steps, set(self.storages) - {s.name for s in self._fixed()})
+        if any(isinstance(segment, Product) for segment in segments):
+            # Rows are in memory anyway, and the data of such a pass are often short.
+            segments = [part for segment in segments for part in _shared_out(segment, over.loops[0])]
         uses: dict[str, set[int]] = {}
         for place, segment in enumerate(segments):
             for name in _names(segment):
@@ -223,11 +232,9 @@ class DeviceEmission:
                     uses.setdefault(name, set()).add(place if isinstance(segment, _Segment) else -1)
         long = {name for name, places in uses.items() if len(places) > 1 or -1 in places}
         low, stop = self.low, self.stop
-        lines = [
-            f"    # over {', '.join(over.axes)}",
-            f"    {low} = {_low(over.loops[0]) if len(over.loops) == 1 else '0'}",
-            f"    {stop} = {_stop(over)}",
-        ]
+        lines = [f"    # over {', '.join(over.axes)}"]
+        if len(over.loops) == 1:
+            lines += [f"    {low} = {_low(over.loops[0])}", f"    {stop} = {_stop(over.loops[0])}"]
         for name in uses:
             if name in long:
                 shape = self._row_shape(self.storages[name])
@@ -236,7 +243,8 @@ class DeviceEmission:
             if isinstance(segment, Product):
                 lines += self._product(segment, over.axes[0], low, stop, long)
             else:
-                lines += _SegmentText(self, over, segment, long, low, stop).call()
+                own = over._replace(loops=(*segment.loops, *over.loops))
+                lines += _SegmentText(self, own, segment, long).call()
         return lines
 
     def _fixed(self) -> list[Storage]:
@@ -273,6 +281,7 @@ class _Text:
         self.emission, self.lane = emission, ""
         self.registers: dict[str, str] = {}
         self.used: set[str] = set()
+        self.sums_running = 0
 
     def use(self, name: str) -> None:
         self.used.add(name)
@@ -328,11 +337,40 @@ class _Text:
         return text
 
     def nest(self, nest: Nest, indent: str) -> list[str]:
+        """The loops and their statements. A sum over inner loops runs in a register, and is stored after them."""
+        read = {element.array for statement in nest.body for element in _elements(Assignment("", statement.value))}
+        before: list[list[str]] = [[] for _ in range(len(nest.loops) + 1)]
+        after: list[list[str]] = [[] for _ in range(len(nest.loops) + 1)]
+        body: list[str] = []
+        for statement in nest.body:
+            value = self.expression(statement.value)
+            if isinstance(statement, Assignment):
+                body.append(f"{statement.name} = {value}")
+                continue
+            target = self.target(statement)
+            if isinstance(statement, Store):
+                body.append(f"{target} = {value}")
+                continue
+            kind, level = statement.kind, _level(statement.target, nest.loops)
+            if level < len(nest.loops) and not target.isidentifier() and statement.target.array not in read:
+                running = self.running()
+                before[level].append(f"{running} = real({START[kind]})")
+                after[level].append(f"{target} = {joined(kind, target, running)}")
+                target = running
+            body.append(f"{target} = {joined(kind, target, value)}")
         lines = [f"{indent}# {nest.comment}"] if nest.comment else []
-        for loop in nest.loops:
-            lines.append(indent + self._loop(loop))
-            indent += "    "
-        return [*lines, *(indent + line for statement in nest.body for line in self.statement(statement))]
+        for level, loop in enumerate(nest.loops):
+            lines += [f"{indent}{'    ' * level}{line}" for line in (*before[level], self._loop(loop))]
+        lines += [f"{indent}{'    ' * len(nest.loops)}{line}" for line in body]
+        for level in reversed(range(len(nest.loops))):
+            lines += [f"{indent}{'    ' * level}{line}" for line in after[level]]
+        return lines
+
+    def running(self) -> str:
+        """A register for a sum that inner loops add up."""
+        self.sums_running += 1
+        (name,) = free([f"running_{self.sums_running}"], self.emission.taken)
+        return name
 
     def _loop(self, loop: LoopRange) -> str:
         for form in (*loop.low, *loop.high):
@@ -342,15 +380,6 @@ class _Text:
         high = _one_of("min", tuple(form._replace(offset=form.offset + 1) for form in loop.high), "")
         return f"for {loop.axis} in range({high}):" if low == "0" else f"for {loop.axis} in range({low}, {high}):"
 
-    def statement(self, statement: Statement) -> list[str]:
-        value = self.expression(statement.value)
-        if isinstance(statement, Assignment):
-            return [f"{statement.name} = {value}"]
-        target = self.target(statement)
-        if isinstance(statement, Store):
-            return [f"{target} = {value}"]
-        return [f"{target} = {joined(statement.kind, target, value)}"]
-
     def target(self, statement: Store | Accumulate) -> str:
         return self.entry(statement.target)
 
@@ -358,11 +387,12 @@ class _Text:
 class _SegmentText(_Text):
     """The kernel of one segment of a pass."""
 
-    def __init__(
-        self, emission: DeviceEmission, over: _Range, segment: _Segment, long: set[str], low: str, stop: str
-    ) -> None:
+    def __init__(self, emission: DeviceEmission, over: _Range, segment: _Segment, long: set[str]) -> None:
         super().__init__(emission)
-        self.over, self.segment, self.long, self.low, self.stop = over, segment, long, low, stop
+        self.over, self.segment, self.long = over, segment, long
+        self.is_product = len(over.loops) > 1
+        low = _low(over.loops[-1]) if self.is_product else emission.low
+        self.row = over.axes[-1] if low == "0" else f"{over.axes[-1]} - {factor_text(low)}"  # of the data, from 0 on
         self.taken = set(emission.taken)
         self.thread = self.name("thread")
         self.starts: list[str] = []  # registers that are set before the loop
@@ -429,7 +459,7 @@ class _SegmentText(_Text):
         return self.entry(statement.target)
 
     def entry(self, element: Element) -> str:
-        self.lane = f"{self.over.axes[0]} - {self.low}" if element.array in self.long else self.thread
+        self.lane = self.row if element.array in self.long else self.thread
         return super().entry(element)
 
     def call(self) -> list[str]:
@@ -437,8 +467,10 @@ class _SegmentText(_Text):
         body: list[str] = []
         for step in self.segment.steps:
             body += self._fill(step) if isinstance(step, Fill) else self.nest(step, "        ")
-        point = over.axes[0] if len(over.loops) == 1 else self.name("point")
-        places = self._places(point) if len(over.loops) > 1 else []
+        point = self.name("point") if self.is_product else over.axes[0]
+        places = self._places(point) if self.is_product else []
+        begin = self.thread if self.is_product else f"{emission.low} + {self.thread}"
+        bounds = [emission.count] if self.is_product else [emission.low, emission.stop]
         is_first = all(kernel.name != over.name for kernel in emission.kernels)
         name = over.name if is_first else emission.name(over.name)
         before = [f"    {self.thread} = cuda.grid(1)"]
@@ -451,14 +483,14 @@ class _SegmentText(_Text):
         after, extra, launch = self._joins()
         lines = [
             *before,
-            f"    {point} = {self.low} + {self.thread}",
-            f"    while {point} < {self.stop}:",
+            f"    {point} = {begin}",
+            f"    while {point} < {bounds[-1]}:",
             *places,
             *body,
             f"        {point} += cuda.gridsize(1)",
             *after,
         ]
-        given = emission._add(name, self, [(self.low, "types.int64"), (self.stop, "types.int64"), *extra], lines)
+        given = emission._add(name, self, [*((bound, "types.int64") for bound in bounds), *extra], lines)
         return self._launch(name, given, launch)
 
     def _places(self, point: str) -> list[str]:
@@ -488,7 +520,7 @@ class _SegmentText(_Text):
                 for name, _ in length.terms:
                     self.use(name)
         lines, indent, entry = _loops(shape, "        ")
-        lane = f"{self.over.axes[0]} - {self.low}" if step.array in self.long else self.thread
+        lane = self.row if step.array in self.long else self.thread
         return [*lines, f"{indent}{step.array}[{', '.join([*entry, lane])}] = {value}"]
 
     def _entries(self, array: str, own: str) -> tuple[list[str], str, list[str]]:
@@ -521,7 +553,9 @@ class _SegmentText(_Text):
             shape = emission._row_shape(emission.storages[array])
             own.append(" * ".join(shape) if shape else "1")
         blocks = emission.blocks
-        lines = listed(f"    {blocks} = pass_blocks({self.stop} - {self.low}, ", [" + ".join(own) or "0"], ")", "    ")
+        count = emission.count if self.is_product else f"{emission.stop} - {emission.low}"
+        lines = [f"    {count} = {_product_of(self.over.loops)}"] if self.is_product else []
+        lines += listed(f"    {blocks} = pass_blocks(", [count, " + ".join(own) or "0"], ")", "    ")
         for array in self.rows:
             lines += emission._room(array, [*emission._row_shape(emission.storages[array]), f"{blocks} * THREADS"])
         for _, target, sums, own_name in joins:
@@ -529,7 +563,7 @@ class _SegmentText(_Text):
                 lines.append(f'    {own_name} = room({stream}, "{own_name}", (*{target}.shape, {blocks} * THREADS))')
             entries = f"{target}.size" if own_name else "1"
             lines.append(f'    {sums} = room({stream}, "{sums}", ({entries}, {blocks}))')
-        lines += listed(f"    launch({name}, {blocks}, THREADS, {stream}, ", given, ")", "    ")
+        lines += listed("    launch(", [name, blocks, "THREADS", stream, *given], ")", "    ")
         for kind, target, sums, own_name in joins:
             whole = target if own_name else target[: target.index("[")]
             place = "0" if own_name else _flat(whole, _places(target))
@@ -545,6 +579,12 @@ def _loops(lengths: Sequence[str], indent: str) -> tuple[list[str], str, list[st
         for place, (name, length) in enumerate(zip(entry, lengths, strict=True))
     ]
     return lines, indent + "    " * len(lengths), entry
+
+
+def _level(element: Element, loops: Sequence[LoopRange]) -> int:
+    """How many of the loops, from the first on, the place of an entry needs."""
+    names = expression_names(element)
+    return max((place + 1 for place, loop in enumerate(loops) if loop.axis in names), default=0)
 
 
 def _flat(array: str, places: Sequence[str]) -> str:
@@ -588,10 +628,30 @@ def _count(loop: LoopRange) -> str:
     return factor_text(stop) if not low.terms and not low.offset else f"({stop} - {factor_text(affine_text(low))})"
 
 
-def _stop(over: _Range) -> str:
-    if len(over.loops) == 1:
-        return _one_of("min", tuple(form._replace(offset=form.offset + 1) for form in over.loops[0].high))
-    return " * ".join(f"builtins.max(0, {_count(loop)})" for loop in over.loops)
+def _stop(loop: LoopRange) -> str:
+    return _one_of("min", tuple(form._replace(offset=form.offset + 1) for form in loop.high))
+
+
+def _product_of(loops: Sequence[LoopRange]) -> str:
+    """How many points several loops have together."""
+    return " * ".join(f"builtins.max(0, {_count(loop)})" for loop in loops)
+
+
+def _shared_out(segment: _Segment | Product, data: LoopRange) -> list[_Segment | Product]:
+    """A kernel for each nest whose loops can be shared out beside the data."""
+    if isinstance(segment, Product):
+        return [segment]
+    found: list[_Segment | Product] = []
+    for step in segment.steps:
+        shared = _shared_loops(step._replace(loops=(data, *step.loops))) if isinstance(step, Nest) else 0
+        if isinstance(step, Nest) and shared > 1:
+            inside = step._replace(loops=step.loops[shared - 1 :])
+            found.append(_Segment([inside], {}, step.loops[: shared - 1]))
+            continue
+        if not found or found[-1].loops:  # type: ignore[union-attr]
+            found.append(_Segment())
+        found[-1].steps.append(step)  # type: ignore[union-attr]
+    return found
 
 
 def _segments(axes: tuple[str, ...], steps: Sequence[object], rows: set[str]) -> list[_Segment | Product]:
@@ -697,12 +757,17 @@ def _shared_loops(nest: Nest) -> int:
         prefix = [own.axis for own in nest.loops[: shared + 1]]
         if not all(_is_injective(target, prefix) for target in stores):
             break
-        if shared and any(_is_injective(s, prefix[:-1]) and not _is_injective(s, prefix) for s in sums):
+        if shared and any(not _is_injective(target, prefix) and not _joins_freely(target, prefix) for target in sums):
             break
         if shared and not all(_is_rectangular(own, axes) for own in nest.loops[: shared + 1]):
             break
         shared += 1
     return shared
+
+
+def _joins_freely(target: Element, axes: Sequence[str]) -> bool:
+    """Whether a sum needs no memory for each thread, and needs to be joined over the first axis already."""
+    return _is_known(target, None) and not _is_injective(target, axes[:1])
 
 
 def _is_rectangular(loop: LoopRange, axes: set[str]) -> bool:
