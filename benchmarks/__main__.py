@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from . import memory, rounds
-from .peers import PEERS, chosen
+from .peers import PEERS, Peer, chosen
 
 MANY_POINTS = ("neuron", "black_scholes", "lennard_jones")
 WHOLE_ARRAYS = ("logistic_loss", "gaussian_mixture", "two_layer_net", "spiral_net")
 WORKLOADS = (*MANY_POINTS, *WHOLE_ARRAYS, "call", "compile_time")
+GPU_PACKAGES = ("numba-cuda", "triton", "cupy-cuda12x", "cupy-cuda13x")
+ON_DEVICE = ("neuron", "black_scholes", "gaussian_mixture", "logistic_loss")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,14 +30,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--memory", action="store_true", help="instead of times: the memory that a loss of 1.6 GB of data takes"
     )
+    parser.add_argument("--device", action="store_true", help=f"on a GPU: {', '.join(ON_DEVICE)}")
+    parser.add_argument("--dtype", choices=("float64", "float32"), help="with --device; default: one after the other")
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.workloads if name not in WORKLOADS]
+    known = ON_DEVICE if options.device else WORKLOADS
+    unknown = [name for name in options.workloads if name not in known]
     if unknown:
-        parser.error(f"no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
+        parser.error(f"no workload {', '.join(unknown)}; there are {', '.join(known)}")
     try:
         peers = chosen([name for name in options.peers.split(",") if name])
     except ValueError as error:
         parser.error(str(error))
+    if options.device:
+        on_device(options, peers)
+        return
     rounds.pin_to(options.core)
     os.environ.update(rounds.ONE_THREAD)  # before anything here imports NumPy's or Numba's threads
     print(machine(), flush=True)
@@ -55,6 +64,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"\n{rounds.compare(name, peers, options.points, options.repeats)}", flush=True)
 
 
+def on_device(options: argparse.Namespace, peers: Sequence[Peer]) -> None:
+    """The same on a GPU; ends with status 2 where there is none."""
+    from symgrad_codegen import run_cuda
+
+    installed = run_cuda.is_installed()
+    missing = run_cuda.no_device() if installed else f"numba-cuda is not installed: {run_cuda.HOW_TO_INSTALL}"
+    if missing:
+        print(
+            f"no GPU to measure on: {missing}. NUMBA_ENABLE_CUDASIM=1 runs all of it in Numba's simulator, untimed",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    from .on_device import DTYPES, run
+
+    print(machine(GPU_PACKAGES), flush=True)
+    dtypes = [options.dtype] if options.dtype else DTYPES
+    run(options.workloads or ON_DEVICE, peers, options.points, options.repeats, dtypes)
+
+
 def positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -62,7 +90,7 @@ def positive(text: str) -> int:
     return number
 
 
-def machine() -> str:
+def machine(more: Sequence[str] = ()) -> str:
     """What the numbers belong to: processor and versions."""
     packages = [
         "symgrad",
@@ -70,6 +98,7 @@ def machine() -> str:
         "numba",
         "sympy",
         *(package for peer in PEERS.values() for package in peer.packages),
+        *more,
     ]
     versions = ", ".join(f"{name} {number}" for name, number in installed(dict.fromkeys(packages)))
     return f"{processor()}, {os.cpu_count()} CPUs; Python {platform.python_version()}, {versions}"

@@ -53,6 +53,14 @@ def test_emit_writes_a_module_that_runs(circuit: str, tmp_path: Path, capsys: Ca
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
 
 
+def test_emit_prints_a_module_for_gpus(circuit: str, capsys: Captured) -> None:
+    assert main(["emit", circuit, "--target", "cuda"]) == 0
+    said = capsys.readouterr().out
+    assert "@cuda.jit(" in said
+    assert "def kernel(x, y, z):" in said
+    compile(said, "kernel.py", "exec")
+
+
 def test_emit_differentiates_for_what_wrt_names(circuit: str, capsys: Captured) -> None:
     assert main(["emit", circuit, "--wrt", "z, x"]) == 0
     assert 'WRT = ("z", "x")' in capsys.readouterr().out
@@ -151,8 +159,7 @@ def test_check_takes_the_same_point_each_time(circuit: str, capsys: Captured) ->
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("emit CIRCUIT --target cuda", "cuda is not there yet"),
-        ("emit CIRCUIT --target fortran", "target is one of cpu, python"),
+        ("emit CIRCUIT --target fortran", "target is one of cpu, cuda, python"),
         ("emit CIRCUIT --wrt x,k", "no input 'k'; the inputs are x, y, z"),
         ("emit CIRCUIT --wrt x,x", "twice"),
         ("emit CIRCUIT --wrt ,", "names no input"),

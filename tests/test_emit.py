@@ -63,6 +63,16 @@ GOLDENS: dict[str, tuple[Any, dict[str, Any], tuple[float, ...], tuple[float, ..
         (16, 3, 2, 2, 5, -1.25),
     ),
 }
+GOLDENS |= {
+    "neuron_cuda": (NEURON, {"target": "cuda"}, *GOLDENS["neuron"][2:]),
+    "piecewise_cuda": (
+        GOLDENS["piecewise"][0],
+        {"target": "cuda", "accuracy": "strict", "dtype": "float32"},
+        *GOLDENS["piecewise"][2:],
+    ),
+}
+# Those for GPUs run in the simulator: test_cuda.py.
+RUN_HERE = [name for name, row in GOLDENS.items() if row[1].get("target") != "cuda"]
 
 
 def emitted(name: str) -> str:
@@ -93,7 +103,7 @@ def test_golden(name: str, update_golden: bool) -> None:
     assert head == path.read_text(encoding="utf-8"), "pytest --update-golden writes it anew"
 
 
-@pytest.mark.parametrize("name", GOLDENS)
+@pytest.mark.parametrize("name", RUN_HERE)
 def test_golden_text_runs(name: str) -> None:
     _, options, point, want = GOLDENS[name]
     module = module_of(emitted(name))
@@ -140,7 +150,7 @@ def test_long_expressions_are_shortened_in_the_docstring() -> None:
     assert "sin(s299)" in text  # the statements stay
 
 
-@pytest.mark.parametrize("target", ["cpu", "python"])
+@pytest.mark.parametrize("target", ["cpu", "python", "cuda"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("accuracy", ["fast", "strict"])
 def test_the_same_text_twice(target: str, dtype: str, accuracy: str) -> None:
@@ -290,7 +300,7 @@ def test_names_are_only_names(target: str, uses: str) -> None:
 
 
 @pytest.mark.parametrize("name", ATTACKS, ids=ascii)
-@pytest.mark.parametrize("target", ["python", "cpu"])
+@pytest.mark.parametrize("target", ["python", "cpu", "cuda"])
 def test_no_name_gets_out(name: str, target: str) -> None:
     """Nothing of the name stands in the code unless it is an identifier; imports and calls are the fixed ones."""
     other = sp.Symbol("x") if name != "x" else sp.Symbol("y")

@@ -142,9 +142,7 @@ class DeviceEmission:
         return name
 
     def _room(self, name: str, shape: Sequence[str]) -> list[str]:
-        return listed(
-            f'    {name} = room({self.stream}, "{name}", (', shape, ",))" if len(shape) == 1 else "))", "    "
-        )
+        return listed(f"    {name} = room(", [self.stream, f'"{name}"', tuple_text(shape)], ")", "    ")
 
     def _extents(self) -> list[str]:
         lines = []
