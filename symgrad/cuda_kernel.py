@@ -184,12 +184,10 @@ class CudaArrayKernel(ArrayKernel):
         names = ["value", *(f"d_{self._names[place]}" for place in self.graph.wrt)]
         outputs = []
         for target, shape, name in zip(targets, shapes, names, strict=True):
-            if run_cuda.is_on_device(target):
-                outputs.append(run_cuda.output(target, shape, self._dtype, f"out: {name}").reshape(shape or (1,)))
-            elif target is None or not shape:
+            if target is None or not (shape or run_cuda.is_on_device(target)):
                 outputs += run_cuda.new_outputs(1, shape or (1,), self._dtype, stream)
             else:
-                raise ValueError(f"out: {name} must be on the device, as an argument or another output is")
+                outputs.append(run_cuda.output(target, shape, self._dtype, f"out: {name}").reshape(shape or (1,)))
         run_cuda.check_overlaps(outputs, [array for array in arrays if run_cuda.is_on_device(array)])
         return outputs
 

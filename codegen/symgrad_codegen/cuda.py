@@ -218,7 +218,7 @@ def _part_kernel(program: Program, body: Sequence[Part], number: int) -> _Kernel
     """One part of the statements in a loop: each number is read where it is first used, and written when it is made."""
     part, kept = body[number], _kept(body)
     names = {name for one in body for name in (*one.given, *(s.name for own in one.sections for s in own.statements))}
-    taken = (*program.arguments, *names)
+    taken = (program.name, *program.arguments, *names)
     start, stop, i, step, lane, memory, own_name = free(
         ("start", "stop", "i", "step", "lane", "kept", "points" if len(body) == 1 else f"part_{number + 1}"), taken
     )

@@ -131,6 +131,8 @@ def new_outputs(count: int, shape: tuple[int, ...], dtype: str, stream: Any) -> 
 
 def output(value: Any, shape: tuple[int, ...], dtype: str, what: str) -> Any:
     """An array on the device that can be written. ValueError unless it has the shape and dtype, C-contiguous."""
+    if not is_on_device(value):
+        raise ValueError(f"{what} must be on the device, as an argument or another output is")
     array = device_array(value, what, 0)
     if tuple(array.shape) != shape or array.dtype != dtype:
         raise ValueError(f"{what} must hold {dtype} arrays of shape {shape}, not {array.dtype} {tuple(array.shape)}")
@@ -187,7 +189,7 @@ def on_device(expand: Any, array: Any, shape: tuple[int, ...], dtype: Any, strea
 
 def _flat(array: Any) -> tuple[Any, list[int]]:
     """The memory of an array as a flat array that begins with its first element, and its strides in elements."""
-    from numba import cuda
+    from numba import config, cuda
 
     itemsize = array.dtype.itemsize
     steps = [stride // itemsize for stride in array.strides]
@@ -196,6 +198,8 @@ def _flat(array: Any) -> tuple[Any, list[int]]:
     if any(step < 0 for step in steps) or any(stride % itemsize for stride in array.strides):
         raise ValueError("an array on the device with negative or odd strides: make a copy of it first")
     length = 1 + sum(step * (extent - 1) for step, extent in zip(steps, array.shape, strict=True))
+    if config.ENABLE_CUDASIM:  # its arrays are NumPy's
+        return cuda.to_device(np.lib.stride_tricks.as_strided(np.asarray(array), (length,), (itemsize,))), steps
     pointer = array.__cuda_array_interface__["data"][0]
     return cuda.as_cuda_array(_Memory(array, pointer, (length,), (itemsize,), array.dtype)), steps
 
