@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="One table per workload, in Markdown.")
     parser.add_argument("workloads", nargs="*", metavar="workload", help=f"default: all of {', '.join(WORKLOADS)}")
     parser.add_argument("--peers", default="", help=f"names or how they begin: {','.join(PEERS)}; default: all")
-    parser.add_argument("--points", type=positive, help="how many; default: as each workload has it")
+    parser.add_argument("--points", type=positive, help="how many, with --device at most; default: as each has it")
     parser.add_argument("--core", type=int, help="which one to measure on; default: the last")
     parser.add_argument("--repeats", type=positive, default=9, help="samples per peer; default: 9")
     parser.add_argument(
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         peers = chosen([name for name in options.peers.split(",") if name])
     except ValueError as error:
         parser.error(str(error))
+    if options.device and options.memory:
+        parser.error("--memory is of the host: not with --device")
     if options.device:
         on_device(options, peers)
         return

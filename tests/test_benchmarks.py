@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +19,7 @@ from benchmarks import (
     black_scholes,
     call,
     compile_time,
+    device_table,
     gaussian_mixture,
     lennard_jones,
     logistic_loss,
@@ -28,7 +31,7 @@ from benchmarks import (
     two_layer_net,
     worker,
 )
-from benchmarks.__main__ import MANY_POINTS, WHOLE_ARRAYS
+from benchmarks.__main__ import MANY_POINTS, ON_DEVICE, WHOLE_ARRAYS
 from benchmarks.array_peers import ARRAY_PEERS
 from benchmarks.workload import Array, Workload, largest_difference
 
@@ -240,3 +243,122 @@ def test_memory_says_why_there_is_none() -> None:
     assert memory.row(absent, 10) == ["absent: ", "not installed: surely_not_installed"]
     unknown = peers.Peer("unknown", "", (), absent.make)
     assert memory.row(unknown, 10)[1].startswith("failed: ")
+
+
+# --- on a GPU ---------------------------------------------------------------------------------------------------------
+
+# What runs in Numba's simulator, which a process chooses when it imports Numba.
+SIMULATED = """
+import numpy as np
+from benchmarks import device_arrays, device_peers, neuron
+from benchmarks.__main__ import main
+
+rows = [np.array([1.0, -2.0, 0.0]), np.array([4.0, 5.0, 6.0])]
+repeated = [device_arrays.repeated(row, 5) for row in rows]
+assert device_arrays.difference_of_rows(repeated, rows, 15) == 0.0
+for wrong, least, most in ((6.3, 0.04, 0.06), (np.nan, np.inf, np.inf), (np.inf, np.inf, np.inf)):
+    last = np.tile(rows[1], 5)
+    last[-1] = wrong
+    assert least <= device_arrays.difference_of_rows([repeated[0], last], rows, 15) <= most
+assert device_arrays.difference_of_rows(repeated[:1], rows, 15) == np.inf
+assert device_arrays.difference_of_rows(repeated, rows, 14) == np.inf
+assert np.isnan(device_arrays.unset((2, 3), "float32").copy_to_host()).all()
+
+options = ["--device", "--peers", "symgrad,hand"]
+main([*options, "neuron", "logistic_loss"])
+main([*options, "--dtype", "float32", "black_scholes", "gaussian_mixture"])
+device_peers.LINES[neuron.by_hand] = device_peers.NEURON.replace("d_w1 = d_w2*x1", "d_w1 = d_w2*x0")
+main([*options, "--dtype", "float64", "neuron"])
+"""
+
+
+def on_device(code: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", *(["-c", code] if code else ["-m", "benchmarks", "--device"])]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **settings})
+
+
+def test_the_command_in_the_simulator_of_a_gpu() -> None:
+    """Results are compared, what is wrong is said to be, and nothing looks like a time."""
+    pytest.importorskip("numba_cuda")
+    done = on_device(SIMULATED, NUMBA_ENABLE_CUDASIM="1")
+    assert done.returncode == 0, done.stderr
+    tables = done.stdout.split("### ")[1:]
+    assert len(tables) == 7
+    for table in tables:
+        title, rows = table.splitlines()[0], rows_of(table)
+        assert title.endswith("simulated, no figures")
+        assert set(rows) == {"symgrad", "hand"}
+        for name, (said, *figures, difference) in rows.items():
+            assert said == ("wrong, not timed" if (name, table) == ("hand", tables[-1]) else "right, not timed")
+            assert set(figures) == {""}
+            assert (float(difference) < (1e-12 if "float64" in title else 1e-5)) == said.startswith("right")
+    assert not re.search(r"\d ?([mun]?s|[GM]i?B(/s)?)\b", done.stdout)
+
+
+def test_the_command_without_a_gpu() -> None:
+    done = on_device("", NUMBA_ENABLE_CUDASIM="0", CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("no GPU to measure on: ")
+
+
+def test_every_workload_of_the_device_is_one_of_the_others() -> None:
+    assert set(ON_DEVICE) < {*MANY_POINTS, *WHOLE_ARRAYS}
+
+
+def test_table_of_a_device() -> None:
+    """Shares of what the copy moves; a peer that is wrong, or that fails, has no figures."""
+
+    def entry(name: str, difference: float | None, failed: str = "", samples: Sequence[float] = ()) -> Any:
+        lacks = ("surely_not_installed",) if name == "absent" else ()
+        return device_table.Entry(peers.Peer(name, "", lacks, pytest.fail), difference, failed, list(samples))
+
+    entries = [
+        entry("slow", 0.0, samples=[0.004]),
+        entry("symgrad", 0.0, samples=[0.002, 0.001, 0.003]),
+        entry("wrong", 0.25),
+        entry("late", 0.0, "ValueError: later", [0.001]),
+        entry("broken", None, "ValueError: a | b\nand more"),
+        entry("absent", None),
+    ]
+    work = device_table.Work("Work", "float64", 1_000_000, 8_000_000, 50.0)
+    rows = rows_of(device_table.peers_table(work, entries, [0.001], 3_000_000, 1e-9))
+    assert list(rows)[:3] == ["copy", "symgrad", "slow"]
+    assert rows["copy"][:5] == ["1 ms", "1 ms", "1 ms", "6", "1.000"]
+    assert rows["symgrad"] == ["2 ms", "1 ms", "3 ms", "4", "0.667", "0.0e+00"]
+    assert rows["wrong"] == ["wrong, not timed", "", "", "", "", "2.5e-01"]
+    assert rows["late"][0] == "right, then failed: ValueError: later"
+    assert rows["broken"][0] == "failed: ValueError: a / b"
+    assert rows["absent"][0] == "not installed: surely_not_installed"
+
+
+def test_what_bounds() -> None:
+    """8 MB at 4 GB/s are 2 ms; 50 million instructions at 100 G/s are half a millisecond."""
+    work = device_table.Work("Work", "float64", 1_000_000, 8_000_000, 50.0)
+    text = device_table.bounds_text(work, device_table.Limits(4e9, 1e11), 0.0025)
+    assert "8 bytes per point; 2 ms at the 4 GB/s" in text
+    assert "6.2 per byte; 500 us at the 100 G/s" in text
+    assert text.endswith("so memory bounds; symgrad reaches 0.80 of that limit")
+    slower = device_table.bounds_text(work, device_table.Limits(4e9, 2e10), None)
+    assert slower.endswith("so arithmetic bounds, the other is near")
+
+
+def test_instructions_are_counted_in_ptx() -> None:
+    ptx = "fma.rn.f64 a;\n mul.f64 b;\n @p add.rn.f64 c;\n setp.gt.f64 p;\n div.rn.f64 d;\n mul.f32 e;\n mov.f64 f;"
+    assert device_table.counted(ptx, "float64") == 4 + 8
+    assert device_table.counted(ptx, "float32") == 1
+
+
+@pytest.mark.parametrize(
+    ("registers", "shared", "blocks"), [(16, 0, 8), (32, 0, 8), (40, 0, 6), (168, 0, 1), (255, 0, 1), (32, 50_000, 4)]
+)
+def test_blocks_at_a_time(registers: int, shared: int, blocks: int) -> None:
+    """Of 256 threads, with the limits of compute capability 9.0: 8 is all of 2048 threads."""
+    limits = {
+        "MAX_BLOCKS_PER_MULTIPROCESSOR": 32,
+        "MAX_THREADS_PER_MULTIPROCESSOR": 2048,
+        "MAX_REGISTERS_PER_MULTIPROCESSOR": 65_536,
+        "MAX_SHARED_MEMORY_PER_MULTIPROCESSOR": 233_472,
+        "RESERVED_SHARED_MEMORY_PER_BLOCK": 1024,
+    }
+    assert device_table.blocks_at_a_time(registers, shared, 256, limits) == blocks

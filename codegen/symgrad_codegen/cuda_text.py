@@ -18,11 +18,13 @@ def spelled(expression: Expression, accuracy: str) -> Expression:
 
 
 def definitions(program: Program | ArrayProgram) -> list[str]:
-    """The functions that the kernels call."""
-    lines: list[str] = []
+    """The functions that the kernels call: those of libraries, then those that are made of them."""
     called = {_on_device(function, program.accuracy).name for function in program.functions}
-    for function in with_needs(tuple(FUNCTIONS[name] for name in sorted(called))):
-        lines += _definition(function)
+    functions = with_needs(tuple(FUNCTIONS[name] for name in sorted(called)))
+    lines = [line for function in functions for line in _library_function(function)]
+    for function in functions:
+        if function.definition:
+            lines += ["", "", '@cuda.jit(device=True, inline="always")', *function.definition.strip().split("\n")]
     return lines
 
 
@@ -32,9 +34,7 @@ def _on_device(function: Function, accuracy: str) -> Function:
     return FUNCTIONS[name] if name else function
 
 
-def _definition(function: Function) -> list[str]:
-    if function.definition:
-        return ['@cuda.jit(device=True, inline="always")', *function.definition.strip().split("\n"), "", ""]
+def _library_function(function: Function) -> list[str]:
     if function.built_in:
         return [f"{function.name} = {function.built_in}"]
     if function.device:

@@ -89,7 +89,9 @@ def device_array(value: Any, name: str, stream: Any) -> Any:
         view = StridedMemoryView.from_dlpack(
             value, stream_ptr=int(stream) or 1
         )  # 1: the default stream, as DLPack has it
-        strides = view.strides or np.cumprod([1, *view.shape[:0:-1]])[::-1].tolist()
+        strides = view.strides
+        if strides is None:  # C-contiguous
+            strides = np.cumprod([1, *view.shape[:0:-1]])[::-1].tolist()[: len(view.shape)]
         itemsize = view.dtype.itemsize
         array = cuda.as_cuda_array(_Memory(view, view.ptr, view.shape, [s * itemsize for s in strides], view.dtype))
     if array.dtype.kind not in "biuf":

@@ -44,6 +44,17 @@ def grid_size(count):
     return wanted if wanted < most else most
 
 
+def launch(kernel_part, blocks, threads, stream, *arguments):
+    """Runs a kernel, without Numba's warning that a grid is small: where there is little to do, it is."""
+    shown = config.CUDA_LOW_OCCUPANCY_WARNINGS
+    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+    try:
+        configured = kernel_part[blocks, threads, stream]
+    finally:
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = shown
+    configured(*arguments)
+
+
 def on_device(array, dtype=real_name):
     """An array that is on the device as it is, any other as a contiguous copy there."""
     if hasattr(array, "__cuda_array_interface__"):
@@ -65,7 +76,7 @@ def expand_points(source, shape, steps, target):
 
 
 def expand(source, shape, steps, target, stream=0):
-    expand_points[grid_size(target.size), THREADS, stream](source, shape, steps, target)
+    launch(expand_points, grid_size(target.size), THREADS, stream, source, shape, steps, target)
 
 
 ROOMS = {}  # by thread, stream and name: calls that may run at the same time share none

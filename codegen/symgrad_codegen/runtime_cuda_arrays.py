@@ -94,10 +94,6 @@ def set_all(array, value, stream):
         launch(set_points, grid_size(array.size), THREADS, stream, array.ravel(), number(value))
 
 
-def launch(kernel_part, blocks, threads, stream, *arguments):
-    kernel_part[blocks, threads, stream](*arguments)
-
-
 def number(value):
     """A number of the kernel's type."""
     return np.dtype(real_name).type(value)

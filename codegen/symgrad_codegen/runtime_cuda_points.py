@@ -10,9 +10,8 @@ def run_points(inputs, outputs, stream=0):
     for start in range(0, count, LANES or count):
         stop = start + LANES if LANES and start + LANES < count else count
         for kernel_part, names in KERNELS:
-            kernel_part[grid_size(stop - start), THREADS, stream](
-                uint64(start), uint64(stop), *(arrays[name] for name in names)
-            )
+            given = uint64(start), uint64(stop), *(arrays[name] for name in names)
+            launch(kernel_part, grid_size(stop - start), THREADS, stream, *given)
 
 
 def signature(names):
