@@ -33,7 +33,7 @@ from symgrad_codegen import build, parts, run_cuda
 from symgrad_codegen import cuda as cuda_target
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.targets import TARGETS
-from test_emit import ATTACKS, GOLDENS, emitted, run
+from test_emit import ATTACKS, GOLDENS, emitted
 from test_gates import CASES, spelled
 from together import bits, together
 
@@ -329,15 +329,17 @@ def chunks_give_the_same_bits() -> None:
     from numba import cuda
 
     a, b, c = some(23)
-    whole = rich()(a, b, c)
-    mixed = rich()(a, 0.75, c[::-1])
-    with mock.patch.object(run_cuda, "CHUNK", 5):  # the last one is shorter; more chunks than are on their way
+    whole, mixed = rich()(a, b, c), rich()(a, 0.75, c[::-1])
+    agree(whole, RICH, a, b, c)
+    with mock.patch.object(run_cuda, "CHUNK", 5):  # more chunks than are on their way; the last one is shorter
         assert same(rich()(a, b, c), whole)
         assert same(rich()(a, b, c, stream=cuda.stream()), whole)
         assert same(rich()(a, 0.75, c[::-1]), mixed)
-        assert same(rich()(a, b, c, out=whole), mixed) is False
-        assert same(rich()(*(column.reshape(23, 1) for column in (a, b, c))), whole) is False  # their shapes differ
-    agree(whole, RICH, a, b, c)
+        out = rich()(c, b, a)
+        assert same(rich()(a, b, c, out=out), whole)
+        assert same(out, whole)
+        columns = [column.reshape(23, 1) for column in (a, b, c)]
+        assert bits([array.ravel() for array in flat(rich()(*columns))]) == bits(flat(whole))
 
 
 @simulated
