@@ -11,6 +11,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
+    parser.addoption("--all-rows", action="store_true", help="build a kernel for every row of the tables of arrays")
 
 
 def pytest_configure(config: pytest.Config) -> None:

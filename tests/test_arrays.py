@@ -19,8 +19,8 @@ from symgrad.shapes import bind
 
 CASES = {case.name: case for case in [*array_corpus.CORPUS, *identities.CORPUS]}
 SHORT = [(name, size) for name in CASES for size in SIZES if size != "long"]
-# A kernel takes seconds to build: all sums, and every sixth identity.
-COMPILED = [case.name for case in [*array_corpus.CORPUS, *identities.CORPUS[::6]]]
+# A kernel takes seconds to build: every second sum and every twelfth identity, or all with --all-rows.
+COMPILED = [case.name for case in [*array_corpus.CORPUS[::2], *identities.CORPUS[::12]]]
 RTOL = 1e-10
 
 
@@ -67,10 +67,14 @@ def test_references_agree_with_central_differences(name: str, size: str) -> None
         np.testing.assert_allclose(slopes, want, rtol=0, atol=1e-9 * scale, err_msg=f"d_{x}")
 
 
-@pytest.mark.parametrize("name", COMPILED)
-def test_kernel_agrees_with_the_reference(name: str) -> None:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "compiled" in metafunc.fixturenames:
+        metafunc.parametrize("compiled", CASES if metafunc.config.getoption("--all-rows") else COMPILED)
+
+
+def test_kernel_agrees_with_the_reference(compiled: str) -> None:
     """At several sizes, again after other sizes, and with NaN where nothing is read: one kernel, built once."""
-    case = CASES[name]
+    case = CASES[compiled]
     kernel = symgrad.compile(case.expression())
     results = [kernel(**case.arrays(size)) for size in SIZES]
     for size, result in zip(SIZES, results, strict=True):

@@ -26,14 +26,14 @@ from .text import WIDTH, listed, statement_lines
 # Names that the module uses itself, whatever the program.
 RESERVED = frozenset(
     """
-    builtins threading math os np inf nan pi cuda cupy cupyx config libdevice intrinsic types float32 float64 uint64
-    real real_name ARGUMENTS WRT CACHE SIMULATED THREADS OUTPUTS KEPT LANES KERNELS INPUTS INTO NEEDS_CUPY SUM PRODUCT
-    LARGEST
-    SMALLEST MOST_BLOCKS SCRATCH_BYTES ROOMS device_function select_function rounded_mul_function grid_size on_device
-    expand_points expand run_points signature compile_kernels ptx run_batch run_arrays points kernel_batch shared
-    joined start_of over_block keep join_sums combine clamped set_all set_points launch room pass_blocks number
-    library matrix_product matrix_inverse matrix_solve matrix_determinant matrix_log_determinant index_range
-    least_and_largest range abs type set len zip any all print int min max dict sorted isinstance
+    builtins threading math os np inf nan pi cuda cupy cupyx config libdevice intrinsic types float32 float64
+    uint64 real real_name ARGUMENTS WRT CACHE SIMULATED THREADS OUTPUTS KEPT LANES KERNELS INPUTS INTO
+    NEEDS_CUPY SUM PRODUCT LARGEST SMALLEST MOST_BLOCKS SCRATCH_BYTES ROOMS QUIET device_function
+    select_function rounded_mul_function grid_size on_device expand_points expand run_points signature
+    compile_kernels ptx run_batch run_arrays points kernel_batch shared joined start_of over_block keep
+    join_sums combine clamped set_all set_points launch room pass_blocks number library matrix_product
+    matrix_inverse matrix_solve matrix_determinant matrix_log_determinant index_range least_and_largest range
+    abs type set len zip any all print int min max dict sorted isinstance
     """.split()
 ) | {f"entry_{place}" for place in range(32)}
 

@@ -44,14 +44,18 @@ def grid_size(count):
     return wanted if wanted < most else most
 
 
+QUIET = threading.Lock()
+
+
 def launch(kernel_part, blocks, threads, stream, *arguments):
     """Runs a kernel, without Numba's warning that a grid is small: where there is little to do, it is."""
-    shown = config.CUDA_LOW_OCCUPANCY_WARNINGS
-    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
-    try:
-        configured = kernel_part[blocks, threads, stream]
-    finally:
-        config.CUDA_LOW_OCCUPANCY_WARNINGS = shown
+    with QUIET:
+        shown = config.CUDA_LOW_OCCUPANCY_WARNINGS
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+        try:
+            configured = kernel_part[blocks, threads, stream]
+        finally:
+            config.CUDA_LOW_OCCUPANCY_WARNINGS = shown
     configured(*arguments)
 
 
