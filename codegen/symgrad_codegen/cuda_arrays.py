@@ -668,6 +668,11 @@ def _segments(axes: tuple[str, ...], steps: Sequence[object], rows: set[str]) ->
             segment.steps.append(step)
             continue
         assert isinstance(step, Nest)
+        stores = [s.target for s in step.body if isinstance(s, Store) and s.target.array not in rows]
+        if any(segment.direct.get(target.array, target.index) != target.index for target in stores):
+            segment = _Segment()
+            found.append(segment)
+        segment.direct |= {target.array: target.index for target in stores}
         later: list[Accumulate] = []
         for statement in step.body:
             if not isinstance(statement, Accumulate) or statement.target.array in rows:
