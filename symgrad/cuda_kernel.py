@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from symgrad_codegen import build, run, run_cuda
@@ -11,6 +11,9 @@ from symgrad_codegen import build, run, run_cuda
 from .array_kernel import ArrayKernel
 from .errors import ShapeError, SymgradError, UnsupportedExpression
 from .kernel import LARGEST_COMPILED, Kernel, Objective, Result, gradient_class
+
+if TYPE_CHECKING:
+    from .check import GradientCheck
 
 
 class CudaKernel(Kernel):
@@ -145,6 +148,8 @@ class CudaArrayKernel(ArrayKernel):
         targets = [] if out is None else [out[0], *((out[1],) if self._single else out[1])]
         stays = any(map(run_cuda.is_on_device, [*values, *targets]))
         arrays = [self._argument(place, value, given) for place, value in enumerate(values)]
+        if given and self._gather_checks:
+            given.synchronize()  # the indices are read on the default stream
         shapes = self._shapes_of(arrays)
         wanted: list[tuple[int, ...]] = [(), *shapes.outputs]
         if out is not None and len(targets) != len(wanted):
@@ -155,7 +160,9 @@ class CudaArrayKernel(ArrayKernel):
         outputs = self._device_outputs(arrays, wanted, targets if stays and targets else [None] * len(wanted), given)
         self._into(given, *arrays, *outputs)
         if stays:
-            results = [a if shape else a.reshape(()) for a, shape in zip(outputs, wanted, strict=True)]
+            made = [a if shape else a.reshape(()) for a, shape in zip(outputs, wanted, strict=True)]
+            kept = targets or [None] * len(made)
+            results = [t if run_cuda.is_on_device(t) else a for t, a in zip(kept, made, strict=True)]
         else:
             results = self._from_device(outputs, wanted, targets, given)
         return self._result(results[0], results[1:])
@@ -169,7 +176,10 @@ class CudaArrayKernel(ArrayKernel):
             return self._input(place, value)
         array = run_cuda.device_array(value, name, stream)
         if not self._shapes[place] or wanted is None:
-            return self._input(place, array.copy_to_host())
+            host = array.copy_to_host(stream=stream)
+            if stream:
+                stream.synchronize()
+            return self._input(place, host)
         if array.dtype == wanted and array.is_c_contiguous():
             return array
         if wanted.kind == "i":
@@ -214,6 +224,10 @@ class CudaArrayKernel(ArrayKernel):
             values = values.copy_to_host()
         return int(values.min()), int(values.max())
 
+    def check(self, *args: Any, **by_name: Any) -> GradientCheck:
+        """The gradient check at a point, for some entries of each input: see symgrad.check.GradientCheck."""
+        return super().check(*map(self._on_host, self._ordered(args, by_name)))
+
     def _objective(self, fixed: dict[int, Any]) -> Objective:
         """What does not vary is copied to the device once."""
         _require_device(self._missing)
@@ -223,7 +237,7 @@ class CudaArrayKernel(ArrayKernel):
         )
 
     def _on_host(self, array: Any) -> Any:
-        return array.copy_to_host() if run_cuda.is_on_device(array) else array
+        return run_cuda.device_array(array, "", 0).copy_to_host() if run_cuda.is_on_device(array) else array
 
 
 def _require_compiler() -> None:

@@ -84,10 +84,11 @@ class Evaluation:
     @staticmethod
     def of_view(graph: Graph, view: View, over: Domain, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         """The values that a view of `graph` takes on the loops `over`."""
-        ready = [np.asarray(a) for a in inputs]
-        found = Evaluation(graph, ready, sizes, np.dtype(np.float64), float, _numpy, _matrix_numpy)
-        box = found._box(over)
-        return found._read(view, _mesh([low for low, _ in box], [h - low + 1 for low, h in box], range(len(box))))
+        ready, kind = [np.asarray(a) for a in inputs], np.dtype(np.float64)
+        with np.errstate(all="ignore"):
+            found = Evaluation(graph, ready, sizes, kind, lambda number: rounded(number, kind), _numpy, _matrix_numpy)
+            box = found._box(over)
+            return found._read(view, _mesh([low for low, _ in box], [h - low + 1 for low, h in box], range(len(box))))
 
     def _box(self, domain: Domain) -> list[tuple[int, int]]:
         found = []

@@ -80,7 +80,8 @@ def expand_points(source, shape, steps, target):
 
 
 def expand(source, shape, steps, target, stream=0):
-    launch(expand_points, grid_size(target.size), THREADS, stream, source, shape, steps, target)
+    if target.size:
+        launch(expand_points, grid_size(target.size), THREADS, stream, source, shape, steps, target)
 
 
 ROOMS = {}  # by thread, stream and name: calls that may run at the same time share none

@@ -222,17 +222,19 @@ def run_arrays(values, out, stream):
             arrays.append(on_device(value, real_name if kind == "real" else np.int64))
         else:
             arrays.append(int(value) if kind == "extent" else float(value))
-    shapes = [getattr(array, "shape", ()) for name, array in zip(ARGUMENTS, arrays) if name in WRT]
+    given = dict(zip(ARGUMENTS, arrays))
+    shapes = [(), *(getattr(given[name], "shape", ()) for name in WRT)]
     if stays and out is not None:
         outputs = [cuda.as_cuda_array(array) for array in (out[0], *out[1])]
     else:
-        outputs = [cuda.device_array(shape or 1, real_name, stream=stream) for shape in ((), *shapes)]
+        outputs = [cuda.device_array(shape or 1, real_name, stream=stream) for shape in shapes]
     INTO(stream, *arrays, *outputs)
     if stays:
         return outputs[0], tuple(outputs[1:])
     results = [array.copy_to_host(stream=stream) for array in outputs]
-    results = [array if shape else float(array[0]) for array, shape in zip(results, ((), *shapes))]
-    if out is not None:
-        for target, result in zip(out[1], results[1:]):
-            target[...] = result
-    return results[0], tuple(results[1:] if out is None else out[1])
+    results = [array if shape else float(array[0]) for array, shape in zip(results, shapes)]
+    for place, shape in enumerate(shapes if out is not None else ()):
+        if shape:
+            out[1][place - 1][...] = results[place]
+            results[place] = out[1][place - 1]
+    return results[0], tuple(results[1:])
