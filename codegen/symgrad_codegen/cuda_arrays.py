@@ -276,7 +276,7 @@ class _Text:
     """Statements as text, with what stands for the entries of arrays; notes which names a kernel needs."""
 
     def __init__(self, emission: DeviceEmission) -> None:
-        self.emission, self.lane = emission, ""
+        self.emission = emission
         self.registers: dict[str, str] = {}
         self.used: set[str] = set()
         self.sums_running = 0
@@ -309,8 +309,12 @@ class _Text:
         data = storage.data if storage is not None else None
         texts = [self.place(element, place) for place in range(len(element.index)) if place != data]
         if data is not None:
-            texts.append(self.lane)
+            texts.append(self.lane(element.array))
         return f"{element.array}[{', '.join(texts)}]"
+
+    def lane(self, array: str) -> str:
+        """The last place in an array that varies along the data. Outside of the passes there is none."""
+        raise AssertionError(f"{array} is read outside of its pass")
 
     def key(self, element: Element) -> str:
         """The entry without the place of the data, as text."""
@@ -456,9 +460,8 @@ class _SegmentText(_Text):
             return f"{own}{text[len(array) : -1]}, {self.thread}]"
         return self.entry(statement.target)
 
-    def entry(self, element: Element) -> str:
-        self.lane = self.row if element.array in self.long else self.thread
-        return super().entry(element)
+    def lane(self, array: str) -> str:
+        return self.row if array in self.long else self.thread
 
     def call(self) -> list[str]:
         emission, over = self.emission, self.over
@@ -518,8 +521,7 @@ class _SegmentText(_Text):
                 for name, _ in length.terms:
                     self.use(name)
         lines, indent, entry = _loops(shape, "        ")
-        lane = self.row if step.array in self.long else self.thread
-        return [*lines, f"{indent}{step.array}[{', '.join([*entry, lane])}] = {value}"]
+        return [*lines, f"{indent}{step.array}[{', '.join([*entry, self.lane(step.array)])}] = {value}"]
 
     def _entries(self, array: str, own: str) -> tuple[list[str], str, list[str]]:
         """A loop over all entries of an array: its lines, how far it indents, the place of an entry."""
