@@ -116,7 +116,7 @@ def test_golden_text_runs(name: str) -> None:
 
 
 def test_there_are_no_other_golden_files() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.py")} == {*GOLDENS, "logistic_loss_cuda"}  # that of test_cuda_arrays.py
+    assert {path.stem for path in GOLDEN.glob("*.py")} == {*GOLDENS, "logistic_loss_cuda"}  # of test_cuda_arrays.py
 
 
 # --- how it reads -----------------------------------------------------------------------------------------------------
