@@ -594,7 +594,26 @@ def ptx_net() -> Found:
     kernel = symgrad.compile(sp.Sum(x[i] ** 2, (i, 0, n - 1)), target="cuda")
     with pytest.raises(SymgradError) as caught:
         kernel(np.ones(3))
-    return {"rows": rows, "products": "NEEDS_CUPY = True" in source, "refusal": str(caught.value)}
+    return {
+        "rows": rows,
+        "products": "NEEDS_CUPY = True" in source,
+        "refusal": str(caught.value),
+        "fixed": _fixed_kernels(kernel._module),
+    }
+
+
+def _fixed_kernels(module: Any) -> list[str]:
+    """What every module has beside the kernels of its expression."""
+    from numba import cuda, types
+
+    found = []
+    for kernel, kinds in [
+        (module.least_and_largest, (types.int64[::1], types.int64[:, ::1])),
+        (module.set_points, (module.real[::1], module.real)),
+    ]:
+        text, _ = cuda.compile_ptx(kernel.py_func, types.void(*kinds), cc=(9, 0))
+        found += [kernel.__name__] if ".visible .entry" in text else []
+    return found
 
 
 def _measured(source: str, capability: tuple[int, int]) -> Found:

@@ -1,4 +1,4 @@
-"""Arrays on a GPU as far as they can be tried without one: in the simulator, as PTX, through NVIDIA's assembler.
+"""Arrays on a GPU as far as they can be tried without one: in the simulator, as PTX, and through NVIDIA's assembler.
 
 What runs or compiles does so in processes of its own (cuda_array_jobs.py): a test each, which reports all that failed.
 """
@@ -14,16 +14,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import array_corpus
+import numpy as np
 import pytest
+import sympy as sp
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.targets import TARGETS
-from test_cuda import MOST_REGISTERS, OF_LARGE_ANGLES, environment, module_names, needs_compiler
+from symgrad_codegen.text import WIDTH
+from test_array_kernel import LOSS
+from test_arrays import CASES
+from test_cuda import environment, module_names, needs_compiler, spilled, with_float64
+from test_emit import GOLDEN, RUNTIME
 
 import symgrad
 
-GOLDEN = Path(__file__).parent / "golden" / "logistic_loss_cuda.py"
-RUNTIME = "# --- Fixed run-time text"
-LOSS = """
+LOGISTIC_LOSS = """
 X: matrix(n, d)
 w: vector(d)
 y: vector(n)
@@ -46,92 +51,170 @@ def found_by(*job: str, simulated: bool = False) -> dict[str, Any]:
     return found
 
 
+# --- in the simulator -------------------------------------------------------------------------------------------------
+
+
 @needs_compiler
-@pytest.mark.parametrize(
-    ("job", "least"),
-    [(("simulated_corpus",), 130), (("simulated_long",), 5), (("checks", "arrays"), 15)],
-    ids=["corpus", "long", "calls"],
-)
-def test_in_the_simulator(job: tuple[str, ...], least: int) -> None:
-    found = found_by(*job, simulated=True)
+def test_sums_and_identities_agree_with_the_references() -> None:
+    """At two sizes, by threads that have one index each, and several; none of them races, or reads what is not set."""
+    found = found_by("simulated_corpus", simulated=True)
     assert not found["failed"], "\n".join(found["failed"])
-    assert found["made"] >= least
+    assert found["made"] > len(array_corpus.CORPUS)
 
 
 @needs_compiler
-@pytest.mark.parametrize(("dtype", "step"), [("float64", "12"), ("float32", "30")])
-def test_sums_compile(dtype: str, step: str) -> None:
-    rows = found_by("ptx_arrays", dtype, step)
-    assert rows
+def test_long_data_agree_with_the_references() -> None:
+    found = found_by("simulated_long", simulated=True)
+    assert not found["failed"], "\n".join(found["failed"])
+    assert found["made"] > 3
+
+
+@needs_compiler
+def test_calls_in_the_simulator() -> None:
+    found = found_by("checks", "arrays", simulated=True)
+    assert not found["failed"], "\n".join(found["failed"])
+    assert found["made"] > 15
+
+
+# --- as PTX -----------------------------------------------------------------------------------------------------------
+
+
+def problems(rows: dict[str, Any], dtype: str) -> list[str]:
+    lines = []
     for name, row in rows.items():
-        assert_fits(name, row)
-        if dtype == "float32":
-            assert set(row["float64"]) <= (OF_LARGE_ANGLES if row["circular"] else set()), name
+        lines += [f"{name}: {instruction}" for instruction in row["atomic"]]
+        lines += spilled(name, row) if "spilled" in row else []
+        lines += with_float64(name, row) if dtype == "float32" else []
+        if row["entries"] != row["kernels"]:
+            lines.append(f"{name}: {row['entries']} entries for {row['kernels']} kernels")
+    return lines
 
 
 @needs_compiler
-def test_a_net_compiles_for_older_gpus() -> None:
+@pytest.mark.parametrize(("dtype", "step"), [("float64", 12), ("float32", 30)])
+def test_sums_become_ptx(dtype: str, step: int) -> None:
+    """Nothing is spilled, no sum depends on the order of atomic additions, and float32 stays float32."""
+    rows = found_by("ptx_arrays", dtype, str(step))
+    assert list(rows) == [case.name for case in array_corpus.CORPUS[::step]]
+    assert not problems(rows, dtype)
+
+
+@needs_compiler
+def test_a_net_becomes_ptx_for_three_generations() -> None:
     found = found_by("ptx_net")
-    assert list(found["rows"]) == ["7.5", "8.0"]
-    for name, row in found["rows"].items():
-        assert_fits(name, row)
     assert found["products"]
-    assert "no GPU" in found["refusal"]
+    assert list(found["rows"]) == ["7.5", "8.0"]
+    assert not problems(found["rows"], "float64")
+    assert found["fixed"] == ["least_and_largest", "set_points"]
+    assert re.search(r"no GPU to run on.*driver.*symgrad\[cuda13\]", found["refusal"])
 
 
-def assert_fits(name: str, row: dict[str, Any]) -> None:
-    """Nothing is spilled, and no sum is in the order in which threads come."""
-    assert row["atomic"] == [], name
-    assert row["entries"] == row["kernels"], name
-    assert row.get("spilled", 0) == 0, name
-    assert row.get("registers", 0) <= MOST_REGISTERS, name
+# --- the text ---------------------------------------------------------------------------------------------------------
 
-
-def test_golden_source(update_golden: bool) -> None:
-    source = symgrad.emit(LOSS, target="cuda")
-    shown = source[: source.index(RUNTIME)]
-    if update_golden:
-        GOLDEN.write_text(shown, encoding="utf-8", newline="\n")
-    assert shown == GOLDEN.read_text(encoding="utf-8")
-
-
-def test_names_of_the_module_are_reserved() -> None:
-    source = symgrad.emit(LOSS, target="cuda")
-    (kernels,) = re.findall(r"^KERNELS = .*?^\)$", source, re.M | re.S)
-    own = {"kernel", "kernel_into", *re.findall(r"^    \((\w+), \(", kernels, re.M)}
-    names = set(module_names(ast.parse(source).body))
-    assert own < names
-    assert names - own - set(FUNCTIONS) <= TARGETS["cuda"].reserved
-
-
+# The simulator would now and then give threads that come at the same time a shared array each.
 ALONE = """
 import sys
 sys.modules.update(symgrad=None, symgrad_codegen=None, sympy=None)
 sys.path.insert(0, {folder!r})
 import numpy as np
+from numba.cuda.simulator.kernelapi import FakeCUDAShared
+FakeCUDAShared.array = lambda self, shape, dtype: self._allocations.setdefault(shape, np.empty(shape))
 import emitted
-X, w, y = np.arange(12.0).reshape(4, 3) / 10, np.array([0.5, -0.25, 0.125]), np.array([1.0, -1.0, 1.0, -1.0])
-value, gradient = emitted.kernel(X, 0.5, w, y)
-margin = y * (X @ w)
-p = -y / (1 + np.exp(margin))
-assert abs(value - np.log1p(np.exp(-margin)).sum() - 0.25 * (w @ w)) < 1e-14
-for got, want in zip(gradient, (np.outer(p, w), 0.5 * (w @ w), X.T @ p + 0.5 * w, p * (X @ w) / y)):
-    assert np.shape(got) == np.shape(want)
-    assert np.allclose(got, want, rtol=1e-13, atol=1e-15)
-again = emitted.kernel(X, 1.0, w, y, out=(value, gradient))
-assert again[1][0] is gradient[0]
-print("right")
+X, w, y = np.arange(28.0).reshape(7, 4) / 28 - 0.5, np.arange(4.0) - 1.5, np.resize([1.0, -1.0, -1.0], 7)
+result = emitted.kernel(X, 0.25, w, y)
+print(emitted.ARGUMENTS, emitted.WRT, [type(a).__name__ for a in (result[0], *result[1])])
+print(*(float(a).hex() for output in (result[0], *result[1]) for a in np.ravel(output)))
+again = emitted.kernel(X[:3], 0.25, w, y[:3])
+print(*(float(a).hex() for output in (again[0], *again[1]) for a in np.ravel(output)))
+outputs = [np.empty_like(a) if np.ndim(a) else a for a in result[1]]
+filled = emitted.kernel(X, 0.25, w, y, out=(0.0, outputs))
+print([np.array_equal(a, b) for a, b in zip(filled[1], result[1])], [a is b for a, b in zip(filled[1], outputs)])
 """
 
 
+def by_numpy(X: Any, lam: float, w: Any, y: Any) -> list[float]:
+    margin = y * (X @ w)
+    pull = -y / (1 + np.exp(margin))
+    gradient = np.outer(pull, w), w @ w / 2, X.T @ pull + lam * w, pull * y * (X @ w)
+    return [np.log1p(np.exp(-margin)).sum() + lam * w @ w / 2, *(a for d in gradient for a in np.ravel(d))]
+
+
+def test_golden(update_golden: bool) -> None:
+    path = GOLDEN / "logistic_loss_cuda.py"
+    head = symgrad.emit(LOGISTIC_LOSS, target="cuda").split(RUNTIME)[0].rstrip() + "\n"
+    if update_golden:
+        path.write_text(head, encoding="utf-8", newline="\n")
+    assert head == path.read_text(encoding="utf-8"), "pytest --update-golden writes it anew"
+    assert all(len(line) <= WIDTH + 4 and line == line.rstrip() for line in head.splitlines())
+
+
 @needs_compiler
-def test_the_module_runs_without_symgrad(tmp_path: Path) -> None:
-    (tmp_path / "emitted.py").write_text(symgrad.emit(LOSS, target="cuda"), encoding="utf-8")
+def test_golden_text_runs_without_symgrad(tmp_path: Path) -> None:
+    (tmp_path / "emitted.py").write_text(symgrad.emit(LOGISTIC_LOSS, target="cuda"), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-I", "-W", "error", "-c", ALONE.format(folder=str(tmp_path))],
+        cwd=tmp_path,
         env=environment(NUMBA_ENABLE_CUDASIM="1"),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout == "right\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    what, first, second, out = done.stdout.splitlines()
+    assert what == "{0} {0} ['float', 'ndarray', 'float', 'ndarray', 'ndarray']".format(("X", "lam", "w", "y"))
+    X, w, y = np.arange(28.0).reshape(7, 4) / 28 - 0.5, np.arange(4.0) - 1.5, np.resize([1.0, -1.0, -1.0], 7)
+    for line, rows in ((first, 7), (second, 3)):
+        found = [float.fromhex(word) for word in line.split()]
+        np.testing.assert_allclose(found, by_numpy(X[:rows], 0.25, w, y[:rows]), rtol=1e-12, atol=1e-14)
+    assert out == "[True, True, True, True] [True, False, True, True]"  # a number is no place to write to
+
+
+SOURCES = {
+    "logistic loss": LOGISTIC_LOSS,
+    "softmax loss": LOSS,
+    **{name: CASES[name].expression() for name in ("net", "mixture", "more_generated_names", "polynomial")},
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_names_of_the_module_are_reserved(name: str) -> None:
+    source = symgrad.emit(SOURCES[name], target="cuda")
+    names = module_names(ast.parse(source).body)
+    (kernels,) = re.findall(r"^KERNELS = .*?^\)$", source, re.M | re.S)
+    (main,) = re.findall(r"^def (\w+)_into\(", source, re.M)
+    own = {main, f"{main}_into", *re.findall(r"^    \((\w+), \(", kernels, re.M)}
+    assert own < set(names)
+    assert set(names) - own - set(FUNCTIONS) <= TARGETS["cuda"].reserved
+    assert not [name for name in own if names.count(name) > 1]
+
+
+def test_the_text_is_the_same_every_time() -> None:
+    for name in SOURCES:
+        one, two = (symgrad.emit(SOURCES[name], target="cuda") for _ in range(2))
+        assert one == two
+        assert "fastmath" not in one
+
+
+def test_code_does_not_grow_with_the_data() -> None:
+    source = symgrad.emit(LOSS, target="cuda")
+    known = symgrad.emit(LOSS, target="cuda", extents={"d": 1000, "c": 1000})
+    assert known.count("\n") <= source.count("\n") + 5
+
+
+@needs_compiler
+def test_cupy_is_asked_for_where_there_are_products() -> None:
+    """Of whole matrices, in passes, inverses and determinants; sums over pairs need none."""
+    n = sp.Symbol("n", integer=True, positive=True)
+    A, B = (sp.MatrixSymbol(name, n, n) for name in "AB")
+    for expr, needed in [
+        (LOSS, True),
+        (CASES["net"].expression(), True),
+        (sp.Trace(A * B * A), True),
+        (sp.Determinant(A), True),
+        (sp.Trace(sp.Inverse(A)), True),
+        (LOGISTIC_LOSS, False),
+        (CASES["kernel_form"].expression(), False),
+    ]:
+        source = symgrad.emit(expr, target="cuda")
+        assert f"NEEDS_CUPY = {needed}" in source, expr
+        assert ("and CuPy for linear algebra" in source) == needed

@@ -148,5 +148,3 @@ KERNELS = (  # and the types of their arguments
     (alone_2, (real, real[::1], real[::1], real[::1])),
     (nest_7, (real, real[::1], real[::1], types.int64, types.int64)),
 )
-
-
