@@ -91,6 +91,10 @@ class CudaKernel(Kernel):
 
     value_and_grad = __call__
 
+    def check(self, *args: Any, **by_name: Any) -> GradientCheck:
+        """The gradient check at a point: see symgrad.check.GradientCheck."""
+        return super().check(*map(run_cuda.on_host, self._ordered(args, by_name)))
+
     def _point(self, *args: Any) -> tuple[float, tuple[float, ...]]:
         """Value and derivatives at one point, for `check` and `objective`."""
         value, derivatives = self(*args)
@@ -237,7 +241,7 @@ class CudaArrayKernel(ArrayKernel):
         )
 
     def _on_host(self, array: Any) -> Any:
-        return run_cuda.device_array(array, "", 0).copy_to_host() if run_cuda.is_on_device(array) else array
+        return run_cuda.on_host(array)
 
 
 def _require_compiler() -> None:

@@ -124,6 +124,11 @@ def to_device(array: Any, stream: Any) -> Any:
     return cuda.to_device(array, stream=stream)
 
 
+def on_host(value: Any) -> Any:
+    """A value as NumPy has it, copied where it is on the device."""
+    return device_array(value, "", 0).copy_to_host() if is_on_device(value) else value
+
+
 def new_outputs(count: int, shape: tuple[int, ...], dtype: str, stream: Any) -> list[Any]:
     """Uninitialised arrays on the device."""
     from numba import cuda

@@ -139,6 +139,8 @@ def matrix_product(target, a, flip_a, b, flip_b, adds, stream):
         result = xp.matmul(a.T if flip_a else a, b.T if flip_b else b)
         target[...] = target + result if adds else result
 
+    if not target.size:
+        return
     with on_stream(stream):
         library(work, target, a, b)
 
