@@ -392,6 +392,13 @@ def no_rows() -> None:
         loss()(**{name: give(array) for name, array in given.items()}, out=result)
         assert_scaled(scaled()(0.5, *map(give, columns(0))), 0.5, *columns(0))
     assert_scaled(scaled()(0.5, *(device(column.astype(np.float32)) for column in columns(0))), 0.5, *columns(0))
+    net = CASES["relu_net"]  # products in a pass over no data
+    arrays = net.arrays("small")
+    none = arrays | {name: arrays[name][:0] for name in ("X", "y")}
+    for give in (lambda array: array, device):
+        result = symgrad.compile(net.expression(), target="cuda")(**{name: give(array) for name, array in none.items()})
+        assert flat(result)[0] == 0
+        assert not any(np.any(d_x) for d_x in flat(result)[1:])
 
 
 @simulated
