@@ -188,11 +188,32 @@ def test_names_of_the_module_are_reserved(name: str) -> None:
     assert not [name for name in own if names.count(name) > 1]
 
 
+PRINTED = """
+import hashlib, symgrad, test_cuda_arrays
+expressions = [*test_cuda_arrays.SOURCES.values(), test_cuda_arrays.CASES["cross_entropy"].expression()]
+print(*(hashlib.sha256(symgrad.emit(e, target="cuda").encode()).hexdigest() for e in expressions))
+"""
+
+
 def test_the_text_is_the_same_every_time() -> None:
-    for name in SOURCES:
-        one, two = (symgrad.emit(SOURCES[name], target="cuda") for _ in range(2))
-        assert one == two
-        assert "fastmath" not in one
+    """Whatever the order of sets is, which is another one in each process. The last one keeps several rows."""
+    texts = [
+        subprocess.run(
+            [sys.executable, "-c", PRINTED],
+            env=environment(PYTHONPATH=os.pathsep.join(sys.path), PYTHONHASHSEED=seed),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    ]
+    assert texts[0] == texts[1] == texts[2]
+    assert len(texts[0].split()) == len(SOURCES) + 1
+
+
+def test_no_module_asks_for_fast_math() -> None:
+    for expression in SOURCES.values():
+        assert "fastmath" not in symgrad.emit(expression, target="cuda")
 
 
 def test_code_does_not_grow_with_the_data() -> None:

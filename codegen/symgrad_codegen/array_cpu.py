@@ -14,7 +14,6 @@ from .array_program import (
     Accumulate,
     ArrayProgram,
     Fill,
-    LoopRange,
     Matrix,
     Nest,
     Pass,
@@ -27,10 +26,12 @@ from .array_text import (
     START,
     axes_of,
     expression_names,
+    extent_lines,
+    factors,
     length_text,
+    loop_line,
     nest_names,
     number_text,
-    one_of_text,
     program_names,
     without_elements,
 )
@@ -105,7 +106,7 @@ class Emission:
                 '    """Fills the gradients and returns the value; `walk` runs a pass part by part, see walk_parts."""'
             )
         lines += self._typed([own.name for own in program.inputs if not own.shape and own.kind == "real"], jitted)
-        lines += self._extents()
+        lines += extent_lines(program)
         kind = "real" if jitted else "real_name"
         for storage in program.storages:
             if storage.data is None:
@@ -127,26 +128,12 @@ class Emission:
         comma = "," if len(results) == 1 else ""
         return [*lines, *listed(f"    return {value}, (", results, f"{comma})", "    ")]
 
-    def _extents(self) -> list[str]:
-        lines = []
-        for extent in self.program.extents:
-            if extent.told_by is not None:
-                array, place, factor, offset = extent.told_by
-                text = f"{array}.shape[{place}]"
-                if offset:
-                    text = f"({text} - {offset})" if offset > 0 else f"({text} + {-offset})"
-                lines.append(f"    {extent.name} = {text}{f' // {factor}' if factor != 1 else ''}")
-            elif extent.derived is not None:
-                kind, one, two = extent.derived
-                lines.append(f"    {extent.name} = {kind}({affine_text(one)}, {affine_text(two)})")
-        return lines
-
     def _step(self, step: Step, jitted: bool) -> list[str]:
         if isinstance(step, Matrix):
             return self._matrix(step, jitted)
         if isinstance(step, Product):
             target, *operands = ((own.array, own.axes) for own in (step.target, step.left, step.right))
-            one, two = self.dot(target, operands, step.inner)
+            one, two = factors(target[1], operands, step.inner)
             function = "matrix_product" if jitted else "whole_product"
             return [f"    {function}({step.target.array}, {one}, {two}, False)"]
         assert isinstance(step, Pass)
@@ -244,18 +231,13 @@ class Emission:
             else:
                 body.append(f"{deep}{target} = {self.joined(statement.kind, target, value)}")
         for loop in nest.loops:
-            lines.append(f"{indent}{self.loop_line(loop)}")
+            lines.append(f"{indent}{loop_line(loop)}")
             indent += "    "
         lines += body
         kinds = {self._direct(s.target, {}): s.kind for s in nest.body if isinstance(s, Accumulate)}
         for target, (name, _) in kept.items():
             lines.append(f"    {target} = {JOIN[kinds[target]].format(target, name)}")
         return lines
-
-    def loop_line(self, loop: LoopRange) -> str:
-        low = one_of_text("max", loop.low)
-        high = one_of_text("min", tuple(form._replace(offset=form.offset + 1) for form in loop.high))
-        return f"for {loop.axis} in range({high}):" if low == "0" else f"for {loop.axis} in range({low}, {high}):"
 
     def joined(self, kind: str, one: str, two: str) -> str:
         if kind == "sum":
@@ -344,11 +326,3 @@ class Emission:
         if step.name not in self.pass_functions:
             self.pass_functions[step.name] = PassText(self, step).function()
         return self.pass_functions[step.name]
-
-    def dot(
-        self, target: tuple[str, tuple[str, ...]], operands: Sequence[tuple[str, tuple[str, ...]]], inner: str
-    ) -> tuple[str, str]:
-        """The factors of a product of matrices in the order of its target, and whether each is transposed."""
-        rows, columns = target[1]
-        left, right = operands if rows in operands[0][1] else reversed(operands)
-        return f"{left[0]}, {left[1] != (rows, inner)}", f"{right[0]}, {right[1] != (inner, columns)}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from .array_program import ArrayProgram, Nest, Pass, Step
+from .array_program import ArrayProgram, LoopRange, Nest, Pass, Step
 from .program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Number, Read
 from .text import affine_text, literal_text
 
@@ -28,6 +28,36 @@ def factor_text(text: str) -> str:
 def one_of_text(name: str, forms: tuple[Affine, ...]) -> str:
     texts = [affine_text(form) for form in forms]
     return texts[0] if len(texts) == 1 else f"{name}({', '.join(texts)})"
+
+
+def loop_line(loop: LoopRange) -> str:
+    """The head of a loop, within compiled code."""
+    low = one_of_text("max", loop.low)
+    high = one_of_text("min", tuple(form._replace(offset=form.offset + 1) for form in loop.high))
+    return f"for {loop.axis} in range({high}):" if low == "0" else f"for {loop.axis} in range({low}, {high}):"
+
+
+def extent_lines(program: ArrayProgram, module: str = "") -> list[str]:
+    """The symbolic extents as arrays tell them, or larger or smaller ones of two; `module` is where max and min are."""
+    lines = []
+    for extent in program.extents:
+        if extent.told_by is not None:
+            array, place, factor, offset = extent.told_by
+            text = f"{array}.shape[{place}]"
+            if offset:
+                text = f"({text} - {offset})" if offset > 0 else f"({text} + {-offset})"
+            lines.append(f"    {extent.name} = {text}{f' // {factor}' if factor != 1 else ''}")
+        elif extent.derived is not None:
+            kind, one, two = extent.derived
+            lines.append(f"    {extent.name} = {module}{kind}({affine_text(one)}, {affine_text(two)})")
+    return lines
+
+
+def factors(target: tuple[str, ...], operands: Sequence[tuple[str, tuple[str, ...]]], inner: str) -> tuple[str, str]:
+    """The factors of a product of matrices in the order of its target, and whether each is transposed."""
+    rows, columns = target
+    left, right = operands if rows in operands[0][1] else reversed(operands)
+    return f"{left[0]}, {left[1] != (rows, inner)}", f"{right[0]}, {right[1] != (inner, columns)}"
 
 
 def number_text(value: float) -> str:

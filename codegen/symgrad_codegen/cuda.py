@@ -31,7 +31,7 @@ RESERVED = frozenset(
     NEEDS_CUPY SUM PRODUCT LARGEST SMALLEST MOST_BLOCKS SCRATCH_BYTES ROOMS QUIET device_function
     select_function rounded_mul_function grid_size on_device expand_points expand run_points signature
     compile_kernels ptx run_batch run_arrays points kernel_batch shared joined start_of over_block keep
-    join_sums combine clamped set_all set_points launch room on_stream pass_blocks number library matrix_product
+    join_sums combine clamped set_all set_points launch room MOST_ROOMS pass_blocks number library matrix_product
     matrix_inverse matrix_solve matrix_determinant matrix_log_determinant index_range least_and_largest range
     abs type set len zip any all print int min max dict sorted isinstance
     """.split()

@@ -10,7 +10,6 @@ run. A nest outside of the passes is a pass over its first loop.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .array_program import (
@@ -22,11 +21,32 @@ from .array_program import (
     Nest,
     Pass,
     Product,
-    Statement,
     Storage,
     Store,
 )
-from .array_text import START, expression_names, factor_text, length_text, number_text, program_names, without_elements
+from .array_text import (
+    START,
+    expression_names,
+    extent_lines,
+    factor_text,
+    factors,
+    length_text,
+    loop_line,
+    number_text,
+    one_of_text,
+    program_names,
+    without_elements,
+)
+from .cuda_segments import (
+    Segment,
+    arrays_of,
+    elements_of,
+    is_injective,
+    is_known,
+    segments_of,
+    shared_loops,
+    shared_out,
+)
 from .cuda_text import free, spelled
 from .module import tuple_text
 from .program import Affine, Assignment, Call, Element, Expression, Read
@@ -55,15 +75,6 @@ class _Range(NamedTuple):
     @property
     def axes(self) -> tuple[str, ...]:
         return tuple(loop.axis for loop in self.loops)
-
-
-@dataclass
-class _Segment:
-    """Nests of a pass that one kernel runs, and which of their sums have a place for each index of the data."""
-
-    steps: list[Nest | Fill] = field(default_factory=list)
-    direct: dict[str, tuple[object, ...]] = field(default_factory=dict)
-    loops: tuple[LoopRange, ...] = ()  # of its only nest: what is shared out beside the data
 
 
 class DeviceEmission:
@@ -98,7 +109,7 @@ class DeviceEmission:
         for step in (*program.steps, *last):
             if isinstance(step, Assignment):
                 self.numbers[step.name] = None
-            shared = _shared_loops(step) if isinstance(step, Nest) else 0
+            shared = shared_loops(step) if isinstance(step, Nest) else 0
             if isinstance(step, Assignment) or (isinstance(step, Nest) and not shared):
                 alone.append(step)
                 continue
@@ -120,7 +131,7 @@ class DeviceEmission:
         head = [self.stream, *program.arguments, self.value, *program.gradients]
         lines = listed(f"def {program.name}_into(", head, "):")
         lines.append('    """Fills arrays on the device: the value, of one entry, and the gradients."""')
-        lines += self._extents()
+        lines += extent_lines(program, "builtins.")
         lines += [
             f"    {own.name} = number({own.name})" for own in program.inputs if not own.shape and own.kind == "real"
         ]
@@ -143,20 +154,6 @@ class DeviceEmission:
 
     def _room(self, name: str, shape: Sequence[str]) -> list[str]:
         return listed(f"    {name} = room(", [self.stream, f'"{name}"', tuple_text(shape)], ")", "    ")
-
-    def _extents(self) -> list[str]:
-        lines = []
-        for extent in self.program.extents:
-            if extent.told_by is not None:
-                array, place, factor, offset = extent.told_by
-                text = f"{array}.shape[{place}]"
-                if offset:
-                    text = f"({text} - {offset})" if offset > 0 else f"({text} + {-offset})"
-                lines.append(f"    {extent.name} = {text}{f' // {factor}' if factor != 1 else ''}")
-            elif extent.derived is not None:
-                kind, one, two = extent.derived
-                lines.append(f"    {extent.name} = builtins.{kind}({affine_text(one)}, {affine_text(two)})")
-        return lines
 
     # --- what one thread does alone -----------------------------------------------------------------------------------
 
@@ -219,15 +216,15 @@ class DeviceEmission:
 
     def _pass(self, over: _Range, steps: Sequence[object]) -> list[str]:
         """The kernels of a pass, one after the other, and the products of matrices between them."""
-        segments = _segments(over.axes, steps, set(self.storages) - {s.name for s in self._fixed()})
+        segments = segments_of(over.axes, steps, set(self.storages) - {s.name for s in self._fixed()})
         if any(isinstance(segment, Product) for segment in segments):
             # Rows are in memory anyway, and the data of such a pass are often short.
-            segments = [part for segment in segments for part in _shared_out(segment, over.loops[0])]
+            segments = [part for segment in segments for part in shared_out(segment, over.loops[0])]
         uses: dict[str, set[int]] = {}
         for place, segment in enumerate(segments):
-            for name in _names(segment):
+            for name in sorted(arrays_of(segment)):
                 if name in self.storages and self.storages[name].data is not None:
-                    uses.setdefault(name, set()).add(place if isinstance(segment, _Segment) else -1)
+                    uses.setdefault(name, set()).add(place if isinstance(segment, Segment) else -1)
         long = {name for name, places in uses.items() if len(places) > 1 or -1 in places}
         low, stop = self.low, self.stop
         lines = [f"    # over {', '.join(over.axes)}"]
@@ -252,7 +249,7 @@ class DeviceEmission:
         return [length_text(length) for place, length in enumerate(storage.shape) if place != storage.data]
 
     def _whole_product(self, step: Product) -> str:
-        one, two = _factors(step.target.axes, [(o.array, o.axes) for o in (step.left, step.right)], step.inner)
+        one, two = factors(step.target.axes, [(o.array, o.axes) for o in (step.left, step.right)], step.inner)
         return f"    matrix_product({step.target.array}, {one}, {two}, False, {self.stream})"
 
     def _product(self, step: Product, axis: str, low: str, stop: str, long: set[str]) -> list[str]:
@@ -264,7 +261,7 @@ class DeviceEmission:
             elif axis in own.axes:
                 text += f"[{':, ' * own.axes.index(axis)}{low}:{stop}]"
             texts.append((text, own.axes))
-        one, two = _factors(texts[0][1], texts[1:], step.inner)
+        one, two = factors(texts[0][1], texts[1:], step.inner)
         comment = [f"    # {step.comment}"] if step.comment else []
         return [
             *comment,
@@ -340,7 +337,7 @@ class _Text:
 
     def nest(self, nest: Nest, indent: str) -> list[str]:
         """The loops and their statements. A sum over inner loops runs in a register, and is stored after them."""
-        read = {element.array for statement in nest.body for element in _elements(Assignment("", statement.value))}
+        read = {element.array for statement in nest.body for element in elements_of(Assignment("", statement.value))}
         before: list[list[str]] = [[] for _ in range(len(nest.loops) + 1)]
         after: list[list[str]] = [[] for _ in range(len(nest.loops) + 1)]
         body: list[str] = []
@@ -378,9 +375,7 @@ class _Text:
         for form in (*loop.low, *loop.high):
             for name, _ in form.terms:
                 self.use(name)
-        low = _one_of("max", loop.low, "")
-        high = _one_of("min", tuple(form._replace(offset=form.offset + 1) for form in loop.high), "")
-        return f"for {loop.axis} in range({high}):" if low == "0" else f"for {loop.axis} in range({low}, {high}):"
+        return loop_line(loop)
 
     def target(self, statement: Store | Accumulate) -> str:
         return self.entry(statement.target)
@@ -389,7 +384,7 @@ class _Text:
 class _SegmentText(_Text):
     """The kernel of one segment of a pass."""
 
-    def __init__(self, emission: DeviceEmission, over: _Range, segment: _Segment, long: set[str]) -> None:
+    def __init__(self, emission: DeviceEmission, over: _Range, segment: Segment, long: set[str]) -> None:
         super().__init__(emission)
         self.over, self.segment, self.long = over, segment, long
         self.is_product = len(over.loops) > 1
@@ -397,7 +392,6 @@ class _SegmentText(_Text):
         self.row = over.axes[-1] if low == "0" else f"{over.axes[-1]} - {factor_text(low)}"  # of the data, from 0 on
         self.taken = set(emission.taken)
         self.thread = self.name("thread")
-        self.starts: list[str] = []  # registers that are set before the loop
         self.sums: dict[str, tuple[str, str]] = {}  # of one entry, by its text: the kind, the register
         self.own: dict[str, tuple[str, str]] = {}  # arrays of which each thread has its own: the kind, the name
         self.rows: dict[str, None] = {}  # buffers in memory, a row for each thread
@@ -419,7 +413,7 @@ class _SegmentText(_Text):
                 elements.setdefault(step.array, [])
                 continue
             for statement in step.body:
-                for element in _elements(statement):
+                for element in elements_of(statement):
                     elements.setdefault(element.array, []).append(element)
                 if isinstance(statement, Accumulate) and self._is_joined(statement):
                     kinds[statement.target.array] = statement.kind
@@ -428,15 +422,15 @@ class _SegmentText(_Text):
             storage = self.emission.storages.get(array)
             if storage is None or storage.data is None or array in self.long:
                 continue
-            places = {self.key(e) for e in found if _is_known(e, storage.data)}
+            places = {self.key(e) for e in found if is_known(e, storage.data)}
             shape = [length for place, length in enumerate(storage.shape) if place != storage.data]
-            if all(_is_known(element, storage.data) for element in found) and all(not s.terms for s in shape):
+            if all(is_known(element, storage.data) for element in found) and all(not s.terms for s in shape):
                 for text in sorted(places):
                     self.registers[text] = self.name("_".join([array, "here", *_places(text)]))
             else:
                 self.rows[array] = None
         for array, targets in accumulates.items():
-            if all(_is_known(target, None) for target in targets):
+            if all(is_known(target, None) for target in targets):
                 for target in targets:
                     text = self.key(target)
                     if text not in self.sums:
@@ -449,7 +443,7 @@ class _SegmentText(_Text):
         storage = self.emission.storages.get(statement.target.array)
         if storage is not None and storage.data is not None:
             return False
-        return not _is_injective(statement.target, self.over.axes)
+        return not is_injective(statement.target, self.over.axes)
 
     def target(self, statement: Store | Accumulate) -> str:
         if isinstance(statement, Accumulate) and self._is_joined(statement):
@@ -605,20 +599,8 @@ def joined(kind: str, one: str, two: str) -> str:
     return f"joined({KINDS[kind]}, {one}, {two})"
 
 
-def _one_of(name: str, forms: tuple[Affine, ...], module: str = "builtins.") -> str:
-    texts = [affine_text(form) for form in forms]
-    return texts[0] if len(texts) == 1 else f"{module}{name}({', '.join(texts)})"
-
-
-def _factors(target: tuple[str, ...], operands: Sequence[tuple[str, tuple[str, ...]]], inner: str) -> tuple[str, str]:
-    """The factors of a product in the order of its target, and whether each is transposed."""
-    rows, columns = target
-    left, right = operands if rows in operands[0][1] else reversed(operands)
-    return f"{left[0]}, {left[1] != (rows, inner)}", f"{right[0]}, {right[1] != (inner, columns)}"
-
-
 def _low(loop: LoopRange) -> str:
-    return _one_of("max", loop.low)
+    return one_of_text("builtins.max", loop.low)
 
 
 def _count(loop: LoopRange) -> str:
@@ -629,156 +611,12 @@ def _count(loop: LoopRange) -> str:
 
 
 def _stop(loop: LoopRange) -> str:
-    return _one_of("min", tuple(form._replace(offset=form.offset + 1) for form in loop.high))
+    return one_of_text("builtins.min", tuple(form._replace(offset=form.offset + 1) for form in loop.high))
 
 
 def _product_of(loops: Sequence[LoopRange]) -> str:
     """How many points several loops have together."""
     return " * ".join(f"builtins.max(0, {_count(loop)})" for loop in loops)
-
-
-def _shared_out(segment: _Segment | Product, data: LoopRange) -> list[_Segment | Product]:
-    """A kernel for each nest whose loops can be shared out beside the data."""
-    if isinstance(segment, Product):
-        return [segment]
-    found: list[_Segment | Product] = []
-    for step in segment.steps:
-        shared = _shared_loops(step._replace(loops=(data, *step.loops))) if isinstance(step, Nest) else 0
-        if isinstance(step, Nest) and shared > 1:
-            inside = step._replace(loops=step.loops[shared - 1 :])
-            found.append(_Segment([inside], {}, step.loops[: shared - 1]))
-            continue
-        if not found or found[-1].loops:  # type: ignore[union-attr]
-            found.append(_Segment())
-        found[-1].steps.append(step)  # type: ignore[union-attr]
-    return found
-
-
-def _segments(axes: tuple[str, ...], steps: Sequence[object], rows: set[str]) -> list[_Segment | Product]:
-    """The nests between products. Sums with a place for each index of the data never share a kernel with another place
-    of the same array: two threads would write to one entry."""
-    found: list[_Segment | Product] = []
-    for step in steps:
-        if isinstance(step, Product):
-            found.append(step)
-            continue
-        if not found or isinstance(found[-1], Product):
-            found.append(_Segment())
-        segment = found[-1]
-        assert isinstance(segment, _Segment)
-        if isinstance(step, Fill):
-            segment.steps.append(step)
-            continue
-        assert isinstance(step, Nest)
-        stores = [s.target for s in step.body if isinstance(s, Store) and s.target.array not in rows]
-        if any(segment.direct.get(target.array, target.index) != target.index for target in stores):
-            segment = _Segment()
-            found.append(segment)
-        segment.direct |= {target.array: target.index for target in stores}
-        later: list[Accumulate] = []
-        for statement in step.body:
-            if not isinstance(statement, Accumulate) or statement.target.array in rows:
-                continue
-            target = statement.target
-            if not _is_injective(target, axes):
-                continue
-            if segment.direct.setdefault(target.array, target.index) != target.index:
-                later.append(statement)
-        segment.steps.append(step._replace(body=tuple(s for s in step.body if s not in later)))
-        for statement in later:
-            numbers = [s for s in step.body if isinstance(s, Assignment)]
-            found.append(
-                _Segment([step._replace(body=(*numbers, statement))], {statement.target.array: statement.target.index})
-            )
-        if later:
-            found.append(_Segment())
-    return [segment for segment in found if isinstance(segment, Product) or segment.steps]
-
-
-def _names(segment: _Segment | Product) -> set[str]:
-    if isinstance(segment, Product):
-        return {own.array for own in (segment.target, segment.left, segment.right)}
-    names: set[str] = set()
-    for step in segment.steps:
-        if isinstance(step, Fill):
-            names.add(step.array)
-        else:
-            names |= {element.array for statement in step.body for element in _elements(statement)}
-    return names
-
-
-def _elements(statement: Statement) -> list[Element]:
-    """All entries of arrays that a statement reads or writes."""
-    found: list[Element] = []
-    stack: list[object] = [statement.value]
-    if not isinstance(statement, Assignment):
-        stack.append(statement.target)
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Element):
-            found.append(part)
-            stack.extend(part.index)
-        elif hasattr(part, "arguments"):
-            stack.extend(part.arguments)
-        elif hasattr(part, "value"):
-            stack.append(part.value)
-    return found
-
-
-def _is_known(element: Element, data: int | None) -> bool:
-    """Whether the place is known but for that of the data."""
-    return (
-        all(isinstance(index, Affine) and not index.terms for place, index in enumerate(element.index) if place != data)
-        and not element.clamped
-    )
-
-
-def _is_injective(element: Element, axes: Sequence[str]) -> bool:
-    """Whether different indices of the axes are different entries: each axis is alone in a place."""
-    alone = {
-        index.terms[0][0]
-        for place, index in enumerate(element.index)
-        if isinstance(index, Affine) and len(index.terms) == 1 and place not in dict(element.clamped)
-    }
-    return alone.issuperset(axes)
-
-
-def _shared_loops(nest: Nest) -> int:
-    """How many loops, from the first on, have iterations that may run at the same time.
-
-    More than one where their bounds know nothing of each other, and no more sums have to be joined for it.
-    """
-    stores = [statement.target for statement in nest.body if isinstance(statement, Store)]
-    sums = [statement.target for statement in nest.body if isinstance(statement, Accumulate)]
-    written = {target.array: target.index for target in (*stores, *sums)}
-    is_private = all(
-        element.array not in written or element.index == written[element.array]
-        for statement in nest.body
-        for element in _elements(statement)
-    )
-    shared = 0
-    axes = {loop.axis for loop in nest.loops}
-    while is_private and shared < len(nest.loops):
-        prefix = [own.axis for own in nest.loops[: shared + 1]]
-        if not all(_is_injective(target, prefix) for target in stores):
-            break
-        if shared and any(not _is_injective(target, prefix) and not _joins_freely(target, prefix) for target in sums):
-            break
-        if shared and not all(_is_rectangular(own, axes) for own in nest.loops[: shared + 1]):
-            break
-        shared += 1
-    return shared
-
-
-def _joins_freely(target: Element, axes: Sequence[str]) -> bool:
-    """Whether a sum needs no memory for each thread, and needs to be joined over the first axis already."""
-    return _is_known(target, None) and not _is_injective(target, axes[:1])
-
-
-def _is_rectangular(loop: LoopRange, axes: set[str]) -> bool:
-    """Whether a loop has one bound on each side, without the indices of others."""
-    forms = (*loop.low, *loop.high)
-    return len(forms) == 2 and not any(name in axes for form in forms for name, _ in form.terms)
 
 
 def _places(text: str) -> list[str]:

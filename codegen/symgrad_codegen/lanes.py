@@ -6,7 +6,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .array_program import Accumulate, Fill, Nest, Pass, Product, Storage, Store
-from .array_text import JOIN, factor_text, length_text, names_read, number_text, uses_axis, without_elements
+from .array_text import (
+    JOIN,
+    factor_text,
+    factors,
+    length_text,
+    loop_line,
+    names_read,
+    number_text,
+    uses_axis,
+    without_elements,
+)
 from .program import Affine, Assignment, Element, Expression
 from .text import affine_text, expression_text, listed
 
@@ -157,7 +167,7 @@ class PassText:
                 text += f"[{':, ' * place}{self.first}:{self.first} + {self.count}]"
             texts.append((text, own.axes))
         target = texts[0][0]
-        one, two = emission.dot(texts[0], texts[1:], step.inner)
+        one, two = factors(texts[0][1], texts[1:], step.inner)
         comment = f"        # {step.comment}"
         # What is added up over the data is written the first time, and added to from then on.
         adds = f"{self.first} > {self.start}" if step.adds else "False"
@@ -221,7 +231,7 @@ class NestText:
         lines = ["    wide_and_unaliased()"]
         indent = "    "
         for loop in nest.loops:
-            lines.append(indent + emission.loop_line(loop))
+            lines.append(indent + loop_line(loop))
             for form in (*loop.low, *loop.high):
                 for name, _ in form.terms:
                     if name not in self.loops:

@@ -5,7 +5,9 @@ Needs numba-cuda, which is imported when the first kernel runs.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -246,23 +248,27 @@ class _Chunk:
         self.targets = []
 
 
+@cache
+def _streams(thread: int) -> list[Any]:
+    """Streams of a thread of the host, made once: modules keep memory for each stream that they see."""
+    from numba import cuda
+
+    return [cuda.stream() for _ in range(_ON_THE_WAY)]
+
+
 def fill_from_host(run_points: RunOnDevice, inputs: Sequence[Any], outputs: Sequence[Any], stream: Any) -> None:
     """Fills arrays of NumPy: where they are long in chunks, so that copies and work overlap.
 
     Memory on the device does not grow with the data. On a given stream the chunks follow one another.
     """
-    from numba import cuda
-
     shape, dtype, count = outputs[0].shape, outputs[0].dtype, outputs[0].size
     flat = [array.reshape(1) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1) for array in inputs]
     results = [array.reshape(-1) for array in outputs]
     size = min(CHUNK, count)
     several = count > size
     ways = min(_ON_THE_WAY, -(-count // size)) if not stream else 1
-    chunks = [
-        _Chunk(size, dtype, len(inputs), len(outputs), several, cuda.stream() if several and not stream else stream)
-        for _ in range(ways)
-    ]
+    streams = _streams(threading.get_ident())[:ways] if several and not stream else [stream]
+    chunks = [_Chunk(size, dtype, len(inputs), len(outputs), several, own) for own in streams]
     for number, start in enumerate(range(0, count, size)):
         chunk = chunks[number % ways]
         chunk.finish()

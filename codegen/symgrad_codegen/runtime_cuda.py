@@ -85,6 +85,7 @@ def expand(source, shape, steps, target, stream=0):
 
 
 ROOMS = {}  # by thread, stream and name: calls that may run at the same time share none
+MOST_ROOMS = 256  # then the oldest goes: programs that make a stream for each call would fill the GPU
 
 
 def room(stream, name, shape):
@@ -93,5 +94,7 @@ def room(stream, name, shape):
     found = ROOMS.get(key)
     if found is None or found.shape != shape:
         ROOMS.pop(key, None)
+        if len(ROOMS) >= MOST_ROOMS:
+            ROOMS.pop(next(iter(ROOMS)), None)
         found = ROOMS[key] = cuda.device_array(shape, real_name)
     return found

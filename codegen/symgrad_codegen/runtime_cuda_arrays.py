@@ -106,7 +106,7 @@ def pass_blocks(count, own):
     return builtins.max(1, builtins.min(wanted, room_for, MOST_BLOCKS))
 
 
-def library(work, target, *arrays):
+def library(stream, work, target, *arrays):
     """`work` of CuPy on arrays of the device, into `target`; in the simulator of NumPy."""
     if SIMULATED:
         result = np.empty(target.shape, real_name)
@@ -117,19 +117,8 @@ def library(work, target, *arrays):
         import cupy
         import cupyx
 
-        with cupyx.errstate(linalg="raise"):
+        with cupy.cuda.ExternalStream(int(stream)), cupyx.errstate(linalg="raise"):
             work(cupy, cupy.asarray(target), *(cupy.asarray(array) for array in arrays))
-
-
-def on_stream(stream):
-    """Work of CuPy that is done on a stream."""
-    import contextlib
-
-    if SIMULATED:
-        return contextlib.nullcontext()
-    import cupy
-
-    return cupy.cuda.ExternalStream(int(stream))
 
 
 def matrix_product(target, a, flip_a, b, flip_b, adds, stream):
@@ -139,34 +128,29 @@ def matrix_product(target, a, flip_a, b, flip_b, adds, stream):
         result = xp.matmul(a.T if flip_a else a, b.T if flip_b else b)
         target[...] = target + result if adds else result
 
-    if not target.size:
-        return
-    with on_stream(stream):
-        library(work, target, a, b)
+    if target.size:
+        library(stream, work, target, a, b)
 
 
 def matrix_inverse(target, a, stream):
     def work(xp, target, a):
         target[...] = xp.linalg.inv(a)
 
-    with on_stream(stream):
-        library(work, target, a)
+    library(stream, work, target, a)
 
 
 def matrix_solve(target, a, b, stream):
     def work(xp, target, a, b):
         target[...] = xp.linalg.solve(a, b)
 
-    with on_stream(stream):
-        library(work, target, a, b)
+    library(stream, work, target, a, b)
 
 
 def matrix_determinant(target, a, stream):
     def work(xp, target, a):
         target[...] = xp.linalg.det(a)
 
-    with on_stream(stream):
-        library(work, target, a)
+    library(stream, work, target, a)
 
 
 def matrix_log_determinant(target, a, stream):
@@ -176,8 +160,7 @@ def matrix_log_determinant(target, a, stream):
         sign, value = xp.linalg.slogdet(a)
         target[...] = xp.where(sign > 0, value, xp.where(sign == 0, -inf, nan))
 
-    with on_stream(stream):
-        library(work, target, a)
+    library(stream, work, target, a)
 
 
 @cuda.jit(cache=CACHE)
