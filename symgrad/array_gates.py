@@ -40,12 +40,12 @@ def _reduced(y: View, name: str, body: View) -> View:
     return y.node.table.reduce(GATES[name], body, range(y.node.rank, y.node.loops), own.constraints)
 
 
-@gate("sum", None, np.add)
+@gate("sum", None, np.add, label="Σ")
 def sum(y: View, a: View) -> tuple[View, ...]:
     return (y.node.table.constant(1),)
 
 
-@gate("product", None, np.multiply)
+@gate("product", None, np.multiply, label="Π")
 def product(y: View, a: View) -> tuple[View, ...]:
     # The product of the others. Where one factor is 0 it is that of the nonzero ones, where two are, 0.
     is_zero = a.equals(0)
@@ -60,14 +60,16 @@ def _routed(y: View, a: View) -> tuple[View, ...]:
     return (hit.where(1 / _reduced(y, "sum", hit.where(1, 0)), 0),)
 
 
-gate("largest", None, np.maximum)(_routed)
-gate("smallest", None, np.minimum)(_routed)
+gate("largest", None, np.maximum, label="max")(_routed)
+gate("smallest", None, np.minimum, label="min")(_routed)
 
 
 # --- matrices ---------------------------------------------------------------------------------------------------------
 
 
-def matrix_gate(name: str, numpy: Callable[..., Any]) -> Callable[[Callable[[View, View], tuple[View, ...]]], None]:
+def matrix_gate(
+    name: str, numpy: Callable[..., Any], label: str = ""
+) -> Callable[[Callable[[View, View], tuple[View, ...]]], None]:
     """Enter a matrix operation; what is decorated is its vector-Jacobian product.
 
     It is called with the node and its adjoint, both read at the node's own axes 0 .. rank - 1, and returns what each
@@ -75,7 +77,7 @@ def matrix_gate(name: str, numpy: Callable[..., Any]) -> Callable[[Callable[[Vie
     """
 
     def enter(rule: Callable[[View, View], tuple[View, ...]]) -> None:
-        no_gradient(name, None, numpy)
+        no_gradient(name, None, numpy, label=label)
         MATRIX_RULES[name] = rule
 
     return enter
@@ -85,7 +87,7 @@ def _contracted(one: View, two: View, name: Axis, extent: Index) -> View:
     return total(one * two, [name], [axis(name), extent.minus(1).minus(axis(name))])
 
 
-@matrix_gate("inverse", np.linalg.inv)
+@matrix_gate("inverse", np.linalg.inv, "inv")
 def inverse(y: View, g: View) -> tuple[View, ...]:
     """Y = inv(A): the adjoint of A is -Y' G Y'."""
     table, size = y.node.table, y.node.attribute[0]
@@ -132,7 +134,7 @@ def _inverse_of(node_view: View) -> View:
     return View(made, (axis(1), axis(0)))
 
 
-@matrix_gate("determinant", np.linalg.det)
+@matrix_gate("determinant", np.linalg.det, "det")
 def determinant(y: View, g: View) -> tuple[View, ...]:
     """The adjoint of A is g*det(A)*inv(A)'."""
     return (g * y * _inverse_of(y),)
@@ -143,7 +145,7 @@ def _log_determinant(a: Any) -> Any:
     return value if sign > 0 else np.float64(-np.inf if sign == 0 else np.nan)
 
 
-@matrix_gate("log_determinant", _log_determinant)
+@matrix_gate("log_determinant", _log_determinant, "log det")
 def log_determinant(y: View, g: View) -> tuple[View, ...]:
     """The logarithm of the determinant, of the sum of logarithms of pivots; the adjoint of A is g*inv(A)'."""
     return (g * _inverse_of(y),)

@@ -8,7 +8,7 @@ is made of nodes of the same table, so forward and backward share, and gradients
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from .array_gates import MATRIX_RULES
@@ -32,43 +32,74 @@ from .graph import (
 from .sums import at_inputs, guarded, total
 
 
-def differentiate(graph: Graph, wrt: Sequence[int]) -> Graph:
+class Handed(NamedTuple):
+    """What a node hands to one of its arguments: adjoint times local gradient."""
+
+    place: int  # of the argument
+    edge: View
+    local: View | None  # the local gradient; None for operations on whole matrices, whose Jacobian is never formed
+    view: View  # over the loop axes of the node
+    where: View | None  # the condition under which the argument matters; None for always
+
+
+@dataclass(frozen=True)
+class Record:
+    """The reverse pass gate by gate, for those who want to see it: circuit.py."""
+
+    adjoints: dict[Node, View] = field(default_factory=dict)  # over the node's own axes; of varying nodes
+    locals: dict[tuple[Node, int], View | None] = field(default_factory=dict)  # by node and place of the argument
+    contributions: dict[tuple[Node, int], View] = field(default_factory=dict)  # over the argument's own axes
+    active: dict[Node, View | None] = field(default_factory=dict)  # the condition under which a varying node matters
+
+
+def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None) -> Graph:
     """`graph` with the gradients of its value with respect to the inputs at positions `wrt`.
 
-    An input that the value does not use gets 0. Raises UnsupportedExpression for a gate without a derivative.
+    An input that the value does not use gets 0. Every step goes into `record`, if there is one; then also the steps
+    whose gradient is 0. Raises UnsupportedExpression for a gate without a derivative.
     """
     value = graph.values[0]
+    zero = graph.table.constant(0)
     order = reachable([value.node])
     varying = _varying(order, set(wrt))
     active = activity(order, varying)
     domains = Domains(replace(graph, gradients=(), wrt=())) if graph.shapes is not None else None
     arriving: dict[Node, list[Contribution]] = {value.node: [Contribution(graph.table.constant(1))]}
     adjoints: dict[Node, Node] = {}
+    if record is not None:
+        record.active.update(active)
     for node in reversed(order):
-        if node not in varying or node not in arriving:
+        if node not in active or (node not in arriving and record is None):
             continue
-        adjoint = _merged(arriving[node])
+        adjoint = _merged(arriving.get(node, [Contribution(zero)]))
         arriving[node] = [adjoint]
         adjoints.setdefault(adjoint.view.node, node)
+        if record is not None:
+            # What a branch that is not taken hands on is masked where it leaves the branch; in there it is 0 as well.
+            here = active[node]
+            record.adjoints[node] = _whole(adjoint) if here is None else here.where(_whole(adjoint), 0)
         if node.gate.name == "input":
             continue
         if domains is not None and not _keeps_axes(node):
-            adjoint = Contribution(guarded(adjoint.view, sorted(adjoint.domain, key=repr)))
-        for edge, view, where in _contributions(node, adjoint.view, active[node]):
-            if edge.node not in varying or view.number == 0:
+            adjoint = Contribution(_whole(adjoint))
+        for place, edge, local, view, where in _handed(node, adjoint.view, active[node]):
+            if edge.node not in varying:
+                continue
+            if record is not None:
+                seen = view if where is None else where.where(view, 0)
+                record.locals[node, place] = local
+                record.contributions[node, place] = _whole(_received(node, edge, seen, adjoint.domain, domains))
+            if view.number == 0:
                 continue
             if where is not None and (active[edge.node] is None or active[edge.node] != _at_argument(where, edge)):
                 view = where.where(view, 0)  # leaves a branch: no NaN gets out of it
-            contribution = Contribution(view, adjoint.domain)
-            if domains is not None or not _is_own(edge, node):
-                contribution = _pushed(node, edge, contribution, domains)
-            arriving.setdefault(edge.node, []).append(contribution)
-    zero = graph.table.constant(0)
+            received = _received(node, edge, view, adjoint.domain, domains)
+            arriving.setdefault(edge.node, []).append(received)
     inputs = {node.attribute: node for node in order if node.gate.name == "input"}
     gradients = []
     for i in wrt:
         found = arriving[inputs[i]][0] if i in inputs and inputs[i] in arriving else Contribution(zero)
-        gradients.append(guarded(found.view, sorted(found.domain, key=repr)))
+        gradients.append(_whole(found))
     return replace(graph, gradients=tuple(gradients), wrt=tuple(wrt), adjoints=adjoints)
 
 
@@ -77,6 +108,11 @@ class Contribution(NamedTuple):
 
     view: View
     domain: frozenset[Index] = frozenset()
+
+
+def _whole(found: Contribution) -> View:
+    """A contribution on all of its axes: 0 outside of its domain."""
+    return guarded(found.view, sorted(found.domain, key=repr))
 
 
 def _merged(contributions: list[Contribution]) -> Contribution:
@@ -96,6 +132,12 @@ def _keeps_axes(node: Node) -> bool:
 
 def _is_own(edge: View, node: Node) -> bool:
     return edge.index is positional(node).index and edge.node.rank == node.loops
+
+
+def _received(node: Node, edge: View, view: View, domain: frozenset[Index], domains: Domains | None) -> Contribution:
+    """What the argument receives where `node` hands on `view`."""
+    contribution = Contribution(view, domain)
+    return contribution if domains is None and _is_own(edge, node) else _pushed(node, edge, contribution, domains)
 
 
 def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None) -> Contribution:
@@ -199,25 +241,28 @@ def _varying(order: list[Node], wrt: set[int]) -> set[Node]:
     return varying
 
 
-def _contributions(node: Node, adjoint: View, active: View | None) -> list[tuple[View, View, View | None]]:
-    """What `node` hands to each argument, and where that is active."""
+def _handed(node: Node, adjoint: View, active: View | None) -> list[Handed]:
+    """What `node` hands to each argument."""
     arguments = positional(node).arguments
     if node.gate.name in MATRIX_RULES:
         views = MATRIX_RULES[node.gate.name](positional(node), adjoint)
-        return [(edge, view, None) for edge, view in zip(arguments, views, strict=True)]
+        return [Handed(place, arguments[place], None, view, None) for place, view in enumerate(views)]
     if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
         adjoint = adjoint.at(dict(enumerate(node.attribute.out)))
     places = _places(node, active)
     if node.gate.name == "select":
-        return [(edge, adjoint, place) for edge, place in zip(arguments[1:], places[1:], strict=True)]
+        taken = arguments[0].where(1, 0), arguments[0].where(0, 1)
+        return [Handed(place, arguments[place], taken[place - 1], adjoint, places[place]) for place in (1, 2)]
     if node.gate.local_gradients is None:
         raise UnsupportedExpression(
             f"the gate {node.gate.name} has no derivative here; "
             "leave its argument out of wrt, or define a gate of your own with symgrad.gate"
         )
     partials = node.gate.local_gradients(positional(node), *arguments)
-    contributions = (times(adjoint, partial) for partial in partials)
-    return list(zip(arguments, contributions, places, strict=True))
+    return [
+        Handed(place, edge, partial, times(adjoint, partial), where)
+        for place, (edge, partial, where) in enumerate(zip(arguments, partials, places, strict=True))
+    ]
 
 
 def times(adjoint: View, partial: View) -> View:

@@ -7,7 +7,7 @@ symbolic extents, and the constraints between its axes that all of its readers i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from .errors import UnsupportedExpression
@@ -24,6 +24,7 @@ from .graph import (
     axis,
     number_index,
     plain_axis,
+    reachable,
     substituted,
 )
 
@@ -79,9 +80,12 @@ def is_at_least_zero(form: Index) -> bool:
 
 
 class Domains:
-    """The domains of a graph's nodes; `derived` holds extents that are the larger or smaller of two others."""
+    """The domains of a graph's nodes; `derived` holds extents that are the larger or smaller of two others.
 
-    def __init__(self, graph: Graph, undeclared: bool = False) -> None:
+    `more` are views beside the outputs that are needed as well, each over a domain.
+    """
+
+    def __init__(self, graph: Graph, undeclared: bool = False, more: Sequence[tuple[View, Domain]] = ()) -> None:
         self.graph = graph
         self.undeclared = undeclared  # take for the extents of inputs what is demanded of them
         self.derived = graph.derived
@@ -94,7 +98,10 @@ class Domains:
         for position, view in zip(graph.wrt, graph.gradients, strict=True):
             bounds = tuple((number_index(0), extent.minus(1)) for extent in shapes[position])
             self._ask(view, Domain(bounds))
-        for node in reversed(graph.order()):
+        for view, domain in more:
+            self._ask(view, domain)
+        self.order = reachable([*(view.node for view in graph.outputs), *(view.node for view, _ in more)])
+        for node in reversed(self.order):
             self.of[node] = self._domain(node)
             for edge in (*node.arguments, *node.gathered):
                 self._ask(edge, self.of[node])

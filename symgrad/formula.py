@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from symgrad_codegen.functions import ATOM, FUNCTIONS, TERNARY, UNARY
 from symgrad_codegen.text import Piece, bracketed, spell
 
-from .graph import Node, reachable
+from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, View, reachable
 
 _ELLIPSIS: Piece = ("...", ATOM)
 _TERMS = 12  # of a long sum, how many are shown
@@ -40,6 +40,11 @@ def formulas(
     }
 
 
+def operation_text(node: Node, arguments: Sequence[Piece]) -> str:
+    """The operation of a node with these texts for its arguments."""
+    return _piece(node, list(arguments), ())[0]
+
+
 def _piece(node: Node, arguments: list[Piece], inputs: Sequence[str]) -> Piece:
     name = node.gate.name
     if name == "input":
@@ -63,3 +68,89 @@ def _piece(node: Node, arguments: list[Piece], inputs: Sequence[str]) -> Piece:
     if name in FUNCTIONS:
         return spell(FUNCTIONS[name], arguments)
     return f"{name}({', '.join(argument[0] for argument in arguments)})", ATOM
+
+
+# --- arrays -----------------------------------------------------------------------------------------------------------
+
+_DEPTH = 4  # of an indexed formula: what is deeper goes by its name
+_LETTERS = "ijklmnpqrstuvw"
+
+
+def indexed_formula(view: View, loops: Node, graph: Graph, names: Mapping[Node, str], limit: int) -> str:
+    """The text of a view over the loop axes of the node `loops`, its arrays with their indices.
+
+    At most about `limit` characters; nodes that are nested too deeply go by their `names`.
+    """
+    letters = _own_letters(loops, graph)
+    for depth in range(_DEPTH, 0, -1):
+        text = _Indexed(graph, names).piece(view, letters, depth)[0]
+        if len(text) <= limit:
+            return text
+    return text[: limit - 3] + "..."
+
+
+def _own_letters(node: Node, graph: Graph) -> list[str]:
+    """The names of a node's loop axes: the user's where there are any."""
+    own = graph.labels.get(node, ())
+    letters = [letter for letter in _LETTERS if letter not in own and letter not in graph.inputs]
+    return [own[place] if place < len(own) else letters[place] for place in range(node.loops)]
+
+
+class _Indexed:
+    """One indexed formula."""
+
+    def __init__(self, graph: Graph, names: Mapping[Node, str]) -> None:
+        self.graph, self.names = graph, names
+
+    def piece(self, view: View, letters: Sequence[str], depth: int) -> Piece:
+        """A view, its axes called by `letters`."""
+        indices = [self.index(index, letters, depth) for index in view.index]
+        node, name = view.node, view.node.gate.name
+        at = f"[{', '.join(indices)}]" if indices else ""
+        if name == "input":
+            return self.graph.inputs[node.attribute] + at, ATOM
+        if name == "size":
+            return node.attribute.name, ATOM
+        if name == "position":
+            return (indices[0], ATOM) if indices[0].isidentifier() else (f"({indices[0]})", ATOM)
+        if depth == 0 and node.arguments and not node.fixed:
+            return self.names.get(node, "...") + at, ATOM
+        return self._operation(node, indices, depth - 1)
+
+    def _operation(self, node: Node, own: list[str], depth: int) -> Piece:
+        labels = self.graph.labels.get(node, ())
+        free = (letter for letter in _LETTERS if letter not in {*own, *labels, *self.graph.inputs})
+        letters = list(own)
+        for place in range(len(own), node.loops):
+            taken = place < len(labels) and labels[place] not in own
+            letters.append(labels[place] if taken else next(free))
+        arguments = [self.piece(edge, letters, depth) for edge in node.arguments]
+        if not isinstance(node.attribute, Reduction):
+            if node.loops != node.rank:  # of whole matrices
+                text = f"{node.gate.label or node.gate.name}({', '.join(text for text, _ in arguments)})"
+                return text + (f"[{', '.join(own)}]" if own else ""), ATOM
+            return _piece(node, arguments, self.graph.inputs)
+        if node.attribute.is_plain and node.loops > node.rank:
+            return f"{node.gate.name}({arguments[0][0]} for {', '.join(letters[node.rank :])})", ATOM
+        limits = [f"{self.index(form, letters, depth)} >= 0" for form in node.attribute.constraints]
+        if node.attribute.is_plain:
+            return f"({arguments[0][0]} where {' and '.join(limits)})", ATOM
+        return f"{node.gate.name} of {arguments[0][0]}", UNARY
+
+    def index(self, index: AnyIndex, letters: Sequence[str], depth: int) -> str:
+        """An index expression, as one writes it."""
+        if isinstance(index, Gather):
+            return self.piece(index.view, letters, max(depth, 1))[0]
+        return _affine_text(index, letters)
+
+
+def _affine_text(index: Index, letters: Sequence[str]) -> str:
+    text = ""
+    for term, factor in index.terms:
+        name = term.name if isinstance(term, Size) else letters[term] if term < len(letters) else "..."
+        sign = ("- " if factor < 0 else "+ ") if text else ("-" if factor < 0 else "")
+        text += (" " if text else "") + sign + (name if abs(factor) == 1 else f"{abs(factor)}*{name}")
+    if index.offset or not text:
+        sign = ("- " if index.offset < 0 else "+ ") if text else ("-" if index.offset < 0 else "")
+        text += (" " if text else "") + sign + str(abs(index.offset))
+    return text

@@ -59,11 +59,12 @@ def gate(
     kind: str = "real",
     commutative: bool = False,
     safe: Callable[..., View] | None = None,
+    label: str = "",
 ) -> Callable[[Callable[..., tuple[View, ...]] | None], None]:
     """Enter a gate into the table; what is decorated gives its local gradients."""
 
     def enter(rule: Callable[..., tuple[View, ...]] | None) -> None:
-        GATES[name] = Gate(name, rule, expansion, numpy, mpmath, kind, commutative, safe)
+        GATES[name] = Gate(name, rule, expansion, numpy, mpmath, kind, commutative, safe, label)
         ORDINARY[name], TROUBLE[name] = on, trouble
         if sympy_class is not None:
             BY_CLASS[sympy_class] = name
@@ -111,7 +112,15 @@ no_gradient("input")
 _PAIR = ((0.5, 2.0), (0.5, 2.0))
 
 
-@gate("add", None, lambda *a: reduce(np.add, a), lambda *a: reduce(lambda s, t: s + t, a), on=_PAIR, commutative=True)
+@gate(
+    "add",
+    None,
+    lambda *a: reduce(np.add, a),
+    lambda *a: reduce(lambda s, t: s + t, a),
+    on=_PAIR,
+    commutative=True,
+    label="+",
+)
 def add(y: View, *a: View) -> tuple[View, ...]:
     return tuple(_constant(y, 1) for _ in a)
 
@@ -124,6 +133,7 @@ def add(y: View, *a: View) -> tuple[View, ...]:
     on=_PAIR,
     trouble=((0.0, 3.0), (0.0, 0.0)),
     commutative=True,
+    label="*",
 )
 def mul(y: View, *a: View) -> tuple[View, ...]:
     # The product of the others, from prefix and suffix products: product / factor is wrong where a factor is zero.
@@ -138,12 +148,12 @@ def mul(y: View, *a: View) -> tuple[View, ...]:
     return tuple(reversed(others))
 
 
-@gate("div", None, np.divide, lambda a, b: a / b, on=_PAIR, trouble=((0.0, 2.0),))
+@gate("div", None, np.divide, lambda a, b: a / b, on=_PAIR, trouble=((0.0, 2.0),), label="/")
 def div(y: View, a: View, b: View) -> tuple[View, ...]:
     return 1 / b, -(y * (1 / b))
 
 
-@gate("neg", None, np.negative, lambda a: -a)
+@gate("neg", None, np.negative, lambda a: -a, label="*-1")
 def neg(y: View, a: View) -> tuple[View, ...]:
     return (_constant(y, -1),)
 
@@ -182,6 +192,7 @@ def _mp_pow(a: Any, b: Any) -> Any:
     on=((0.5, 3.0), (-2.0, 2.0)),
     trouble=((0.0, 1.5), (0.0, 2.5), (1.0, 0.5)),
     safe=_beyond_one,
+    label="x^y",
 )
 def pow(y: View, a: View, b: View) -> tuple[View, ...]:
     # By the exponent it is 0 at the base 0, where y*log(a) would be 0*inf; by the base it is 0 at the exponent 0.
@@ -191,15 +202,15 @@ def pow(y: View, a: View, b: View) -> tuple[View, ...]:
 
 # --- conditions and branches ------------------------------------------------------------------------------------------
 
-no_gradient("lt", None, np.less, lambda a, b: a < b, on=_PAIR, kind="boolean")
-no_gradient("le", None, np.less_equal, lambda a, b: a <= b, on=_PAIR, kind="boolean")
-no_gradient("eq", None, np.equal, lambda a, b: a == b, on=_PAIR, kind="boolean", commutative=True)
-no_gradient("ne", None, np.not_equal, lambda a, b: a != b, on=_PAIR, kind="boolean", commutative=True)
+no_gradient("lt", None, np.less, lambda a, b: a < b, on=_PAIR, kind="boolean", label="<")
+no_gradient("le", None, np.less_equal, lambda a, b: a <= b, on=_PAIR, kind="boolean", label="<=")
+no_gradient("eq", None, np.equal, lambda a, b: a == b, on=_PAIR, kind="boolean", commutative=True, label="==")
+no_gradient("ne", None, np.not_equal, lambda a, b: a != b, on=_PAIR, kind="boolean", commutative=True, label="!=")
 no_gradient("and", None, lambda *a: reduce(np.logical_and, a), lambda *a: all(a), kind="boolean", commutative=True)
 no_gradient("or", None, lambda *a: reduce(np.logical_or, a), lambda *a: any(a), kind="boolean", commutative=True)
 no_gradient("not", None, np.logical_not, lambda a: not a, kind="boolean")
 # A branch guards what flows through it: differentiate.py has its rule.
-no_gradient("select", None, np.where, lambda c, a, b: a if c else b)
+no_gradient("select", None, np.where, lambda c, a, b: a if c else b, label="if")
 
 
 @gate(
@@ -260,7 +271,7 @@ def minimum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one < two)
 
 
-@gate("abs", sympy.Abs, np.abs, abs, trouble=((0.0,),))
+@gate("abs", sympy.Abs, np.abs, abs, trouble=((0.0,),), label="|x|")
 def absolute(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sign"),)
 
@@ -357,6 +368,7 @@ def cbrt(y: View, a: View) -> tuple[View, ...]:
     lambda a: 1 / (1 + mpmath.exp(-a)),
     trouble=((-1000.0,), (1000.0,), (0.0,)),
     expansion=lambda a: 1 / (1 + (-a).call("exp")),
+    label="σ",
 )
 def sigmoid(y: View, a: View) -> tuple[View, ...]:
     return (y * (1 - y),)

@@ -19,7 +19,9 @@ A scalar expression that is evaluated at many points is a graph whose inputs hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
@@ -145,6 +147,7 @@ class Gate:
     kind: str = "real"  # of the result: real, integer or boolean
     commutative: bool = False
     safe: Callable[..., View] | None = None  # of a limited domain: a point in it, made of the first argument
+    label: str = ""  # what people write on it in a drawing; empty: its name
 
 
 class Node:
@@ -498,10 +501,15 @@ def _renamed(view: View, names: Mapping[Axis, Axis]) -> View:
 
 
 def _gathered(edges: tuple[View, ...], attribute: Any) -> tuple[View, ...]:
-    found: list[View] = []
-    indices = [index for edge in edges for index in edge.index if isinstance(index, Gather)]
+    indices: list[Gather] = []
+    for edge in edges:
+        if edge.index is not _own_axes(len(edge.index)):  # else the common case, and the one that must be quick
+            indices += [index for index in edge.index if isinstance(index, Gather)]
     if isinstance(attribute, Reduction):
         indices += [index for index in attribute.out if isinstance(index, Gather)]
+    if not indices:
+        return ()
+    found: list[View] = []
     while indices:
         view = indices.pop().view
         found.append(view)
@@ -708,3 +716,15 @@ def positional(node: Node) -> View:
 def translated(views: Mapping[Node, View], edges: Sequence[View]) -> list[View]:
     """The arguments of a node after a pass: each edge reads the view that replaced its node."""
     return [_read(views, edge) for edge in edges]
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Building a graph makes many objects and no garbage: the collector would walk all of them, again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

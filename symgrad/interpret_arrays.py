@@ -69,14 +69,15 @@ class Evaluation:
         constant: Callable[[Any], Any],
         apply: Apply,
         matrix: Apply,
+        more: Sequence[tuple[View, Domain]] = (),
     ) -> None:
         self.graph, self.inputs, self.dtype = graph, inputs, dtype
         self.constant, self.apply, self.matrix = constant, apply, matrix
-        self.domains = Domains(graph)
+        self.domains = Domains(graph, more=more)
         self.sizes = with_derived(sizes, self.domains.derived)
         self.low: dict[Node, list[int]] = {}
         self.values: dict[Node, Any] = {}
-        for node in graph.order():
+        for node in self.domains.order:
             box = self._box(self.domains.of[node])
             self.low[node] = [low for low, _ in box[: node.rank]]
             self.values[node] = self._evaluated(node, box)
@@ -87,8 +88,28 @@ class Evaluation:
         ready, kind = [np.asarray(a) for a in inputs], np.dtype(np.float64)
         with np.errstate(all="ignore"):
             found = Evaluation(graph, ready, sizes, kind, lambda number: rounded(number, kind), _numpy, _matrix_numpy)
-            box = found._box(over)
-            return found._read(view, _mesh([low for low, _ in box], [h - low + 1 for low, h in box], range(len(box))))
+            return found.over(view, over)
+
+    @staticmethod
+    def of_views(
+        graph: Graph, views: Sequence[tuple[View, Domain]], inputs: Sequence[Any], sizes: Mapping[str, int], dtype: Any
+    ) -> list[Any]:
+        """The values that views of `graph` take, each on its loops: needed by an output or not."""
+        kind = np.dtype(dtype)
+
+        def constant(number: Any) -> Any:
+            return rounded(number, kind)
+
+        with np.errstate(all="ignore"):
+            found = Evaluation(graph, inputs, sizes, kind, constant, _numpy, _matrix_numpy, views)
+            return [found.over(view, domain) for view, domain in views]
+
+    def over(self, view: View, domain: Domain) -> Any:
+        """The values of a view on some loops."""
+        box = self._box(domain)
+        shape = [high - low + 1 for low, high in box]
+        value = self._read(view, _mesh([low for low, _ in box], shape, range(len(box))))
+        return np.broadcast_to(value, shape)
 
     def _box(self, domain: Domain) -> list[tuple[int, int]]:
         found = []

@@ -16,6 +16,8 @@ from .interpret import evaluate
 
 if TYPE_CHECKING:
     from .check import GradientCheck
+    from .draw import Drawing
+    from .trace import Trace
 
 # A body beyond this many operations would keep Numba busy for more than about half a minute.
 LARGEST_COMPILED = 6000
@@ -94,6 +96,7 @@ class Kernel:
         args: tuple[sympy.Symbol, ...],
         wrt: tuple[sympy.Symbol, ...],
         single: bool,
+        written: Graph,
         definition: Graph,
         graph: Graph,
         options: dict[str, Any],
@@ -101,6 +104,8 @@ class Kernel:
         stats: dict[str, Any],
     ) -> None:
         self.args, self.wrt = args, wrt
+        # As lowered, with the user's own gates: what the circuit is drawn of. None where a pickle has lost these gates.
+        self.written: Graph | None = written
         self.definition = definition  # the graph as lowered, before any law: what check measures against
         self.graph = graph
         self.stats = stats
@@ -248,6 +253,38 @@ class Kernel:
 
         return check(self, [float(value) for value in self._ordered(args, by_name)])
 
+    def trace(self, *args: Any, level: str = "gates", **by_name: Any) -> Trace:
+        """Every gate at a point: value, local gradients, upstream gradient, troubles: see symgrad.trace.Trace.
+
+        level  "gates": as it is compiled, the logistic function and its like each one gate; "elementary": as it is
+               written, in gates of one and two arguments
+
+        Raises SymgradError where the arrays of all gates together would not fit in memory.
+        """
+        from .trace import trace
+
+        return trace(self, self._ordered(args, by_name), level)
+
+    def draw(
+        self,
+        *args: Any,
+        level: str = "gates",
+        nearest: int | None = None,
+        through: str | None = None,
+        **by_name: Any,
+    ) -> Drawing:
+        """The circuit at a point as a picture: see symgrad.draw.Drawing.
+
+        level    as for `trace`
+        nearest  draw only so many gates, those nearest to the value
+        through  draw only the ways from the input of that name
+
+        Raises SymgradError where more than 120 gates and inputs are left: nobody could read them.
+        """
+        from .draw import draw
+
+        return draw(self, self._ordered(args, by_name), level, nearest, through)
+
     def __repr__(self) -> str:
         wrt = ", ".join(symbol.name for symbol in self.wrt)
         return f"<symgrad kernel {self._signature()}, gradient by ({wrt}), {self._dtype}, {self.stats['runs']}>"
@@ -261,6 +298,7 @@ class Kernel:
             "stats": self.stats,
             "source": self.source if self._module is not None else None,
             "definition": self.definition.rows(),
+            "complete": self.written is self.definition,
             "graph": self.graph.rows(),
         }
 
@@ -271,6 +309,7 @@ class Kernel:
         self.args, self.wrt, self._single = state["args"], state["wrt"], state["single"]
         self._options, self.stats = state["options"], dict(state["stats"])
         self.definition = Graph.from_rows(state["definition"], GATES)
+        self.written = self.definition if state["complete"] else None
         self.graph = Graph.from_rows(state["graph"], GATES)
         self._make_source = lambda: state["source"] or source_of(self.graph, self.definition, self._options)
         self._start()

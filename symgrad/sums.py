@@ -163,7 +163,15 @@ def _product(factors: list[View]) -> View | None:
 
 
 def _factors(view: View) -> list[View]:
-    return [f for a in view.arguments for f in _factors(a)] if view.node.gate.name == "mul" else [view]
+    found: list[View] = []
+    stack = [view]
+    while stack:
+        factor = stack.pop()
+        if factor.node.gate.name == "mul":
+            stack.extend(reversed(factor.arguments))
+        else:
+            found.append(factor)
+    return found
 
 
 def _split(view: View, reduced: set[Axis]) -> tuple[list[View], list[View]]:

@@ -1,0 +1,103 @@
+"""Tables: of plain text where output is a file or a pipe, drawn by Rich where it is a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import rich.table
+
+# Rich is imported where something is drawn: `import symgrad` and piped output do without.
+
+
+class Cell(NamedTuple):
+    """Text that is drawn in a style of Rich's, such as "bold red"; in plain text it is the text alone."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a head. Rows may be shorter than the head: the rest of such a row is empty."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str | Cell]]
+    title: str = ""
+    notes: Sequence[str | Cell] = ()  # lines below
+    left: frozenset[int] = frozenset()  # the columns that are flush left; the others, of numbers, are flush right
+
+    def plain(self) -> str:
+        """Columns of spaces, without a newline at the end."""
+        lines = [[cell.text for cell in row] for row in [list(map(_cell, self.head)), *self._cells()]]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(self.head))]
+
+        def line_of(texts: Sequence[str]) -> str:
+            columns = enumerate(zip(texts, widths, strict=True))
+            parts = [text.ljust(width) if place in self.left else text.rjust(width) for place, (text, width) in columns]
+            return "  ".join(parts).rstrip()
+
+        title = [visible(self.title)] if self.title else []
+        return "\n".join([*title, *map(line_of, lines), *(note.text for note in map(_cell, self.notes))])
+
+    def rich(self) -> rich.table.Table:
+        """The head and the rows for a terminal. No text is read as Rich's markup."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        head, *rows = [[Text(*cell) for cell in row] for row in [list(map(_cell, self.head)), *self._cells()]]
+        table = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        for place, name in enumerate(head):
+            justify: Any = "left" if place in self.left else "right"
+            width = max(row[place].cell_len for row in [head, *rows])  # a number is never cut
+            table.add_column(name, justify=justify, no_wrap=True, min_width=width)
+        for row in rows:
+            table.add_row(*row)
+        return table
+
+    def __str__(self) -> str:
+        return self.plain()
+
+    def __rich__(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        # Rich's own titles and captions are broken to the width of the columns.
+        title = [Text(visible(self.title), "bold")] if self.title else []
+        return Group(*title, self.rich(), *(Text(*_cell(note)) for note in self.notes))
+
+    def _cells(self) -> list[list[Cell]]:
+        return [list(map(_cell, [*row, *[""] * (len(self.head) - len(row))])) for row in self.rows]
+
+
+def _cell(content: str | Cell) -> Cell:
+    text, style = (content, "") if isinstance(content, str) else content
+    return Cell(visible(text), style)
+
+
+def visible(text: str) -> str:
+    """The text with an escape for what is no printable character: no control reaches a terminal."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def visible_lines(text: str) -> str:
+    """The same, line by line."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def show(thing: object, file: IO[str]) -> None:
+    """Prints a table, or what holds one: as `__rich__` says where `file` is a terminal, else as `str` does."""
+    if not file.isatty():
+        print(thing, file=file)
+        return
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console(file=file, markup=False, emoji=False, highlight=False)
+    # Where the terminal is too narrow for the columns it breaks their lines itself: numbers are copied in one piece.
+    wide = console.options.update(max_width=10_000)
+    console.width = max(console.width, Measurement.get(console, wide, thing).minimum)  # type: ignore[arg-type]
+    console.print(thing)
