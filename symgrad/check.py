@@ -18,6 +18,7 @@ import numpy as np
 from .formula import formulas
 from .graph import Node, View, reachable
 from .interpret import evaluate, evaluate_exactly
+from .tables import Cell, Table
 
 if TYPE_CHECKING:
     from .kernel import Kernel
@@ -35,6 +36,10 @@ _ANALYTIC = {
     "cosh", "tanh", "expm1", "log1p", "sec", "csc", "cot", "sech", "csch", "coth", "asin", "acos", "atan",
     "asinh", "acosh", "atanh",
 }  # fmt: skip
+
+
+# What a verdict looks like in a terminal.
+_STYLES = {"ok": "green", "kink": "yellow", "undefined": "yellow", "WRONG": "bold red"}
 
 
 @dataclass(frozen=True)
@@ -92,23 +97,34 @@ class GradientCheck:
     def __bool__(self) -> bool:
         return self.value_agrees and not self.trouble and all(row.verdict in ("ok", "kink") for row in self.rows)
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """One row per input, and what comes of it below."""
         head = ("input", "at", "analytic", "numeric", "rel. error", "complex step", "exact", "verdict")
-        table = [head]
+        rows = []
         for row in self.rows:
             step = "-" if row.complex_step is None else f"{row.complex_step:.10g}"
-            table.append(
+            rows.append(
                 (ascii(row.name)[1:-1], f"{row.at:.6g}", f"{row.analytic:.10g}", f"{row.central:.10g}",
-                 f"{row.relative_error:.1e}", step, f"{row.exact:.10g}", row.verdict)
+                 f"{row.relative_error:.1e}", step, f"{row.exact:.10g}", Cell(row.verdict, _STYLES[row.verdict]))
             )  # fmt: skip
-        widths = [max(len(line[column]) for line in table) for column in range(len(head))]
-        lines = ["  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in table]
         agrees = "ok" if self.value_agrees else f"WRONG, exactly {self.exact_value:.17g}"
-        lines.append(f"value {self.value:.17g}: {agrees}")
+        notes = [Cell(f"value {self.value:.17g}: {agrees}", _STYLES["ok" if self.value_agrees else "WRONG"])]
         if self.trouble:
-            lines.append(f"first trouble: {self.trouble}")
-        lines.append("the gradient agrees" if self else "THE CHECK FAILED")
-        return "\n".join(lines)
+            notes.append(Cell(f"first trouble: {self.trouble}", _STYLES["WRONG"]))
+        notes.append(Cell("the gradient agrees", _STYLES["ok"]) if self else Cell("THE CHECK FAILED", _STYLES["WRONG"]))
+        return Table(head, rows, notes=notes)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def __rich__(self) -> Table:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
 
 def check(kernel: Kernel, point: Sequence[float]) -> GradientCheck:

@@ -1,13 +1,15 @@
-"""The command line: `symgrad emit`, `symgrad eval`, `symgrad check`."""
+"""The command line: `symgrad emit`, `eval`, `check`, `trace`, `draw`, `explore` and `bench`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import stat
 import sys
 import unicodedata
+import webbrowser
 from collections.abc import Sequence
 from contextlib import suppress
 from io import TextIOWrapper
@@ -18,7 +20,10 @@ from . import __version__
 from .compiler import ACCURACIES, DTYPES, STAGES, compile, emit, stage_text
 from .errors import SymgradError
 from .lower import free_symbols, natural_order
+from .page import PAGE_MARK
 from .parse import MAX_CHARACTERS, Problem, parse
+from .tables import show, visible_lines
+from .trace import LEVELS
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141  # exit statuses; the last two as shells give them
 
@@ -77,18 +82,53 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="symgrad", description="A mathematical expression in, its value and gradient out.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"symgrad {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="emit | eval | check", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="emit | eval | check | trace | draw | explore | bench", required=True
+    )
 
     command = _command(commands, "emit", _emit, "print the source of a module that computes value and gradient")
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE; the default is standard output")
-    command.add_argument("--target", default="cpu", metavar="cpu | python", help="what to print for; default: cpu")
+    command.add_argument(
+        "--target", default="cpu", metavar="cpu | cuda | javascript | python", help="what to print for; default: cpu"
+    )
     command.add_argument("--stage", choices=STAGES, help="print what comes out of this stage instead of the source")
 
     command = _command(commands, "eval", _eval, "print the value and gradient at a point")
-    command.add_argument("inputs", nargs="*", metavar="x=number", help="the point, by name")
+    command.add_argument("inputs", nargs="*", metavar="x=number", help=_POINT)
 
     command = _command(commands, "check", _check, "compare the gradient with numerical ones; exit status 1 if it fails")
-    command.add_argument("inputs", nargs="*", metavar="x=number", help="the point, by name; default: numbers in (0, 1)")
+    command.add_argument("inputs", nargs="*", metavar="x=number", help=f"{_POINT}; default: numbers in (0, 1)")
+
+    command = _command(commands, "trace", _trace, "print every gate: value, local and upstream gradients, troubles")
+    command.add_argument("inputs", nargs="*", metavar="x=number", help=_POINT)
+    _level(command)
+    command.add_argument("--explain", metavar="x", help="tell in words how the gradient of this input came about")
+    command.add_argument("--json", action="store_true", help="print the trace for programs")
+
+    command = _command(commands, "draw", _draw, "draw the circuit, values green and gradients red")
+    command.add_argument("inputs", nargs="*", metavar="x=number", help=f"{_POINT}; default: numbers in (0, 1)")
+    _level(command)
+    _narrowing(command)
+    command.add_argument("-o", "--output", metavar="FILE", help="write to FILE; the default is standard output")
+    command.add_argument(
+        "--format", choices=("svg", "dot", "html"), help="default: as FILE ends, else svg; dot needs no Graphviz"
+    )
+
+    command = _command(commands, "explore", _explore, "write the page that steps through backpropagation, and open it")
+    command.add_argument("inputs", nargs="*", metavar="x=number", help=f"{_POINT}; default: numbers in (0, 1)")
+    _level(command)
+    _narrowing(command)
+    command.add_argument("-o", "--output", metavar="FILE", help="default: the name of the expression's file, .html")
+    command.add_argument("--no-open", action="store_true", help="write the page only")
+
+    command = _command(commands, "bench", _bench, "measure points per second against lambdify and the memory limit")
+    command.add_argument(
+        "inputs", nargs="*", metavar="x=number", help="the middle of an input's range; default: 0.2 .. 0.8"
+    )
+    command.add_argument("--points", type=int, metavar="N", help="default: 1000000, fewer for long expressions")
+    command.add_argument("--rounds", type=int, default=7, metavar="N", help="samples of each; default: 7")
+    command.add_argument("--threads", metavar="N | auto", help="measure symgrad with threads, too")
+    command.add_argument("--json", action="store_true", help="print the numbers for programs")
 
     options, rest = parser.parse_known_args(arguments)
     # Inputs that follow an option: argparse takes those of one place only.
@@ -99,6 +139,19 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if inputs:
         options.inputs = [*options.inputs, *inputs]
     return options
+
+
+_POINT = "the point, by name; arrays as lists: w=[1,2]"
+
+
+def _level(command: argparse.ArgumentParser) -> None:
+    words = "sigmoid and its like as one gate; gates of one and two arguments; arrays entry by entry; default: gates"
+    command.add_argument("--level", default="gates", choices=LEVELS, help=words)
+
+
+def _narrowing(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--nearest", type=int, metavar="N", help="only the N gates nearest to the value")
+    command.add_argument("--through", metavar="x", help="only the ways from this input")
 
 
 def _command(commands: Any, name: str, run: Any, purpose: str) -> argparse.ArgumentParser:
@@ -128,49 +181,114 @@ def _emit(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _scalars_only(kernel: Any, command: str) -> None:
-    """The command line has no way to write arrays."""
-    shapes = kernel.graph.shapes or ()
-    arrays = [symbol.name for symbol, shape in zip(kernel.args, shapes, strict=False) if shape]
-    if arrays:
-        raise ValueError(
-            f"{arrays[0]} is an array, and {command} takes numbers; call symgrad.compile(text) from Python, "
-            "or write a module with symgrad emit"
-        )
-
-
 def _eval(options: argparse.Namespace) -> int:
     kernel = _kernel(options)
-    _scalars_only(kernel, "eval")
-    given = _numbers(options.inputs, kernel.args)
-    missing = [symbol.name for symbol in kernel.args if symbol.name not in given]
-    if missing:
-        more = " ..." if len(missing) > 8 else ""
-        raise ValueError(f"missing inputs: write {' '.join(f'{name}=...' for name in missing[:8])}{more}")
-    value, gradient = kernel(*(given[symbol.name] for symbol in kernel.args))
+    value, gradient = kernel(*_point(kernel, options))
     lines = [("value", value), *((f"d_{s.name}", d) for s, d in zip(kernel.wrt, gradient, strict=True))]
     width = max(len(name) for name, _ in lines)
     for name, number in lines:
-        print(f"{name:<{width}}  {number!r}")
+        print(f"{name:<{width}}  {number.tolist() if hasattr(number, 'tolist') else number!r}")
     return DONE
 
 
 def _check(options: argparse.Namespace) -> int:
     kernel = _kernel(options)
-    _scalars_only(kernel, "check")
-    given = _numbers(options.inputs, kernel.args)
-    missing = [symbol.name for symbol in kernel.args if symbol.name not in given]
-    given |= {name: _ordinary(place) for place, name in enumerate(missing)}
-    if missing:
-        print(f"checked at {' '.join(f'{name}={given[name]}' for name in missing)}, not given", file=sys.stderr)
-    result = kernel.check(*(given[symbol.name] for symbol in kernel.args))
-    print(result)
+    result = kernel.check(*_point(kernel, options, "checked"))
+    show(result, sys.stdout)
+    return DONE if result else FAILED
+
+
+def _trace(options: argparse.Namespace) -> int:
+    kernel = _kernel(options)
+    trace = kernel.trace(*_point(kernel, options), level=options.level)
+    if options.explain is not None:
+        print(visible_lines(trace.explain(unicodedata.normalize("NFKC", options.explain))))
+    elif options.json:
+        print(json.dumps(trace.to_dict(), indent=1, allow_nan=False))
+    else:
+        show(trace, sys.stdout)
+    return DONE
+
+
+def _draw(options: argparse.Namespace) -> int:
+    suffix = Path(options.output).suffix if options.output else ""
+    kind = options.format or {".dot": "dot", ".gv": "dot", ".html": "html", ".htm": "html"}.get(suffix, "svg")
+    output = None if options.output is None else _writable(options.output)
+    drawing = _drawing(options, "drawn")
+    text: str = getattr(drawing, kind)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        _write(output, text)
+    if drawing.left_out:
+        print(drawing.left_out, file=sys.stderr)
+    return DONE
+
+
+def _explore(options: argparse.Namespace) -> int:
+    name = options.output or ("circuit.html" if options.file == "-" else f"{Path(options.file).stem}.html")
+    output = _writable(name)
+    if options.output is None and output.exists() and PAGE_MARK not in output.read_text("utf-8", "replace"):
+        raise ValueError(f"{name} is there and is no page of symgrad's: say where to write with -o FILE")
+    drawing = _drawing(options, "opened")
+    _write(output, drawing.html)
+    if drawing.left_out:
+        print(drawing.left_out, file=sys.stderr)
+    print(output)
+    if not options.no_open and not webbrowser.open(output.as_uri()):
+        print("symgrad: no browser could be started; open the file above in one", file=sys.stderr)
+    return DONE
+
+
+def _drawing(options: argparse.Namespace, done: str) -> Any:
+    kernel = _kernel(options)
+    narrowing = {"nearest": options.nearest, "through": options.through}
+    return kernel.draw(*_point(kernel, options, done), level=options.level, **narrowing)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from .bench import bench  # it knows of processes and tables, which no other command needs
+
+    problem = _problem(options.file)
+    result = bench(
+        problem,
+        _wrt(options.wrt, problem),
+        middles=_numbers(options.inputs, sorted(free_symbols(problem.expression), key=natural_order)),
+        points=options.points,
+        rounds=options.rounds,
+        dtype=options.dtype,
+        accuracy=options.accuracy,
+        threads=options.threads,
+        terminal=sys.stderr,
+    )
+    if options.json:
+        print(result.as_json())
+    else:
+        show(result, sys.stdout)
     return DONE if result else FAILED
 
 
 def _kernel(options: argparse.Namespace) -> Any:
     problem = _problem(options.file)
     return compile(problem, None, _wrt(options.wrt, problem), dtype=options.dtype, accuracy=options.accuracy)
+
+
+def _point(kernel: Any, options: argparse.Namespace, done: str = "") -> list[Any]:
+    """The inputs in `args` order. Numbers that are not given are taken from (0, 1) where something is `done` there."""
+    given = _numbers(options.inputs, kernel.args)
+    missing = [symbol.name for symbol in kernel.args if symbol.name not in given]
+    shapes = kernel.graph.shapes or [()] * len(kernel.args)
+    arrays = {symbol.name for symbol, shape in zip(kernel.args, shapes, strict=True) if shape}
+    sizes = {kernel.args[place].name for place in kernel.graph.integers}
+    unknown = [name for name in missing if not done or name in arrays or name in sizes]
+    if unknown:
+        more = " ..." if len(unknown) > 8 else ""
+        wanted = " ".join(f"{name}={'[...]' if name in arrays else '...'}" for name in unknown[:8])
+        raise ValueError(f"missing inputs: write {wanted}{more}")
+    given |= {name: _ordinary(place) for place, name in enumerate(missing)}
+    if missing:
+        print(f"{done} at {' '.join(f'{name}={given[name]}' for name in missing)}, not given", file=sys.stderr)
+    return [given[symbol.name] for symbol in kernel.args]
 
 
 def _ordinary(place: int) -> float:
@@ -213,10 +331,10 @@ def _wrt(text: str | None, problem: Problem) -> list[Any] | None:
     return [symbols[name] for name in wanted]
 
 
-def _numbers(inputs: Sequence[str], symbols: Sequence[Any]) -> dict[str, float]:
-    """The numbers of `x=-2 y=5`, by name."""
+def _numbers(inputs: Sequence[str], symbols: Sequence[Any]) -> dict[str, Any]:
+    """The numbers of `x=-2 y=5` and the arrays of `w=[1,2]`, by name."""
     names = [symbol.name for symbol in symbols]
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
     for text in inputs:
         name, equals, number = text.partition("=")
         name = unicodedata.normalize("NFKC", name.strip())
@@ -226,8 +344,25 @@ def _numbers(inputs: Sequence[str], symbols: Sequence[Any]) -> dict[str, float]:
             raise ValueError(f"no input {name!r}; the inputs are {', '.join(names) or 'none'}")
         if name in found:
             raise ValueError(f"the input {name!r} is given twice")
-        found[name] = _number(name, number)
+        found[name] = _array(name, number) if number.lstrip().startswith("[") else _number(name, number)
     return found
+
+
+def _array(name: str, text: str) -> Any:
+    """An array written as nested lists."""
+    import numpy as np
+
+    try:
+        array = np.array(json.loads(text, parse_constant=_no_word))
+    except (ValueError, RecursionError):
+        raise ValueError(f"{name}={text}: lists of numbers of one length wanted, such as [[1,2],[3,4]]") from None
+    if array.dtype.kind not in "if":
+        raise ValueError(f"{name}={text}: lists of numbers wanted")
+    return array
+
+
+def _no_word(word: str) -> float:
+    raise ValueError(word)
 
 
 def _number(name: str, text: str) -> float:

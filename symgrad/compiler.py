@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import keyword
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import sympy
@@ -20,7 +18,7 @@ from .array_kernel import ArrayKernel
 from .cuda_kernel import CudaArrayKernel, CudaKernel
 from .differentiate import differentiate
 from .errors import UnsupportedExpression
-from .graph import Graph, View, reachable, sizes_of
+from .graph import Graph, View, no_collection, reachable, sizes_of
 from .guard import guard
 from .kernel import Kernel
 from .loops import schedule_arrays
@@ -92,6 +90,7 @@ def compile(
         stages.args,
         stages.wrt,
         isinstance(wrt, (sympy.Symbol, *ARRAYS)),
+        stages.graph,
         definition,
         graph,
         options,
@@ -114,7 +113,8 @@ def emit(
 ) -> str:
     """The source of a module that computes value and gradient without symgrad; arguments as for `compile`.
 
-    target    "cpu" (Numba), "cuda" (Numba for GPUs) or "python" (plain Python, one point at a time)
+    target    "cpu" (Numba), "cuda" (Numba for GPUs), "javascript" (an ES module) or "python" (plain Python); the last
+              two take one point at a time
     """
     options = _options(dtype, accuracy, name, target)
     stages = Stages(expr, args, wrt, gates, extents)
@@ -156,7 +156,7 @@ class Stages:
         self.seconds: dict[str, float] = {}
         gates = tuple(gates)
         problem = self._timed("parse", lambda: _problem(expr))
-        with _no_collection():
+        with no_collection():
             self.graph, self.args = self._timed(
                 "lower", lambda: lower(problem.expression, args, gates, problem.names, extents)
             )
@@ -199,7 +199,7 @@ class Stages:
 def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], stats: dict[str, Any] | None = None) -> str:
     """The source for a simplified graph; how many statements it has and how long it took goes into `stats`."""
     start = time.perf_counter()
-    with _no_collection():
+    with no_collection():
         program = program_of(graph, definition, options)
         source = TARGETS[options["target"]].emit(program)
     if stats is not None:
@@ -214,6 +214,12 @@ def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> P
     """The program for a simplified graph."""
     make = schedule if graph.shapes is None else schedule_arrays
     target = TARGETS[options["target"]]
+    if graph.shapes is not None and not target.arrays:
+        others = ", ".join(name for name, other in TARGETS.items() if other.arrays)
+        raise UnsupportedExpression(
+            f"the target {options['target']!r} takes numbers, and has neither arrays nor sums of symbolic length; "
+            f"the targets {others} have them"
+        )
     program = make(
         graph,
         definition=definition,
@@ -280,15 +286,3 @@ def _options(dtype: str, accuracy: str, name: str, target: str = "cpu") -> dict[
     if name in TARGETS[target].reserved or name in FUNCTIONS or keyword.iskeyword(name):
         raise ValueError(f"the name {name!r} is a word of Python or of the emitted module; choose another")
     return {"dtype": dtype, "accuracy": accuracy, "name": name, "target": target}
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Building a graph makes many objects and no garbage: the collector would walk all of them, again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

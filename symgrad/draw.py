@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import SymgradError
 from .page import page
 from .tables import visible
-from .trace import Summary, Trace, TracedGate, Value, circuit_of, traced_at
+from .trace import Summary, Trace, TracedGate, Value, subject, traced_at
 
 if TYPE_CHECKING:
     from .circuit import Circuit
@@ -81,7 +81,7 @@ class Drawing:
 
     def _repr_svg_(self) -> str | None:
         try:
-            return self.svg
+            return self.svg.replace("<svg ", '<svg style="background: white" ', 1)  # its text is black, a notebook may be, too
         except SymgradError:  # no Graphviz: the text below is shown
             return None
 
@@ -114,7 +114,7 @@ def _dot(trace: Trace, left_out: str) -> str:
     lines = [
         "digraph circuit {",
         f'    graph [rankdir=LR, bgcolor=transparent, fontname="{_FONT}", fontsize=11, fontcolor="{_LINE}",',
-        "           nodesep=0.25, ranksep=0.2, outputorder=edgesfirst" + (_caption(left_out) if left_out else "") + "]",
+        "           nodesep=0.25, ranksep=0.3, outputorder=edgesfirst" + (_caption(left_out) if left_out else "") + "]",
         f'    node [fontname="{_FONT}", fontsize=13, color="{_LINE}", margin="0.05,0.03"]',
         f'    edge [fontname="{_FONT}", fontsize=10, color="{_LINE}", arrowsize=0.6]',
     ]
@@ -231,11 +231,12 @@ def draw(
     kernel: Kernel, values: Sequence[Any], level: str, nearest: int | None = None, through: str | None = None
 ) -> Drawing:
     """The drawing of a kernel at `values`, in `args` order. Raises SymgradError where it would be unreadable."""
-    circuit, left_out = circuit_of(kernel, level).narrowed(nearest, through)
+    whole = subject(kernel, values, level)
+    circuit, left_out = whole.circuit.narrowed(nearest, through)
     if len(circuit.steps) > MOST_GATES:
         raise SymgradError(_too_many(circuit, nearest, through))
-    traced = traced_at(kernel, circuit, values, level)
-    return Drawing(traced, left_out, lambda drawing: page(drawing, circuit, values, kernel._dtype))
+    traced = traced_at(kernel, whole._replace(circuit=circuit), level)
+    return Drawing(traced, left_out, lambda drawing: page(drawing, circuit, whole.values, kernel._dtype))
 
 
 def _too_many(circuit: Circuit, nearest: int | None, through: str | None) -> str:

@@ -815,5 +815,5 @@ no_gradient(
     _each(lambda a: float(mpmath.digamma(a))),
     mpmath.digamma,
     on=((0.5, 4.0),),
-    trouble=((-1.5,), (1e10,)),
+    trouble=((-1.5,), (1e10,), (-1e-10,), (-1e-20,)),
 )

@@ -171,20 +171,27 @@ class Evaluation:
         values = self._read(node.arguments[0], dict(enumerate(places)))
         terms = np.broadcast_to(values, places[0].shape if places else ())
         box = self._box(self.domains.own[node])
-        empty = EMPTY[node.gate.name]
-        start = self.constant(empty if isinstance(empty, str) else Fraction(empty))
-        function = node.gate.numpy
-        assert isinstance(function, np.ufunc)
         if not box:
-            return function.reduce(terms.ravel(), initial=start)
-        result = np.full([high - low + 1 for low, high in box], start, self.dtype)
+            return self._accumulated(node, (), (), terms)
+        lengths = [high - low + 1 for low, high in box]
         self.low[node] = [low for low, _ in box]
         at = [np.broadcast_to(self._index(index, dict(enumerate(places))), terms.shape) for index in own.out]
         at = [index - low for index, (low, _) in zip(at, box, strict=True)]
         kept = np.ones(terms.shape, bool)
-        for index, length in zip(at, result.shape, strict=True):
+        for index, length in zip(at, lengths, strict=True):
             kept &= (index >= 0) & (index < length)
-        function.at(result, tuple(index[kept] for index in at), terms[kept])
+        return self._accumulated(node, lengths, [index[kept] for index in at], terms[kept])
+
+    def _accumulated(self, node: Node, shape: Sequence[int], at: Sequence[Any], terms: Any) -> Any:
+        """The terms of a reduction, each put to its place in an array of that shape."""
+        empty = EMPTY[node.gate.name]
+        start = self.constant(empty if isinstance(empty, str) else Fraction(empty))
+        function = node.gate.numpy
+        assert isinstance(function, np.ufunc)
+        if not shape:
+            return function.reduce(np.ravel(terms), initial=start)
+        result = np.full(shape, start, self.dtype)
+        function.at(result, tuple(at), terms)
         return result
 
     def _read(self, view: View, mesh: Mapping[int, Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,12 +18,16 @@ from .interpret import evaluate
 if TYPE_CHECKING:
     from .check import GradientCheck
     from .draw import Drawing
+    from .tables import Table
     from .trace import Trace
 
 # A body beyond this many operations would keep Numba busy for more than about half a minute.
 LARGEST_COMPILED = 6000
 # Points that the reference evaluator holds at a time.
 _REFERENCE_POINTS = 1024
+# In a notebook: of a long list of symbols so many, and a source of at most so many characters.
+_LISTED = 20
+_LONGEST_SHOWN = 200_000
 
 
 class Gradient(tuple[Any, ...]):
@@ -257,7 +262,7 @@ class Kernel:
         """Every gate at a point: value, local gradients, upstream gradient, troubles: see symgrad.trace.Trace.
 
         level  "gates": as it is compiled, the logistic function and its like each one gate; "elementary": as it is
-               written, in gates of one and two arguments
+               written, in gates of one and two arguments; "entries": as "gates", small arrays written out
 
         Raises SymgradError where the arrays of all gates together would not fit in memory.
         """
@@ -288,6 +293,39 @@ class Kernel:
     def __repr__(self) -> str:
         wrt = ", ".join(symbol.name for symbol in self.wrt)
         return f"<symgrad kernel {self._signature()}, gradient by ({wrt}), {self._dtype}, {self.stats['runs']}>"
+
+    def _repr_latex_(self) -> str | None:
+        """The formula in a notebook; None where it is too long to be read."""
+        from .latex import latex
+
+        formula = latex(self.written or self.definition)
+        return None if formula is None else f"$\\displaystyle {formula}$"
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows where the formula is too long. Beside a formula HTML would win, and in the HTML of an
+        output not every notebook typesets TeX."""
+        if self._repr_latex_() is not None:
+            return None
+        table = self._facts().html()
+        if self._module is None or len(self.source) > _LONGEST_SHOWN:
+            return table
+        return f"{table}\n<details><summary>source</summary><pre>{escape(self.source)}</pre></details>"
+
+    def _facts(self) -> Table:
+        """The kernel in a few lines."""
+        from .tables import Table
+
+        def listed(symbols: Sequence[sympy.Symbol]) -> str:
+            names = ", ".join(symbol.name for symbol in symbols[:_LISTED])
+            return names + (f", ... ({len(symbols):,} in all)" if len(symbols) > _LISTED else "")
+
+        rows = [
+            ("arguments", listed(self.args)),
+            ("gradient by", listed(self.wrt)),
+            ("operations", f"{self.stats['operations_value']:,}; {self.stats['operations']:,} with the gradient"),
+            ("runs", f"{self.stats['runs']}, {self._dtype}"),
+        ]
+        return Table(("", ""), rows, self._options["name"], left=frozenset((0, 1)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {

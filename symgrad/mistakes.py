@@ -41,7 +41,7 @@ _ADVICE = {
     "²": "write **2",
     "³": "write **3",
     "−": "write - (the ASCII minus)",  # noqa: RUF001
-    "×": "write *",  # noqa: RUF001
+    "×": "write *",
     "·": "write *",
     "÷": "write /",
     "≤": "write <=",

@@ -32,7 +32,8 @@ def page(drawing: Drawing, circuit: Circuit, values: Sequence[float], dtype: str
     """The page of a drawing: `values` are those of the inputs, in the order of the kernel's arguments."""
     if circuit.graph.shapes is not None:
         raise SymgradError(
-            "the page is for expressions of numbers, and this one has arrays; .svg draws its circuit, trace lists it"
+            "the page computes with numbers, and this circuit has arrays: draw it with level='entries', which writes "
+            "small arrays out entry by entry"
         )
     parts = {
         "title": escape(visible(f"f = {drawing.trace.title}")),

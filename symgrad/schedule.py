@@ -57,7 +57,9 @@ def schedule(
 
 def words_of(graph: Graph) -> list[str]:
     """The functions that a graph calls. A user's name of one gives way; functions that it does not call are free."""
-    called = with_needs(tuple(FUNCTIONS[n.gate.name] for n in graph.order() if n.gate.name in FUNCTIONS))
+    own = {n.gate.name for n in graph.order() if n.gate.name in FUNCTIONS}
+    own |= {name for of in own for name in (FUNCTIONS[of].on_device, FUNCTIONS[of].unfused) if name}
+    called = with_needs(tuple(FUNCTIONS[name] for name in sorted(own)))
     return [function.name for function in called if not function.operator]
 
 

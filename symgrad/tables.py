@@ -1,15 +1,22 @@
-"""Tables: of plain text where output is a file or a pipe, drawn by Rich where it is a terminal."""
+"""Tables: of plain text where output is a file or a pipe, drawn by Rich where it is a terminal, HTML in a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import rich.table
 
 # Rich is imported where something is drawn: `import symgrad` and piped output do without.
+
+# Rich's colours in a notebook: of a lightness between white and the dark themes, so that they read well on both.
+COLOURS = {"green": "#1e8a44", "red": "#d64545", "yellow": "#a87000"}
+_TINT = "rgba(168, 112, 0, 0.15)"  # behind a row with something in bold
+# Of a long table a notebook shows so many rows, and beyond them those with something in bold.
+_ROWS = 300
 
 
 class Cell(NamedTuple):
@@ -58,6 +65,32 @@ class Table:
             table.add_row(*row)
         return table
 
+    def html(self) -> str:
+        """The table for a notebook. No text is read as HTML, nor as TeX."""
+        rows = self._cells()
+        kept = [row for place, row in enumerate(rows) if place < _ROWS or _is_marked(row)]
+        notes = [_cell(note) for note in self.notes]
+        if len(kept) < len(rows):
+            notes.insert(0, Cell(f"and {len(rows) - len(kept):,} more rows, which print shows"))
+        # The classes are those that MathJax 2 and 3 pass over: a name may have dollars in it.
+        lines = ['<div class="symgrad tex2jax_ignore mathjax_ignore" style="overflow-x: auto">', "<table>"]
+        if self.title:
+            lines.append(f'<caption style="text-align: left">{escape(visible(self.title))}</caption>')
+        if any(self.head):
+            head = "".join(self._element("th", place, _cell(name)) for place, name in enumerate(self.head))
+            lines.append(f"<thead><tr>{head}</tr></thead>")
+        lines.append("<tbody>")
+        for row in kept:
+            cells = "".join(self._element("td", place, cell) for place, cell in enumerate(row))
+            lines.append(f"<tr{_styled(f'background: {_TINT}' if _is_marked(row) else '')}>{cells}</tr>")
+        lines += ["</tbody>", "</table>"]
+        lines += [f"<div{_styled(_css(note))}>{escape(note.text)}</div>" for note in notes]
+        return "\n".join([*lines, "</div>"])
+
+    def _element(self, tag: str, place: int, cell: Cell) -> str:
+        align = "left" if place in self.left else "right"
+        return f"<{tag}{_styled(f'text-align: {align}', 'white-space: nowrap', _css(cell))}>{escape(cell.text)}</{tag}>"
+
     def __str__(self) -> str:
         return self.plain()
 
@@ -78,6 +111,24 @@ def _cell(content: str | Cell) -> Cell:
     return Cell(visible(text), style)
 
 
+def _css(cell: Cell) -> str:
+    """A style of Rich's as one of CSS."""
+    words = cell.style.split()
+    colours = [f"color: {COLOURS[word]}" for word in words if word in COLOURS]
+    return "; ".join(colours + ["font-weight: bold"] * ("bold" in words))
+
+
+def _styled(*parts: str) -> str:
+    """The attribute of these parts of CSS, if there are any."""
+    css = "; ".join(filter(None, parts))
+    return f' style="{css}"' if css else ""
+
+
+def _is_marked(row: Sequence[Cell]) -> bool:
+    """Whether something in the row is to be seen at once."""
+    return any(cell.text and "bold" in cell.style for cell in row)
+
+
 def visible(text: str) -> str:
     """The text with an escape for what is no printable character: no control reaches a terminal."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
@@ -89,8 +140,8 @@ def visible_lines(text: str) -> str:
 
 
 def show(thing: object, file: IO[str]) -> None:
-    """Prints a table, or what holds one: as `__rich__` says where `file` is a terminal, else as `str` does."""
-    if not file.isatty():
+    """Prints a table, or what becomes one by `__rich__`: drawn where `file` is a terminal, else as `str` has it."""
+    if not (file.isatty() and hasattr(thing, "__rich__")):
         print(thing, file=file)
         return
     from rich.console import Console

@@ -7,17 +7,19 @@ of an array: its shape, norm, least and largest entry, and the shares of zeros a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .circuit import LEVELS as CIRCUIT_LEVELS
 from .circuit import Circuit, Step, circuit
 from .domains import Domain, Domains, numeric, with_derived
+from .entries import entries
 from .errors import SymgradError
-from .graph import Index, no_collection
+from .graph import Graph, Index, no_collection
 from .interpret import evaluate
 from .interpret_arrays import Evaluation
 from .kernel import Gradient
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 # Entries of all arrays of a trace together: 8 bytes each.
 LARGEST_TRACE = 200_000_000
+# Gates of a circuit that is written out entry by entry.
+MOST_ENTRIES = 20_000
+# As those of circuit.py; and arrays written out entry by entry.
+LEVELS = (*CIRCUIT_LEVELS, "entries")
 # What numbers and troubles look like in a terminal: as in the lecture, values green and gradients red.
 _VALUE, _GRADIENT, _BAD = "green", "red", "bold yellow"
 _LOST = 1e-6  # relative to the largest result: beyond rounding, also of float32
@@ -162,6 +168,12 @@ class Trace:
     def __rich__(self) -> Table:
         return self.table()
 
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
 
 def shown(value: Value) -> str:
     """A number in six digits; the summary of an array."""
@@ -207,14 +219,54 @@ def _plain_array(value: Any) -> Any:
 
 def trace(kernel: Kernel, values: Sequence[Any], level: str) -> Trace:
     """The trace of a kernel at `values`, in `args` order."""
-    return traced_at(kernel, circuit_of(kernel, level), values, level)
+    return traced_at(kernel, subject(kernel, values, level), level)
 
 
-def traced_at(kernel: Kernel, made: Circuit, values: Sequence[Any], level: str) -> Trace:
+class Subject(NamedTuple):
+    """What is looked at: the circuit, its inputs' values, and those that the kernel was given."""
+
+    circuit: Circuit
+    values: list[Any]
+    given: Sequence[Any]
+
+
+def subject(kernel: Kernel, values: Sequence[Any], level: str) -> Subject:
+    """The circuit of a kernel at `values`: of its arrays, of their entries, or of numbers.
+
+    Raises SymgradError for a kernel that has lost its own gates on the way through a pickle.
+    """
+    if kernel.written is None:
+        raise SymgradError(
+            "this kernel was unpickled, and its own gates are not in the pickle: trace and draw it where it is compiled"
+        )
+    if level not in LEVELS:
+        raise ValueError(f"level is one of {', '.join(LEVELS)}, not {level!r}")
+    graph, wrt, point = kernel.written, kernel.graph.wrt, list(values)
+    with no_collection():
+        if level == "entries" and graph.shapes is not None:
+            given = [kernel._input(place, value) for place, value in enumerate(values)]  # type: ignore[attr-defined]
+            sizes = kernel._shapes_of(given).sizes  # type: ignore[attr-defined]
+            _check_entries(graph, sizes)
+            graph, point, wrt = entries(graph, wrt, [kernel._on_host(array) for array in given], sizes)  # type: ignore
+        return Subject(circuit(graph, wrt, "gates" if level == "entries" else level), point, values)
+
+
+def _check_entries(graph: Graph, sizes: Mapping[str, int]) -> None:
+    domains = Domains(graph)
+    sizes = with_derived(sizes, domains.derived)
+    count = sum(_entries(domains.of[node], sizes) for node in graph.order())
+    if count > MOST_ENTRIES:
+        raise SymgradError(
+            f"written out entry by entry this has some {count:,} gates and inputs, {MOST_ENTRIES:,} at most: take "
+            "fewer rows of the data, or the level 'gates', which shows arrays as a whole"
+        )
+
+
+def traced_at(kernel: Kernel, subject: Subject, level: str) -> Trace:
     """The trace of a circuit of the kernel, or of a part of one."""
-    compute = _numbers if made.graph.shapes is None else _numbers_over_arrays
-    found = _traced(kernel, made, compute(kernel, made, values), values, level)
-    return replace(found, remark=_lost(kernel, found, values)) if level == "elementary" else found
+    compute = _numbers if subject.circuit.graph.shapes is None else _numbers_over_arrays
+    found = _traced(kernel, subject, compute(kernel, subject), level)
+    return replace(found, remark=_lost(kernel, found, subject.given)) if level == "elementary" else found
 
 
 def _lost(kernel: Kernel, found: Trace, values: Sequence[Any]) -> str:
@@ -234,20 +286,10 @@ def _lost(kernel: Kernel, found: Trace, values: Sequence[Any]) -> str:
     )
 
 
-def circuit_of(kernel: Kernel, level: str) -> Circuit:
-    """The circuit of a kernel. Raises SymgradError for one that has lost its own gates on the way through a pickle."""
-    if kernel.written is None:
-        raise SymgradError(
-            "this kernel was unpickled, and its own gates are not in the pickle: trace and draw it where it is compiled"
-        )
-    with no_collection():
-        return circuit(kernel.written, kernel.graph.wrt, level)
-
-
-def _numbers(kernel: Kernel, made: Circuit, values: Sequence[Any]) -> list[Any]:
+def _numbers(kernel: Kernel, subject: Subject) -> list[Any]:
     """The numbers of all slots at one point."""
-    dtype = np.dtype(kernel._dtype)
-    point = [dtype.type(value) for value in _one_point(kernel, values)]
+    made, dtype = subject.circuit, np.dtype(kernel._dtype)
+    point = [dtype.type(value) for value in _one_point(made, subject.values)]
     found = evaluate([slot.view for slot in made.slots], point, dtype)
     return [
         bool(number) if slot.view.node.kind == "boolean" else float(number)
@@ -255,18 +297,19 @@ def _numbers(kernel: Kernel, made: Circuit, values: Sequence[Any]) -> list[Any]:
     ]
 
 
-def _one_point(kernel: Kernel, values: Sequence[Any]) -> list[float]:
-    for symbol, value in zip(kernel.args, values, strict=True):
+def _one_point(made: Circuit, values: Sequence[Any]) -> list[float]:
+    for name, value in zip(made.graph.inputs, values, strict=True):
         if np.ndim(value):
-            raise TypeError(f"{symbol.name} is an array of shape {np.shape(value)}: a trace is of one point")
+            raise TypeError(f"{name} is an array of shape {np.shape(value)}: a trace is of one point")
         if isinstance(value, (complex, np.complexfloating)):
-            raise TypeError(f"{symbol.name} is complex: real numbers wanted")
+            raise TypeError(f"{name} is complex: real numbers wanted")
     return [float(value) for value in values]
 
 
-def _numbers_over_arrays(kernel: Any, made: Circuit, values: Sequence[Any]) -> list[Any]:
+def _numbers_over_arrays(kernel: Any, subject: Subject) -> list[Any]:
     """The arrays of all slots."""
-    given = [kernel._input(place, value) for place, value in enumerate(values)]
+    made = subject.circuit
+    given = [kernel._input(place, value) for place, value in enumerate(subject.values)]
     sizes, arrays = kernel._shapes_of(given).sizes, [kernel._on_host(array) for array in given]
     domains = Domains(made.graph)
     views = [(slot.view, _domain(made.steps[slot.over], slot.loops, domains)) for slot in made.slots]
@@ -317,7 +360,8 @@ def _summary(value: Any) -> Value:
     )
 
 
-def _traced(kernel: Kernel, made: Circuit, numbers: Sequence[Any], values: Sequence[Any], level: str) -> Trace:
+def _traced(kernel: Kernel, subject: Subject, numbers: Sequence[Any], level: str) -> Trace:
+    made, values = subject.circuit, subject.values
     brief: Callable[[Any], Value] = _summary if made.graph.shapes is not None else lambda value: value
     texts = [brief(number) for number in numbers]
 
@@ -354,6 +398,8 @@ def _traced(kernel: Kernel, made: Circuit, numbers: Sequence[Any], values: Seque
         place = used[position].gradient if position in used else None
         found = np.zeros(np.shape(values[position])) if place is None else np.asarray(numbers[place])
         derivatives.append(found if found.ndim else float(found))
+    if level == "entries":
+        derivatives = _together(kernel, subject, derivatives)
     return Trace(
         title=made.steps[made.output].formula,
         level=level,
@@ -363,6 +409,18 @@ def _traced(kernel: Kernel, made: Circuit, numbers: Sequence[Any], values: Seque
         gradient=kernel._gradient(derivatives),
         unused=tuple(name for position, name in enumerate(graph.inputs) if position not in used),
     )
+
+
+def _together(kernel: Kernel, subject: Subject, derivatives: Sequence[Any]) -> list[Any]:
+    """The derivatives by entries as arrays of the shapes of the inputs."""
+    found, start = [], 0
+    for position in kernel.graph.wrt:
+        shape = np.shape(subject.given[position])
+        count = int(np.prod(shape, dtype=np.int64))
+        part = np.array(derivatives[start : start + count]).reshape(shape)
+        found.append(part if shape else float(part))
+        start += count
+    return found
 
 
 def _reason(reason: str, where: Any) -> str:

@@ -159,7 +159,7 @@ def test_check_takes_the_same_point_each_time(circuit: str, capsys: Captured) ->
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("emit CIRCUIT --target fortran", "target is one of cpu, cuda, python"),
+        ("emit CIRCUIT --target fortran", "target is one of cpu, cuda, javascript, python"),
         ("emit CIRCUIT --wrt x,k", "no input 'k'; the inputs are x, y, z"),
         ("emit CIRCUIT --wrt x,x", "twice"),
         ("emit CIRCUIT --wrt ,", "names no input"),

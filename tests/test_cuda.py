@@ -240,6 +240,11 @@ def test_names_of_the_module_are_reserved(monkeypatch: pytest.MonkeyPatch) -> No
         assert names - own - set(FUNCTIONS) <= TARGETS["cuda"].reserved
 
 
+def test_function_that_the_device_calls_instead_is_reserved() -> None:
+    source = symgrad.emit(sp.Mod(sp.Symbol("floored_mod"), 2), target="cuda")
+    assert "floored_mod(floored_mod_2, 2.0)" in source
+
+
 def module_names(body: list[ast.stmt]) -> list[str]:
     """What a module defines, also in its branches."""
     found = []

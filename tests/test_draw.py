@@ -144,8 +144,10 @@ def test_arrays_are_drawn_with_shapes_and_norms() -> None:
     svg = kernel.draw(np.array([3.0, 4.0]), np.array([1.0, 1.0])).svg
     shown = {text.text for text in texts(svg)}
     assert {"Σ i", "2 ‖5.00‖", "‖1.41‖", "7.00"} <= shown
-    with pytest.raises(symgrad.SymgradError, match="has arrays"):
+    with pytest.raises(symgrad.SymgradError, match="has arrays: draw it with level='entries'"):
         _ = kernel.draw(np.ones(2), np.ones(2)).html
+    page = kernel.draw(np.array([3.0, 4.0]), np.array([1.0, 1.0]), level="entries").html
+    assert '"name": "w[1]", "gate": 1, "value": 4.0' in page
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,16 @@ GOLDENS |= {
         *GOLDENS["piecewise"][2:],
     ),
 }
-# Those for GPUs run in the simulator: test_cuda.py.
-RUN_HERE = [name for name, row in GOLDENS.items() if row[1].get("target") != "cuda"]
+GOLDENS |= {
+    "neuron_javascript": (NEURON, {"target": "javascript"}, *GOLDENS["neuron"][2:]),
+    "awkward_javascript": (
+        GOLDENS["awkward"][0],
+        {"target": "javascript", "dtype": "float32"},
+        *GOLDENS["awkward"][2:],
+    ),
+}
+# Those for GPUs run in the simulator, those in JavaScript in Node: test_cuda.py, test_javascript.py.
+RUN_HERE = [name for name, row in GOLDENS.items() if row[1].get("target") not in ("cuda", "javascript")]
 
 
 def emitted(name: str) -> str:
@@ -95,7 +103,7 @@ def run(module: Any, point: tuple[float, ...], name: str = "kernel") -> list[flo
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_golden(name: str, update_golden: bool) -> None:
-    path = GOLDEN / f"{name}.py"
+    path = GOLDEN / f"{name}.{'js' if name.endswith('_javascript') else 'py'}"
     head = emitted(name).split(RUNTIME)[0].rstrip() + "\n"
     if update_golden:
         GOLDEN.mkdir(exist_ok=True)
@@ -116,7 +124,7 @@ def test_golden_text_runs(name: str) -> None:
 
 
 def test_there_are_no_other_golden_files() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.py")} == {*GOLDENS, "logistic_loss_cuda"}  # of test_cuda_arrays.py
+    assert {path.stem for path in GOLDEN.glob("*.*")} == {*GOLDENS, "logistic_loss_cuda"}  # of test_cuda_arrays.py
 
 
 # --- how it reads -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from symgrad_codegen.targets import TARGETS
 from together import Batch, bits, gradient_graph, interpreted
 
 import symgrad
+from symgrad import interpret
+from symgrad.circuit import LEVELS, circuit
 from symgrad.compiler import Stages, program_of
 from symgrad.graph import Graph
 from symgrad.interpret import evaluate_exactly
@@ -110,6 +113,25 @@ def differences(expr: sp.Expr, point: tuple[float, ...], got: list[Any], dtype: 
 def test_interpreted_value_and_gradient(expr: sp.Expr, point: tuple[float, ...]) -> None:
     got = interpreted(gradient_graph(expr, SYMBOLS), point)
     assert not differences(expr, point, got), (str(expr), point)
+
+
+@steady
+@given(expressions(), points, st.sampled_from(LEVELS))
+def test_circuit(expr: sp.Expr, point: tuple[float, ...], level: str) -> None:
+    """The numbers of the circuit are right, and obey the chain rule at every gate."""
+    stages = Stages(expr, SYMBOLS, None, ())
+    made = circuit(stages.graph, stages.gradient.wrt, level)
+    numbers = [float(number) for number in interpret.evaluate([slot.view for slot in made.slots], point)]
+    gradients = {step.node.attribute: step.gradient for step in made.steps if step.kind == "input"}
+    places = [made.steps[made.output].value, *(gradients.get(position) for position in made.graph.wrt)]
+    assert not differences(expr, point, [0.0 if place is None else numbers[place] for place in places])
+    for number, (step, readers) in enumerate(zip(made.steps, made.readers(), strict=True)):
+        wires = [made.steps[reader].wires[place] for reader, place in readers]
+        parts = [numbers[wire.contribution] for wire in wires if wire.contribution is not None]
+        if step.gradient is not None:
+            total = math.fsum(parts) + (number == made.output)
+            slack = 1e-12 * max(map(abs, parts), default=1.0)
+            assert math.isclose(numbers[step.gradient], total, rel_tol=1e-12, abs_tol=slack)
 
 
 @steady

@@ -279,6 +279,44 @@ def test_non_finite_entries_are_counted() -> None:
 
 
 @pytest.mark.usefixtures("unbuilt")
+@pytest.mark.parametrize("case", SUMS[4::9], ids=lambda case: case.name)
+def test_entries(case: Any) -> None:
+    """Arrays written out, number by number, against the references of the table; the chain rule in their names."""
+    kernel = symgrad.compile(case.expression())
+    arrays = case.arrays("small")
+    gradients = case.gradients(**arrays)
+    trace = kernel.trace(**{symbol.name: arrays[symbol.name] for symbol in kernel.args}, level="entries")
+    assert np.isclose(trace.value, float(case.value(**arrays)), rtol=1e-9)
+    for symbol, derivative in zip(trace.gradient.wrt, trace.gradient, strict=True):
+        assert np.shape(derivative) == np.shape(arrays[symbol.name])
+        np.testing.assert_allclose(derivative, gradients[symbol.name].astype(float), rtol=1e-8, atol=1e-10)
+    assert not any(isinstance(gate.value, Summary) for gate in trace.gates)
+
+
+@pytest.mark.usefixtures("unbuilt")
+def test_entries_have_names_of_their_own() -> None:
+    kernel = symgrad.compile("w: vector(n)\nx: vector(n)\ns = sum(w[i]*x[i] for i in range(n))\n1/(1 + exp(-s))")
+    trace = kernel.trace(np.array([2.0, -3.0]), np.array([-1.0, -2.0]), level="entries")
+    assert [gate.name for gate in trace.gates][:7] == [
+        "w[0]",
+        "w[1]",
+        "x[0]",
+        "x[1]",
+        "w[0] * x[0]",
+        "w[1] * x[1]",
+        "s",
+    ]
+    assert trace.explain("w[1]").startswith("df/dw[1] = ")
+    assert trace.gradient["w"].shape == (2,)
+    assert kernel.trace([], [], level="entries").value == 0.5
+    with pytest.raises(symgrad.SymgradError, match="take fewer rows of the data"):
+        kernel.trace(np.ones(10_000), np.ones(10_000), level="entries")
+    inverse = symgrad.compile("A: matrix(n, n)\ndet(A)")
+    with pytest.raises(symgrad.SymgradError, match="det works on a whole matrix"):
+        inverse.trace(np.eye(2), level="entries")
+
+
+@pytest.mark.usefixtures("unbuilt")
 def test_too_large_a_trace_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("symgrad.trace.LARGEST_TRACE", 1000)
     kernel = symgrad.compile("x: vector(n)\nsum(x[i]**2 for i in range(n))")
@@ -418,7 +456,7 @@ def test_points_are_single_and_real() -> None:
         kernel.trace(np.ones(3))
     with pytest.raises(TypeError, match="complex"):
         kernel.trace(1j)
-    with pytest.raises(ValueError, match="level is one of gates, elementary"):
+    with pytest.raises(ValueError, match="level is one of gates, elementary, entries"):
         kernel.trace(1.0, level="all")
 
 

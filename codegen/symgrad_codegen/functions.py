@@ -3,15 +3,17 @@
 A gate's row in symgrad/gates.py points here by its name. `libm` names the C routine, of which SIMD versions exist under
 the names of the vector function ABI; `math` the function of Python's math module; `device` the routine of libdevice,
 NVIDIA's library for GPUs; `definition` is Python text for what these lack. `real` in a definition is the kernel's
-floating-point type.
+floating-point type. `javascript` is JavaScript's operator where it is not Python's, or the function: of its Math, or of
+runtime_javascript.js.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-# Python's precedence levels, loosest first; an operand of a lower level needs brackets.
-TERNARY, NOT, COMPARE, OR, AND, SUM, PRODUCT, UNARY, ATOM = range(1, 10)
+# Precedence levels, loosest first; an operand of a lower level needs brackets. EITHER and BOTH are JavaScript's || and
+# &&; NOT, OR and AND are Python's not, | and &. The others are the same in both.
+TERNARY, EITHER, BOTH, NOT, COMPARE, OR, AND, SUM, PRODUCT, UNARY, ATOM = range(1, 12)
 
 
 class Function(NamedTuple):
@@ -29,32 +31,44 @@ class Function(NamedTuple):
     on_device: str = ""  # the function that a GPU calls in its place
     unfused: str = ""  # the function that a GPU calls in its place where no multiplication may be fused with a sum
     built_in: str = ""  # what the CPU module's run-time text makes it of
+    javascript: str = ""  # JavaScript's operator or function; empty: the operator above
     definition: str = ""
     needs: tuple[str, ...] = ()  # functions that the definition calls
 
 
-def _libm(name: str, libm: str = "", arity: int = 1, simd: bool = True, math: str = "") -> Function:
-    return Function(name, arity=arity, libm=libm or name, simd=simd, math=math or name, device=libm or name)
+def _libm(
+    name: str, libm: str = "", arity: int = 1, simd: bool = True, math: str = "", javascript: str | None = None
+) -> Function:
+    libm = libm or name
+    return Function(
+        name,
+        arity=arity,
+        libm=libm,
+        simd=simd,
+        math=math or name,
+        device=libm,
+        javascript=f"Math.{libm}" if javascript is None else javascript,
+    )
 
 
 _ROWS = (
     Function("add", "+", SUM, 0),
     Function("mul", "*", PRODUCT, 0, unfused="rounded_mul"),
     Function("div", "/", PRODUCT, 2),
-    Function("mod", "%", PRODUCT, 2, on_device="floored_mod"),
+    Function("mod", "%", PRODUCT, 2, on_device="floored_mod", javascript="floored_mod"),
     Function("neg", "-", UNARY, 1),
     Function("lt", "<", COMPARE, 2),
     Function("le", "<=", COMPARE, 2),
-    Function("eq", "==", COMPARE, 2),
-    Function("ne", "!=", COMPARE, 2),
-    Function("and", "&", AND, 0),
-    Function("or", "|", OR, 0),
-    Function("not", "not ", NOT, 1),
-    Function("select", arity=3, built_in="select_function()"),
-    Function("abs"),
-    Function("sqrt", math="sqrt", device="sqrt"),
-    Function("floor", llvm="floor", device="floor"),
-    Function("ceil", llvm="ceil", device="ceil"),
+    Function("eq", "==", COMPARE, 2, javascript="==="),
+    Function("ne", "!=", COMPARE, 2, javascript="!=="),
+    Function("and", "&", AND, 0, javascript="&&"),
+    Function("or", "|", OR, 0, javascript="||"),
+    Function("not", "not ", NOT, 1, javascript="!"),
+    Function("select", arity=3, built_in="select_function()", javascript="?:"),
+    Function("abs", javascript="Math.abs"),
+    Function("sqrt", math="sqrt", device="sqrt", javascript="Math.sqrt"),
+    Function("floor", llvm="floor", device="floor", javascript="Math.floor"),
+    Function("ceil", llvm="ceil", device="ceil", javascript="Math.ceil"),
     Function("fmod", arity=2, math="fmod", device="fmod"),
     Function("rounded_mul", arity=0, built_in="rounded_mul_function()"),
     _libm("exp"),
@@ -74,15 +88,16 @@ _ROWS = (
     _libm("asinh"),
     _libm("acosh"),
     _libm("atanh"),
-    _libm("hypot", arity=2),
-    _libm("pow", arity=2),
-    _libm("erf"),
-    _libm("erfc"),
-    _libm("gamma", "tgamma", simd=False),
-    _libm("lgamma", simd=False),
+    _libm("hypot", arity=2, javascript="hypot"),
+    _libm("pow", arity=2, javascript="pow"),
+    _libm("erf", javascript="erf"),
+    _libm("erfc", javascript="erfc"),
+    _libm("gamma", "tgamma", simd=False, javascript="gamma"),
+    _libm("lgamma", simd=False, javascript=""),
     _libm("real_cbrt", "cbrt", math="cbrt"),
     Function(
         "cbrt",
+        javascript="cbrt",
         needs=("real_cbrt",),
         definition='''
 def cbrt(x):
@@ -93,6 +108,7 @@ def cbrt(x):
     Function(
         "max",
         arity=0,
+        javascript="max",
         definition='''
 def max(a, b):
     """The larger of two numbers; NaN if either is."""
@@ -102,6 +118,7 @@ def max(a, b):
     Function(
         "min",
         arity=0,
+        javascript="min",
         definition='''
 def min(a, b):
     """The smaller of two numbers; NaN if either is."""
@@ -121,6 +138,7 @@ def floored_mod(a, b):
     ),
     Function(
         "sign",
+        javascript="Math.sign",
         definition='''
 def sign(x):
     """1, -1, or x itself where that is 0 or NaN."""
@@ -129,6 +147,7 @@ def sign(x):
     ),
     Function(
         "loggamma",
+        javascript="loggamma",
         needs=("lgamma",),
         definition='''
 def loggamma(x):
@@ -138,6 +157,7 @@ def loggamma(x):
     ),
     Function(
         "digamma",
+        javascript="digamma",
         needs=("tan", "log", "floor"),
         definition='''
 def digamma(x):
@@ -146,7 +166,8 @@ def digamma(x):
     if x <= 0:
         if x == floor(x):
             return real(nan)
-        result = -real(pi) / tan(real(pi) * (x - floor(x)))
+        # From the nearest integer: x - floor(x) would round just left of one, where the pole is.
+        result = -real(pi) / tan(real(pi) * (x - floor(x + real(0.5))))
         x = real(1.0) - x
     while x < 10:
         result = result - real(1.0) / x
@@ -159,6 +180,7 @@ def digamma(x):
     ),
     Function(
         "sinc_slope",
+        javascript="sinc_slope",
         needs=("sin", "cos"),
         definition='''
 def sinc_slope(x):

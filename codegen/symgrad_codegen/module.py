@@ -1,4 +1,4 @@
-"""What the modules of all Python targets share: docstring, legend, and the one-point function."""
+"""What the modules of all targets share: what they say of themselves, and Python's one-point function."""
 
 from __future__ import annotations
 
@@ -30,14 +30,19 @@ def runtime_text(name: str) -> str:
 
 
 def docstring(program: Program | ArrayProgram, needs: str) -> list[str]:
-    """The module's docstring. Its words are identifiers and numbers only: nothing from outside is quoted here."""
+    """The module's docstring."""
+    lines = description(program, f"(f, {tuple_text(program.gradients)})", needs)
+    return ['"""' + lines[0], *lines[1:], '"""']
+
+
+def description(program: Program | ArrayProgram, results: str, needs: str) -> list[str]:
+    """What a module says of itself. Its words are identifiers and numbers only: nothing from outside is quoted here."""
     arguments = ", ".join(program.arguments) or "none"
-    gradients = tuple_text(program.gradients)
     text = [
         f"f({', '.join(program.arguments)}) = {program.formula}",
         "",
         f"Arguments: {arguments} ({program.dtype}).",
-        f"Returns: (f, {gradients}), where d_x stands for the derivative of f by x.",
+        f"Returns: {results}, where d_x stands for the derivative of f by x.",
         f"Operations: {program.value_operations} for the value, {program.operations} for value and gradient.",
         "",
         f"{VERSION_LINE} It needs {needs}.",
@@ -45,12 +50,12 @@ def docstring(program: Program | ArrayProgram, needs: str) -> list[str]:
     lines = []
     for line in text:
         lines += textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=True) or [""]
-    return ['"""' + lines[0], *lines[1:], '"""']
+    return lines
 
 
-def legend(program: Program | ArrayProgram) -> list[str]:
+def legend(program: Program | ArrayProgram, mark: str = "#") -> list[str]:
     """Which identifier stands for which name, where they differ; the name in ASCII, escaped."""
-    return [f"# {identifier} stands for {name!a}" for identifier, name in program.legend]
+    return [f"{mark} {identifier} stands for {name!a}" for identifier, name in program.legend]
 
 
 def tuple_text(items: Sequence[str]) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import cpu, cuda, python
+from . import cpu, cuda, javascript, python
 from .array_program import ArrayProgram
 from .functions import Function
 from .program import Program
 
 
 class Target(NamedTuple):
-    """How to print a program, which names its modules use themselves, and which functions it has."""
+    """How to print a program, which names its modules use themselves, which functions it has, and whether arrays."""
 
     emit: Callable[[Program | ArrayProgram], str]
     reserved: frozenset[str]
     supports: Callable[[Function], bool]
+    arrays: bool = True  # whether it prints programs over arrays
 
 
 def _every(function: Function) -> bool:
@@ -26,5 +27,6 @@ def _every(function: Function) -> bool:
 TARGETS: dict[str, Target] = {
     "cpu": Target(cpu.emit, cpu.RESERVED, _every),
     "cuda": Target(cuda.emit, cuda.RESERVED, cuda.supports),
+    "javascript": Target(javascript.emit, javascript.RESERVED, javascript.supports, arrays=False),
     "python": Target(python.emit, python.RESERVED, _every),
 }

@@ -1,4 +1,4 @@
-"""Expressions as Python text, with no bracket more than is needed."""
+"""Expressions as text, with no bracket more than is needed: Python's, and what other languages share with it."""
 
 from __future__ import annotations
 
@@ -128,17 +128,20 @@ def step_text(step: Any, indent: str = "") -> list[str]:
 
 
 def statement_lines(statement: Assignment, dtype: str, indent: str = "    ") -> list[str]:
-    """An assignment with its comment: beside it where there is room, else above it."""
-    text = expression_text(statement.value, dtype)
-    line = f"{indent}{statement.name} = {text}"
+    """An assignment with its comment."""
+    head = f"{indent}{statement.name} = "
+    return commented(head, expression_text(statement.value, dtype), "", statement.comment, "  # ", indent)
+
+
+def commented(head: str, text: str, tail: str, comment: str, mark: str, indent: str) -> list[str]:
+    """`head` text `tail` with a comment beside it where there is room, else above. A long text stands in brackets."""
+    line = head + text + tail
+    above = [f"{indent}{mark.lstrip()}{comment}"] if comment else []
     if len(line) > WIDTH:
-        above = [f"{indent}# {statement.comment}"] if statement.comment else []
-        return [*above, *listed(f"{indent}{statement.name} = (", text.split(" "), ")", indent, " ")]
-    if not statement.comment:
-        return [line]
-    if len(line) + len(statement.comment) + 4 <= WIDTH:
-        return [f"{line}  # {statement.comment}"]
-    return [f"{indent}# {statement.comment}", line]
+        return [*above, *listed(f"{head}(", text.split(" "), f"){tail}", indent, " ")]
+    if comment and len(line) + len(mark) + len(comment) <= WIDTH:
+        return [f"{line}{mark}{comment}"]
+    return [*above, line]
 
 
 def listed(head: str, items: Sequence[str], tail: str, indent: str = "", separator: str = ", ") -> list[str]:
