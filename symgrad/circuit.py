@@ -10,7 +10,7 @@ page. Constants are no gates of their own: they stand in the label of the gate t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,10 +25,10 @@ LEVELS = ("gates", "elementary")
 
 
 class Slot(NamedTuple):
-    """A number of the circuit, or an array of them: a view, and the step over whose axes it is read."""
+    """A number of the circuit, or an array of them: a view, and the node over whose axes it is read."""
 
     view: View
-    over: int
+    over: Node | None  # None where all have the one axis of points
     loops: bool = False  # over all axes that the step loops over, also those that it reduces
 
 
@@ -60,6 +60,25 @@ class Step(NamedTuple):
     gradient: int | None  # of the output with respect to this gate: the upstream gradient, all readers together
     wires: tuple[Wire, ...]
     troubles: tuple[Trouble, ...]
+
+    def places(self) -> list[int]:
+        """The slots that it speaks of."""
+        found = [self.value, self.gradient, *(trouble.when for trouble in self.troubles)]
+        found += [place for wire in self.wires for place in (wire.local, wire.contribution)]
+        return [place for place in found if place is not None]
+
+    def moved(self, new: Mapping[int, int]) -> Step:
+        """The same step, its slots at new places."""
+
+        def at(place: int | None) -> int | None:
+            return None if place is None else new[place]
+
+        return self._replace(
+            value=new[self.value],
+            gradient=at(self.gradient),
+            wires=tuple(w._replace(local=at(w.local), contribution=at(w.contribution)) for w in self.wires),
+            troubles=tuple(trouble._replace(when=new[trouble.when]) for trouble in self.troubles),
+        )
 
 
 @dataclass(frozen=True)
@@ -96,6 +115,8 @@ class Circuit:
             kept &= set(self._by_distance(kept)[:nearest])
         stubs = {wire.source for number in kept for wire in self.steps[number].wires} - kept
         shown = sorted(kept | stubs)
+        # What is made of shown parts alone needs no "...".
+        kept |= {number for number in stubs if all(wire.source in kept | stubs for wire in self.steps[number].wires)}
         places = {number: place for place, number in enumerate(shown)}
         steps = []
         for number in shown:
@@ -111,7 +132,10 @@ class Circuit:
             words += (
                 f"{', and of these ' if through is not None else ': only '}the {nearest} gates nearest to the value"
             )
-        return Circuit(self.graph, tuple(steps), places[self.output], self.slots), words
+        used = sorted({place for step in steps for place in step.places()})
+        new = {place: number for number, place in enumerate(used)}
+        slots = tuple(self.slots[place] for place in used)
+        return Circuit(self.graph, tuple(step.moved(new) for step in steps), places[self.output], slots), words
 
     def _ways_from(self, name: str) -> set[int]:
         starts = {n for n, step in enumerate(self.steps) if step.kind == "input" and step.name == name}
@@ -230,28 +254,27 @@ def _described(graph: Graph, record: Record) -> Circuit:
     words = Labels(graph, places, [local for local in record.locals.values() if local is not None])
     slots: dict[Slot, int] = {}
 
-    def maybe(view: View | None, over: int, loops: bool = False) -> int | None:
+    def maybe(view: View | None, over: Node, loops: bool = False) -> int | None:
         return None if view is None else slot(view, over, loops)
 
-    def slot(view: View, over: int, loops: bool = False) -> int:
+    def slot(view: View, over: Node, loops: bool = False) -> int:
         # Over points all views have the same axes: what is equal is one number.
-        key = Slot(view, over, loops) if graph.shapes is not None else Slot(view, 0)
+        key = Slot(view, over, loops) if graph.shapes is not None else Slot(view, None)
         return slots.setdefault(key, len(slots))
 
     steps = []
-    for number, node in enumerate(forward):
+    for node in forward:
         wires = []
         partials = []
         for place, edge in enumerate(node.arguments):
-            if edge.node.fixed:
-                continue
-            local, contribution = record.locals.get((node, place)), record.contributions.get((node, place))
-            partials.append(local)
-            source = places[edge.node]
-            wires.append(
-                Wire(source, maybe(local, number, True), words.local(node, local), maybe(contribution, source))
-            )
+            if not edge.node.fixed:
+                local, given = record.locals.get((node, place)), record.contributions.get((node, place))
+                text = words.local(node, local)
+                wires.append(Wire(places[edge.node], maybe(local, node, True), text, maybe(given, edge.node)))
+                partials.append(local)
         wires += [Wire(places[view.node], None, "", None) for view in node.gathered if view.node in places]
+        adjoint = record.adjoints.get(node)
+        found = troubles(node, partials, record.active.get(node), adjoint is not None, words.constant)
         steps.append(
             Step(
                 kind="input" if node.gate.name == "input" else "condition" if node.kind == "boolean" else "gate",
@@ -259,13 +282,10 @@ def _described(graph: Graph, record: Record) -> Circuit:
                 label=words.label(node),
                 name=words.name(node),
                 formula=words.formula(node),
-                value=slot(positional(node), number),
-                gradient=maybe(record.adjoints.get(node), number),
+                value=slot(positional(node), node),
+                gradient=maybe(adjoint, node),
                 wires=tuple(wires),
-                troubles=tuple(
-                    Trouble(slot(when, number, True), reason)
-                    for when, reason in troubles(node, partials, record.active.get(node), words.constant)
-                ),
+                troubles=tuple(Trouble(slot(when, node, True), reason) for when, reason in found),
             )
         )
     return Circuit(graph, tuple(steps), places[output], tuple(slots))

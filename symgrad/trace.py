@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .circuit import LEVELS as CIRCUIT_LEVELS
-from .circuit import Circuit, Step, circuit
+from .circuit import Circuit, Slot, circuit
 from .domains import Domain, Domains, numeric, with_derived
 from .entries import entries
 from .errors import SymgradError
@@ -312,7 +312,7 @@ def _numbers_over_arrays(kernel: Any, subject: Subject) -> list[Any]:
     given = [kernel._input(place, value) for place, value in enumerate(subject.values)]
     sizes, arrays = kernel._shapes_of(given).sizes, [kernel._on_host(array) for array in given]
     domains = Domains(made.graph)
-    views = [(slot.view, _domain(made.steps[slot.over], slot.loops, domains)) for slot in made.slots]
+    views = [(slot.view, _domain(slot, domains)) for slot in made.slots]
     sizes = with_derived(sizes, domains.derived)
     entries = sum(_entries(domain, sizes) for _, domain in views)
     if entries > LARGEST_TRACE:
@@ -324,9 +324,9 @@ def _numbers_over_arrays(kernel: Any, subject: Subject) -> list[Any]:
     return Evaluation.of_views(made.graph, views, ready, sizes, kernel._dtype)
 
 
-def _domain(step: Step, loops: bool, domains: Domains) -> Domain:
-    node = step.node
-    return domains.of[node] if loops or node not in domains.own else domains.own[node]
+def _domain(slot: Slot, domains: Domains) -> Domain:
+    assert slot.over is not None
+    return domains.of[slot.over] if slot.loops or slot.over not in domains.own else domains.own[slot.over]
 
 
 def _entries(domain: Domain, sizes: Any) -> int:

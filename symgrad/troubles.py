@@ -28,22 +28,32 @@ class Condition(NamedTuple):
     reason: str
 
 
-RULES: dict[str, list[tuple[str, Rule]]] = {}
+class _Row(NamedTuple):
+    reason: str
+    rule: Rule
+    of_gradient: bool  # the value is in order: nothing is wrong where no gradient flows
 
 
-def trouble(gates: str, reason: str) -> Callable[[Rule], Rule]:
+RULES: dict[str, list[_Row]] = {}
+
+
+def trouble(gates: str, reason: str, of_gradient: bool = False) -> Callable[[Rule], Rule]:
     """Enter a rule for some gates; `{other}` in the reason stands for the constant among the arguments."""
 
     def enter(rule: Rule) -> Rule:
         for gate in gates.split():
-            RULES.setdefault(gate, []).append((reason, rule))
+            RULES.setdefault(gate, []).append(_Row(reason, rule, of_gradient))
         return rule
 
     return enter
 
 
 def troubles(
-    node: Node, locals: Sequence[View | None], active: View | None, texts: Callable[[View], str]
+    node: Node,
+    locals: Sequence[View | None],
+    active: View | None,
+    has_gradient: bool,
+    texts: Callable[[View], str],
 ) -> tuple[Condition, ...]:
     """What may be wrong at `node`; `locals` are its local gradients, `active` where it matters (None: always).
 
@@ -51,8 +61,8 @@ def troubles(
     """
     y, arguments = positional(node), positional(node).arguments
     found = []
-    for reason, rule in RULES.get(node.gate.name, ()):
-        when = rule(y, *arguments)
+    for reason, rule, of_gradient in RULES.get(node.gate.name, ()):
+        when = rule(y, *arguments) if has_gradient or not of_gradient else None
         if when is not None:
             other = next((texts(argument) for argument in arguments if argument.node.fixed), "")
             found.append(Condition(when, reason.format(other=other)))
@@ -145,32 +155,32 @@ def root_of_negative(y: View, a: View) -> View:
     return a < 0
 
 
-@trouble("exp", "underflow: the result is 0, and so is the gradient")
+@trouble("exp", "underflow: the result is 0, and so is the gradient", of_gradient=True)
 def underflow(y: View, a: View) -> View:
     return y.equals(0).call("and", is_finite(a))
 
 
-@trouble("sigmoid", "saturated: the gate is flat here, hardly any gradient passes")
+@trouble("sigmoid", "saturated: the gate is flat here, hardly any gradient passes", of_gradient=True)
 def sigmoid_is_flat(y: View, a: View) -> View:
     return y * (1 - y) < SATURATED
 
 
-@trouble("tanh", "saturated: the gate is flat here, hardly any gradient passes")
+@trouble("tanh", "saturated: the gate is flat here, hardly any gradient passes", of_gradient=True)
 def tanh_is_flat(y: View, a: View) -> View:
     return (1 - y) * (1 + y) < SATURATED
 
 
-@trouble("erf", "saturated: the gate is flat here, hardly any gradient passes")
+@trouble("erf", "saturated: the gate is flat here, hardly any gradient passes", of_gradient=True)
 def erf_is_flat(y: View, a: View) -> View:
     return a.call("abs") > 3  # where 2/sqrt(pi)*exp(-a**2) is below 1.4e-4
 
 
-@trouble("max", "dead: the constant {other} is the larger, no gradient passes")
+@trouble("max", "dead: the constant {other} is the larger, no gradient passes", of_gradient=True)
 def dead_above(y: View, *a: View) -> View | None:
     return _loses(y, a, lambda own, constant: own < constant)
 
 
-@trouble("min", "clipped: the constant {other} is the smaller, no gradient passes")
+@trouble("min", "clipped: the constant {other} is the smaller, no gradient passes", of_gradient=True)
 def dead_below(y: View, *a: View) -> View | None:
     return _loses(y, a, lambda own, constant: own > constant)
 
@@ -183,7 +193,7 @@ def _loses(y: View, a: Sequence[View], loses: Callable[[View, View], View]) -> V
     return _every([loses(own, constants[0]) for own in others])
 
 
-@trouble("max min", "a tie: the gradient is shared evenly among the equal arguments")
+@trouble("max min", "a tie: the gradient is shared evenly among the equal arguments", of_gradient=True)
 def tie(y: View, *a: View) -> View:
     pairs = [
         one.equals(y).call("and", two.equals(y))
@@ -196,12 +206,12 @@ def tie(y: View, *a: View) -> View:
     return pairs[0]
 
 
-@trouble("abs hypot", "a kink: the gradient there is taken as 0")
+@trouble("abs hypot", "a kink: the gradient there is taken as 0", of_gradient=True)
 def kink_at_zero(y: View, *a: View) -> View:
     return y.equals(0)
 
 
-@trouble("floor ceil sign", "a step: flat on both sides, no gradient passes")
+@trouble("floor ceil sign", "a step: flat on both sides, no gradient passes", of_gradient=True)
 def step(y: View, a: View) -> View:
     return y.equals(y)
 

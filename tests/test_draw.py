@@ -213,6 +213,17 @@ def test_large_circuits_are_refused_and_narrowed() -> None:
             kernel.draw(*point, nearest=number)
 
 
+def test_arrays_are_narrowed() -> None:
+    kernel = symgrad.compile("W: matrix(2, d)\nx: vector(d)\nq = W @ x\nsum(q[i]**2 for i in range(2)) + exp(2*z)")
+    point = {"W": np.array([[1.0, 2.0], [3.0, 4.0]]), "x": np.array([1.0, 0.0]), "z": 0.5}
+    whole = {gate.formula: gate for gate in kernel.trace(**point).gates}
+    for narrowing in ({"nearest": 2}, {"through": "W"}):
+        drawing = kernel.draw(**point, **narrowing)
+        assert "are left out" in drawing.left_out
+        for gate in drawing.trace.gates:
+            assert (gate.value, gate.gradient) == (whole[gate.formula].value, whole[gate.formula].gradient)
+
+
 def test_ways_of_one_input() -> None:
     kernel = symgrad.compile("exp(x)*sin(y) + tanh(y*z) + z**2")
     drawing = kernel.draw(0.1, 0.2, 0.3, through="x")

@@ -368,6 +368,14 @@ def test_no_trouble_at_an_ordinary_point(text: str) -> None:
         assert traced(text, **point).findings == ()
 
 
+@pytest.mark.usefixtures("unbuilt")
+def test_no_kink_where_no_gradient_flows() -> None:
+    kernel = symgrad.compile("x: vector(n)\nlog(sum(exp(x[i]) for i in range(n)))")
+    trace = kernel.trace(np.zeros(3))
+    assert trace.findings == ()
+    assert any(gate.operation == "detached" for gate in trace.gates)
+
+
 def test_rules_are_for_gates_that_there_are() -> None:
     assert set(RULES) <= set(GATES)
 
