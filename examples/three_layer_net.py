@@ -7,13 +7,14 @@ Needs `pip install symgrad[examples]`.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 import sympy as sp
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from tqdm import tqdm
+from rich.progress import track
 
 import symgrad
 
@@ -77,7 +78,7 @@ def start(g: int, h: int, seed: int = 0) -> dict:
 def train(kernel: symgrad.Kernel, X, t, weights: dict, steps: int, lam: float, name: str) -> tuple[dict, list[float]]:
     """Gradient descent with momentum; gives the weights and the loss at each step."""
     velocity, result, losses = dict.fromkeys(weights, 0.0), None, []
-    for _ in tqdm(range(steps), desc=name, disable=None):
+    for _ in track(range(steps), description=name, disable=not sys.stdout.isatty()):
         result = kernel(X=X, t=t, lam=lam, **weights, out=result)
         for weight, derivative in result.grad.as_dict().items():
             velocity[weight] = 0.9 * velocity[weight] - 0.1 * derivative

@@ -7,6 +7,7 @@ Needs `pip install symgrad[examples]`.
 """
 
 import argparse
+import sys
 import timeit
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import sympy as sp
 from matplotlib.figure import Figure
-from tqdm import tqdm
+from rich.progress import track
 
 import symgrad
 
@@ -81,7 +82,7 @@ def start(hidden: int, seed: int = 0) -> dict[str, np.ndarray]:
 def train(kernel, X, y, weights, steps, batch, rate, lam, name):
     """Stochastic gradient descent; gives the weights and the loss at each step."""
     rng, result, losses = np.random.default_rng(0), None, []
-    for step in tqdm(range(steps), desc=name, disable=None):
+    for step in track(range(steps), description=name, disable=not sys.stdout.isatty()):
         place = step % (len(X) // batch) * batch
         if place == 0:
             order = rng.permutation(len(X))

@@ -150,5 +150,5 @@ def show(thing: object, file: IO[str]) -> None:
     console = Console(file=file, markup=False, emoji=False, highlight=False)
     # Where the terminal is too narrow for the columns it breaks their lines itself: numbers are copied in one piece.
     wide = console.options.update(max_width=10_000)
-    console.width = max(console.width, Measurement.get(console, wide, thing).minimum)  # type: ignore[arg-type]
+    console.width = max(console.width, Measurement.get(console, wide, thing).minimum)
     console.print(thing)

@@ -61,7 +61,7 @@ SHORT: dict[str, tuple[dict[str, Any], int]] = {
 def test_script_runs(script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if script.stem in SHORT:
         arguments, pictures = SHORT[script.stem]
-        for module in ("scipy", "matplotlib", "tqdm"):
+        for module in ("scipy", "matplotlib"):
             pytest.importorskip(module)
         if pictures:
             arguments = {"out": tmp_path / "pictures", **arguments}
@@ -74,7 +74,6 @@ def test_script_runs(script: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_two_layer_net_learns_the_spiral(tmp_path: Path) -> None:
-    for module in ("matplotlib", "tqdm"):
-        pytest.importorskip(module)
+    pytest.importorskip("matplotlib")
     accuracies = runpy.run_path(str(EXAMPLES / "two_layer_net.py"))["main"](out=tmp_path, steps=1500)
     assert min(accuracies) >= 0.98
