@@ -17,6 +17,7 @@ from typing import NamedTuple
 from .differentiate import Record, differentiate
 from .gates import GATES
 from .graph import Graph, Node, View, positional
+from .interpret import between
 from .labels import Labels
 from .simplify import simplify
 from .troubles import troubles
@@ -170,7 +171,7 @@ def circuit(graph: Graph, wrt: Sequence[int], level: str = "gates") -> Circuit:
     if level == "gates":
         graph = _apart(simplify(graph, ("stabler", "sharing", "cheaper")))
     else:
-        graph = _in_pairs(graph.compact())
+        graph = _in_pairs(simplify(graph, ("cheaper",)))  # -a - b comes as a sum of signs: -(a + b) is what one draws
     record = Record()
     graph = differentiate(graph.compact(), wrt, record)
     return _described(graph, record)
@@ -216,7 +217,7 @@ def _paired(view: View) -> View:
     if gate.expansion is not None and GATES.get(gate.name) is gate and gate.name != "detached":
         made: dict[Node, View] = {argument.node: positional(argument.node) for argument in view.arguments}
         expanded = gate.expansion(*view.arguments)
-        for node in _inside(expanded.node, set(made)):
+        for node in between(expanded.node, dict(made)):
             made[node] = _paired(view.node.table.rebuild(node, made))
         return made[expanded.node].at(dict(enumerate(expanded.index)))
     if gate.name in ("add", "mul") and len(view.arguments) > 2:
@@ -231,17 +232,6 @@ def _paired(view: View) -> View:
         if above.number != 1 and not below.node.fixed:
             return above * (1 / below)
     return view
-
-
-def _inside(root: Node, known: set[Node]) -> list[Node]:
-    seen: set[Node] = set()
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node not in seen and node not in known:
-            seen.add(node)
-            stack.extend(edge.node for edge in node.arguments)
-    return sorted(seen, key=lambda node: node.number)
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------

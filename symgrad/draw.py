@@ -81,7 +81,8 @@ class Drawing:
 
     def _repr_svg_(self) -> str | None:
         try:
-            return self.svg.replace("<svg ", '<svg style="background: white" ', 1)  # its text is black, a notebook may be, too
+            # Black text, and notebooks may be dark.
+            return self.svg.replace("<svg ", '<svg style="background: white" ', 1)
         except SymgradError:  # no Graphviz: the text below is shown
             return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -72,7 +72,7 @@ def _composite(node: Node, arguments: list[Any], apply: Any) -> Any:
     expanded = node.gate.expansion(*node.arguments)
     known = {edge.node: value for edge, value in zip(node.arguments, arguments, strict=True)}
     values = dict(known)
-    for inner in _between(expanded.node, known):
+    for inner in between(expanded.node, known):
         values[inner] = (
             _leaf_like(inner, arguments)
             if not inner.arguments
@@ -88,7 +88,8 @@ def _leaf_like(node: Node, like: list[Any]) -> Any:
     return rounded(node.attribute, getattr(like[0], "dtype", np.float64))
 
 
-def _between(root: Node, known: dict[Node, Any]) -> Iterable[Node]:
+def between(root: Node, known: Container[Node]) -> list[Node]:
+    """The nodes that `root` needs beside those that are known, arguments first."""
     seen: set[Node] = set()
     stack = [root]
     while stack:

@@ -52,6 +52,8 @@ class Labels:
             return f"1 where it is the {'larger' if node.gate.name == 'max' else 'smaller'}, else 0"
         if local.node in self.numbers:
             return self.name(local.node)
+        if node.gate.name == "div" and local.node.gate.name == "neg" and self.graph.shapes is None:
+            return f"-{_factor(self.name(node))} / {_factor(self.name(node.arguments[1].node))}"
         if self.graph.shapes is None:
             return self.texts[local.node]
         return indexed_formula(local, node, self.graph, self.numbers, _LIMIT)
@@ -89,6 +91,10 @@ class Labels:
         if gate.name in ("add", "mul", "div"):
             text = text.replace(" ", "").removeprefix("x")
         return text
+
+
+def _factor(text: str) -> str:
+    return text if text.isidentifier() else f"({text})"
 
 
 def _bracketed(text: str) -> str:

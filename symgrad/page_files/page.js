@@ -10,7 +10,7 @@
   const output = gates[circuit.output];
 
   const state = {
-    inputs: circuit.inputs.map((input) => Number(input.value === "inf" ? Infinity : input.value === "-inf" ? -Infinity : input.value)),
+    inputs: circuit.inputs.map(({ value }) => (typeof value === "number" ? value : read(value))),
     numbers: [], // what `kernel` returned for these inputs
     step: 0, // how many of the steps are done
     pointed: null, // the gate under the pointer, that with the focus, and that which a click or Enter pinned
@@ -98,7 +98,8 @@
   }
 
   // A text that JavaScript and Python both read as the same number.
-  const roundTrip = (number) => (Object.is(number, -0) ? "-0" : Number.isFinite(number) ? String(number) : shown(number));
+  const roundTrip = (number) =>
+    Object.is(number, -0) ? "-0" : Number.isFinite(number) ? String(number) : shown(number);
 
   // A number from a field, or null.
   function read(text) {
@@ -111,8 +112,14 @@
 
   const isNumeral = (text) => /^-?\d+(\.\d+)?$/.test(text);
   const isWord = (text) => /^[\p{L}\p{N}_]+$/u.test(text);
+  // A formula with a name in it replaced: a local gradient in terms of its result goes by the name of that.
+  const renamed = (formula, name, by) =>
+    isWord(name) ? formula.replace(new RegExp(`(?<![\\p{L}\\p{N}_])${name}(?![\\p{L}\\p{N}_])`, "gu"), by) : formula;
   const names = gates.map((gate) => gate.name);
-  if (output.kind !== "input" && !names.includes("f")) names[output.id] = "f"; // as in the title and in the drawing
+  if (output.kind !== "input" && !names.includes("f")) {
+    names[output.id] = "f"; // as in the title and in the drawing
+    for (const wire of output.arguments) wire.localFormula = renamed(wire.localFormula, output.name, "f");
+  }
   const nameOf = (gate) => names[gate.id];
   const inBrackets = (text) => (isWord(text) ? text : `(${text})`);
   const d = (above, below) => `\u2202${inBrackets(nameOf(above))}/\u2202${inBrackets(nameOf(below))}`;
@@ -177,7 +184,8 @@
         progress: "forward",
         lines: [
           math([titleOf(gate)], [between, number(value)]),
-          ...(from.length ? [note("with ", ...from)] : gate.label === "..." ? [note("from gates that are left out")] : []),
+          ...(from.length ? [note("with ", ...from)] : []),
+          ...(gate.label === "..." ? [note("from gates that are left out")] : []),
           ...troublesOf(gate).map(warning),
         ],
         spoken: [`${titleOf(gate)} ${between}${shown(value)}`, ...troublesOf(gate)].join(". "),
@@ -386,12 +394,12 @@
     const inside = (low, high, from, to) => low - margin >= from && high + margin <= to;
     const across = inside(target.left, target.right, frame.left, frame.right);
     const down = target.top >= frame.top && target.bottom <= frame.bottom;
-    if (across && down) return;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    box.scrollBy({
-      left: across ? 0 : (target.left + target.right - frame.left - frame.right) / 2,
-      top: down ? 0 : (target.top + target.bottom - frame.top - frame.bottom) / 2,
-      behavior: still ? "auto" : "smooth",
+    // Also where nothing is to move: a movement that is under way to another gate ends here.
+    box.scrollTo({
+      left: box.scrollLeft + (across ? 0 : (target.left + target.right - frame.left - frame.right) / 2),
+      top: box.scrollTop + (down ? 0 : (target.top + target.bottom - frame.top - frame.bottom) / 2),
+      behavior: still ? "instant" : "smooth",
     });
   }
 
@@ -407,11 +415,12 @@
     svg.setAttribute("role", "group");
     svg.setAttribute("aria-label", `Circuit of ${circuit.title}`);
     for (const title of svg.querySelectorAll("title")) title.remove();
-    for (const silent of svg.querySelectorAll(".wire, .edge")) silent.setAttribute("aria-hidden", "true");
+    for (const silent of svg.querySelectorAll(".wire, .edge, .name")) silent.setAttribute("aria-hidden", "true");
     for (const gate of gates) {
       const { circle, wire, edges } = parts[gate.id];
-      for (const text of wire.querySelectorAll("text")) centre(text, wire.querySelector("polygon, polyline, path") ?? text);
-      for (const text of edges.flatMap((edge) => [...(edge?.querySelectorAll("text") ?? [])])) centre(text, text);
+      const line = wire.querySelector("polygon, polyline, path");
+      for (const text of wire.querySelectorAll("text")) centre(text, line ?? text);
+      for (const edge of edges) edge?.querySelectorAll("text").forEach((text) => centre(text, text));
       circle.setAttribute("tabindex", "0");
       circle.setAttribute("role", "button");
       tooltips[gate.id] = document.createElementNS("http://www.w3.org/2000/svg", "title");
@@ -426,7 +435,7 @@
       circle.addEventListener("keydown", (event) => {
         if (event.key !== "Enter" && event.key !== " ") return;
         event.preventDefault();
-        pin(gate);
+        if (!event.repeat) pin(gate);
       });
     }
   }
@@ -444,7 +453,8 @@
   function fitting() {
     const { width, height } = svg.viewBox.baseVal;
     const padding = 24;
-    return Math.min(natural, (byId("drawing").clientWidth - padding) / width, (0.65 * innerHeight - padding - 2) / height);
+    const box = byId("drawing");
+    return Math.min(natural, (box.clientWidth - padding) / width, (0.65 * innerHeight - padding - 2) / height);
   }
 
   // --- the panel of one gate ---------------------------------------------------------------------------------------
@@ -458,8 +468,8 @@
     state.pinned = state.pinned === gate?.id || !gate ? null : gate.id;
     for (const { id } of gates) parts[id].circle.setAttribute("aria-pressed", String(state.pinned === id));
     showPanel();
-    if (state.pinned !== null) say(`Pinned: ${[described(gate, troublesOf(gate)), ...localGradients(gate)].join(". ")}.`);
-    else say("Not pinned any more.");
+    if (state.pinned === null) say("Not pinned any more.");
+    else say(`Pinned: ${[described(gate, troublesOf(gate)), ...localGradients(gate)].join(". ")}.`);
   }
 
   function showPanel() {
@@ -467,8 +477,9 @@
     for (const { circle } of parts) circle.classList.remove("looked-at");
     if (id === undefined) {
       byId("panel-heading").textContent = "Gate";
-      const hint = "Point at a gate, or move to it with Tab, to see its local gradients. A click or Enter pins it here.";
-      byId("panel").replaceChildren(note(hint));
+      byId("panel").replaceChildren(
+        note("Point at a gate, or move to it with Tab, to see its local gradients. A click or Enter pins it here."),
+      );
       return;
     }
     const gate = gates[id];
@@ -510,7 +521,8 @@
     const heads = ["Argument", "Value", "Local gradient", "Hands on"];
     const rows = gate.arguments.map((wire, place) => {
       const source = gates[wire.gate];
-      const handed = wire.contribution === null ? "nothing" : orLater(state.step >= backwardStep.get(gate), at(wire.contribution));
+      const known = state.step >= backwardStep.get(gate);
+      const handed = wire.contribution === null ? "nothing" : orLater(known, at(wire.contribution));
       return element(
         "tr", {},
         element("th", { scope: "row" }, nameOf(source)),
@@ -521,14 +533,16 @@
     });
     const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
     const box = { class: "scrolls", tabindex: "0", role: "group", "aria-label": "Arguments" };
-    return element("div", box, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
+    const body = element("tbody", {}, ...rows);
+    return element("div", box, element("table", {}, element("thead", {}, head), body));
   }
 
   function localCell(gate, wire, place) {
     if (wire.contribution === null) return ["none"];
     if (wire.local === null) return [local(gate, place)];
     const formula = `${local(gate, place)} = ${wire.localFormula}`;
-    return hasValue(gate) && !isNumeral(wire.localFormula) ? [formula, " = ", number(at(wire.local), exact(at(wire.local)))] : [formula];
+    if (!hasValue(gate) || isNumeral(wire.localFormula)) return [formula];
+    return [formula, " = ", number(at(wire.local), exact(at(wire.local)))];
   }
 
   // --- the table of all gates --------------------------------------------------------------------------------------
@@ -568,13 +582,14 @@
     const given = state.inputs[place];
     const radius = Number.isFinite(2 * given) ? Math.max(5, 2 * Math.abs(given)) : 5;
     const grain = 10 ** Math.floor(Math.log10(radius / 50)); // so that a press of a key moves by 1/50 to 1/500 of it
-    const bound = Math.ceil(radius / grain) * grain;
+    const bound = Number((Math.ceil(radius / grain) * grain).toPrecision(6)); // 5.8, not 5.800000000000001
     const field = element("input", {
-      id: `input-${place}`, type: "text", inputmode: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
+      id: `input-${place}`, type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
       "aria-describedby": `message-${place}`,
     });
     const slider = element("input", {
-      id: `slider-${place}`, type: "range", min: -bound, max: bound, step: grain, "aria-label": `${input.name}, slider`,
+      id: `slider-${place}`, type: "range", min: -bound, max: bound, step: grain,
+      "aria-label": `${input.name}, slider`,
     });
     const message = element("p", { id: `message-${place}`, class: "message" });
     const label = element("label", { for: `input-${place}` }, input.name);
@@ -584,7 +599,7 @@
     return { field, slider, message, given };
   }
 
-  // Writes an input into its controls, but for that which is being used: whoever types keeps his own digits.
+  // Writes an input into its controls, but for that which is being used: whoever types keeps their own digits.
   function showInput(place, used) {
     const { field, slider, message } = controls[place];
     const value = state.inputs[place];
