@@ -23,7 +23,7 @@ from .lower import free_symbols, natural_order
 from .page import PAGE_MARK
 from .parse import MAX_CHARACTERS, Problem, parse
 from .tables import show, visible_lines
-from .trace import LEVELS
+from .tracing import LEVELS
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141  # exit statuses; the last two as shells give them
 

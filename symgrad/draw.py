@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from .errors import SymgradError
 from .page import page
 from .tables import visible
-from .trace import Summary, Trace, TracedGate, Value, subject, traced_at
+from .trace import Summary, Trace, TracedGate, Value
+from .tracing import subject, traced_at
 
 if TYPE_CHECKING:
     from .circuit import Circuit

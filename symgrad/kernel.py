@@ -266,7 +266,7 @@ class Kernel:
 
         Raises SymgradError where the arrays of all gates together would not fit in memory.
         """
-        from .trace import trace
+        from .tracing import trace
 
         return trace(self, self._ordered(args, by_name), level)
 

@@ -1,0 +1,232 @@
+"""Tracing: from a kernel and a point to the trace, by the reference evaluator; nothing has to be built for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .circuit import LEVELS as CIRCUIT_LEVELS
+from .circuit import Circuit, Slot, circuit
+from .domains import Domain, Domains, numeric, with_derived
+from .entries import entries
+from .errors import SymgradError
+from .graph import Graph, Index, no_collection
+from .interpret import evaluate
+from .interpret_arrays import Evaluation, evaluate_arrays
+from .trace import Trace, TracedGate, TracedWire, Value, summarised
+
+if TYPE_CHECKING:
+    from .kernel import Kernel
+
+# Entries of all arrays of a trace together: 8 bytes each.
+LARGEST_TRACE = 200_000_000
+# Gates of a circuit that is written out entry by entry.
+MOST_ENTRIES = 20_000
+# As those of circuit.py; and arrays written out entry by entry.
+LEVELS = (*CIRCUIT_LEVELS, "entries")
+_LOST = 1e-6  # relative to the largest result: beyond rounding, also of float32
+
+
+def trace(kernel: Kernel, values: Sequence[Any], level: str) -> Trace:
+    """The trace of a kernel at `values`, in `args` order."""
+    return traced_at(kernel, subject(kernel, values, level), level)
+
+
+class Subject(NamedTuple):
+    """What is looked at: the circuit, its inputs' values, and those that the kernel was given."""
+
+    circuit: Circuit
+    values: list[Any]
+    given: Sequence[Any]
+
+
+def subject(kernel: Kernel, values: Sequence[Any], level: str) -> Subject:
+    """The circuit of a kernel at `values`: of its arrays, of their entries, or of numbers.
+
+    Raises SymgradError for a kernel that has lost its own gates on the way through a pickle.
+    """
+    if kernel.written is None:
+        raise SymgradError(
+            "this kernel was unpickled, and its own gates are not in the pickle: trace and draw it where it is compiled"
+        )
+    if level not in LEVELS:
+        raise ValueError(f"level is one of {', '.join(LEVELS)}, not {level!r}")
+    graph, wrt, point = kernel.written, kernel.graph.wrt, list(values)
+    with no_collection():
+        if level == "entries" and graph.shapes is not None:
+            given = [kernel._input(place, value) for place, value in enumerate(values)]  # type: ignore[attr-defined]
+            sizes = kernel._shapes_of(given).sizes  # type: ignore[attr-defined]
+            _check_entries(graph, sizes)
+            graph, point, wrt = entries(graph, wrt, [kernel._on_host(array) for array in given], sizes)  # type: ignore
+        return Subject(circuit(graph, wrt, "gates" if level == "entries" else level), point, values)
+
+
+def _check_entries(graph: Graph, sizes: Mapping[str, int]) -> None:
+    domains = Domains(graph)
+    sizes = with_derived(sizes, domains.derived)
+    count = sum(_entries(domains.of[node], sizes) for node in graph.order())
+    if count > MOST_ENTRIES:
+        raise SymgradError(
+            f"written out entry by entry this has some {count:,} gates and inputs, {MOST_ENTRIES:,} at most: take "
+            "fewer rows of the data, or the level 'gates', which shows arrays as a whole"
+        )
+
+
+def traced_at(kernel: Kernel, subject: Subject, level: str) -> Trace:
+    """The trace of a circuit of the kernel, or of a part of one."""
+    compute = _numbers if subject.circuit.graph.shapes is None else _numbers_over_arrays
+    found = _traced(kernel, subject, compute(kernel, subject), level)
+    return replace(found, remark=_lost(kernel, found, subject)) if level == "elementary" else found
+
+
+def _lost(kernel: Kernel, found: Trace, subject: Subject) -> str:
+    """Whether the circuit as written overflows or cancels where the kernel, which knows stabler forms, does not."""
+    with np.errstate(all="ignore"):
+        exact, mine = (_flat(parts) for parts in (_compiled(kernel, subject), (found.value, *found.gradient)))
+        scale = np.max(np.abs(exact[np.isfinite(exact)]), initial=0.0)
+        same = (mine == exact) | (np.isnan(mine) & np.isnan(exact)) | (np.abs(mine - exact) <= _LOST * scale)
+    if same.all():
+        return ""
+    return (
+        f"computed in elementary gates this loses accuracy: the kernel, which knows stabler forms, has the value "
+        f"{exact[0]:.6g}; level 'gates' shows how"
+    )
+
+
+def _flat(parts: Sequence[Any]) -> Any:
+    return np.concatenate([np.ravel(np.asarray(part, np.float64)) for part in parts])
+
+
+def _compiled(kernel: Any, subject: Subject) -> list[Any]:
+    """Value and derivatives of the graph that was compiled, by the reference evaluator: nothing has to be built."""
+    graph = kernel.graph
+    if graph.shapes is None:
+        point = [np.dtype(kernel._dtype).type(value) for value in subject.values]
+        return evaluate(graph.outputs, point, kernel._dtype)
+    given = [kernel._input(place, value) for place, value in enumerate(subject.values)]
+    sizes = kernel._shapes_of(given).sizes
+    return evaluate_arrays(graph, [kernel._on_host(array) for array in given], sizes, kernel._dtype)
+
+
+def _numbers(kernel: Kernel, subject: Subject) -> list[Any]:
+    """The numbers of all slots at one point."""
+    made, dtype = subject.circuit, np.dtype(kernel._dtype)
+    point = [dtype.type(value) for value in _one_point(made, subject.values)]
+    found = evaluate([slot.view for slot in made.slots], point, dtype)
+    return [
+        bool(number) if slot.view.node.kind == "boolean" else float(number)
+        for slot, number in zip(made.slots, found, strict=True)
+    ]
+
+
+def _one_point(made: Circuit, values: Sequence[Any]) -> list[float]:
+    for name, value in zip(made.graph.inputs, values, strict=True):
+        if np.ndim(value):
+            raise TypeError(f"{name} is an array of shape {np.shape(value)}: a trace is of one point")
+        if isinstance(value, (complex, np.complexfloating)):
+            raise TypeError(f"{name} is complex: real numbers wanted")
+    return [float(value) for value in values]
+
+
+def _numbers_over_arrays(kernel: Any, subject: Subject) -> list[Any]:
+    """The arrays of all slots."""
+    made = subject.circuit
+    given = [kernel._input(place, value) for place, value in enumerate(subject.values)]
+    sizes, arrays = kernel._shapes_of(given).sizes, [kernel._on_host(array) for array in given]
+    domains = Domains(made.graph)
+    views = [(slot.view, _domain(slot, domains)) for slot in made.slots]
+    sizes = with_derived(sizes, domains.derived)
+    entries = sum(_entries(domain, sizes) for _, domain in views)
+    if entries > LARGEST_TRACE:
+        raise SymgradError(
+            f"a trace keeps every array of the circuit: {entries:,} numbers here, {LARGEST_TRACE:,} at most; "
+            "trace with fewer rows of the data"
+        )
+    ready = [np.asarray(a) if i in made.graph.integers else np.asarray(a, kernel._dtype) for i, a in enumerate(arrays)]
+    return Evaluation.of_views(made.graph, views, ready, sizes, kernel._dtype)
+
+
+def _domain(slot: Slot, domains: Domains) -> Domain:
+    assert slot.over is not None
+    return domains.of[slot.over] if slot.loops or slot.over not in domains.own else domains.own[slot.over]
+
+
+def _entries(domain: Domain, sizes: Any) -> int:
+    count = 1
+    for bound in domain.bounds:
+        assert bound is not None
+        low, high = (numeric(form, sizes) if isinstance(form, Index) else 0 for form in bound)
+        count *= max(high - low + 1, 0)
+    return count
+
+
+def _traced(kernel: Kernel, subject: Subject, numbers: Sequence[Any], level: str) -> Trace:
+    made, values = subject.circuit, subject.values
+    brief: Callable[[Any], Value] = summarised if made.graph.shapes is not None else lambda value: value
+    texts = [brief(number) for number in numbers]
+
+    def of(place: int | None) -> Value | None:
+        return None if place is None else texts[place]
+
+    gates = []
+    for number, (step, readers) in enumerate(zip(made.steps, made.readers(), strict=True)):
+        arriving = [(reader, of(made.steps[reader].wires[place].contribution)) for reader, place in readers]
+        gates.append(
+            TracedGate(
+                number=number,
+                kind=step.kind,
+                operation=step.node.gate.name,
+                label=step.label,
+                name=step.name,
+                formula=step.formula,
+                value=texts[step.value],
+                wires=tuple(
+                    TracedWire(w.source, made.steps[w.source].name, w.local_formula, of(w.local), of(w.contribution))
+                    for w in step.wires
+                ),
+                addends=tuple((reader, value) for reader, value in arriving if value is not None),
+                gradient=of(step.gradient),
+                troubles=tuple(
+                    _reason(reason, numbers[when]) for when, reason in step.troubles if np.any(numbers[when])
+                ),
+            )
+        )
+    graph = made.graph
+    used = {step.node.attribute: step for step in made.steps if step.kind == "input"}
+    derivatives = []
+    for position in graph.wrt:
+        place = used[position].gradient if position in used else None
+        found = np.zeros(np.shape(values[position])) if place is None else np.asarray(numbers[place])
+        derivatives.append(found if found.ndim else float(found))
+    if level == "entries":
+        derivatives = _together(kernel, subject, derivatives)
+    return Trace(
+        title=made.steps[made.output].formula,
+        level=level,
+        gates=tuple(gates),
+        output=made.output,
+        value=float(numbers[made.steps[made.output].value]),
+        gradient=kernel._gradient(derivatives),
+        unused=tuple(name for position, name in enumerate(graph.inputs) if position not in used),
+    )
+
+
+def _together(kernel: Kernel, subject: Subject, derivatives: Sequence[Any]) -> list[Any]:
+    """The derivatives by entries as arrays of the shapes of the inputs."""
+    found, start = [], 0
+    for position in kernel.graph.wrt:
+        shape = np.shape(subject.given[position])
+        count = int(np.prod(shape, dtype=np.int64))
+        part = np.array(derivatives[start : start + count]).reshape(shape)
+        found.append(part if shape else float(part))
+        start += count
+    return found
+
+
+def _reason(reason: str, where: Any) -> str:
+    """The reason, and at how many of the entries of an array."""
+    count, hits = np.size(where), int(np.count_nonzero(where))
+    return reason if np.ndim(where) == 0 else f"{reason} ({hits:,} of {count:,} entries)"
