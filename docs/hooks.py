@@ -55,6 +55,21 @@ b2: vector(c)
 scores = max(0, X @ W1 + b1) @ W2 + b2
 sum(max(0, scores[i, k] - scores[i, y[i]] + 1) for i in range(n) for k in range(c))/n - 1
 """
+SMALL_NET = """
+x: vector(d)
+W: matrix(h, d)
+b: vector(h)
+v: vector(h)
+t: real
+(v @ max(0, W @ x + b) - t)**2
+"""
+AT_SMALL_NET = {
+    "x": np.array([1.0, -2.0]),
+    "W": np.array([[0.5, -1.0], [1.0, 0.5]]),
+    "b": np.array([0.1, -0.2]),
+    "v": np.array([2.0, -1.0]),
+    "t": 3.0,
+}
 DRAW = np.random.default_rng(0).normal
 AT_NET = {
     "X": DRAW(size=(20, 2)),
@@ -73,7 +88,8 @@ CIRCUITS = {
     "twice": Circuit("x*y + sin(x)", {"x": 0.3, "y": 5.0}),
     "logarithm": Circuit("s = x - y\nlog(s)*z", {"x": 1.0, "y": 2.0, "z": 3.0}, page=True),
     "matrix": Circuit(MATRIX, AT_MATRIX),
-    "matrix-entries": Circuit(MATRIX, AT_MATRIX, level="entries"),
+    "matrix-entries": Circuit(MATRIX, AT_MATRIX, page=True, level="entries"),
+    "small-net": Circuit(SMALL_NET, AT_SMALL_NET, page=True, level="entries"),
     "net": Circuit(NET, AT_NET, wrt="W1 b1 W2 b2"),
 }
 
