@@ -240,6 +240,15 @@ def test_names_of_the_module_are_reserved(monkeypatch: pytest.MonkeyPatch) -> No
         assert names - own - set(FUNCTIONS) <= TARGETS["cuda"].reserved
 
 
+def test_empty_arrays_overlap_nothing() -> None:
+    array = np.ones(4)  # stands for one on the device: what counts is its address
+    run_cuda.check_overlaps([array[2:2], array[:0]], [array])
+    with pytest.raises(ValueError, match="overlap"):
+        run_cuda.check_overlaps([array[1:3]], [array])
+    with pytest.raises(ValueError, match="overlap"):
+        run_cuda.check_overlaps([array[1:3], array[:2]], [array[:0]])
+
+
 def test_function_that_the_device_calls_instead_is_reserved() -> None:
     source = symgrad.emit(sp.Mod(sp.Symbol("floored_mod"), 2), target="cuda")
     assert "floored_mod(floored_mod_2, 2.0)" in source

@@ -152,8 +152,9 @@ def output(value: Any, shape: tuple[int, ...], dtype: str, what: str) -> Any:
 
 def check_overlaps(outputs: Sequence[Any], inputs: Sequence[Any]) -> None:
     """Raises ValueError where an output shares memory with an input or with another output."""
-    written = [_span(array) for array in outputs]
-    spans = written + [_span(array) for array in inputs]
+    # An empty array takes no memory, wherever its address lies.
+    written, read = ([span for span in map(_span, some) if span[0] < span[1]] for some in (outputs, inputs))
+    spans = written + read
     for place, (start, stop) in enumerate(written):
         if any(start < end and begin < stop for begin, end in spans[place + 1 :]):
             raise ValueError("out must overlap no input, and its arrays must not overlap each other")
