@@ -11,7 +11,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
-    parser.addoption("--all-rows", action="store_true", help="build a kernel for every row of the tables of arrays")
+    parser.addoption("--all-rows", action="store_true", help="build a kernel for every row of the tables")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,6 +20,11 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = os.environ["SYMGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="symgrad-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         config.add_cleanup(lambda: os.environ.pop("SYMGRAD_CACHE_DIR", None))
+
+
+@pytest.fixture
+def all_rows(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--all-rows"))
 
 
 @pytest.fixture
