@@ -328,6 +328,9 @@ class Kernel:
         return Table(("", ""), rows, self._options["name"], left=frozenset((0, 1)))
 
     def __getstate__(self) -> dict[str, Any]:
+        from .gates import GATES
+
+        written = None if self.written is None else self.written.order()
         return {
             "args": self.args,
             "wrt": self.wrt,
@@ -336,7 +339,8 @@ class Kernel:
             "stats": self.stats,
             "source": self.source if self._module is not None else None,
             "definition": self.definition.rows(),
-            "complete": self.written is self.definition,
+            # The user's own gates are functions, which a pickle does not hold.
+            "complete": written is not None and all(GATES.get(node.gate.name) is node.gate for node in written),
             "graph": self.graph.rows(),
         }
 

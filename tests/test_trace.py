@@ -205,6 +205,9 @@ def test_own_gate_stays_a_gate_and_keeps_its_local_gradient() -> None:
 
 
 def test_unpickled_kernel_traces() -> None:
+    a, x = sp.symbols("a x")
+    unused = symgrad.gate("unused", sp.Lambda(a, a), [lambda result, a: sp.Integer(1)])
+    assert pickle.loads(pickle.dumps(symgrad.compile(x**2, gates=[unused]))).trace(3.0).value == 9.0
     kernel = pickle.loads(pickle.dumps(symgrad.compile(NEURON)))
     assert str(kernel.trace(**POINT)) == str(symgrad.compile(NEURON).trace(**POINT))
 
