@@ -10,8 +10,8 @@ page. Constants are no gates of their own: they stand in the label of the gate t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .differentiate import Record, differentiate
@@ -20,7 +20,7 @@ from .graph import Graph, Node, View, positional
 from .interpret import between
 from .labels import Labels
 from .simplify import simplify
-from .troubles import troubles
+from .troubles import out_of_range, troubles
 
 LEVELS = ("gates", "elementary")
 
@@ -61,6 +61,7 @@ class Step(NamedTuple):
     gradient: int | None  # of the output with respect to this gate: the upstream gradient, all readers together
     wires: tuple[Wire, ...]
     troubles: tuple[Trouble, ...]
+    active: View | None  # the condition under which the gate matters; None for always
 
     def places(self) -> list[int]:
         """The slots that it speaks of."""
@@ -98,6 +99,23 @@ class Circuit:
             for place, wire in enumerate(step.wires):
                 found[wire.source].append((number, place))
         return found
+
+    def watched(self, numbers: Iterable[int]) -> Circuit:
+        """The same circuit, and at the steps of these numbers also the troubles that every gate may have.
+
+        They are many conditions, so that one asks for them where a number is not finite.
+        """
+        steps, slots = list(self.steps), dict(zip(self.slots, range(len(self.slots)), strict=True))
+        for number in numbers:
+            step = steps[number]
+            told = [self.slots[trouble.when].view for trouble in step.troubles]
+            locals = [None if wire.local is None else self.slots[wire.local].view for wire in step.wires]
+            found = [
+                Trouble(slots.setdefault(_slot(self.graph, when, step.node, True), len(slots)), reason)
+                for when, reason in out_of_range(step.node, locals, step.active, told)
+            ]
+            steps[number] = step._replace(troubles=(*step.troubles, *found))
+        return replace(self, steps=tuple(steps), slots=tuple(slots))
 
     def narrowed(self, nearest: int | None = None, through: str | None = None) -> tuple[Circuit, str]:
         """A part of the circuit, and what is left out of it, in words (empty if nothing).
@@ -248,23 +266,20 @@ def _described(graph: Graph, record: Record) -> Circuit:
         return None if view is None else slot(view, over, loops)
 
     def slot(view: View, over: Node, loops: bool = False) -> int:
-        # Over points all views have the same axes: what is equal is one number.
-        key = Slot(view, over, loops) if graph.shapes is not None else Slot(view, None)
-        return slots.setdefault(key, len(slots))
+        return slots.setdefault(_slot(graph, view, over, loops), len(slots))
 
     steps = []
     for node in forward:
         wires = []
-        partials = []
         for place, edge in enumerate(node.arguments):
             if not edge.node.fixed:
                 local, given = record.locals.get((node, place)), record.contributions.get((node, place))
                 text = words.local(node, local)
                 wires.append(Wire(places[edge.node], maybe(local, node, True), text, maybe(given, edge.node)))
-                partials.append(local)
         wires += [Wire(places[view.node], None, "", None) for view in node.gathered if view.node in places]
         adjoint = record.adjoints.get(node)
-        found = troubles(node, partials, record.active.get(node), adjoint is not None, words.constant)
+        active = record.active.get(node)
+        found = troubles(node, active, adjoint is not None, words.constant)
         steps.append(
             Step(
                 kind="input" if node.gate.name == "input" else "condition" if node.kind == "boolean" else "gate",
@@ -276,9 +291,15 @@ def _described(graph: Graph, record: Record) -> Circuit:
                 gradient=maybe(adjoint, node),
                 wires=tuple(wires),
                 troubles=tuple(Trouble(slot(when, node, True), reason) for when, reason in found),
+                active=active,
             )
         )
     return Circuit(graph, tuple(steps), places[output], tuple(slots))
+
+
+def _slot(graph: Graph, view: View, over: Node, loops: bool) -> Slot:
+    """Over points all views have the same axes: what is equal is one number."""
+    return Slot(view, over, loops) if graph.shapes is not None else Slot(view, None)
 
 
 def _forward(graph: Graph, output: Node) -> list[Node]:

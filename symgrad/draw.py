@@ -237,6 +237,7 @@ def draw(
     circuit, left_out = whole.circuit.narrowed(nearest, through)
     if len(circuit.steps) > MOST_GATES:
         raise SymgradError(_too_many(circuit, nearest, through))
+    circuit = circuit.watched(range(len(circuit.steps)))  # all: inputs may be changed on the page
     traced = traced_at(kernel, whole._replace(circuit=circuit), level)
     return Drawing(traced, left_out, lambda drawing: page(drawing, circuit, whole.values, kernel._dtype))
 

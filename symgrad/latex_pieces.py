@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -13,7 +14,7 @@ from .tables import visible
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
-SYMBOL = re.compile(r"([A-Za-z]+)([0-9]*)((?:_[A-Za-z0-9]+)*)")
+SYMBOL = re.compile(r"([A-Za-z]+|[\u0391-\u03c9])([0-9]*)((?:_[A-Za-z0-9]+)*)")
 _GREEK = frozenset(
     (
         "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
@@ -38,7 +39,7 @@ CONSTANTS = {
 
 
 def symbol(name: str) -> str:
-    """A name as a symbol: `x1` with its index, `theta` as the letter, `rate` upright; what is no such name as text.
+    """A name as a symbol: `x1` with its index, `theta` as the letter, `rate` upright; any other name as text.
 
     Not SymPy's way, which reads words into names: the end of `local` as a command for script, of `that` as an accent.
     """
@@ -50,10 +51,15 @@ def symbol(name: str) -> str:
 
 
 def _word(part: str) -> str:
-    if len(part) == 1 or part.isdigit():
+    if part.isascii() and (len(part) == 1 or part.isdigit()):
         return part
-    part = "lambda" if part == "lamda" else part  # as one spells it where lambda is a word of the language
-    return f"\\{part}" if part in _GREEK else rf"\mathrm{{{part}}}"
+    if part.isascii():
+        word = "lambda" if part == "lamda" else part  # as one spells it where lambda is a word of the language
+        return f"\\{word}" if word in _GREEK else rf"\mathrm{{{part}}}"
+    letter = re.fullmatch("GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)", unicodedata.name(part, ""))
+    word = (letter[2].capitalize() if letter[1] == "CAPITAL" else letter[2].lower()) if letter else ""
+    word = word.replace("amda", "ambda")  # as Unicode spells it
+    return f"\\{word}" if word in _GREEK else literal(part)
 
 
 def literal(text: str) -> str:
@@ -83,21 +89,31 @@ class Piece(NamedTuple):
 
 
 def number(value: Fraction) -> Piece:
-    """A number: whole, as a short fraction, or as the shortest decimal that rounds to the same float64."""
+    """A number: whole, as a fraction, or as the shortest decimal that rounds to the same float64."""
     if value < 0:
         return negative(number(-value))
     if value.denominator == 1 and value < 10**21:
         return Piece(str(value.numerator), ATOM)
-    if max(value.numerator, value.denominator) < 10_000:
+    if not is_decimal(value) and max(value.numerator, value.denominator) < 10**21:
         return Piece(rf"\frac{{{value.numerator}}}{{{value.denominator}}}", FACTOR)
-    _, digits, exponent = _decimal(value).normalize().as_tuple()
+    decimal = _decimal(value).normalize()
+    _, digits, exponent = decimal.as_tuple()
     power_of_ten = int(exponent) + len(digits) - 1
     if -5 <= power_of_ten < 16:
-        return Piece(f"{_decimal(value).normalize():f}", ATOM)
+        return Piece(f"{decimal:f}", ATOM)
     mantissa = ".".join(filter(None, ("".join(map(str, part)) for part in (digits[:1], digits[1:]))))
     if mantissa == "1":
         return Piece(f"10^{{{power_of_ten}}}", FACTOR)
     return Piece(rf"{mantissa} \cdot 10^{{{power_of_ten}}}", PRODUCT)
+
+
+def is_decimal(value: Fraction) -> bool:
+    """Whether a number with many digits ends as a decimal: it was written as one."""
+    rest = value.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1 and max(abs(value.numerator), value.denominator) >= 10_000
 
 
 def _decimal(value: Fraction) -> Decimal:

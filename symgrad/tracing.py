@@ -32,7 +32,25 @@ _LOST = 1e-6  # relative to the largest result: beyond rounding, also of float32
 
 def trace(kernel: Kernel, values: Sequence[Any], level: str) -> Trace:
     """The trace of a kernel at `values`, in `args` order."""
-    return traced_at(kernel, subject(kernel, values, level), level)
+    found = subject(kernel, values, level)
+    numbers = _computed(kernel, found)
+    suspects = _suspects(found.circuit, numbers)
+    if suspects:
+        found = found._replace(circuit=found.circuit.watched(suspects))
+        numbers = _computed(kernel, found)
+    return _traced(kernel, found, numbers, level)
+
+
+def _suspects(made: Circuit, numbers: Sequence[Any]) -> list[int]:
+    """The steps whose value or a local gradient is no finite number, but for those that were given NaN."""
+    finite = [bool(np.all(np.isfinite(number))) for number in numbers]
+    lost = [bool(np.all(np.isnan(numbers[step.value]))) for step in made.steps]
+    return [
+        number
+        for number, step in enumerate(made.steps)
+        if not (finite[step.value] and all(wire.local is None or finite[wire.local] for wire in step.wires))
+        and not any(lost[wire.source] for wire in step.wires)
+    ]
 
 
 class Subject(NamedTuple):
@@ -77,9 +95,13 @@ def _check_entries(graph: Graph, sizes: Mapping[str, int]) -> None:
 
 def traced_at(kernel: Kernel, subject: Subject, level: str) -> Trace:
     """The trace of a circuit of the kernel, or of a part of one."""
+    return _traced(kernel, subject, _computed(kernel, subject), level)
+
+
+def _computed(kernel: Kernel, subject: Subject) -> list[Any]:
+    """The numbers of all slots: the reference evaluator's."""
     compute = _numbers if subject.circuit.graph.shapes is None else _numbers_over_arrays
-    found = _traced(kernel, subject, compute(kernel, subject), level)
-    return replace(found, remark=_lost(kernel, found, subject)) if level == "elementary" else found
+    return compute(kernel, subject)
 
 
 def _lost(kernel: Kernel, found: Trace, subject: Subject) -> str:
@@ -203,7 +225,7 @@ def _traced(kernel: Kernel, subject: Subject, numbers: Sequence[Any], level: str
         derivatives.append(found if found.ndim else float(found))
     if level == "entries":
         derivatives = _together(kernel, subject, derivatives)
-    return Trace(
+    traced = Trace(
         title=made.steps[made.output].formula,
         level=level,
         gates=tuple(gates),
@@ -212,6 +234,7 @@ def _traced(kernel: Kernel, subject: Subject, numbers: Sequence[Any], level: str
         gradient=kernel._gradient(derivatives),
         unused=tuple(name for position, name in enumerate(graph.inputs) if position not in used),
     )
+    return replace(traced, remark=_lost(kernel, traced, subject)) if level == "elementary" else traced
 
 
 def _together(kernel: Kernel, subject: Subject, derivatives: Sequence[Any]) -> list[Any]:

@@ -49,13 +49,9 @@ def trouble(gates: str, reason: str, of_gradient: bool = False) -> Callable[[Rul
 
 
 def troubles(
-    node: Node,
-    locals: Sequence[View | None],
-    active: View | None,
-    has_gradient: bool,
-    texts: Callable[[View], str],
+    node: Node, active: View | None, has_gradient: bool, texts: Callable[[View], str]
 ) -> tuple[Condition, ...]:
-    """What may be wrong at `node`; `locals` are its local gradients, `active` where it matters (None: always).
+    """What may be wrong at `node` by the rules of its gate; `active` is where it matters (None: always).
 
     `texts` gives the words for a constant.
     """
@@ -66,15 +62,29 @@ def troubles(
         if when is not None:
             other = next((texts(argument) for argument in arguments if argument.node.fixed), "")
             found.append(Condition(when, reason.format(other=other)))
-    if node.kind == "real" and node.arguments and node.gate.name not in _PASSING:
-        found += _out_of_numbers(y, arguments, [trouble.when for trouble in found])
-        found += _slopes(y, arguments, locals)
-    if active is not None:
-        found = [Condition(active.call("and", trouble.when), trouble.reason) for trouble in found]
-    return tuple(found)
+    return _where(active, found)
+
+
+def _where(active: View | None, found: Sequence[Condition]) -> tuple[Condition, ...]:
+    if active is None:
+        return tuple(found)
+    return tuple(Condition(active.call("and", trouble.when), trouble.reason) for trouble in found)
 
 
 # --- what holds for every gate ----------------------------------------------------------------------------------------
+
+
+def out_of_range(
+    node: Node, locals: Sequence[View | None], active: View | None, told: Sequence[View]
+) -> tuple[Condition, ...]:
+    """Where `node` makes a NaN or an infinity of numbers, and no rule of its gate, of `told`, has said so.
+
+    `locals` are its local gradients: these may be no finite numbers, too.
+    """
+    if node.kind != "real" or not node.arguments or node.gate.name in _PASSING:
+        return ()
+    y, arguments = positional(node), positional(node).arguments
+    return _where(active, [*_out_of_numbers(y, arguments, told), *_slopes(y, arguments, locals)])
 
 
 def is_finite(view: View) -> View:

@@ -386,6 +386,7 @@ def test_rules_are_for_gates_that_there_are() -> None:
 def test_conditions_of_troubles_are_conditions() -> None:
     stages = Stages("max(0, x)*log(y)/x + sqrt(x) + tanh(y)", None, None, ())
     made = circuit(stages.graph, stages.gradient.wrt)
+    made = made.watched(range(len(made.steps)))
     views = [made.slots[trouble.when].view for step in made.steps for trouble in step.troubles]
     assert len(views) > 10
     assert {view.node.kind for view in views} == {"boolean"}
