@@ -55,6 +55,7 @@ LONGEST = 2000
 _LONG = 200
 _DEEPEST = 60  # nested gates
 _ARGUMENTS = 10  # of f, how many are listed
+_EXPONENT = 48  # characters: a longer exponent of e would be too small to be read
 _LETTERS = "ijklmnpqrstuvw"  # of loops
 _COMMA = r",\, "  # between conditions
 _LE = r"\le"
@@ -203,17 +204,13 @@ class _Printer:
             return self._reduction(view, node.attribute, scope, depth)
         if node.loops != node.rank:
             return self._whole(view, scope, depth)
-        if (
-            name == "div"
-            and (scaled := _scaled(view))
-            and not self.parts.keys() & {edge.node for edge in view.arguments}
-        ):
-            factor, rest = scaled
-            return multiply(number(factor), *(self.piece(edge, scope, depth + 1) for edge in rest))
+        scaled = _scaled(view, self.parts) if name == "div" else None
+        if scaled:
+            return multiply(number(scaled[0]), *(self.piece(edge, scope, depth + 1) for edge in scaled[1]))
         arguments = [self.piece(edge, scope, depth + 1) for edge in view.arguments]
         if name == "power":
             return power(arguments[0], str(node.attribute), is_whole=True)
-        if name == "exp" and self.texts.is_free("e"):
+        if name == "exp" and len(arguments[0].text) <= _EXPONENT and self.texts.is_free("e"):
             return power(Piece("e", ATOM), arguments[0].text)
         if name == "select":
             is_open = node.arguments[2].node.gate.name == "undefined"
@@ -261,8 +258,10 @@ class _Printer:
         return terms[0] if len(terms) == 1 else add(*terms)
 
     def _size(self, size: Size) -> Piece:
-        if size.name not in self.graph.derived:
+        if size.name in self.texts.sizes:
             return Piece(self.texts.sizes[size.name], ATOM)
+        if size.name not in self.graph.derived:
+            raise _Involved
         kind, *forms = self.graph.derived[size.name]
         return operation(kind, [self._index(form, frozenset(), 0) for form in forms])
 
@@ -361,10 +360,11 @@ class _Printer:
         return Piece(rf"\left[{entry.text}\right]_{{{_COMMA.join(ranges)}}}", FACTOR)
 
 
-def _scaled(view: View) -> tuple[Fraction, list[View]] | None:
+def _scaled(view: View, parts: Mapping[Node, str]) -> tuple[Fraction, list[View]] | None:
     """A quotient that was written with a decimal, 0.1234567*x: the decimal and the other factors; else None."""
     above, below = view.arguments
-    factors = list(above.arguments) if above.node.gate.name == "mul" else [above]
+    is_product = above.node.gate.name == "mul" and above.node not in parts
+    factors = list(above.arguments) if is_product else [above]
     numbers = [factor for factor in factors if isinstance(factor.number, Fraction)]
     if not isinstance(below.number, Fraction) or len(numbers) != 1:
         return None

@@ -205,7 +205,7 @@ def _comparison(name: str) -> Callable[[Piece, Piece], Piece]:
 _HEADS = {
     "sin": r"\sin", "cos": r"\cos", "tan": r"\tan", "sec": r"\sec", "csc": r"\csc", "cot": r"\cot", "sinh": r"\sinh",
     "cosh": r"\cosh", "tanh": r"\tanh", "coth": r"\coth", "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan",
-    "log": r"\ln", "gamma": r"\Gamma", "max": r"\max", "min": r"\min",
+    "exp": r"\exp", "log": r"\ln", "gamma": r"\Gamma", "max": r"\max", "min": r"\min",
 }  # fmt: skip
 _OPERATORS = {  # the names of ISO 80000-2
     "asec": "arcsec", "acsc": "arccsc", "acot": "arccot", "asinh": "arsinh", "acosh": "arcosh", "atanh": "artanh",
@@ -239,4 +239,5 @@ def operation(name: str, arguments: Sequence[Piece]) -> Piece:
     spelled = _OPERATORS.get(name, name).replace("_", r"\_")
     head = _HEADS.get(name) or rf"\operatorname{{{spelled}}}"
     text = rf"{head}\left({', '.join(argument.text for argument in arguments)}\right)"
-    return Piece(text, FACTOR, head if len(arguments) == 1 else "")
+    takes_exponents = len(arguments) == 1 and name != "exp"
+    return Piece(text, FACTOR, head if takes_exponents else "")
