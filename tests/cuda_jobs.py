@@ -571,7 +571,7 @@ def inputs_of_every_dtype_are_expanded() -> None:
 
 @job
 def ptx_corpus(dtype: str, step: str) -> Found:
-    """Every formula (or every second, and so on) as PTX: registers, what is spilled, instructions of the other width."""
+    """Every formula (or every second, and so on) as PTX: its registers, spills, instructions of the other width."""
     rows = {}
     for case in CORPUS[:: int(step)]:
         rows[case.name] = _measured(symgrad.emit(case.text, target="cuda", dtype=dtype), (9, 0))
