@@ -93,7 +93,7 @@ def _own_letters(node: Node, graph: Graph) -> list[str]:
     """The names of a node's loop axes: the user's where there are any."""
     own = graph.labels.get(node, ())
     letters = [letter for letter in _LETTERS if letter not in own and letter not in graph.inputs]
-    return [own[place] if place < len(own) else letters[place] for place in range(node.loops)]
+    return [own[place] if place < len(own) and own[place] else letters[place] for place in range(node.loops)]
 
 
 class _Indexed:
@@ -122,13 +122,13 @@ class _Indexed:
         free = (letter for letter in _LETTERS if letter not in {*own, *labels, *self.graph.inputs})
         letters = list(own)
         for place in range(len(own), node.loops):
-            taken = place < len(labels) and labels[place] not in own
+            taken = place < len(labels) and labels[place] and labels[place] not in own
             letters.append(labels[place] if taken else next(free))
+        if node.loops != node.rank and not isinstance(node.attribute, Reduction):
+            text = f"{node.gate.label or node.gate.name}({', '.join(map(self._whole, node.arguments))})"
+            return text + (f"[{', '.join(own)}]" if own else ""), ATOM
         arguments = [self.piece(edge, letters, depth) for edge in node.arguments]
         if not isinstance(node.attribute, Reduction):
-            if node.loops != node.rank:  # of whole matrices
-                text = f"{node.gate.label or node.gate.name}({', '.join(text for text, _ in arguments)})"
-                return text + (f"[{', '.join(own)}]" if own else ""), ATOM
             return _piece(node, arguments, self.graph.inputs)
         if node.attribute.is_plain and node.loops > node.rank:
             return f"{node.gate.name}({arguments[0][0]} for {', '.join(letters[node.rank :])})", ATOM
@@ -136,6 +136,13 @@ class _Indexed:
         if node.attribute.is_plain:
             return f"({arguments[0][0]} where {' and '.join(limits)})", ATOM
         return f"{node.gate.name} of {arguments[0][0]}", UNARY
+
+    def _whole(self, edge: View) -> str:
+        """A matrix that is read as a whole, along loop axes of its reader."""
+        is_input = edge.node.gate.name == "input"
+        name = self.graph.inputs[edge.node.attribute] if is_input else self.names.get(edge.node, "...")
+        axes = [at for index in edge.index for at in index.axes]
+        return name if axes == sorted(axes) else f"{name}.T"
 
     def index(self, index: AnyIndex, letters: Sequence[str], depth: int) -> str:
         """An index expression, as one writes it."""

@@ -302,8 +302,10 @@ class Kernel:
         return None if formula is None else f"$\\displaystyle {formula}$"
 
     def _repr_html_(self) -> str | None:
-        """What a notebook shows where the formula is too long. Beside a formula HTML would win, and in the HTML of an
-        output not every notebook typesets TeX."""
+        """The kernel in a few lines, where its formula is too long to be read; else None.
+
+        Notebooks prefer HTML to LaTeX, and not all of them typeset TeX that stands in HTML.
+        """
         if self._repr_latex_() is not None:
             return None
         table = self._facts().html()

@@ -76,7 +76,7 @@ class Labels:
             return "x" + str(node.attribute).translate(_SUPERSCRIPTS)
         label = gate.label or gate.name
         if gate.name in ("sum", "product", "largest", "smallest"):
-            return " ".join([label, *self.graph.labels.get(node, ())[node.rank :]])
+            return " ".join([label, *filter(None, self.graph.labels.get(node, ())[node.rank :])])
         if not constants or len(node.arguments) - len(constants) != 1 or gate.name == "select":
             return label
         # Constants come last where the order is free, so that 1 + x is +1.

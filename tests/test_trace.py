@@ -240,6 +240,19 @@ sum((sum(V[k]*max(0, sum(X[i, j]*W[j, k] for j in range(2)) + b[k]) for k in ran
 
 
 @pytest.mark.usefixtures("unbuilt")
+def test_formulas_of_matrices_have_indices_that_one_can_read() -> None:
+    n = sp.Symbol("n", integer=True)
+    A, B = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("B", n, n)
+    point = {"A": np.eye(2) + 0.1, "B": np.ones((2, 2))}
+    formulas = [gate.formula for gate in symgrad.compile(sp.Trace(A * B.T)).trace(**point).gates]
+    assert formulas == ["A[i, j]", "B[i, j]", "A[i, j] * B[i, j]", "sum(A[i, j] * B[i, j] for i, j)"]
+    formulas = [gate.formula for gate in symgrad.compile(sp.Trace(sp.Inverse(A) * B)).trace(**point).gates]
+    assert formulas[2:] == ["solve(A, B)[i, j]", "sum(solve(A, B)[i, i] for i)"]
+    transposed = symgrad.compile(sp.Trace(sp.Inverse(A.T) * B)).trace(**point)
+    assert "solve(A.T, B)[i, j]" in [gate.formula for gate in transposed.gates]
+
+
+@pytest.mark.usefixtures("unbuilt")
 def test_summaries_of_a_net() -> None:
     generator = np.random.default_rng(1)
     point = {
