@@ -54,19 +54,21 @@ SHORT: dict[str, tuple[dict[str, Any], int]] = {
     "gaussian_process": ({"points": 15}, 1),
     "nonlinear_least_squares": ({}, 1),
     "rosenbrock": ({"sizes": (2, 10)}, 0),
+    "see_the_circuit": ({}, 2),
 }
+PICTURES = b"\x89PNG", b"<svg", b"<!doctype html>"
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_script_runs(script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if script.stem in SHORT:
         arguments, pictures = SHORT[script.stem]
-        for module in ("scipy", "matplotlib"):
+        for module in ("scipy", "matplotlib", "pygraphviz"):
             pytest.importorskip(module)
         if pictures:
             arguments = {"out": tmp_path / "pictures", **arguments}
         runpy.run_path(str(script))["main"](**arguments)
-        drawn = [path for path in tmp_path.glob("pictures/*") if path.read_bytes().startswith(b"\x89PNG")]
+        drawn = [path for path in tmp_path.glob("pictures/*") if path.read_bytes().startswith(PICTURES)]
         assert len(drawn) == pictures
     else:
         runpy.run_path(str(script), run_name="__main__")
