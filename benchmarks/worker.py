@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from symgrad.bench_worker import repetitions, sample
+
 from .array_peers import peers_of
 from .peers import PEERS
 from .workload import largest_difference, placed
 
-SAMPLE_SECONDS = 0.02  # a sample lasts at least this long
 TOLERANCE = 1e-9
 
 
@@ -28,25 +29,6 @@ def prepare(workload: Any, peer: Any, points: int) -> tuple[Callable[[], Any], d
     seconds = time.perf_counter() - start
     difference = largest_difference([value, *derivatives], workload.by_hand(inputs))
     return call, {"build": seconds, "difference": difference, "right": difference <= TOLERANCE}
-
-
-def repetitions(call: Callable[[], Any]) -> int:
-    """How many calls make a sample."""
-    count = 1
-    while True:
-        seconds = sample(call, count)
-        if count * seconds >= SAMPLE_SECONDS:
-            return count
-        count = max(2 * count, int(1.2 * SAMPLE_SECONDS / max(seconds, 1e-9)))
-
-
-def sample(call: Callable[[], Any], count: int) -> float:
-    """Seconds per call, after one call that warms the caches."""
-    call()
-    start = time.perf_counter()
-    for _ in range(count):
-        call()
-    return (time.perf_counter() - start) / count
 
 
 def main() -> None:
