@@ -83,7 +83,9 @@ def test_gradient_by_hand_is_that_of_the_formula(workload: str) -> None:
 @pytest.mark.filterwarnings("ignore")  # of the libraries that are peers
 @pytest.mark.parametrize("name", ARRAY_PEERS)
 @pytest.mark.parametrize("workload", ARRAY_WORKLOADS)
-def test_results_of_whole_arrays_agree(workload: str, name: str) -> None:
+def test_results_of_whole_arrays_agree(workload: str, name: str, all_rows: bool) -> None:
+    if workload == "gaussian_mixture" and name.startswith("hand") and not all_rows:
+        pytest.skip("these kernels by hand take a minute to compile: --all-rows")
     missing = ARRAY_PEERS[name].missing()
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
