@@ -19,8 +19,8 @@ from symgrad.shapes import bind
 
 CASES = {case.name: case for case in [*array_corpus.CORPUS, *identities.CORPUS]}
 SHORT = [(name, size) for name in CASES for size in SIZES if size != "long"]
-# A kernel takes seconds to build: every third sum and every twelfth identity, or all with --all-rows.
-COMPILED = [case.name for case in [*array_corpus.CORPUS[::3], *identities.CORPUS[::12]]]
+# A kernel takes seconds to build: every fourth sum and every sixteenth identity, or all with --all-rows.
+COMPILED = [case.name for case in [*array_corpus.CORPUS[::4], *identities.CORPUS[::16]]]
 RTOL = 1e-10
 
 
