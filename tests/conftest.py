@@ -12,6 +12,7 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
     parser.addoption("--all-rows", action="store_true", help="build a kernel for every row of the tables")
+    parser.addoption("--random", type=int, default=None, metavar="N", help="run N random programs of each kind")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,3 +31,10 @@ def all_rows(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture
+def random_count(request: pytest.FixtureRequest) -> int | None:
+    """How many random programs of a kind were asked for; None: what the test runs by itself."""
+    count: int | None = request.config.getoption("--random")
+    return count
