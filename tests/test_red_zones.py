@@ -1,0 +1,85 @@
+"""Kernels read and write inside their arrays only: every array stands between forbidden pages, or red zones."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import array_corpus
+import identities
+import numpy as np
+import pytest
+import sympy as sp
+from array_corpus import ArrayCase
+from red_zones import SIDES, Job
+
+import symgrad
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pages are protected as Linux does it")
+
+TABLE = [*array_corpus.CORPUS, *identities.CORPUS]
+# A kernel takes seconds to build: some whose reads are shifted, reversed, gathered, triangular; or all, --all-rows.
+SAMPLE = TABLE[3 :: len(TABLE) // 6]
+
+
+def job(case: ArrayCase, size: str) -> Job:
+    """A call of the kernel of a row: its arguments as a call converts them."""
+    kernel: Any = symgrad.compile(case.expression())
+    arrays = case.arrays(size)
+    ready = tuple(kernel._input(place, arrays[symbol.name]) for place, symbol in enumerate(kernel.args))
+    return Job(f"{case.name}-{size}", kernel.source, "kernel", ready, kernel.graph.wrt)
+
+
+def outcomes(jobs: list[Job], side: str) -> list[tuple[float, list[Any]]]:
+    """What the jobs give, run in a process of its own; the job that ends it is named."""
+    root = Path(__file__).parent
+    path = os.pathsep.join([str(root.parent), str(root.parent / "codegen"), str(root)])
+    command = [sys.executable, str(root / "red_zones.py"), side]
+    ran = subprocess.run(command, input=pickle.dumps(jobs), capture_output=True, env={**os.environ, "PYTHONPATH": path})
+    told = ran.stderr.decode()
+    assert ran.returncode == 0, f"{side} an array: ended with {ran.returncode} in\n{told[-2000:]}"
+    return pickle.loads(ran.stdout)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_nothing_outside_of_an_array_is_touched(side: str, all_rows: bool) -> None:
+    rows = [(case, size) for case in (TABLE if all_rows else SAMPLE) for size in ("small", "long")]
+    jobs = [job(case, size) for case, size in rows]
+    for one, (case, size), (value, gradients) in zip(jobs, rows, outcomes(jobs, side), strict=True):
+        arrays = case.arrays(size)
+        want, by_name = case.value(**arrays), case.gradients(**arrays)
+        scale = 1 + abs(float(want)) + max((float(np.abs(d).max(initial=0)) for d in by_name.values()), default=0.0)
+        assert value == pytest.approx(float(want), abs=1e-9 * scale), one.name
+        kernel: Any = symgrad.compile(case.expression())
+        for place, got in zip(one.wrt, gradients, strict=True):
+            shape = np.shape(one.arguments[place]) or 1
+            wanted = np.float64(by_name[kernel.args[place].name]).reshape(shape)
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-8 * scale, err_msg=one.name)
+
+
+# A sum over rows, and what happens when a line of its kernel is changed. (An index of -1 is the last one, as in Python.)
+n, m = sp.symbols("n m", integer=True, positive=True)
+i, j = sp.symbols("i j", integer=True)
+X, w = sp.IndexedBase("X", shape=(n, m)), sp.IndexedBase("w", shape=(m,))
+ROWS = sp.Sum(sp.exp(sp.Sum(X[i, j] * w[j], (j, 0, m - 1))), (i, 0, n - 1))
+BROKEN = {
+    "reads behind an input": ("= w[j]", "= w[j + 1]", "after", "ended with -11"),
+    "reads before an input": ("= w[j]", "= w[j - 3]", "before", "ended with -11"),
+    "writes behind a result": ("d_w[k] = d_w[k] +", "d_w[k + 1] = d_w[k] +", "after", "ended with -11"),
+    "writes behind a buffer": ("total_1[i] = running_sum", "total_1[i + 1] = running_sum", "after", "beside a buffer"),
+    "writes before a buffer": ("total_1[i] = running_sum", "total_1[i - 129] = running_sum", "after", "beside a buffer"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_what_is_touched_outside_is_noticed(how: str) -> None:
+    old, new, side, told = BROKEN[how]
+    source = symgrad.emit(ROWS)
+    assert source.count(old) == 1
+    block = np.ones((128, 2)), np.ones(2)  # whole blocks, so that their buffers end with them
+    with pytest.raises(AssertionError, match=told):
+        outcomes([Job(how, source.replace(old, new), "kernel", block, (0, 1))], side)
