@@ -61,7 +61,7 @@ def test_nothing_outside_of_an_array_is_touched(side: str, all_rows: bool) -> No
             np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-8 * scale, err_msg=one.name)
 
 
-# A sum over rows, and what happens when a line of its kernel is changed. (An index of -1 is the last one, as in Python.)
+# A sum over rows, and what happens when a line of its kernel is changed; an index of -1 is the last one, as in Python.
 n, m = sp.symbols("n m", integer=True, positive=True)
 i, j = sp.symbols("i j", integer=True)
 X, w = sp.IndexedBase("X", shape=(n, m)), sp.IndexedBase("w", shape=(m,))
@@ -71,7 +71,7 @@ BROKEN = {
     "reads before an input": ("= w[j]", "= w[j - 3]", "before", "ended with -11"),
     "writes behind a result": ("d_w[k] = d_w[k] +", "d_w[k + 1] = d_w[k] +", "after", "ended with -11"),
     "writes behind a buffer": ("total_1[i] = running_sum", "total_1[i + 1] = running_sum", "after", "beside a buffer"),
-    "writes before a buffer": ("total_1[i] = running_sum", "total_1[i - 129] = running_sum", "after", "beside a buffer"),
+    "writes before a buffer": ("total_1[i] = running", "total_1[i - 129] = running", "after", "beside a buffer"),
 }
 
 
