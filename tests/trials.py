@@ -1,0 +1,232 @@
+"""One program, run by symgrad in several ways and compared with the oracle.
+
+    from trials import check
+    check(sp.Sum(x[i]**2, (i, 0, n - 1)), {"x": np.arange(3.0)})        # raises AssertionError where it is wrong
+
+The ways are the reference evaluator, and the emitted module as plain Python, in which every new array is full of NaN
+and an index that is negative or a slice that reaches out of its array is an error; both behind the checks of a
+kernel's call. Compiled kernels are a third.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import oracle
+
+import symgrad
+from symgrad import compiler
+from symgrad.array_kernel import ArrayKernel
+from symgrad.interpret_arrays import evaluate_arrays
+from symgrad.kernel import Kernel
+
+# What symgrad says when it refuses: with these, and a message. An IndexError is one of a call's checks.
+REFUSALS = (symgrad.UnsupportedExpression, symgrad.ShapeError, IndexError, np.linalg.LinAlgError)
+
+
+@dataclass(frozen=True)
+class Program:
+    """An expression and the inputs that it is tried at."""
+
+    expression: Any
+    inputs: Mapping[str, Any]  # arrays of floats and of integers, numbers, extents that no array tells
+    extents: Mapping[str, int] = field(default_factory=dict)  # told when it is compiled
+    dtype: str = "float64"
+
+    def __str__(self) -> str:
+        data = ", ".join(f"{name}={_listed(value)}" for name, value in self.inputs.items())
+        more = f", extents={dict(self.extents)}" if self.extents else ""
+        return f"{self.expression}\n    at {data}{more}" + (f" in {self.dtype}" if self.dtype != "float64" else "")
+
+    def want(self) -> oracle.Answer:
+        return oracle.evaluate(self.expression, self.inputs, self.extents, self.dtype)
+
+
+def _listed(value: Any) -> str:
+    array = np.asarray(value)
+    text = str(array.tolist())
+    shape = f" of shape {array.shape}" if not array.size else ""
+    return (text if len(text) < 400 else f"{text[:400]}...") + shape
+
+
+class OutOfArray(Exception):
+    """A negative index, or a slice that reaches out of its array: NumPy would take it, compiled code runs astray."""
+
+
+class Guarded(np.ndarray):  # type: ignore[type-arg]
+    """An array that does not count indices from its end."""
+
+    def __getitem__(self, key: Any) -> Any:
+        _check_bounds(self.shape, key)
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        _check_bounds(self.shape, key)
+        super().__setitem__(key, value)
+
+
+def _check_bounds(shape: tuple[int, ...], key: Any) -> None:
+    parts = key if type(key) is tuple else (key,)
+    for part, length in zip(parts, shape, strict=False):
+        if isinstance(part, slice):
+            start, stop = part.start or 0, length if part.stop is None else part.stop
+            if start < 0 or stop < 0 or max(start, stop) > length:
+                raise OutOfArray(f"the slice {start}:{stop} of an axis of {length}")
+        elif isinstance(part, int | np.integer) and not 0 <= part < length:
+            raise OutOfArray(f"the index {part} of an axis of {length}")
+
+
+class _Poisoned:
+    """NumPy, with NaN in every new array: what is read before it is written shows."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    @staticmethod
+    def empty(shape: Any, dtype: Any = float) -> Any:
+        return np.full(shape, np.nan, dtype).view(Guarded)
+
+
+class PlainKernel(ArrayKernel):
+    """A kernel that runs the emitted module as plain Python."""
+
+    def _load(self) -> None:
+        names: dict[str, Any] = {"__name__": "emitted", "np": _Poisoned()}
+        exec(compile(self.source.replace("import numpy as np\n", ""), "<emitted>", "exec"), names)
+        into = names[f"{self._options['name']}_into"]
+        self._walk = names["walk_parts"]
+        self._into = lambda walk, *arrays: into(walk, *map(_guarded, arrays))
+        self._module = mock.Mock(index_range=lambda values: (int(values.min()), int(values.max())))
+        self.stats["runs"] = "plain Python"
+
+    def _outputs(self, arrays: Sequence[Any], shapes: tuple[tuple[int, ...], ...], out: Any) -> list[Any]:
+        outputs = super()._outputs(arrays, shapes, out)
+        for array in outputs:
+            array.fill(np.nan)
+        return outputs
+
+
+def _guarded(value: Any) -> Any:
+    return value.view(Guarded) if isinstance(value, np.ndarray) else value
+
+
+KERNELS = {**compiler.KERNELS, "python": (Kernel, PlainKernel)}
+
+
+def built(program: Program, target: str = "python", **options: Any) -> Any:
+    """A kernel for the program; of the target "python" one that runs as plain Python."""
+    with mock.patch.object(compiler, "KERNELS", KERNELS):
+        return symgrad.compile(
+            program.expression,
+            target=target,
+            dtype=program.dtype,
+            extents=dict(program.extents) or None,
+            **options,
+        )
+
+
+def run_plain(program: Program, kernel: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return kernel(**_named(program, kernel))
+
+
+def run_evaluator(program: Program, kernel: Any) -> Any:
+    """The graph of value and gradients on the reference evaluator, behind the checks of a call."""
+    values = kernel._ordered((), _named(program, kernel))
+    arrays = [kernel._input(place, value) for place, value in enumerate(values)]
+    sizes = kernel._shapes_of(arrays).sizes
+    value, *gradients = evaluate_arrays(kernel.graph, [np.asarray(a) for a in arrays], sizes, program.dtype)
+    return symgrad.Result(value, dict(zip([symbol.name for symbol in kernel.wrt], gradients, strict=True)))
+
+
+def run_compiled(program: Program, **options: Any) -> Any:
+    kernel = built(program, "cpu", **options)
+    return kernel(**_named(program, kernel))
+
+
+def _named(program: Program, kernel: Any) -> dict[str, Any]:
+    return {symbol.name: program.inputs[symbol.name] for symbol in kernel.args}
+
+
+RUNS: dict[str, Callable[[Program, Any], Any]] = {"evaluator": run_evaluator, "python": run_plain}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a program: "right", "refused", "undecided", "out of bounds", "raises" or "wrong"; and why."""
+
+    kind: str
+    why: str = ""
+    ratio: float = 0.0  # the error in units of what rounding may do
+
+
+def tried(program: Program, runs: Sequence[str] = tuple(RUNS)) -> Outcome:
+    """The program in these ways, beside the oracle."""
+    try:
+        want: oracle.Answer | None = program.want()
+    except oracle.Undecided as error:
+        return Outcome("undecided", str(error))
+    except oracle.OutOfBounds:
+        want = None  # symgrad has to refuse
+    except ZeroDivisionError:
+        return Outcome("undecided", "a singular matrix")
+    try:
+        kernel = built(program)
+    except REFUSALS as error:
+        return Outcome("refused", f"{type(error).__name__}: {error}")
+    except Exception as error:
+        return Outcome("wrong", f"building raises {error!r}")
+    if not isinstance(kernel, ArrayKernel):
+        return Outcome("refused", "no array is left in it")
+    outcomes = [_compared(f"{name}: ", lambda name=name: RUNS[name](program, kernel), want) for name in runs]
+    order = ("wrong", "refused", "raises", "undecided", "right")
+    worst = min(outcomes, key=lambda outcome: order.index(outcome.kind))
+    if want is None:
+        # What the check at a call has refused, no run may compute.
+        return Outcome("right") if worst.kind == "refused" else Outcome("wrong", "an index out of bounds is not told")
+    return worst
+
+
+def _compared(name: str, run: Callable[[], Any], want: oracle.Answer | None) -> Outcome:
+    try:
+        result = run()
+    except OutOfArray as error:
+        return Outcome("wrong", f"{name}{error}")
+    except REFUSALS as error:
+        if isinstance(error, IndexError) and "out of the bounds" not in str(error):
+            return Outcome("wrong", f"{name}raises {error!r}")
+        return Outcome("refused", f"{type(error).__name__}: {error}")
+    except (OverflowError, ZeroDivisionError, ValueError) as error:
+        if "math" in str(error) or "division" in str(error) or isinstance(error, OverflowError):
+            return Outcome("raises", f"{name}{error!r}")  # plain Python, where compiled code gives infinity or NaN
+        return Outcome("wrong", f"{name}raises {error!r}")
+    except Exception as error:
+        return Outcome("wrong", f"{name}raises {error!r}")
+    if want is None:
+        return Outcome("right")
+    gradients = result.grad if isinstance(result.grad, dict) else result.grad.as_dict()
+    missing = [name for name in want.gradients if name not in gradients]
+    rest = {name: np.zeros(np.shape(want.gradients[name])) for name in missing}
+    found = want.differences(result.value, {**gradients, **rest})
+    if found:
+        return Outcome("wrong", name + "; ".join(found[:6]))
+    return Outcome("right", ratio=want.ratio(result.value, {**gradients, **rest}))
+
+
+def check(
+    expression: Any,
+    inputs: Mapping[str, Any],
+    extents: Mapping[str, int] | None = None,
+    dtype: str = "float64",
+    runs: Sequence[str] = tuple(RUNS),
+) -> Outcome:
+    """Raises AssertionError, with what is wrong, where symgrad and the oracle do not agree; text is parsed."""
+    expression = symgrad.parse(expression).expression if isinstance(expression, str) else expression
+    program = Program(expression, inputs, extents or {}, dtype)
+    outcome = tried(program, runs)
+    assert outcome.kind != "wrong", f"{outcome.why}\n    {program}"
+    return outcome
