@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from .errors import UnsupportedExpression
 from .graph import (
-    AnyIndex,
     Axis,
     Gather,
     Graph,
@@ -188,7 +187,7 @@ class Domains:
         bounds: list[Bound | None] = []
         places: dict[Axis, Axis] = {}
         for place, index in enumerate(edge.index):
-            bounds.append(self._range(index, over))
+            bounds.append(self._readable(edge.node, place) if isinstance(index, Gather) else self._range(index, over))
             plain = plain_axis(index)
             if plain is not None:
                 places.setdefault(plain, place)
@@ -198,10 +197,43 @@ class Domains:
         )
         self._demands.setdefault(edge.node, []).append(Domain(tuple(bounds), coupled))
 
+    def _readable(self, node: Node, place: int) -> Bound | None:
+        """Where a node that is computed may be read along an axis at all: what is gathered from it may be any of this.
+
+        The inputs that are read along the axis say it, as the values of an index are checked against their extents.
+        """
+        low: Index | None = None
+        high: Index | None = None
+        start = node, place, 1, number_index(0)
+        seen, stack = {start}, [start]
+        while stack:
+            # The axis `at` of a node below is sign*i + rest at the index i that is asked for.
+            below, at, sign, rest = stack.pop()
+            is_input, is_reduction = below.gate.name == "input", isinstance(below.attribute, Reduction)
+            if is_input or (below.loops != below.rank and not is_reduction):
+                if below is node or (is_input and (self.undeclared or self.graph.shapes is None)):
+                    continue
+                extent = self.graph.shapes[below.attribute][at] if is_input else below.attribute[at]  # type: ignore
+                ends = number_index(0).minus(rest).scaled(sign), extent.minus(1).minus(rest).scaled(sign)
+                low = self.chosen("max", low, ends[0 if sign > 0 else 1])
+                high = self.chosen("min", high, ends[1 if sign > 0 else 0])
+                continue
+            loop = plain_axis(below.attribute.out[at]) if is_reduction else at
+            if loop is None:
+                continue
+            for edge in below.arguments:
+                for inner, index in enumerate(edge.index):
+                    if isinstance(index, Index) and index.axes == (loop,) and abs(index.coefficient(loop)) == 1:
+                        factor = index.coefficient(loop)
+                        shift = index.minus(axis(loop).scaled(factor)).plus(rest.scaled(factor))
+                        below_that = edge.node, inner, factor * sign, shift
+                        if below_that not in seen:
+                            seen.add(below_that)
+                            stack.append(below_that)
+        return None if low is None or high is None else (low, high)
+
     @staticmethod
-    def _range(index: AnyIndex, over: Domain) -> Bound | None:
-        if isinstance(index, Gather):
-            return None
+    def _range(index: Index, over: Domain) -> Bound | None:
         low, high = over.least(index), over.least(index.scaled(-1))
         return None if low is None or high is None else (low, high.scaled(-1))
 

@@ -29,10 +29,10 @@ from symgrad_codegen.array_program import (
     Storage,
 )
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import Affine, Element, Expression, Read
+from symgrad_codegen.program import Affine, Call, Element, Expression, Integer, Read
 
 from .array_gates import EMPTY
-from .domains import is_at_least_zero
+from .domains import Domain, is_at_least_zero
 from .errors import UnsupportedExpression
 from .formula import formulas
 from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, plain_axis, sizes_of
@@ -53,10 +53,10 @@ Rolled = tuple[Any, int, Index, Index]
 
 @dataclass
 class Place:
-    """Where a node's values are: an array, and which of its axes each axis of the node is."""
+    """Where an item's values are: an array, and which of its axes each axis of the item is."""
 
     array: str
-    order: tuple[int, ...]  # for each axis of the array, the node's own axis
+    order: tuple[int, ...]  # for each axis of the array, the item's own axis
     low: tuple[Index, ...]  # for each axis of the array, its first index
 
 
@@ -94,7 +94,7 @@ class Scheduler:
         self.size_names = self._name_sizes()
         self.gradient_names = [names.take(f"d_{inputs[position]}") for position in graph.wrt]
         self.storages: list[Storage] = []
-        self.places: dict[Node, Place] = {}
+        self.places: dict[Item, Place] = {}
         self.kept_places: dict[Node, Place] = {}  # of what is kept beyond its pass, all of it
         self.in_pass: int | None = None  # the pass that is being scheduled
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
@@ -102,9 +102,9 @@ class Scheduler:
         self.base = {node: self._base_name(node) for node in self.plan.nodes if node in self.plan.stored}
         self.axis_names: dict[Any, str] = {}
         self.data_name = self._axis_name(self.plan.data, 0) if self.plan.data is not None else ""
-        self.sink_arrays = dict(
-            zip([s for s in self.plan.sinks if s.purpose == "gradient"], self.gradient_names, strict=True)
-        )
+        gradients = [sink for sink in self.plan.sinks if sink.purpose == "gradient"]
+        for sink, array in zip(gradients, self.gradient_names, strict=True):
+            self._place_sink(sink, array)
         self.texts = formulas([view.node for view in graph.outputs], inputs, self.base, _TERM, self.base)
         self._place_all()
         # Arrays that hold a block of the data only, and at which place.
@@ -185,12 +185,14 @@ class Scheduler:
             if sink.purpose != "gradient":
                 wanted = "matrix" if sink.purpose == "argument" else f"all_{self.base[sink.view.node]}"
                 name = self.names.take(wanted, counted=sink.purpose == "argument")
-                self.sink_arrays[sink] = name
+                self._place_sink(sink, name)
                 self.storages.append(Storage(name, tuple(self._lengths(sink.domain.bounds))))
                 if sink.purpose == "kept":
-                    node = sink.view.node
-                    lows = tuple(bound[0] for bound in sink.domain.bounds if bound is not None)
-                    self.kept_places[node] = Place(name, tuple(range(node.rank)), lows)
+                    self.kept_places[sink.view.node] = self.places[sink]
+
+    def _place_sink(self, sink: Sink, array: str) -> None:
+        lows = tuple(bound[0] for bound in sink.domain.bounds if bound is not None)
+        self.places[sink] = Place(array, tuple(range(sink.rank)), lows)
 
     def _lengths(self, bounds: Iterable[tuple[Index, Index] | None]) -> list[Affine]:
         found = []
@@ -232,34 +234,40 @@ class Scheduler:
             if plan.reduces_data(node) and node not in self.places:
                 plain = [plain_axis(index) for index in view.index]
                 bounds = plan.domains.own[node].bounds
-                # Its axes are those of the gradient in another order, each from end to end.
-                if sorted(p for p in plain if p is not None) == list(range(sink.rank)) and len(plain) == sink.rank:
+                reads = {index for other, index in self._reach(sink) if other is node}
+                # Its axes are those of the gradient in another order, each from end to end; and no entry is read
+                # once another one is written in its place, as in the sum of a matrix and its transpose.
+                is_permuted = sorted(p for p in plain if p is not None) == list(range(sink.rank))
+                if is_permuted and len(plain) == sink.rank and len(reads) == 1:
                     order = tuple(plain.index(place) for place in range(sink.rank))
                     if all(bounds[own] == sink.domain.bounds[place] for place, own in enumerate(order)):
-                        self.places[node] = Place(self.sink_arrays[sink], order, (Index(()),) * sink.rank)
+                        self.places[node] = Place(self.places[sink].array, order, (Index(()),) * sink.rank)
                         return
             elif node not in plan.stored and not is_reduction(node) and not is_guard(node):
                 stack.extend(reversed(view.arguments))
 
-    def place_of(self, node: Node) -> Place:
+    def place_of(self, item: Item) -> Place:
         """Where a value is found: in its own pass in a block of the data, elsewhere in what was kept of it."""
-        if node in self.kept_places and self.plan.level[node] != self.in_pass:
-            return self.kept_places[node]
-        return self.places[node]
+        if item in self.kept_places and self.plan.level[item] != self.in_pass:
+            return self.kept_places[item]
+        return self.places[item]
 
-    def element(self, node: Node, index: tuple[Any, ...]) -> Expression:
-        """A stored value at places over loop names."""
-        if node in self.scalars:
-            return Read(self.scalars[node])
-        place = self.place_of(node)
-        found = []
-        for own, low in zip(place.order, place.low, strict=True):
-            at = index[own]
-            if isinstance(at, Affine) and (low.terms or low.offset):
-                first = self.affine(low)
-                at = Affine(merged((*at.terms, *((n, -f) for n, f in first.terms))), at.offset - first.offset)
-            found.append(at)
+    def element(self, item: Item, index: tuple[Any, ...]) -> Expression:
+        """A stored value at indices over loop names, to read or to write it: no other place subtracts first indices."""
+        if item in self.scalars:
+            return Read(self.scalars[item])
+        place = self.place_of(item)
+        found = [self._from(index[own], low) for own, low in zip(place.order, place.low, strict=True)]
         return Element(place.array, tuple(found) or (Affine(()),))
+
+    def _from(self, at: Any, low: Index) -> Any:
+        """An index counted from the first one of its axis."""
+        back = self.affine(low.scaled(-1))
+        if isinstance(at, Affine):
+            return Affine(merged((*at.terms, *back.terms)), at.offset + back.offset)
+        if not back.terms and not back.offset:
+            return at
+        return Call(FUNCTIONS["add"], (Integer(at) if isinstance(at, Element) else at, Integer(back)))
 
     # --- the program --------------------------------------------------------------------------------------------------
 
@@ -334,7 +342,7 @@ class Scheduler:
             if item not in self.plan.stored:
                 return []
             if is_matrix(item):
-                arguments = tuple(self.sink_arrays[sink] for sink in self.plan.arguments[item])
+                arguments = tuple(self.places[sink].array for sink in self.plan.arguments[item])
                 return [Matrix(self.places[item].array, item.gate.name, arguments)]
             if item in self.plan.products:
                 return [self._product(item)]
@@ -351,7 +359,7 @@ class Scheduler:
         found: list[Step] = []
         for item in items:
             if is_reduction(item) and item not in self.plan.products and self._accumulates(item):
-                found.append(Fill(self.places[item].array, _empty(item)))  # type: ignore[index, arg-type]
+                found.append(Fill(self.places[item].array, _empty(item)))  # type: ignore[arg-type]
         return found
 
     def _accumulates(self, item: Item) -> bool:
@@ -412,7 +420,7 @@ class Scheduler:
         found: dict[str, None] = {}
         for item in items:
             if isinstance(item, Sink):
-                found[self.sink_arrays[item]] = None
+                found[self.places[item].array] = None
             elif item in self.places:
                 text = self.texts.get(item, "") if item in self.forward else ""
                 name = self.places[item].array
@@ -492,7 +500,7 @@ class Scheduler:
             steps += self._nest(group.items, builder, names)
         reduced = [item for item in members if plan.reduces_data(item)]
         fills: list[Step] = [
-            Fill(self.places[item].array, _empty(item))  # type: ignore[index, arg-type]
+            Fill(self.places[item].array, _empty(item))  # type: ignore[arg-type]
             for item in reduced
         ]
         accumulated = tuple((item.gate.name, self.places[item].array) for item in reduced)  # type: ignore
@@ -587,16 +595,30 @@ class Scheduler:
         """Whether an item may share the loops of a node that it reads: it is complete, and read at the same place."""
         if node in self.plan.products:
             return False
-        inner = self.rolled(node)
+        inner, data = self.rolled(node), self._data(node)
         if is_reduction(node) and any(own >= node.rank for own in inner):
             return False
         for place, at in enumerate(index):
-            plain = plain_axis(at)
-            if isinstance(at, Gather) and place in inner:
-                return False
-            if inner.get(place) != (rolled.get(plain) if plain is not None else None):
+            if place in inner:
+                plain = plain_axis(at)
+                if plain is None or inner[place] != rolled.get(plain):
+                    return False
+            elif place != data and not self._is_written_out(item, at, self.plan.bounds(node, place)):
                 return False
         return True
+
+    def _is_written_out(self, item: Item, at: AnyIndex, bounds: tuple[Index, Index]) -> bool:
+        """Whether an item reads an axis that is written out within these bounds at indices that are known then.
+
+        What is gathered is chosen among all entries, unless these are at symbolic places.
+        """
+        low, high = bounds
+        if isinstance(at, Gather):
+            return not low.terms and not high.terms
+        if not set(at.axes) <= self._written_out(item):
+            return False
+        loops = Domain(tuple(self.plan.bounds(item, own) for own in range(item.loops)))
+        return loops.implies(at.minus(low)) and loops.implies(high.minus(at))
 
     # --- products of matrices -----------------------------------------------------------------------------------------
 

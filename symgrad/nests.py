@@ -61,20 +61,19 @@ class NestBuilder:
         if data is not None:
             assert self.data is not None
             constant[data] = Affine(((self.data, 1),))
-        spans = []
-        for own in short:
-            low, high = self.plan.bounds(item, own)
-            spans.append(range(low.offset, high.offset + 1))
+        spans = [self._indices(item, own) for own in short]
         kept = [own for own in short if self._is_kept(item, own)]
-        groups: dict[tuple[int, ...], list[dict[int, Affine]]] = {}
-        for numbers in itertools.product(*spans):
-            at = {own: Affine((), number) for own, number in zip(short, numbers, strict=True)}
-            key = tuple(at[own].offset for own in kept)
-            groups.setdefault(key, []).append({**constant, **at})
-        if not spans:
-            groups = {(): [constant]}
+        groups: dict[tuple[Affine, ...], list[dict[int, Affine]]] = {}
+        for indices in itertools.product(*spans):
+            at = dict(zip(short, indices, strict=True))
+            groups.setdefault(tuple(at[own] for own in kept), []).append({**constant, **at})
         for places in groups.values():
             self._add_at(item, places)
+
+    def _indices(self, item: Item, own: int) -> list[Affine]:
+        """All indices of a short axis: of a known number, from a first one that may be symbolic."""
+        low, _ = self.plan.bounds(item, own)
+        return [self.scheduler.affine(low.plus(step)) for step in range(self.plan.extent(item, own) or 0)]
 
     @staticmethod
     def _is_kept(item: Item, own: int) -> bool:
@@ -124,9 +123,8 @@ class NestBuilder:
 
     def _store_sink(self, sink: Sink, at: dict[int, Affine]) -> None:
         value = self.value(sink.view, at)
-        array = self.scheduler.sink_arrays[sink]
-        index = tuple(at[own] for own in range(sink.rank))
-        target = Element(array, index or (Affine(()),))
+        target = self.scheduler.element(sink, tuple(at[own] for own in range(sink.rank)))
+        assert isinstance(target, Element)
         if value != target:
             self.statements.append(Store(target, value))
 

@@ -314,7 +314,7 @@ class Plan:
         return one, two
 
     def _is_matrix_operand(self, factor: View, node: Node) -> bool:
-        """Whether the factor is an array that is read from its start."""
+        """Whether the factor is an array that is read from its start, and has no entries beyond the loops."""
         if factor.node.gate.name == "input":
             if factor.node.attribute in self.graph.integers:
                 return False
@@ -325,8 +325,11 @@ class Plan:
             own = plain_axis(index)
             assert own is not None
             low, high = self.bounds(node, own)
-            if own == axis and self.varies_or_input(factor.node):
+            if own == axis and (factor.node.gate.name == "input" or self._is_indexed_by_data(factor.node)):
                 continue
+            length = high.minus(low).plus(1)
+            if length.offset < 0 or any(factor < 0 for _, factor in length.terms):
+                return False  # an array has room for one entry also where there is none
             bound = self.domains.own[factor.node].bounds[place] if factor.node.gate.name != "input" else None
             if factor.node.gate.name == "input":
                 bound = self.domains.of[factor.node].bounds[place]
@@ -334,8 +337,12 @@ class Plan:
                 return False
         return True
 
-    def varies_or_input(self, node: Node) -> bool:
-        return node.gate.name == "input" or self.varies(node)
+    def _is_indexed_by_data(self, node: Node) -> bool:
+        """Whether an array that varies along the data has its entries at their own indices, wherever it is read."""
+        if not self.varies(node):
+            return False
+        low, _ = self.bounds(node, self.data_axis(node))  # type: ignore[arg-type]
+        return node not in self.kept or low == number_index(0)
 
     # --- what is stored -----------------------------------------------------------------------------------------------
 

@@ -211,6 +211,11 @@ def scatter(shape: tuple[int, ...], at: Any, numbers: Array) -> Array:
     return out
 
 
+def one_entry(x: Array, row: Any) -> Array:
+    """1 in the last column of a row, else 0."""
+    return np.outer(np.arange(len(x)) == row, np.arange(x.shape[1]) == x.shape[1] - 1)
+
+
 def others(x: Array) -> Array:
     """At each place of the last axis the product of all the other entries."""
     return np.stack([np.delete(x, at, axis=-1).prod(axis=-1) for at in range(x.shape[-1])], axis=-1)
@@ -787,6 +792,73 @@ def _label_counts(S: Array, y: Array) -> Outcome:
     return (S**2 * on).sum(), {"S": 2 * S * on}
 
 
+def _sines(x: Array, y: Array, slopes: Callable[[Array], tuple[Any, Array]]) -> Outcome:
+    """A function of the sums S_k = sum over j of sin(x_k y_j); `slopes` gives its value and its derivative by S."""
+    value, slope = slopes(np.sin(np.outer(x, y)).sum(axis=1))
+    waves = slope[:, None] * np.cos(np.outer(x, y))
+    return value, {"x": waves @ y, "y": waves.T @ x}
+
+
+def _sum_of_sines(x: Any, y: Any, at: Any) -> sp.Expr:
+    return Sum(sp.sin(x[at] * y[j]), over_m)
+
+
+def _neighbouring_sums(S: Array) -> tuple[Any, Array]:
+    products = np.zeros_like(S)
+    products[1:-1] = np.exp(S[1:-1] + S[2:])
+    return products.sum(), products + np.roll(products, 1)
+
+
+def _gathered_sums(S: Array, at: Array) -> tuple[Any, Array]:
+    return S[1:] @ S[at[1:]], np.concatenate([[0], S[at[1:]]]) + scatter(S.shape, at[1:], S[1:])
+
+
+def _mirrored_sums(S: Array) -> tuple[Any, Array]:
+    inner = np.concatenate([[0], S[-2:0:-1], [0]])
+    return inner @ S, 2 * inner
+
+
+def _mirrored_where(x: Array, where: Array) -> Outcome:
+    """sum over j of x_j x_(n-1-j), for some j."""
+    return (where * x) @ x[::-1], {"x": (1 * where + where[::-1]) * x[::-1]}
+
+
+def _mirrored_but_one(x: Array, y: Array) -> Outcome:
+    at = np.arange(len(x))
+    value, slopes = _mirrored_where(x, (at > 0) & (at < len(x) - 1) & (at != 2))
+    return value + y[2], slopes | {"y": at == 2}
+
+
+def _mirrored_rows(X: Array, y: Array) -> Outcome:
+    """sum over inner i and r of E_ir E_(n-1-i)r, where E = exp(sum over j of sin(X y_j))."""
+    waves = X[:, :, None] * y[1:]
+    E = np.exp(np.sin(waves).sum(axis=2))
+    slope = np.zeros_like(X)
+    slope[1:-1, 1:] = 2 * (E * E[::-1])[1:-1, 1:]
+    d_y = np.einsum("ir,irj,ir->j", slope, np.cos(waves), X)
+    value = (E * E[::-1])[1:-1, 1:].sum()
+    return value, {"X": slope * (np.cos(waves) @ y[1:]), "y": np.concatenate([[0], d_y])}
+
+
+def _last_two_columns(X: Array, y: Array) -> Outcome:
+    """sum over i and the last two r of tanh(S_ir) S_i(r-1), where S = sum over j of sin(X y_j)."""
+    waves = X[:, :, None] * y
+    S = np.sin(waves).sum(axis=2)
+    slope = np.zeros_like(X)
+    slope[:, -2:] = (1 - np.tanh(S[:, -2:]) ** 2) * S[:, -3:-1]
+    slope[:, -3:-1] += np.tanh(S[:, -2:])
+    value = (np.tanh(S[:, -2:]) * S[:, -3:-1]).sum()
+    d_y = np.einsum("ir,irj,ir->j", slope, np.cos(waves), X)
+    return value, {"X": slope * (np.cos(waves) @ y), "y": d_y}
+
+
+def _every_other_column(X: Array, y: Array) -> Outcome:
+    slope = 1 - np.tanh(X[:, ::2] * y) ** 2
+    d_X = np.zeros_like(X)
+    d_X[:, ::2] = slope * y
+    return np.tanh(X[:, ::2] * y).sum(), {"X": d_X, "y": (slope * X[:, ::2]).sum(axis=0)}
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # The table
 # ----------------------------------------------------------------------------------------------------------------------
@@ -1012,7 +1084,102 @@ _SUMS: list[Row] = [
         lambda s, h, J: -J * Sum(s[i] * s[i + 1], (i, 0, n - 2)) - J * s[n - 1] * s[0] - Sum(h[i] * s[i], over_n),
         _ising,
     ),
+    # First indices that are symbolic, or not 0: of what is kept for another pass, and of what is read elsewhere
+    (
+        "range_of_the_last_index",
+        "x n, y m",
+        lambda x, y: Sum(exp(x[i] * y[j]), over_n, (j, m - 1, m - 1)),
+        lambda x, y: (
+            np.exp(x * y[-1]).sum(),
+            {"x": y[-1] * np.exp(x * y[-1]), "y": np.eye(len(y))[-1] * (x @ np.exp(x * y[-1]))},
+        ),
+    ),
+    (
+        "neighbouring_sums",
+        "x n, y m",
+        lambda x, y: Sum(exp(_sum_of_sines(x, y, i)) * exp(_sum_of_sines(x, y, i + 1)), (i, 1, n - 2)),
+        lambda x, y: _sines(x, y, _neighbouring_sums),
+    ),
+    (
+        "mirrored_sums",
+        "x n, y m",
+        lambda x, y: Sum(_sum_of_sines(x, y, i) * _sum_of_sines(x, y, n - 1 - i), (i, 1, n - 2)),
+        lambda x, y: _sines(x, y, _mirrored_sums),
+    ),
+    (
+        "mirrored_rows",
+        "X n m, y p",
+        lambda X, y: (lambda rows: Sum(rows(i) * rows(n - 1 - i), (i, 1, n - 2), (j, 1, m - 1)))(
+            lambda at: exp(Sum(sp.sin(X[at, j] * y[k]), (k, 1, p - 1)))
+        ),
+        _mirrored_rows,
+    ),
+    (
+        "mirrored_on_two_ranges",
+        "x n",
+        lambda x: Sum(x[n - 1 - j] * x[j], (j, 1, 1)) + Sum(x[n - 1 - j] * x[j], (j, 3, n - 2)),
+        lambda x: _mirrored_where(x, (np.arange(len(x)) % (len(x) - 1) > 0) & (np.arange(len(x)) != 2)),
+    ),
+    (
+        "mirrored_but_one",
+        "x n, y n",
+        lambda x, y: Sum(sp.Piecewise((x[n - 1 - j] * x[j], sp.Ne(j, 2)), (y[j], True)), (j, 1, n - 2)),
+        _mirrored_but_one,
+    ),
+    (
+        "last_two_columns",
+        "X n m, y p",
+        lambda X, y: (lambda S: Sum(sp.tanh(S(j)) * S(j - 1), over_n, (j, m - 2, m - 1)))(
+            lambda at: Sum(sp.sin(X[i, at] * y[k]), over_p)
+        ),
+        _last_two_columns,
+    ),
+    (
+        "every_other_column",
+        "X n 30, y 15",
+        lambda X, y: Sum(sp.tanh(X[i, 2 * j] * y[j]), over_n, (j, 0, 14)),
+        _every_other_column,
+    ),
+    (
+        "largest_of_nothing",
+        "x n, y m, t",
+        lambda x, y, t: t**2 + sp.Max(largest(x[i] * y[j], (j, 2, 1), over_n), t),
+        lambda x, y, t: (t**2 + t, {"x": 0, "y": 0, "t": 2 * t + 1}),
+        {"x": np.ones_like, "y": np.ones_like},
+    ),
     # Gathers
+    (
+        "gathered_beside_the_last",
+        "T n m p, y n below:m",
+        lambda T, y: Sum(T[i, y[i], p - 1] ** 2, over_n),
+        lambda T, y: (
+            (T[np.arange(len(y)), y, -1] ** 2).sum(),
+            {"T": 2 * T * one_hot(y, T.shape[1])[:, :, None] * np.eye(T.shape[2])[-1]},
+        ),
+    ),
+    (
+        "gathered_rows_of_the_last_column",
+        "A m p, y n below:m",
+        lambda A, y: Sum(sp.asinh(A[y[i], p - 1]), over_n),
+        lambda A, y: (
+            np.arcsinh(A[y, -1]).sum(),
+            {"A": np.outer(scatter(A[:, 0].shape, y, 1 / np.sqrt(1 + A[y, -1] ** 2)), np.eye(A.shape[1])[-1])},
+        ),
+    ),
+    (
+        "largest_of_the_last_column",
+        "A m p, B m p, y n below:m; n=9",
+        lambda A, B, y: largest(A[y[i], p - 1] + B[y[i], p - 1], over_n),
+        lambda A, B, y: (lambda at: ((A + B)[at, -1], {"A": one_entry(A, at), "B": one_entry(A, at)}))(
+            max(y, key=lambda row: (A + B)[row, -1])
+        ),
+    ),
+    (
+        "gathered_sums_beyond_the_range",
+        "x n, y m, at n below:n",
+        lambda x, y, at: Sum(_sum_of_sines(x, y, i) * _sum_of_sines(x, y, at[i]), (i, 1, n - 1)),
+        lambda x, y, at: _sines(x, y, lambda S: _gathered_sums(S, at)),
+    ),
     (
         "gathered_column",
         "S n m, y n below:m",

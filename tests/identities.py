@@ -6,6 +6,7 @@ of one matrix, and here every input has one. `d_X` below has the shape of X: d v
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,23 @@ def _inverse_with_diagonal(v: Array, A: Array, b: Array) -> Outcome:
 def _block_square(A: Array, B: Array, C: Array) -> Outcome:
     """The trace of the square of [[A, B], [B', C]]."""
     return tr(A @ A) + 2 * square(B) + tr(C @ C), {"A": 2 * A.T, "B": 4 * B, "C": 2 * C.T}
+
+
+def _entries_of_product(
+    X: Array, Y: Array, entry: Callable[[Array], Array], slope: Callable[[Array], Array]
+) -> Outcome:
+    """The trace of a function of the entries of X Y'."""
+    D = np.diag(slope(np.diag(X @ Y.T)))
+    return tr(entry(X @ Y.T)), {"X": D @ Y, "Y": D @ X}
+
+
+def _symmetrised(A: Array) -> Array:
+    return (A + A.T) @ (A + A.T) + 2 * np.eye(len(A))
+
+
+def _symmetrised_slope(A: Array) -> Array:
+    """Of the logarithm of the determinant of C C + 2, where C = A + A'."""
+    return 4 * inv(_symmetrised(A)) @ (A + A.T)
 
 
 def _block_form(A: Array, B: Array, C: Array, x: Array, y: Array) -> Outcome:
@@ -1111,6 +1129,40 @@ _IDENTITIES: list[Row] = [
         "X n m, U n p, V m p, lam positive",
         lambda X, U, V, lam: Trace((U * V.T - X).T * (U * V.T - X)) + lam * (Trace(U.T * U) + Trace(V.T * V)),
         _factorisation,
+    ),
+    # Diagonals of fixed sizes, sums with a transpose
+    (
+        "diagonal_of_sines",
+        "X 3 2, Y 3 2",
+        lambda X, Y: Trace((X * Y.T).applyfunc(sp.sin)),
+        lambda X, Y: _entries_of_product(X, Y, np.sin, np.cos),
+    ),
+    (
+        "diagonal_of_squared_tanh",
+        "A 3 3",
+        lambda A: Trace(sp.HadamardPower(A.applyfunc(sp.tanh), 2)),
+        lambda A: (tr(np.tanh(A) ** 2), {"A": 2 * np.diag(np.diag(np.tanh(A) * (1 - np.tanh(A) ** 2)))}),
+    ),
+    (
+        "diagonal_of_entrywise_products",
+        "A 3 3, B 3 3",
+        lambda A, B: Trace(sp.HadamardProduct(A, sp.HadamardProduct(B, B.T))),
+        lambda A, B: (
+            (np.diag(A) * np.diag(B) ** 2).sum(),
+            {"A": np.diag(np.diag(B) ** 2), "B": np.diag(2 * np.diag(A) * np.diag(B))},
+        ),
+    ),
+    (
+        "determinant_of_symmetrised",
+        "A n n",
+        lambda A: Determinant((A + A.T) * (A + A.T) + 2 * Identity(n)),
+        lambda A: (det(_symmetrised(A)), {"A": det(_symmetrised(A)) * _symmetrised_slope(A)}),
+    ),
+    (
+        "log_determinant_of_symmetrised",
+        "A n n",
+        lambda A: sp.log(Determinant((A + A.T) * (A + A.T) + 2 * Identity(n))),
+        lambda A: (np.log(det(_symmetrised(A))), {"A": _symmetrised_slope(A)}),
     ),
     ("reconstruction", "X n m, W m p", lambda X, W: Trace((X - X * W * W.T).T * (X - X * W * W.T)), _reconstruction),
     (

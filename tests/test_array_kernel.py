@@ -6,6 +6,7 @@ import pickle
 from typing import Any
 
 import array_corpus
+import identities
 import numpy as np
 import pytest
 import sympy as sp
@@ -290,7 +291,7 @@ class _Poisoned:
         return np.full(shape, np.nan, dtype)
 
 
-@pytest.mark.parametrize("case", array_corpus.CORPUS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*array_corpus.CORPUS, *identities.CORPUS], ids=lambda case: case.name)
 def test_nothing_is_read_before_it_is_written(case: Any) -> None:
     """The same statements as plain Python, with poisoned buffers and NaN in what is not read."""
     source = symgrad.emit(case.expression(), target="python").replace("import numpy as np\n", "")

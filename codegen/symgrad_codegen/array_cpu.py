@@ -110,7 +110,7 @@ class Emission:
         kind = "real" if jitted else "real_name"
         for storage in program.storages:
             if storage.data is None:
-                shape = ", ".join(map(length_text, storage.shape)) or "1"
+                shape = ", ".join(length_text(length, program.derived) for length in storage.shape) or "1"
                 lines.append(f"    {storage.name} = np.empty(({shape},), {kind})")
         run: list[Nest | Fill | Assignment] = []
         value = self.local("result")

@@ -156,6 +156,11 @@ class ArrayProgram:
         return tuple(own.name for own in self.inputs)
 
     @property
+    def derived(self) -> frozenset[str]:
+        """The extents that are the larger or smaller of two others: these may be less than 0."""
+        return frozenset(extent.name for extent in self.extents if extent.derived is not None)
+
+    @property
     def statements(self) -> int:
         return len(_statements(self.steps))
 

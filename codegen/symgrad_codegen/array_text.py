@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from .array_program import ArrayProgram, LoopRange, Nest, Pass, Step
 from .program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Number, Read
@@ -13,10 +13,15 @@ JOIN = {"sum": "{0} + {1}", "product": "{0} * {1}", "largest": "max({0}, {1})", 
 START = {"sum": "0.0", "product": "1.0", "largest": "-inf", "smallest": "inf"}
 
 
-def length_text(extent: Affine) -> str:
-    """A length of n - 1 may be 0: at least 1, so that a masked read has somewhere to go."""
-    text = affine_text(extent)
-    return f"max(1, {text})" if extent.terms and extent.offset < 0 else text
+def length_text(extent: Affine, derived: Container[str], module: str = "") -> str:
+    """A length of n - 1 may be 0, one of n - m less: at least 1, so that a masked read has somewhere to go.
+
+    `derived` are the names of the extents that may be less than 0 themselves; `module` is where max is.
+    """
+    if not extent.terms:
+        return str(max(1, extent.offset))
+    is_extent = extent.offset >= 0 and all(factor > 0 and name not in derived for name, factor in extent.terms)
+    return affine_text(extent) if is_extent else f"{module}max(1, {affine_text(extent)})"
 
 
 def factor_text(text: str) -> str:

@@ -137,7 +137,7 @@ class DeviceEmission:
         ]
         for storage in program.storages:
             if storage.data is None:
-                lines += self._room(storage.name, [length_text(length) for length in storage.shape] or ["1"])
+                lines += self._room(storage.name, self._row_shape(storage) or ["1"])
         for name in self.numbers:
             if name != self.value:
                 lines += self._room(name, ["1"])
@@ -245,8 +245,10 @@ class DeviceEmission:
     def _fixed(self) -> list[Storage]:
         return [storage for storage in self.program.storages if storage.data is None]
 
-    def _row_shape(self, storage: Storage) -> list[str]:
-        return [length_text(length) for place, length in enumerate(storage.shape) if place != storage.data]
+    def _row_shape(self, storage: Storage, module: str = "builtins.") -> list[str]:
+        """The lengths of a storage but for that of the data; on the device max is in no module."""
+        lengths = [length for place, length in enumerate(storage.shape) if place != storage.data]
+        return [length_text(length, self.program.derived, module) for length in lengths]
 
     def _whole_product(self, step: Product) -> str:
         one, two = factors(step.target.axes, [(o.array, o.axes) for o in (step.left, step.right)], step.inner)
@@ -509,7 +511,7 @@ class _SegmentText(_Text):
         if registers:
             return [f"        {register} = {value}" for register in registers]
         self.use(step.array)
-        shape = self.emission._row_shape(storage)
+        shape = self.emission._row_shape(storage, "")
         for place, length in enumerate(storage.shape):
             if place != storage.data:
                 for name, _ in length.terms:

@@ -36,17 +36,13 @@ class PassText:
         self.local = emission.local
         self.start, self.stop, self.first, self.count = (self.local(n) for n in ("start", "stop", "first", "count"))
         self.packed: dict[tuple[str, int], str] = {}  # arrays that hold a row per data index, transposed
-        self.unpacked: dict[str, str] = {}
+        self.unpacked: dict[tuple[str, int], str] = {}  # arrays whose rows are written, from lanes
         self.shifted: dict[tuple[str, int], str] = {}  # copies of vectors at shifted places, held inside
         self.buffers: dict[str, Storage] = {}
         self.needs: dict[str, None] = {}  # names from the kernel
-        self.written = {
-            statement.target.array
-            for inner in step.steps
-            if isinstance(inner, Nest)
-            for statement in inner.body
-            if isinstance(statement, (Store, Accumulate))
-        }
+        statements = [s for inner in step.steps if isinstance(inner, Nest) for s in inner.body]
+        self.stored = {statement.target.array for statement in statements if isinstance(statement, Store)}
+        self.joined = {statement.target.array for statement in statements if isinstance(statement, Accumulate)}
 
     def function(self) -> tuple[str, list[str]]:
         emission, step = self.emission, self.step
@@ -70,9 +66,8 @@ class PassText:
         lines.append(f"        {self.count} = min({block}, {self.stop} - {self.first})")
         lines += self._block_views()
         lines += calls
-        for array, buffer in self.unpacked.items():
-            rank = emission.rank(array)
-            lines.append(f"        unpack_{rank}({buffer}, {array}[{self.first}:{self.first} + {self.count}])")
+        for (array, shift), buffer in self.unpacked.items():
+            lines.append(f"        unpack_{emission.rank(array)}({buffer}, {array}[{self.span(shift)}])")
         emission.functions.append(lines)
         types = [emission.type(argument) for argument in inner_names]
         types += [f"types.Array(float64, {emission.rank(array)}, 'C')" for array in sums]
@@ -102,7 +97,13 @@ class PassText:
         return _MANY if rows < _SOME_LENGTH else _SOME if rows <= 250 else _FEW
 
     def _shape(self, storage: Storage) -> list[str]:
-        return [length_text(length) for place, length in enumerate(storage.shape) if place != storage.data]
+        derived = self.emission.program.derived
+        return [length_text(own, derived) for place, own in enumerate(storage.shape) if place != storage.data]
+
+    def span(self, shift: int) -> str:
+        """The indices of the block, or those so many places later, as a slice."""
+        begin = f"{self.first} {'+' if shift > 0 else '-'} {abs(shift)}" if shift else self.first
+        return f"{begin}:{begin} + {self.count}"
 
     def _memory(self, block: int) -> list[str]:
         lines = []
@@ -114,7 +115,7 @@ class PassText:
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
         for buffer in self.shifted.values():
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({block}, real)")
-        for array, buffer in self.unpacked.items():
+        for (array, _), buffer in self.unpacked.items():
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
         return lines
 
@@ -135,13 +136,12 @@ class PassText:
         for (array, shift), buffer in self.packed.items():
             rank = self.emission.rank(array)
             lines += self._view(buffer, [f"{array}.shape[{place}]" for place in range(1, rank)])
-            begin = self.first if not shift else f"{self.first} {'+' if shift > 0 else '-'} {abs(shift)}"
-            lines.append(f"        pack_{rank}({array}[{begin}:{begin} + {self.count}], {buffer})")
+            lines.append(f"        pack_{rank}({array}[{self.span(shift)}], {buffer})")
         for (array, shift), buffer in self.shifted.items():
             lines += self._view(buffer, [])
             begin = f"{self.first} {'-' if shift < 0 else '+'} {abs(shift)}" if shift else self.first
             lines.append(f"        copy_shifted({array}, {begin}, {buffer})")
-        for array, buffer in self.unpacked.items():
+        for (array, _), buffer in self.unpacked.items():
             rank = self.emission.rank(array)
             lines += self._view(buffer, [f"{array}.shape[{place}]" for place in range(1, rank)])
         return lines
@@ -360,26 +360,22 @@ class NestText:
         if rank == 1:
             suffix = f"_{_shift_name(shift)}" if shift else ""
             name = owner.local(f"{array}_block{suffix}")
-            begin = owner.first if not shift else f"{owner.first} {'+' if shift > 0 else '-'} {abs(shift)}"
             owner._note(array)
-            self.parameters[name] = f"{array}[{begin}:{begin} + {owner.count}]"
+            self.parameters[name] = f"{array}[{owner.span(shift)}]"
             return f"{name}[{self.axis}]"
         if place == rank - 1:
             owner._note(array)
             self.parameters[array] = array
             self.uses_first = True
-            begin = owner.first if not shift else f"{owner.first} {'+' if shift > 0 else '-'} {abs(shift)}"
-            row = self._hoist(f"{array}[{', '.join(others)}][{begin}:{begin} + {owner.count}]", f"{array}_row")
+            row = self._hoist(f"{array}[{', '.join(others)}][{owner.span(shift)}]", f"{array}_row")
             return f"{row}[{self.axis}]"
         own = emission.inputs.get(array)
-        if place or rank > 3 or (own is not None and own.kind != "real"):
+        if place or rank > 3 or (own is not None and own.kind != "real") or array in owner.joined:
             return None
         owner._note(array)
-        if array in owner.written:
-            buffer = owner.unpacked.setdefault(array, owner.local(f"{array}_block"))
-        else:
-            suffix = f"_{_shift_name(shift)}" if shift else ""
-            buffer = owner.packed.setdefault((array, shift), owner.local(f"{array}_block{suffix}"))
+        suffix = f"_{_shift_name(shift)}" if shift else ""
+        blocks = owner.unpacked if array in owner.stored else owner.packed
+        buffer = blocks.setdefault((array, shift), owner.local(f"{array}_block{suffix}"))
         self.parameters[buffer] = buffer
         return f"{buffer}[{', '.join([*others, self.axis])}]"
 
