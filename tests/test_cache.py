@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,13 +127,37 @@ def test_where_nothing_can_be_written_it_still_works(folder: Path, place: str, t
     assert found["log"]
 
 
-def test_the_temporary_folder_goes_with_the_process(tmp_path: Path) -> None:
+def test_what_is_not_kept_is_written_nowhere(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    found = run(tmp_path / "file", TMPDIR=str(scratch))
-    assert Path(found["file"][0]).is_relative_to(scratch)
-    assert not list(scratch.iterdir())
+    found = run(
+        tmp_path / "file",
+        PROGRAM.replace('print("comp', 'import os; print("left", os.listdir(os.environ["TMPDIR"]))\nprint("comp'),
+        TMPDIR=str(scratch),
+    )
+    assert found["left"] == ["[]"]
+    assert found["file"][0].startswith("<symgrad_kernel_")
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs limits of a process")
+@pytest.mark.parametrize("largest", [0, 1_000, 30_000], ids=["no_byte", "not_the_source", "not_the_compiled_code"])
+def test_a_full_disk_is_no_reason_to_fail(folder: Path, largest: int) -> None:
+    """Files beyond a size cannot be written: at once, and after the source has been."""
+    full = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest}, {largest}))\n"
+    first = run(folder, full + PROGRAM)
+    assert any("no kernel cache" in line for line in first["log"])
+    assert run(folder, full + PROGRAM)["value"] == first["value"]
+    assert run(folder)["value"] == first["value"]
+    assert int(run(folder)["compiled"][0]) == 0
+
+
+def test_a_disk_that_is_full_later_is_no_reason_to_fail(folder: Path) -> None:
+    """A batch is compiled at its first call."""
+    late = PROGRAM.replace("**2)*y)\n", "**2)*y); import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n")
+    first = run(folder, late)
+    assert any("no kernel cache" in line for line in first["log"])
+    assert run(folder)["value"] == first["value"]
 
 
 def test_no_cache_when_asked(folder: Path) -> None:
@@ -139,24 +165,81 @@ def test_no_cache_when_asked(folder: Path) -> None:
     assert not folder.exists() or not list(folder.iterdir())
 
 
+def flipped(data: bytes, place: float) -> bytes:
+    """The bytes with one bit of one of them flipped; `place` runs from 0 to 1."""
+    at = min(int(place * len(data)), len(data) - 1)
+    return data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
+
+
 DAMAGES = {
-    "index": ("*.nbi", b"garbage"),
-    "empty_code": ("*.nbc", b""),
+    "garbage": lambda data: b"garbage",
+    "empty": lambda data: b"",
+    "short": lambda data: data[: len(data) // 2],
+    **{f"bit_at_{place}": partial(flipped, place=place) for place in (0.0, 0.3, 0.6, 1.0)},
 }
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[str]]]:
+    """A folder in which a kernel is, and what the program that made it printed."""
+    folder = tmp_path_factory.mktemp("built") / "kernels"
+    return folder, run(folder)
+
+
+@pytest.mark.parametrize("kind", ["*.nbi", "*.nbc", "checksums"])
 @pytest.mark.parametrize("what", DAMAGES)
-def test_damaged_compiled_code_is_made_again(folder: Path, what: str) -> None:
-    first = run(folder)
-    pattern, text = DAMAGES[what]
-    files = list(folder.rglob(pattern))
+def test_damaged_files_are_made_again(
+    folder: Path, built: tuple[Path, dict[str, list[str]]], what: str, kind: str
+) -> None:
+    original, first = built
+    shutil.copytree(original, folder)
+    files = list(folder.rglob(kind))
     assert files
     for file in files:
-        file.write_bytes(text)
-    assert run(folder)["value"] == first["value"]
+        file.write_bytes(DAMAGES[what](file.read_bytes()))
+    second = run(folder)
+    assert second["value"] == first["value"]
+    assert any("discarded" in line for line in second["log"])
     third = run(folder)
     assert third["value"] == first["value"]
     assert int(third["compiled"][0]) == 0
+
+
+def test_every_bit_counts(folder: Path) -> None:
+    """Each file of compiled code, damaged anywhere, is discarded, and it alone."""
+    run(folder)
+    (inner,) = folder.iterdir()
+    files = list(build._compiled_files(inner))
+    assert len(files) == 4  # an index and code, of the function of a point and of that of a batch
+    build._discard_damaged(inner)
+    assert all(file.exists() for file in files)
+    for file in files:
+        data = file.read_bytes()
+        for place in range(0, 101):
+            file.write_bytes(flipped(data, place / 100))
+            build._discard_damaged(inner)
+            assert not file.exists()
+        file.write_bytes(data)
+    build._discard_damaged(inner)
+    assert all(file.exists() for file in files)
+
+
+def test_compiled_code_elsewhere_is_checked_too(folder: Path, tmp_path: Path) -> None:
+    """Numba keeps it where NUMBA_CACHE_DIR says."""
+    elsewhere = {"NUMBA_CACHE_DIR": str(tmp_path / "numba")}
+    first = run(folder, **elsewhere)
+    files = list((tmp_path / "numba").rglob("*.nbc"))
+    assert files
+    assert int(run(folder, **elsewhere)["compiled"][0]) == 0
+    for file in files:
+        file.write_bytes(flipped(file.read_bytes(), 0.5))
+    assert run(folder, **elsewhere)["value"] == first["value"]
+
+
+def test_bytecode_on_disk_is_not_believed(folder: Path) -> None:
+    first = run(folder, PYTHONDONTWRITEBYTECODE="")
+    assert not list(folder.rglob("*.pyc"))
+    assert run(folder, PYTHONDONTWRITEBYTECODE="")["value"] == first["value"]
 
 
 @pytest.mark.parametrize("text", ["", "raise SystemExit(3)\n"], ids=["empty", "another"])
