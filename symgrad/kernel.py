@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from html import escape
@@ -94,6 +96,9 @@ class Kernel:
     `kernel(*args, out=None, **by_name)` returns `Result(value, grad)`. Plain numbers give Python floats; arrays follow
     NumPy's broadcasting and give arrays: the value and each derivative at every point. Raises TypeError for what is not
     real, ShapeError for arrays that do not broadcast, ValueError for an `out` that cannot be written.
+
+    A pickle of a kernel holds its source, which is run when it is unpickled: as with any pickle, read none from whom
+    you would not run a program. It holds a checksum as well: a damaged one raises SymgradError.
     """
 
     def __init__(
@@ -329,27 +334,35 @@ class Kernel:
         ]
         return Table(("", ""), rows, self._options["name"], left=frozenset((0, 1)))
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> tuple[str, bytes]:
+        """A checksum, and what it is of."""
         from .gates import GATES
 
         written = None if self.written is None else self.written.order()
-        return {
-            "args": self.args,
-            "wrt": self.wrt,
-            "single": self._single,
-            "options": self._options,
-            "stats": self.stats,
-            "source": self.source if self._module is not None else None,
-            "definition": self.definition.rows(),
-            # The user's own gates are functions, which a pickle does not hold.
-            "complete": written is not None and all(GATES.get(node.gate.name) is node.gate for node in written),
-            "graph": self.graph.rows(),
-        }
+        state = pickle.dumps(
+            {
+                "args": self.args,
+                "wrt": self.wrt,
+                "single": self._single,
+                "options": self._options,
+                "stats": self.stats,
+                "source": self.source if self._module is not None else None,
+                "definition": self.definition.rows(),
+                # The user's own gates are functions, which a pickle does not hold.
+                "complete": written is not None and all(GATES.get(node.gate.name) is node.gate for node in written),
+                "graph": self.graph.rows(),
+            }
+        )
+        return hashlib.sha256(state).hexdigest(), state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, checked: tuple[str, bytes]) -> None:
         from .compiler import source_of
         from .gates import GATES
 
+        checksum, data = checked
+        if hashlib.sha256(data).hexdigest() != checksum:
+            raise SymgradError("this pickle of a kernel is damaged: its checksum is another; make it again")
+        state = pickle.loads(data)
         self.args, self.wrt, self._single = state["args"], state["wrt"], state["single"]
         self._options, self.stats = state["options"], dict(state["stats"])
         self.definition = Graph.from_rows(state["definition"], GATES)

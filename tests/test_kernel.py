@@ -648,6 +648,19 @@ def test_pickle(protocol: int) -> None:
     assert str(again.graph) == str(rich().graph)
 
 
+def test_damaged_pickle() -> None:
+    """A bit that flips in what a kernel is made of is told, before any of it is believed."""
+    checksum, state = circuit().__getstate__()
+    text = pickle.dumps(circuit())
+    start = text.index(state)
+    for at in range(start, start + len(state), 97):
+        damaged = text[:at] + bytes([text[at] ^ 1 << at % 8]) + text[at + 1 :]
+        with pytest.raises(symgrad.SymgradError, match="this pickle of a kernel is damaged"):
+            pickle.loads(damaged)
+    with pytest.raises(symgrad.SymgradError, match="this pickle of a kernel is damaged"):
+        pickle.loads(text.replace(checksum.encode(), checksum[::-1].encode()))
+
+
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
 @pytest.mark.parametrize("which", [rich, single, deep], ids=["rich", "single", "reference"])
 def test_copies(how: Any, which: Any) -> None:
