@@ -64,6 +64,7 @@ def compile(
     target    "cpu", or "cuda": needs the extra cuda12 or cuda13, and a GPU at the call
     dtype     "float64" or "float32"
     accuracy  "fast": SIMD functions (at most 4 ulp each) and fused multiply-add; "strict": the bits of plain Python
+    name      what the function is called in the source: an identifier in ASCII that the module does not use itself
     gates     functions made by `symgrad.gate`
     extents   numbers for symbolic extents, checked at the call: short axes of known length are written out
     threads   None is one; a number, or "auto"; the bits are the same for any number
@@ -226,7 +227,7 @@ def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> P
         name=options["name"],
         dtype=options["dtype"],
         accuracy=options["accuracy"],
-        reserved=target.reserved,
+        reserved=target.reserved(),
     )
     for function in program.functions:
         if not target.supports(function):
@@ -283,6 +284,7 @@ def _options(dtype: str, accuracy: str, name: str, target: str = "cpu") -> dict[
             raise ValueError(f"{what} is one of {', '.join(allowed)}, not {value!r}")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
         raise ValueError(f"name must be an identifier in ASCII, not {name!r}")
-    if name in TARGETS[target].reserved or name in FUNCTIONS or keyword.iskeyword(name):
-        raise ValueError(f"the name {name!r} is a word of Python or of the emitted module; choose another")
+    for word in (name, f"{name}_batch", f"{name}_into"):  # what the module defines
+        if word in TARGETS[target].reserved() or word in FUNCTIONS or keyword.iskeyword(word) or name.startswith("__"):
+            raise ValueError(f"the name {name!r} is a word of Python or of the emitted module; choose another")
     return {"dtype": dtype, "accuracy": accuracy, "name": name, "target": target}

@@ -29,6 +29,7 @@ from cuda_jobs import CHECKS, JOBS, Found, device, flat, job, on_device, ptxas, 
 from symgrad_codegen import build, run_cuda
 from test_array_kernel import LOSS, assert_right, inputs, reference
 from test_arrays import CASES, assert_agrees, poisoned
+from test_emit import identifiers, named
 
 import symgrad
 from symgrad import Result, ShapeError, SymgradError
@@ -580,6 +581,24 @@ def _named(names: dict[str, str]) -> None:
     }
     for role, want in wanted.items():
         np.testing.assert_allclose(result.grad[names[role]], want, rtol=1e-12, err_msg=f"{role} of {names}")
+
+
+@simulated
+def a_kernel_takes_any_name_or_refuses_it() -> None:
+    text = "w: vector(n)\nsum(exp(w[i]*t) for i in range(n))"
+    w = np.array([0.5, 1.5, 2.5])
+    refused = set()
+    for name in identifiers(symgrad.emit(text, target="cuda")):
+        module = named(text, "cuda", name)
+        if module is None:
+            refused.add(name)
+            continue
+        value, (d_t, d_w) = getattr(module, name)(0.5, w)
+        np.testing.assert_allclose(value, np.exp(w / 2).sum(), rtol=1e-14, err_msg=name)
+        np.testing.assert_allclose(d_t, (w * np.exp(w / 2)).sum(), rtol=1e-14, err_msg=name)
+        np.testing.assert_allclose(d_w, np.exp(w / 2) / 2, rtol=1e-14, err_msg=name)
+    assert {"__builtins__", "launch", "real", "len", "INTO"} <= refused
+    assert not {"i", "low", "stop", "blocks", "w", "_"} & refused
 
 
 @simulated

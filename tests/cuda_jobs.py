@@ -33,7 +33,7 @@ from symgrad_codegen import build, parts, run_cuda
 from symgrad_codegen import cuda as cuda_target
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.targets import TARGETS
-from test_emit import ATTACKS, GOLDENS, emitted
+from test_emit import ATTACKS, GOLDENS, emitted, identifiers, named
 from test_gates import CASES, spelled
 from together import bits, together
 
@@ -470,7 +470,7 @@ def many_arguments() -> None:
 @simulated
 def names_are_only_names() -> None:
     used = "start stop i step lane kept start_ i_ part_1 part_2 points_ x_points d_x value value_points s_ exp sin KEPT"
-    names = dict.fromkeys([*sorted(TARGETS["cuda"].reserved), *used.split(), *ATTACKS[3::4]])
+    names = dict.fromkeys([*sorted(TARGETS["cuda"].reserved()), *used.split(), *ATTACKS[3::4]])
     for some_names in (list(names)[start : start + 25] for start in range(0, len(names), 25)):
         symbols = [sp.Symbol(name) for name in some_names]
         f = sp.Add(*((k + 2) * s**2 for k, s in enumerate(symbols))) + sp.exp(symbols[0]) * sp.sin(symbols[1])
@@ -483,6 +483,22 @@ def names_are_only_names() -> None:
                 module = build.load(symgrad.emit(f, symbols, target="cuda"))
             _, gradient = module.kernel_batch(*(np.full(2, a) for a in at))
             np.testing.assert_allclose([g[1] for g in gradient], want, rtol=1e-13)
+
+
+@simulated
+def a_kernel_takes_any_name_or_refuses_it() -> None:
+    f = sp.exp(x) * y + sp.Max(x, y) + sp.gamma(y) + sp.Mod(x, y)
+    plain = build.load(symgrad.emit(f, target="cuda")).kernel_batch(np.full(2, 0.5), np.full(2, 1.25))
+    refused = set()
+    for name in identifiers(symgrad.emit(f, target="cuda")):
+        module = named(f, "cuda", name)
+        if module is None:
+            refused.add(name)
+            continue
+        value, gradient = getattr(module, f"{name}_batch")(np.full(2, 0.5), np.full(2, 1.25))
+        np.testing.assert_array_equal((value, *gradient), (plain[0], *plain[1]), err_msg=name)
+    assert {"__builtins__", "run", "launch", "real", "sorted", "points"} <= refused
+    assert not {"i", "start", "step", "count", "x", "_"} & refused
 
 
 @simulated

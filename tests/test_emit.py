@@ -14,6 +14,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 import sympy as sp
@@ -430,6 +431,75 @@ def test_the_name_of_the_kernel(name: str) -> None:
 def test_a_kernel_with_the_name_of_a_function_is_refused() -> None:
     with pytest.raises(ValueError, match="exp"):
         symgrad.emit(sp.exp(x) * y, name="exp", target="python")
+
+
+def identifiers(text: str) -> list[str]:
+    """Every identifier that stands in Python text, and what those are made of that begin with a kernel's name."""
+    found = {"__builtins__", "__file__", "_", *keyword.kwlist}
+    for node in ast.walk(ast.parse(text)):
+        found |= {getattr(node, part, None) or "" for part in ("id", "arg", "name", "asname", "attr", "module")} - {""}
+    found = {part for name in found for part in name.split(".")}
+    return sorted(found | {name.removesuffix("_batch").removesuffix("_into") for name in found})
+
+
+def named(text: Any, target: str, name: str) -> Any:
+    """The module of a kernel of that name; None where the name is refused."""
+    try:
+        return module_of(symgrad.emit(text, target=target, name=name))
+    except ValueError as error:
+        if repr(name) not in str(error):
+            raise
+        return None
+
+
+NAMED_POINTS = sp.exp(x) * y + sp.Max(x, y) + sp.gamma(y) + sp.cbrt(y)
+NAMED_ARRAYS = """
+w: vector(n)
+sum(exp(w[i]*t) + sin(w[i]) for i in range(n)) + log(sum(w))
+"""
+
+
+@pytest.mark.parametrize("target", ["python", "cpu"])
+def test_a_kernel_of_points_takes_any_name_or_refuses_it(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)  # the same text, without waiting for the compiler
+    plain = module_of(symgrad.emit(NAMED_POINTS, target=target))
+    point = np.array([0.5, 1.5, 2.5]), np.array([1.25, 0.25, 2.0])
+    value, gradient = plain.kernel_batch(*point)
+    refused = []
+    for name in identifiers(symgrad.emit(NAMED_POINTS, target=target)):
+        module = named(NAMED_POINTS, target, name)
+        if module is None:
+            refused.append(name)
+            continue
+        assert run(module, (0.5, 1.25), name) == run(plain, (0.5, 1.25)), name
+        values, gradients = getattr(module, f"{name}_batch")(*point)
+        assert (values.tolist(), [g.tolist() for g in gradients]) == (value.tolist(), [g.tolist() for g in gradient]), (
+            name
+        )
+    assert {"__builtins__", "run", "real", "np", "sorted"} <= set(refused)
+    assert not {"i", "start", "rows", "gradient", "out", "value", "_"} & set(refused)
+
+
+@pytest.mark.parametrize("target", ["python", "cpu"])
+def test_a_kernel_of_arrays_takes_any_name_or_refuses_it(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    w, t = np.array([0.5, 1.5, 2.5]), 0.75
+
+    def results(module: Any, name: str) -> list[Any]:
+        out = [np.empty(1), np.empty(3)]
+        value = getattr(module, f"{name}_into")(module.walk_parts, t, w, *out)
+        return [value, *(array.tolist() for array in out)]
+
+    want = results(module_of(symgrad.emit(NAMED_ARRAYS, target=target)), "kernel")
+    refused = []
+    for name in identifiers(symgrad.emit(NAMED_ARRAYS, target=target)):
+        module = named(NAMED_ARRAYS, target, name)
+        if module is None:
+            refused.append(name)
+            continue
+        assert results(module, name) == want, name
+    assert {"__builtins__", "real", "np", "range", "walk_parts"} <= set(refused)
+    assert not {"i", "start", "first", "walk", "result", "_"} & set(refused)
 
 
 @pytest.mark.parametrize("name", ["x", "d_x"])

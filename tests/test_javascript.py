@@ -585,14 +585,14 @@ HOSTILE += ["constructor", "__proto__", "window", "globalThis", "℘", "a·b", "
 @pytest.mark.parametrize("uses", ["no functions", "functions"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_names_are_only_names(uses: str, dtype: str, tmp_path: Path) -> None:
-    names = list(dict.fromkeys([*ATTACKS, *HOSTILE, *sorted(javascript.RESERVED), *FUNCTIONS]))
+    names = list(dict.fromkeys([*ATTACKS, *HOSTILE, *sorted(javascript.reserved()), *FUNCTIONS]))
     expr, symbols = attacked(names, uses)
     text = emit(expr, symbols, dtype=dtype)
     point = [0.25 + k / 1024 for k in range(len(symbols))]
     (found,) = run(tmp_path, [Job(text, [point], [[[a, a] for a in point]])])
     assert found.arguments == found.wrt
     assert len(set(found.arguments)) == len(symbols)
-    assert not set(found.arguments) & javascript.RESERVED
+    assert not set(found.arguments) & javascript.reserved()
     tolerance = 1e-13 if dtype == "float64" else 1e-5
     assert flat(found.points[0]) == pytest.approx(expected(point, uses), rel=tolerance)
     assert [row[1] for row in flat(found.batches[0])] == flat(found.points[0])
@@ -607,8 +607,27 @@ def test_the_name_of_the_kernel(tmp_path: Path) -> None:
         assert found.batches == [[[6.0], [[3.0], [2.0]]]]
 
 
+@needs_node
+def test_a_kernel_takes_any_name_or_refuses_it(tmp_path: Path) -> None:
+    f = sp.erf(x) * y + sp.gamma(y) + sp.Mod(x, y)
+    jobs, refused = [], set()
+    for name in sorted({*re.findall(r"[A-Za-z_]\w*", emit(f)), "_"}):
+        try:
+            jobs.append(Job(emit(f, name=name), [(0.5, 1.25)], [[[0.5], [1.25]]], name))
+        except ValueError:
+            refused.add(name)
+    first, *others = run(tmp_path, [Job(emit(f), [(0.5, 1.25)], [[[0.5], [1.25]]]), *jobs])
+    assert not [
+        job.name
+        for job, found in zip(jobs, others, strict=True)
+        if (found.points, found.batches) != (first.points, first.batches)
+    ]
+    assert {"function", "at_every_point", "erf", "Math"} <= refused
+    assert not {"i", "inputs", "kernel", "gradient", "_"} & refused
+
+
 @pytest.mark.parametrize(
-    "name", ["function", "Math", "kernel_batch", "erfc_tail", "ERFC_FIT", "erf", "await", "fround"]
+    "name", ["function", "Math", "at_every_point", "erfc_tail", "ERFC_FIT", "erf", "await", "fround"]
 )
 def test_a_kernel_with_a_name_of_the_module_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
@@ -636,7 +655,7 @@ def test_names_of_the_module_are_reserved() -> None:
         source = printed(whole, dtype=dtype)
         declared = set(re.findall(r"^(?:export )?(?:const|let|function) (\w+)", source, re.MULTILINE))
         assert {"erfc_tail", "ERFC_FIT", "at_every_point", "WRT"} < declared
-        assert declared - {"kernel"} - set(FUNCTIONS) <= javascript.RESERVED
+        assert declared - {"kernel", "kernel_batch"} - set(FUNCTIONS) <= javascript.reserved()
 
 
 def test_every_function_of_the_run_time_text_is_called_by_some_gate() -> None:

@@ -582,6 +582,14 @@ def test_name_of_the_kernel() -> None:
     assert kernel(1.0, 2.0).value == 3.0
 
 
+@pytest.mark.parametrize("name", ["i", "start", "rows", "x", "_"])
+def test_name_of_the_kernel_that_its_functions_use(name: str) -> None:
+    kernel = symgrad.compile(x * y, name=name)
+    assert kernel(2.0, 3.0) == (6.0, (3.0, 2.0))
+    value, grad = kernel(np.array([2.0, 4.0]), 3.0)
+    assert (value.tolist(), grad["x"].tolist(), grad["y"].tolist()) == ([6.0, 12.0], [3.0, 3.0], [2.0, 4.0])
+
+
 def test_text_and_numbers_are_expressions() -> None:
     assert symgrad.compile("s = a*b\ns**2 + s")(2.0, 3.0) == (42.0, (39.0, 26.0))
     assert symgrad.compile(3)() == (3.0, ())

@@ -32,8 +32,8 @@ def block_size(program: Program) -> int:
 def points_function(program: Program) -> list[str]:
     """The function that fills every point of [start, stop), which holds whole blocks."""
     outputs = (*program.values, *program.gradients)
-    taken = {*program.arguments, *outputs}
-    start, stop, row, i, j = (_free(name, taken) for name in ("start", "stop", "rows", "i", "j"))
+    taken = {program.name, *program.arguments, *outputs}
+    start, stop, row, i, j, unused = (_free(name, taken) for name in ("start", "stop", "rows", "i", "j", "_"))
     blocks = [_free(f"{name}_block", taken) for name in (*program.arguments, *outputs)]
     reads = dict(zip((*program.arguments, *outputs), blocks, strict=True))
     inputs = [f"{reads[name]}[{j}]" for name in program.arguments]
@@ -54,7 +54,7 @@ def points_function(program: Program) -> list[str]:
     value = values[0] if len(values) == 1 else tuple_text(values)
     # The call is one statement that stores everything; where it is long, in a line per part.
     call = f"{program.name}({', '.join(inputs)})"
-    targets = f"{value}, {gradients}" if program.gradients else f"{value}, _"
+    targets = f"{value}, {gradients if program.gradients else unused}"
     if len(targets) + len(call) > WIDTH - 16:
         comma = "," if len(program.gradients) == 1 else ""
         lines += listed(

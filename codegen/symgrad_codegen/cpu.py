@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from .array_cpu import Emission
 from .array_program import ArrayProgram
 from .blocks import block_size, points_function, streamed_bytes
 from .functions import Function, with_needs
-from .module import ARRAY_WORDS, batch_function, docstring, kernel_function, legend, runtime_text, tables
+from .module import batch_function, docstring, kernel_function, legend, module_words, runtime_text, tables
 from .program import Program
 from .text import listed
 
 AnyProgram = Program | ArrayProgram
 
-# Names that the module uses itself, whatever the program.
-RESERVED = frozenset(
-    """
-    ctypes math os sys np ir types llvmlite config intrinsic njit cgutils make_array inf nan pi float32 float64
-    real real_name ARGUMENTS WRT BLOCK CACHE JIT VECTORISE VECTOR_LIBRARY VECTOR_NAMES VECTOR_WIDTHS STREAMED_BYTES
-    SIGNATURE get_cython_function_address load_vector_library library_function rounded_function select_function
-    vector_variants llvm_function wide_and_unaliased stream aligned run_points run_batch points kernel_batch
-    range abs type set len zip all any print int min max dict
-    """.split()
-) | frozenset(ARRAY_WORDS)
+
+@cache
+def reserved() -> frozenset[str]:
+    """Names that the module uses itself, whatever the program."""
+    texts = map(runtime_text, ("runtime_cpu.py", "runtime_points.py", "runtime_arrays.py"))
+    return module_words(*_IMPORTS, *texts) | set("ARGUMENTS CACHE SIGNATURE dict globals abs int print".split())
 
 
 def emit(program: AnyProgram) -> str:
@@ -33,7 +31,7 @@ def _emit_arrays(program: ArrayProgram) -> str:
     """`kernel` and `kernel_into` over whole arrays. The run-time text comes first, as decorators need it."""
     strict = program.accuracy == "strict"
     fast = "" if strict else ', fastmath={"contract"}'
-    emission = Emission(program, RESERVED)
+    emission = Emission(program, reserved())
     text = emission.lines()
     lines = [
         *docstring(program, "NumPy, Numba and SciPy (for BLAS and LAPACK)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 from .array_program import ArrayProgram
@@ -15,6 +16,7 @@ from .module import (
     docstring,
     kernel_function,
     legend,
+    module_words,
     runtime_text,
     tables,
     tuple_text,
@@ -23,19 +25,15 @@ from .parts import Part, parts, reads
 from .program import Program
 from .text import WIDTH, listed, statement_lines
 
-# Names that the module uses itself, whatever the program.
-RESERVED = frozenset(
-    """
-    builtins threading math os np inf nan pi cuda cupy cupyx config libdevice intrinsic types float32 float64
-    uint64 real real_name ARGUMENTS WRT CACHE SIMULATED THREADS OUTPUTS KEPT LANES KERNELS INPUTS INTO
-    NEEDS_CUPY SUM PRODUCT LARGEST SMALLEST MOST_BLOCKS SCRATCH_BYTES ROOMS QUIET device_function
-    select_function rounded_mul_function grid_size on_device expand_points expand run_points signature
-    compile_kernels ptx run_batch run_arrays points kernel_batch shared joined start_of over_block keep
-    join_sums combine clamped set_all set_points launch room MOST_ROOMS pass_blocks number library matrix_product
-    matrix_inverse matrix_solve matrix_determinant matrix_log_determinant index_range least_and_largest range
-    abs type set len zip any all print int min max dict sorted isinstance
-    """.split()
-) | {f"entry_{place}" for place in range(32)}
+
+@cache
+def reserved() -> frozenset[str]:
+    """Names that the module uses itself, whatever the program."""
+    texts = map(runtime_text, ("runtime_cuda.py", "runtime_cuda_points.py", "runtime_cuda_arrays.py"))
+    words = (
+        "ARGUMENTS WRT CACHE INPUTS INTO KERNELS NEEDS_CUPY builtins points shared abs bool globals int max min print"
+    )
+    return module_words(*_IMPORTS, *texts) | set(words.split()) | {f"entry_{place}" for place in range(32)}
 
 
 def supports(function: Function) -> bool:
@@ -119,7 +117,7 @@ def _emit_points(program: Program) -> str:
 
 def _emit_arrays(program: ArrayProgram) -> str:
     """Kernels over the data, and `kernel`, which launches them on whole arrays."""
-    emission = DeviceEmission(program, RESERVED)
+    emission = DeviceEmission(program, reserved())
     into = emission.lines()
     lines = [
         *docstring(program, "NumPy and numba-cuda" + (", and CuPy for linear algebra" if emission.libraries else "")),
@@ -198,10 +196,11 @@ def _points(program: Program) -> _Kernel:
     """The one-point function in a loop: each thread takes every so-many-th point."""
     outputs = (*program.values, *program.gradients)
     arrays = (*program.arguments, *outputs)
-    start, stop, i, step = free(("start", "stop", "i", "step"), arrays)
+    start, stop, i, step = free(("start", "stop", "i", "step"), (program.name, *arrays))
     at = {name: f"{name}[{i}]" for name in arrays}
     value = at[program.values[0]] if len(program.values) == 1 else tuple_text([at[name] for name in program.values])
-    gradients = tuple_text([at[name] for name in program.gradients]) if program.gradients else "_"
+    (unused,) = free("_", (program.name, *arrays))
+    gradients = tuple_text([at[name] for name in program.gradients]) if program.gradients else unused
     call = [f"{program.name}(", *[at[name] for name in program.arguments]]
     lines = _grid_loop("points", arrays, start, stop, i, step)
     results = f"        {value}, {gradients} = "

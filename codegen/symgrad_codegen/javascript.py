@@ -8,20 +8,18 @@ from collections import Counter
 from functools import cache
 
 from .array_program import ArrayProgram
-from .functions import ATOM, BOTH, EITHER, TERNARY, UNARY, Function
+from .functions import ATOM, BOTH, EITHER, FUNCTIONS, TERNARY, UNARY, Function
 from .module import description, legend, runtime_text
 from .program import Call, Expression, Literal, Program, Read
 from .text import Piece, bracketed, commented, listed, spell
 
-# The words of JavaScript in modules, what a module uses of its library, and the module's own names.
-RESERVED = frozenset(
+# The words of JavaScript in modules, and what a module uses of its library.
+_WORDS = frozenset(
     """
     arguments await break case catch class const continue debugger default delete do else enum eval export extends
     false finally for function if implements import in instanceof interface let new null package private protected
     public return static super switch this throw true try typeof var void while with yield
     Array Float32Array Float64Array Infinity Math NaN RangeError String undefined
-    ARGUMENTS WRT kernel_batch at_every_point fround floored_mod polynomial square_error erfc_tail stirling_rest
-    loggamma_near digamma_near ERFC_FIT ERF_SERIES RECIPROCAL_GAMMA_SERIES LOGGAMMA_FIT DIGAMMA_FIT SINC_SLOPE_SERIES
     """.split()
 )
 
@@ -32,6 +30,14 @@ _EXACT = frozenset("neg lt le eq ne and or not select abs max min sign floor cei
 
 def supports(function: Function) -> bool:
     return bool(function.javascript or function.operator)
+
+
+@cache
+def reserved() -> frozenset[str]:
+    """Names that the module uses itself, whatever the program; of functions that other programs call, too."""
+    text = _AT_EVERY_POINT + runtime_text("runtime_javascript.js")
+    own = set(re.findall(r"^(?:const|function) (\w+)", text, re.MULTILINE)) - set(FUNCTIONS)
+    return _WORDS | own | {"ARGUMENTS", "WRT", "fround"}
 
 
 def emit(program: Program | ArrayProgram) -> str:

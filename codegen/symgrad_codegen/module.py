@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import symtable
 import textwrap
 from collections.abc import Sequence
 from functools import cache
@@ -11,15 +12,6 @@ from .array_program import ArrayProgram
 from .program import Program, Section
 from .text import WIDTH, listed, statement_lines
 
-# Names of the run-time text of kernels over arrays.
-ARRAY_WORDS = tuple(
-    """
-    OPTIONS INNER clamped part_length walk_parts one_part index_range copy_shifted
-    matrix_product whole_product wide_product gemm BLAS STARTS JOINS
-    running_sum pack_2 pack_3 unpack_2 unpack_3 determinant log_determinant njit wide_and_unaliased
-    """.split()
-)
-
 VERSION_LINE = "Made by symgrad; a plain module that does not need it."
 
 
@@ -27,6 +19,18 @@ VERSION_LINE = "Made by symgrad; a plain module that does not need it."
 def runtime_text(name: str) -> str:
     """Fixed text that stands below the kernel, from the file of that name."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def module_words(*texts: str) -> frozenset[str]:
+    """The names that Python text defines outside of its functions, or reads from there; Python's own ones, too."""
+    scopes = [symtable.symtable("\n".join(texts), "run-time text", "exec")]
+    found: set[str] = set()
+    while scopes:
+        scope = scopes.pop()
+        outermost = scope.get_type() == "module"
+        found |= {symbol.get_name() for symbol in scope.get_symbols() if outermost or symbol.is_global()}
+        scopes += scope.get_children()
+    return frozenset(found)
 
 
 def docstring(program: Program | ArrayProgram, needs: str) -> list[str]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from .array_cpu import Emission
 from .array_program import ArrayProgram
 from .functions import Function, with_needs
-from .module import ARRAY_WORDS, batch_function, docstring, kernel_function, legend, runtime_text, tables
+from .module import batch_function, docstring, kernel_function, legend, module_words, runtime_text, tables
 from .program import Program
 
-RESERVED = frozenset(
-    """
-    math np inf nan pi float32 real real_name ARGUMENTS WRT run_batch kernel_batch range abs type set len zip any
-    all print int min max dict
-    """.split()
-) | frozenset(ARRAY_WORDS)
+
+@cache
+def reserved() -> frozenset[str]:
+    """Names that the module uses itself, whatever the program."""
+    return module_words(*_IMPORTS, _RUN_BATCH, _NO_NUMBA, runtime_text("runtime_arrays.py")) | set(
+        "ARGUMENTS WRT POINT float float32 real real_name abs int print".split()
+    )
+
+
+_IMPORTS = ["import math", "from math import inf, nan, pi", "", "import numpy as np"]
 
 _RUN_BATCH = '''
 def run_batch(inputs, out):
@@ -26,7 +32,7 @@ def run_batch(inputs, out):
     if out is None:
         out = np.empty(count, real_name), tuple(np.empty(count, real_name) for _ in WRT)
     for i in range(count):
-        out[0][i], gradient = KERNEL(*(array[i] for array in inputs))
+        out[0][i], gradient = POINT(*(array[i] for array in inputs))
         for array, derivative in zip(out[1], gradient):
             array[i] = derivative
     return out
@@ -57,10 +63,7 @@ def _emit_arrays(program: ArrayProgram) -> str:
     lines = [
         *docstring(program, "NumPy"),
         "",
-        "import math",
-        "from math import inf, nan, pi",
-        "",
-        "import numpy as np",
+        *_IMPORTS,
         *(["from numpy import float32"] if program.dtype == "float32" else []),
         "",
         *legend(program),
@@ -69,7 +72,7 @@ def _emit_arrays(program: ArrayProgram) -> str:
         *_NO_NUMBA.strip().split("\n"),
         "",
         "",
-        *Emission(program, RESERVED).lines(),
+        *Emission(program, reserved()).lines(),
         "",
         "",
         runtime_text("runtime_arrays.py").rstrip(),
@@ -85,10 +88,7 @@ def _emit_points(program: Program) -> str:
     lines = [
         *docstring(program, "NumPy"),
         "",
-        "import math",
-        "from math import inf, nan, pi",
-        "",
-        "import numpy as np",
+        *_IMPORTS,
         *(["from numpy import float32"] if program.dtype == "float32" else []),
         "",
         *legend(program),
@@ -102,7 +102,10 @@ def _emit_points(program: Program) -> str:
         *batch_function(program),
         "",
         "",
-        *_RUN_BATCH.replace("KERNEL", program.name).strip().split("\n"),
+        f"POINT = {program.name}",
+        "",
+        "",
+        *_RUN_BATCH.strip().split("\n"),
         "",
         "",
     ]

@@ -15,7 +15,7 @@ class Target(NamedTuple):
     """How to print a program, which names its modules use themselves, which functions it has, and whether arrays."""
 
     emit: Callable[[Program | ArrayProgram], str]
-    reserved: frozenset[str]
+    reserved: Callable[[], frozenset[str]]
     supports: Callable[[Function], bool]
     arrays: bool = True  # whether it prints programs over arrays
 
@@ -25,8 +25,8 @@ def _every(function: Function) -> bool:
 
 
 TARGETS: dict[str, Target] = {
-    "cpu": Target(cpu.emit, cpu.RESERVED, _every),
-    "cuda": Target(cuda.emit, cuda.RESERVED, cuda.supports),
-    "javascript": Target(javascript.emit, javascript.RESERVED, javascript.supports, arrays=False),
-    "python": Target(python.emit, python.RESERVED, _every),
+    "cpu": Target(cpu.emit, cpu.reserved, _every),
+    "cuda": Target(cuda.emit, cuda.reserved, cuda.supports),
+    "javascript": Target(javascript.emit, javascript.reserved, javascript.supports, arrays=False),
+    "python": Target(python.emit, python.reserved, _every),
 }

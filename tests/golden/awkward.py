@@ -43,6 +43,9 @@ def kernel_batch(a_b, lambda_2, np_2, x_import_os, μ, out=None):
     return run_batch((a_b, lambda_2, np_2, x_import_os, μ), out)
 
 
+POINT = kernel
+
+
 def run_batch(inputs, out):
     """`kernel_batch` of this module: the kernel at every point."""
     inputs = [np.ascontiguousarray(array, real_name) for array in inputs]
@@ -53,7 +56,7 @@ def run_batch(inputs, out):
     if out is None:
         out = np.empty(count, real_name), tuple(np.empty(count, real_name) for _ in WRT)
     for i in range(count):
-        out[0][i], gradient = kernel(*(array[i] for array in inputs))
+        out[0][i], gradient = POINT(*(array[i] for array in inputs))
         for array, derivative in zip(out[1], gradient):
             array[i] = derivative
     return out
