@@ -44,6 +44,7 @@ MARGIN = 4
 # Beyond it, or below its inverse, numbers of the dtype overflow or underflow on the way, and mpmath's do not.
 _LARGEST = {"float64": 1e280, "float32": 1e34}
 _BITS = {"float64": 53, "float32": 24}
+_TINY = {"float64": 1e-300, "float32": 1e-37}
 
 
 class Undecided(Exception):
@@ -226,10 +227,9 @@ def _in_slacks(got: Any, want: Real, slack: float, dtype: str) -> float:
     if not mp.isfinite(want) or not np.isfinite(got):
         return 0.0
     error = abs(float(mp.mpf(float(got)) - want))
-    least = float(np.finfo(dtype).tiny)
     if not np.isfinite(slack):  # numbers on the way that floats cannot hold
         slack = 1e5 * max(1.0, abs(float(want)))
-    return error / (max(slack, abs(float(want))) * float(np.finfo(dtype).eps) / 2 + least)
+    return error / (max(slack, abs(float(want))) * float(np.finfo(dtype).eps) / 2 + _TINY[dtype])
 
 
 def _text(value: Real) -> str:
@@ -297,7 +297,8 @@ class _Run:
     def leaf(self, name: str, at: tuple[int, ...]) -> Number:
         known = self.leaves.get((name, at))
         if known is None:
-            value = mp.mpf(self.entry(name, at))
+            entry = self.entry(name, at)
+            value = entry if isinstance(entry, mp.mpf) else mp.mpf(float(entry))
             known = self.leaves[name, at] = self.number(Ball(value, _size(value), True))
         return known
 

@@ -6,14 +6,20 @@ is found wrong is made smaller by making its choices fewer and smaller (see `shr
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+import operator
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
 from trials import Program
 
 from symgrad import parse
-from symgrad.reductions import Largest
+from symgrad.construct import unsimplified
+from symgrad.reductions import Largest, Smallest
 
 n, m, d = EXTENTS = sp.symbols("n m d", integer=True)
 i, j, k, l, r = INDICES = sp.symbols("i j k l r", integer=True)  # noqa: E741  # the letter of the mathematics
@@ -152,3 +158,471 @@ def _known() -> dict[str, Program]:
 
 
 KNOWN = _known()
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Choices, and making them smaller
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+class Choices:
+    """What a random program is made of: numbers below others, drawn from `rng`, or `given` ones again, then zeros."""
+
+    def __init__(self, rng: random.Random | None = None, given: Sequence[int] = ()) -> None:
+        self.rng, self.given, self.taken = rng, given, list[int]()
+
+    def below(self, count: int) -> int:
+        place = len(self.taken)
+        if self.rng is not None:
+            choice = self.rng.randrange(count)
+        else:
+            choice = self.given[place] % count if place < len(self.given) else 0
+        self.taken.append(choice)
+        return choice
+
+    def of(self, options: Sequence[Any]) -> Any:
+        return options[self.below(len(options))]
+
+    def weighted(self, *options: tuple[int, Any]) -> Any:
+        """One of the options; the first is what smaller programs have."""
+        place = self.below(sum(weight for weight, _ in options))
+        for weight, option in options:
+            place -= weight
+            if place < 0:
+                return option
+
+    def chance(self, percent: int) -> bool:
+        return self.below(100) >= 100 - percent
+
+
+def shrunk(taken: Sequence[int], fails: Callable[[Sequence[int]], bool], most: int = 400) -> list[int]:
+    """Fewer and smaller choices with which a program still fails."""
+    best, tries = list(taken), 0
+
+    def better(candidate: list[int]) -> bool:
+        nonlocal best, tries
+        tries += 1
+        if tries > most or candidate == best or not fails(candidate):
+            return False
+        best = candidate
+        return True
+
+    changed = True
+    while changed and tries <= most:
+        changed = False
+        for length in (16, 8, 4, 2, 1):
+            place = len(best) - length
+            while place >= 0:
+                changed |= better(best[:place] + best[place + length :])
+                place -= length
+        for place in reversed(range(len(best))):
+            if place < len(best) and best[place]:
+                changed |= better([*best[:place], 0, *best[place + 1 :]]) or better(
+                    [*best[:place], best[place] // 2, *best[place + 1 :]]
+                )
+    return best
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Random programs with arrays
+# ----------------------------------------------------------------------------------------------------------------------
+
+Point = dict[Any, int]  # the value of each index
+Value = Callable[[Point], int]
+
+# Around the length of a block of lanes.
+LONG = (127, 128, 129, 257)
+# Values of the body of a sum, all levels together, that a program may take.
+MOST_VALUES = 4000
+
+
+class Map(NamedTuple):
+    """An index expression, and what it is at a point."""
+
+    expression: Any
+    value: Value
+
+
+class Scope(NamedTuple):
+    """The indices that are bound here, all the points that they run over, and one that stands for them if none does."""
+
+    indices: tuple[Any, ...]
+    points: list[Point]
+    ghost: Point
+
+
+class Stage(NamedTuple):
+    """An expression over one index, that is read like an array."""
+
+    index: Any
+    extent: Any
+    expression: Any
+    is_free: bool  # do no bounds depend on the index?
+
+
+@dataclass
+class Arrays:
+    """Makes a program with arrays: its inputs grow as they are read."""
+
+    choices: Choices
+    sizes: dict[Any, int] = field(default_factory=dict)
+    read: dict[str, tuple[Any, tuple[Any, ...]]] = field(default_factory=dict)  # of floats: base and shape
+    tables: dict[str, tuple[Any, tuple[Any, ...], Any]] = field(default_factory=dict)  # of integers: and below what
+    scalars: set[str] = field(default_factory=set)
+    stages: list[Stage] = field(default_factory=list)
+    letters: str = "ijklr"
+    values: int = 0
+
+    # --- indices ------------------------------------------------------------------------------------------------------
+
+    def map(self, scope: Scope, extent: Any, depth: int = 1) -> Map | None:
+        """An index expression that stays in the bounds, of an axis of that extent, at all points of the scope."""
+        size = self.number(extent)
+        plain = [(lambda s=s: s, lambda p, s=s: p[s]) for s in scope.indices]
+        fixed = [(lambda c=c: _whole(c), lambda p, c=c: c) for c in (0, 1)]
+        fixed += [(lambda c=c: extent - c, lambda p, c=c: size - c) for c in (1, 2)]
+        shifted: list[tuple[Callable[[], Any], Value]] = []
+        for s in scope.indices:
+            shifted += [(lambda s=s, c=c: s + c, lambda p, s=s, c=c: p[s] + c) for c in (1, -1, 2)]
+            shifted += [(lambda s=s: extent - 1 - s, lambda p, s=s: size - 1 - p[s])]
+            shifted += [(lambda s=s: 2 * s, lambda p, s=s: 2 * p[s])]
+            shifted += [(lambda s=s: sp.floor(s / 2), lambda p, s=s: p[s] // 2)]
+            if size:
+                shifted += [
+                    (lambda s=s, c=c: sp.Mod(s + c, extent), lambda p, s=s, c=c: (p[s] + c) % size) for c in (1, 2)
+                ]
+        for a, b in itertools.permutations(scope.indices, 2):
+            shifted += [(lambda a=a, b=b: a - b, lambda p, a=a, b=b: p[a] - p[b])]
+            shifted += [(lambda a=a, b=b: a + b, lambda p, a=a, b=b: p[a] + p[b])]
+        groups = self.choices.weighted(
+            (8, (plain, fixed, shifted)), (4, (shifted, plain, fixed)), (3, (fixed, plain, shifted)), (3, ())
+        )
+        if not groups:
+            table = self.gathered(scope, extent, depth) if depth else None
+            if table is not None:
+                return table
+            groups = plain, fixed, shifted
+        # Where nothing is read, any index would do; but checks that know the ranges of single indices refuse it.
+        points = scope.points or ([] if self.choices.chance(10) else [scope.ghost])
+        for group in groups:
+            inside = [own for own in group if all(0 <= own[1](point) < size for point in points)]
+            if inside:
+                expression, value = self.choices.of(inside)
+                return Map(expression(), value)
+        return None
+
+    def gathered(self, scope: Scope, extent: Any, depth: int) -> Map | None:
+        """A read of a table of integers below the extent."""
+        if not self.number(extent):
+            return None
+        of = self.choices.of(EXTENTS)
+        at = self.map(scope, of, depth=depth - 1)
+        if at is None:
+            return None
+        name = f"g{of}{extent}"
+        base = _integers(name, of)
+        self.tables[name] = base, (of,), extent
+        entries = self.entries(name)
+        return Map(base[at.expression], lambda p: int(entries[at.value(p)]))
+
+    def entries(self, name: str) -> Any:
+        _, shape, limit = self.tables[name]
+        lengths = [self.number(extent) for extent in shape]
+        return np.random.default_rng([*map(ord, name), *lengths]).integers(0, self.number(limit), lengths)
+
+    def number(self, extent: Any) -> int:
+        return self.sizes[extent]
+
+    def ranged(self, scope: Scope) -> tuple[tuple[Any, Any, Any], Scope]:
+        """A new index with a range: the limit of a sum, and the scope inside of it."""
+        s = sp.Symbol(next(c for c in self.letters if sp.Symbol(c, integer=True) not in scope.indices), integer=True)
+        extent = self.choices.of(EXTENTS)
+        size = self.number(extent)
+        zero, one = _fixed(0, 0), _fixed(1, 1)
+        last, before = _fixed(extent - 1, size - 1), _fixed(extent - 2, size - 2)
+        options = [
+            (12, (zero, last)),
+            (2, (one, last)),
+            (2, (zero, before)),
+            (2, (one, before)),
+            (2, (last, last)),
+            (1, (zero, one)),
+            (1, (one, one)),
+            (1, (_fixed(2, 2), last)),
+            (1, (_fixed(3, 3), last)),
+        ]
+        if scope.indices:
+            q = self.choices.of(scope.indices)
+            here, after = Map(q, lambda p: p[q]), Map(q + 1, lambda p: p[q] + 1)
+            options += [
+                (2, (zero, here)),
+                (2, (zero, Map(q - 1, lambda p: p[q] - 1))),
+                (2, (after, last)),
+                (1, (here, last)),
+                (1, None),
+                (1, (here, here)),
+            ]
+        chosen = self.choices.weighted(*options)
+        if chosen is None:  # the neighbours
+            chosen = (
+                Map(sp.Max(0, q - 1), lambda p: max(0, p[q] - 1)),
+                Map(sp.Min(extent - 1, q + 1), lambda p: min(size - 1, p[q] + 1)),
+            )
+        low, high = chosen
+        points: list[Point] = []
+        for point in scope.points:
+            points += [{**point, s: c} for c in range(low.value(point), high.value(point) + 1)]
+            if len(points) > MOST_VALUES:
+                break
+        ghost = {**scope.ghost, s: low.value(scope.ghost)}
+        return (s, low.expression, high.expression), Scope((*scope.indices, s), points, ghost)
+
+    # --- what is summed up --------------------------------------------------------------------------------------------
+
+    def leaf(self, scope: Scope) -> Any:
+        kind = self.choices.weighted((8, "read"), (2, "stage"), (1, "scalar"), (1, "index"))
+        if kind == "stage" and self.stages:
+            stage = self.choices.of(self.stages)
+            at = self.map(scope, stage.extent)
+            if at is not None and (stage.is_free or not at.expression.has(sp.Mod, sp.floor, sp.Indexed)):
+                return stage.expression.xreplace({stage.index: at.expression})
+        if kind == "scalar":
+            self.scalars.add("t")
+            return t
+        if kind == "index" and scope.indices:
+            return self.choices.of(scope.indices) + 1
+        shape = self.choices.of(SHAPES)
+        maps = [self.map(scope, extent) for extent in shape]
+        if None in maps:
+            self.scalars.add("s")
+            return sp.Symbol("s")
+        name = self.choices.of("xy") + "".join(map(str, shape))
+        base = _array(name, *shape)
+        self.read[name] = base, shape
+        return base[tuple(own.expression for own in maps if own is not None)]
+
+    def body(self, scope: Scope, depth: int) -> Any:
+        self.values += len(scope.points)
+        if depth <= 0 or self.values > MOST_VALUES:
+            return self.leaf(scope)
+        return self.choices.weighted(
+            (3, self.leaf),
+            (5, lambda scope: self.body(scope, depth - 1) * self.body(scope, depth - 1)),
+            (3, lambda scope: self.body(scope, depth - 1) + self.body(scope, depth - 1)),
+            (2, lambda scope: self.body(scope, depth - 1) - self.leaf(scope)),
+            (2, lambda scope: self.body(scope, depth - 1) ** 2),
+            (5, lambda scope: self.function(self.body(scope, depth - 1))),
+            (5, lambda scope: self.reduced(scope, depth)),
+            (3, lambda scope: self.branches(scope, depth)),
+            (2, lambda scope: self.guarded(scope)),
+            (1, lambda scope: self.delta(scope) * self.body(scope, depth - 1)),
+            (1, lambda scope: sp.Max(self.body(scope, depth - 1), self.leaf(scope))),
+            (1, lambda scope: sp.Min(self.body(scope, depth - 1), self.leaf(scope))),
+        )(scope)
+
+    def function(self, inner: Any) -> Any:
+        return self.choices.of(FUNCTIONS)(inner)
+
+    def reduced(self, scope: Scope, depth: int) -> Any:
+        """A sum, a product, a largest or a smallest over a new index, or two."""
+        kind = self.choices.weighted((10, Sum), (2, Product), (1, Largest), (1, Smallest))
+        limit, inner = self.ranged(scope)
+        limits = [limit]
+        if self.choices.chance(25):
+            limit, inner = self.ranged(inner)
+            limits.insert(0, limit)
+        if len(inner.points) > MOST_VALUES or len(inner.indices) > len(self.letters) - 1:
+            return self.leaf(scope)
+        body = self.body(inner, depth - 1)
+        if kind in (Largest, Smallest) and not all(
+            any(all(point[q] == own[q] for q in scope.indices) for own in inner.points) for point in scope.points
+        ):
+            kind = Sum  # one of nothing is infinite
+        return _over(kind, body, *limits)
+
+    def two_indices(self, scope: Scope) -> tuple[Map, Map]:
+        options = [Map(s, lambda p, s=s: p[s]) for s in scope.indices] + [_fixed(c, c) for c in (0, 1, 3)]
+        options += [_fixed(extent - 1, self.number(extent) - 1) for extent in EXTENTS]
+        return self.choices.of(options), self.choices.of(options[::-1])
+
+    def delta(self, scope: Scope) -> Any:
+        one, two = self.two_indices(scope)
+        return sp.KroneckerDelta(one.expression, two.expression)
+
+    def condition(self, scope: Scope) -> tuple[Any, Scope]:
+        """A condition on indices, and the scope where it holds; or on data."""
+        kind = self.choices.weighted((4, "indices"), (2, "data"), (1, "both"))
+        one, two = self.two_indices(scope)
+        relation, holds = self.choices.of(RELATIONS)
+        own = relation(one.expression, two.expression)
+        if kind == "data" or own in (sp.true, sp.false):
+            return self.choices.of((sp.Gt, sp.Le))(self.leaf(scope), self.choices.of((0, sp.Rational(1, 3)))), scope
+        points = [point for point in scope.points if holds(one.value(point), two.value(point))]
+        inside = Scope(scope.indices, points or scope.points, scope.ghost)
+        return sp.And(own, self.leaf(scope) > 0) if kind == "both" else own, inside
+
+    def branches(self, scope: Scope, depth: int) -> Any:
+        condition, inside = self.condition(scope)
+        taken, other = self.body(inside, depth - 1), self.choices.of((lambda: sp.S.Zero, lambda: self.leaf(scope)))()
+        return sp.Piecewise((taken, condition), (other, True))
+
+    def guarded(self, scope: Scope) -> Any:
+        """A function beside its pole, where a condition keeps it away from there."""
+        inner = self.leaf(scope)
+        if not isinstance(inner, sp.Indexed):
+            return inner
+        return self.choices.of(
+            (
+                lambda: sp.Piecewise((log(inner), inner > 0), (inner, True)),
+                lambda: sp.Piecewise((sp.sqrt(inner), inner > 0), (0, True)),
+                lambda: sp.Piecewise((1 / inner, sp.Ne(inner, 0)), (0, True)),
+            )
+        )()
+
+    # --- whole programs -----------------------------------------------------------------------------------------------
+
+    def term(self) -> Any:
+        scope = Scope((), [{}], {})
+        kind = self.choices.weighted(
+            (12, "sum"), (2, "element"), (2, "function"), (3, "ranges"), (1, "scalar"), (2, "pairs")
+        )
+        if kind == "element":
+            return self.leaf(scope)
+        if kind == "function":
+            return self.function(self.reduced(scope, 3))
+        if kind == "scalar":
+            self.scalars.add("s")
+            return sp.Symbol("s") * self.reduced(scope, 3)
+        if kind == "ranges":  # one summand on two ranges
+            return self.on_ranges(scope)
+        if kind == "pairs":
+            return self.pairs(scope)
+        return self.reduced(scope, 4)
+
+    def on_ranges(self, scope: Scope) -> Any:
+        (s, low, high), inner = self.ranged(scope)
+        (_, other_low, other_high), other = self.ranged(scope)
+        body = self.body(Scope(inner.indices, inner.points + other.points, inner.ghost), 2)
+        return _over(Sum, body, (s, low, high)) + _over(Sum, body, (s, other_low, other_high))
+
+    def pairs(self, scope: Scope) -> Any:
+        """Over all pairs of different ones, as people write a potential."""
+        one, other = _symbols("i j")
+        size = self.number(n)
+        name = "distinct"
+        base = _array(name, n)
+        self.read[name] = base, (n,)
+        if size**2 > MOST_VALUES:
+            return self.leaf(scope)
+        potential = self.choices.of((lambda u: 1 / u, lambda u: 1 / u**2, lambda u: log(u**2), lambda u: 1 / sp.Abs(u)))
+        body = potential(base[one] - base[other])
+        return self.choices.of(
+            (
+                lambda: (
+                    Sum(body, (other, 0, one - 1), (one, 0, n - 1))
+                    + Sum(body, (other, one + 1, n - 1), (one, 0, n - 1))
+                ),
+                lambda: Sum(sp.Piecewise((body, sp.Ne(one, other)), (0, True)), (one, 0, n - 1), (other, 0, n - 1)),
+                lambda: Sum(Sum(body, (other, 0, one - 1)) + Sum(body, (other, one + 1, n - 1)), (one, 0, n - 1)),
+            )
+        )()
+
+    def stage(self) -> None:
+        """t(k), an expression over one index: read at i and i + 1 it is kept for another pass, or not."""
+        place = len(self.stages) + 1
+        index = sp.Symbol(f"a{place}", integer=True)
+        extent = self.choices.of(EXTENTS)
+        points = [{index: c} for c in range(self.number(extent))]
+        letters, self.letters = self.letters, "uvwpq"[: 3 + place]
+        body = self.choices.of((exp, sp.tanh, lambda e: e))(self.reduced(Scope((index,), points, {index: 0}), 2))
+        self.letters = letters
+        renamed = {s: sp.Symbol(f"{s}{place}", integer=True) for s in _symbols("u v w p q")}
+        limits = [limit for part in body.atoms(Sum, Product, Largest, Smallest) for limit in part.args[1:]]
+        is_free = not any(limit.has(index) for limit in limits)
+        self.stages.append(Stage(index, extent, body.xreplace(renamed), is_free))
+
+
+def _whole(number: Any) -> Any:
+    return sp.sympify(number)
+
+
+def _over(kind: Any, body: Any, *limits: Any) -> Any:
+    """A Sum and so on. SymPy's classes fold branches out of the sums in a body, though they ask for what these bind."""
+    if body.has(sp.Piecewise) and body.has(Sum, Product, Largest, Smallest):
+        return unsimplified(kind, [body, *(sp.Tuple(*limit) for limit in limits)])
+    return kind(body, *limits)
+
+
+def _fixed(expression: Any, number: int) -> Map:
+    """An index expression that is the same at all points."""
+    return Map(_whole(expression), lambda _: number)
+
+
+def _symbols(names: str) -> Any:
+    return sp.symbols(names, integer=True)
+
+
+RELATIONS = (
+    (sp.Lt, operator.lt),
+    (sp.Le, operator.le),
+    (sp.Eq, operator.eq),
+    (sp.Ne, operator.ne),
+    (sp.Gt, operator.gt),
+    (sp.Ge, operator.ge),
+)
+SHAPES = ((n,), (m,), (n, m), (d,), (m, n), (n, n), (n, m, d), (d, n))
+FUNCTIONS = (
+    exp,
+    sin,
+    sp.tanh,
+    lambda e: log(1 + e**2),
+    lambda e: sp.sqrt(1 + e**2),
+    lambda e: 1 / (1 + e**2),
+    lambda e: 1 / (1 + exp(-e)),
+    sp.Abs,
+    sp.cos,
+    sp.atan,
+    lambda e: e**3,
+)
+
+
+def array_program(choices: Choices) -> Program:
+    """A sum of some terms over arrays of extents n, m and d."""
+    made = Arrays(choices)
+    long = choices.chance(6)
+    for extent in EXTENTS:
+        made.sizes[extent] = choices.of((3, 2, 4, 1, 5, 6, 0, 3, 4))
+    if long:
+        made.sizes[choices.of(EXTENTS)] = choices.of(LONG)
+        made.values = MOST_VALUES - 2000
+    dtype = choices.weighted((9, "float64"), (1, "float32"))
+    for _ in range(choices.weighted((3, 0), (1, 1), (1, 2))):
+        made.stage()
+    terms = [made.term() for _ in range(choices.weighted((3, 1), (3, 2), (1, 3)))]
+    expression = sum(terms, sp.S.Zero)
+    if len(terms) == 2 and choices.chance(25):
+        expression = terms[0] * terms[1]
+    special, seed = choices.chance(15), choices.below(1000)
+    inputs: dict[str, Any] = {}
+    for name, (_, shape) in made.read.items():
+        lengths = [made.number(extent) for extent in shape]
+        inputs[name] = _data(name, lengths, seed, special)
+    for name in made.tables:
+        inputs[name] = made.entries(name)
+    for name in made.scalars:
+        inputs[name] = (0.5, -1.25, 0.0, 2.0)[(seed + ord(name)) % 4]
+    inputs |= {extent.name: size for extent, size in made.sizes.items()}
+    if dtype == "float32":
+        inputs = {name: _in_float32(value) for name, value in inputs.items()}
+    return Program(expression, inputs, dtype=dtype)
+
+
+def _data(name: str, lengths: Sequence[int], seed: int, special: bool) -> Any:
+    rng = np.random.default_rng([seed, *map(ord, name)])
+    if name == "distinct":
+        return rng.permutation(lengths[0]) * 0.75 - 1.0
+    return rng.integers(-1, 2, lengths) * 1.0 if special else rng.integers(-24, 25, lengths) / 16
+
+
+def _in_float32(value: Any) -> Any:
+    return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
