@@ -53,7 +53,7 @@ def reference(expr: sp.Expr, symbols: Sequence[sp.Symbol], point: Sequence[float
     before: list[Number] = []
     for working in _DIGITS:
         with mp.workdps(working):
-            numbers = [*(mp.mpf(float(x)) for x in point), *(_constant(node) for node in constants)]
+            numbers = [*(mp.mpf(float(x)) for x in point), *(constant(node) for node in constants)]
             value_at = _Probe(steps, leaves, numbers, working)
             found = [value_at(), *(value_at.slope(i) for i in range(len(symbols)))]
             if before and all(_settled(a, b, digits, working) for a, b in zip(before, found, strict=True)):
@@ -199,11 +199,11 @@ def evaluate(steps: Sequence[Step], numbers: Mapping[sp.Basic, Number]) -> Numbe
         if step.rule is not None:
             results.append(step.rule(*(results[i] for i in step.args)))
         else:
-            results.append(numbers[step.node] if step.node in numbers else _constant(step.node))
+            results.append(numbers[step.node] if step.node in numbers else constant(step.node))
     return results[-1]
 
 
-def _constant(node: sp.Basic) -> Any:
+def constant(node: sp.Basic) -> Any:
     """The number of a SymPy constant at the present precision; True and False for the logical ones."""
     if node in (sp.true, sp.false):
         return bool(node)
@@ -223,7 +223,7 @@ def _is_rounded(node: sp.Basic) -> bool:
     if not isinstance(node, sp.Rational | sp.Float) or not node.is_finite:
         return False
     with mp.workdps(_DIGITS[0]):
-        number = _constant(node)
+        number = constant(node)
         return bool(mp.mpf(float(number)) != number)
 
 

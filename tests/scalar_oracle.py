@@ -1,0 +1,905 @@
+"""Value and gradient of scalar SymPy expressions at any point, kinks and edges included, by nothing of symgrad.
+
+    answer = oracle(expr, symbols, point)         value and derivatives, each with what rounding may do to it
+    agrees(got, answer.value, FORMATS["float64"]) is a float what the answer promises?
+
+A forward pass over the expression as SymPy has it: every part is a number of mpmath, a bound of the error that floats
+make on the way to it, and one slope per symbol on which it depends. The rules are those of calculus; where it leaves a
+choice, those of docs/conventions.md:
+
+- ties of Max and Min share the slope evenly, losers and branches that are not taken have no slope at all: not even one
+  of zero, so that no infinity of theirs gets out;
+- Abs and sign have slope 0 at 0, steps have slope 0 everywhere, Mod(a, b) has 1 and -floor(a/b);
+- 0**0 is 1, x**y has slope 0 by y at x = 0 < y, and the root of a sum of squares slope 0 at 0;
+- outside of its domain a part is NaN, and so is what is made of it; a comparison with NaN is false.
+
+The bound is a running one (N. Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.3): a step adds
+some units in the last place of its result, and hands on the errors of its arguments by its slopes and, where these are
+curved, by its values on both sides. Slopes are bounded by all the ways through the graph at once, whatever cancels,
+so that the bound holds for any order of the sums, forward and backward alike.
+
+Where a float cannot know the answer (a branch on the sign of a rounded zero, an overflow on the way, infinity minus
+infinity) the bound is infinite, and anything agrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy as sp
+from mpmath import mp
+from reference import constant
+
+Number = Any  # an mpf; mpmath has no types
+
+DIGITS = 60  # a sum that cancels to less than this has an error bound of floats that is far larger
+ULPS = 4  # that one operation may be off: those of SIMD functions
+SLACK = 4  # times the bound; it is one of first order, and an expression may be computed in another order
+ZERO, ONE, INF, NAN = mp.mpf(0), mp.mpf(1), mp.inf, mp.nan
+POLE = "pole"  # an infinity whose sign depends on that of a zero
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of floats."""
+
+    name: str
+    eps: Number
+    largest: Number
+    smallest: Number  # normal one
+    bits: int  # what fits into so many is computed exactly, in any order
+
+    def rounded(self, number: Number) -> Number:
+        """`number` to the nearest float, as far as that is finite."""
+        if self.name == "exact":
+            return number if _bits(number) <= self.bits else number * (1 + self.eps)
+        if not mp.isfinite(number) or abs(number) > self.largest:
+            return number
+        return mp.mpf(float(np.dtype(self.name).type(float(number))))
+
+
+FORMATS = {
+    name: Format(name, *(mp.mpf(float(n)) for n in (limits.eps, limits.max, limits.tiny)), limits.nmant - 2)
+    for name, limits in (("float64", np.finfo("float64")), ("float32", np.finfo("float32")))
+}
+# What an evaluator with 60 digits is held to: nothing overflows, and nearly all kinks and edges are decided.
+FORMATS["exact"] = Format("exact", mp.mpf(10) ** -50, mp.mpf(10) ** 10**6, mp.mpf(10) ** -(10**6), 160)
+
+
+@dataclass
+class Slope:
+    """A derivative by one symbol, the sum of the sizes of all the ways that lead to it, and its error."""
+
+    value: Number
+    size: Number
+    error: Number
+
+
+@dataclass
+class Part:
+    """The number of one node. NaN with error 0: surely NaN; NaN with an infinite error: nothing is known."""
+
+    value: Number
+    error: Number = ZERO
+    slopes: dict[int, Slope] = field(default_factory=dict)  # by position of the symbol; absent: does not depend on it
+    ratio: tuple[Number, Number] | None = None  # of two numbers that are computed exactly, where it is one
+    edges: list[tuple[Part, Number, Number]] = field(default_factory=list)  # argument, local slope, its error
+    is_pole: bool = False  # infinite, but nobody knows with which sign
+
+    @property
+    def is_exact(self) -> bool:
+        return bool(self.error == 0)
+
+    @property
+    def is_nan(self) -> bool:
+        """Surely NaN."""
+        return bool(mp.isnan(self.value) and self.error == 0)
+
+    @property
+    def is_unknown(self) -> bool:
+        return bool(mp.isnan(self.value) and self.error != 0)
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """A number, and how far a float may be from it; an infinite bound: anywhere, and it may be NaN."""
+
+    value: Number
+    bound: Number
+    is_infinite: bool = False  # or NaN, but no number
+
+
+@dataclass(frozen=True)
+class Answer:
+    value: Bounded
+    gradient: list[Bounded]
+
+
+def oracle(expr: sp.Expr, symbols: Sequence[sp.Symbol], point: Sequence[float], dtype: str = "float64") -> Answer:
+    """What value and gradient of `expr` are where `symbols` are exactly the floats of `point`."""
+    with mp.workdps(DIGITS):
+        return _answer(_Evaluator(FORMATS[dtype], symbols, point), expr)
+
+
+def agrees(got: Any, want: Bounded, form: Format) -> bool:
+    """Is a number within the bound? What lies beyond the largest float may be infinite, and a pole may be NaN."""
+    got = got if isinstance(got, mpmath.mpf) else mp.mpf(float(got))
+    is_huge = bool(abs(got) > form.largest / 4)
+    if want.bound == INF:
+        return not want.is_infinite or is_huge or bool(mp.isnan(got))
+    if mp.isnan(want.value):
+        return not mp.isfinite(got)
+    if mp.isinf(want.value):
+        return is_huge if want.is_infinite else bool(mp.isnan(got)) or (is_huge and (want.value > 0) == (got > 0))
+    with mp.workdps(DIGITS):
+        bound = SLACK * (want.bound + ULPS * form.eps * abs(want.value))
+        bound += form.smallest if abs(want.value) < form.smallest else 0
+        if is_huge and abs(want.value) + bound > form.largest / 2:
+            return bool((want.value > 0) == (got > 0))
+        return bool(abs(got - want.value) <= bound)
+
+
+def _answer(evaluator: _Evaluator, expr: sp.Expr) -> Answer:
+    root, order = evaluator(expr)
+    form = evaluator.form
+    value = Bounded(root.value, root.error, root.is_pole)
+    _hand_back(order, root, form)
+    gradient = []
+    for i in range(len(evaluator.symbols)):
+        slope = root.slopes.get(i)
+        if slope is None:
+            none = mp.isnan(root.value)  # NaN has NaN or nothing for its slopes: which is not promised
+            gradient.append(Bounded(ZERO, INF if none else ZERO))
+        elif mp.isnan(slope.value) or mp.isnan(slope.error) or mp.isnan(root.value):
+            gradient.append(Bounded(NAN, INF))
+        elif mp.isinf(slope.value):
+            # The sign of an infinite slope is that of a zero, which is not promised.
+            gradient.append(Bounded(slope.value, INF if abs(root.value) > form.largest / 2 else ZERO, True))
+        elif abs(slope.value) > form.largest / 4:
+            gradient.append(Bounded(slope.value, INF))
+        else:
+            gradient.append(Bounded(slope.value, slope.error))
+    return Answer(value, gradient)
+
+
+def _hand_back(order: list[Part], root: Part, form: Format) -> None:
+    """What the reverse pass may lose: adjoints that overflow, and those below the smallest float."""
+    if root.is_nan or root.is_unknown:
+        return
+    adjoints: dict[int, Number] = {id(root): ONE}
+    for part in reversed(order):
+        adjoint = adjoints.pop(id(part), None)
+        if adjoint is None:
+            continue
+        for argument, local, error in part.edges:
+            if not argument.slopes:
+                continue
+            handed = adjoint * (abs(local) + (error if mp.isfinite(error) else 0))
+            adjoints[id(argument)] = adjoints.get(id(argument), ZERO) + handed
+            for i, slope in argument.slopes.items():
+                total = root.slopes.get(i)
+                if total is None:
+                    continue
+                if mp.isinf(adjoint) and local == 0:
+                    total.value = NAN  # on the way there, if not in the sum of all
+                elif mp.isinf(total.value):
+                    continue
+                elif mp.isfinite(handed) and handed > form.largest / 4:
+                    total.error = INF
+                elif 0 < handed < form.smallest:
+                    total.error += form.smallest * slope.size
+
+
+# --- the evaluator ----------------------------------------------------------------------------------------------------
+
+
+class _Evaluator:
+    def __init__(self, form: Format, symbols: Sequence[sp.Symbol], point: Sequence[float]) -> None:
+        self.form, self.symbols = form, tuple(symbols)
+        self.leaves = {}
+        for i, (symbol, x) in enumerate(zip(symbols, point, strict=True)):
+            number = mp.mpf(float(x))
+            self.leaves[symbol] = Part(number, ZERO, {i: Slope(ONE, ONE, ZERO)}, (number, ONE))
+
+    def __call__(self, expr: sp.Expr) -> tuple[Part, list[Part]]:
+        """The number of the expression, and those of all its parts, arguments first."""
+        known: dict[sp.Basic, Any] = dict(self.leaves)
+        order: list[Part] = []
+        waiting = [(expr, False)]
+        while waiting:
+            node, ready = waiting.pop()
+            if node in known:
+                continue
+            if not ready and node.args:
+                waiting.append((node, True))
+                waiting.extend((argument, False) for argument in node.args)
+                continue
+            made = self.part(node, [known[argument] for argument in node.args])
+            known[node] = made
+            if isinstance(made, Part):
+                order.append(made)
+        return known[expr], order
+
+    def part(self, node: sp.Basic, arguments: list[Any]) -> Any:
+        if not node.args:
+            return self.leaf(node)
+        if node.func in _LOGIC:
+            return _LOGIC[node.func](*arguments)
+        if node.func in _COMPARISONS:
+            return _COMPARISONS[node.func](*_sign_of_difference(*arguments))
+        if node.func is sp.Piecewise:
+            return _first_that_holds(arguments)
+        if node.func in _FUNCTIONS:
+            return self.function(_FUNCTIONS[node.func], arguments[0])
+        return _RULES[node.func](self, node, arguments)
+
+    def leaf(self, node: sp.Basic) -> Any:
+        if node in (sp.true, sp.false):
+            return bool(node)
+        number = constant(node)
+        error = abs(number - self.form.rounded(number))
+        ratio = (number, ONE) if not error else None
+        if isinstance(node, sp.Rational) and error:
+            above, below = mp.mpf(node.p), mp.mpf(node.q)
+            ratio = (above, below) if _bits(above) <= self.form.bits and _bits(below) <= self.form.bits else None
+        return Part(number, error, {}, ratio)
+
+    # Errors: what one operation adds to a result of this size.
+
+    def ulps(self, size: Number, count: Number = ULPS) -> Number:
+        size = abs(size)
+        return count * self.form.eps * size + (self.form.smallest if 0 < size < self.form.smallest else 0)
+
+    def quotient_error(self, value: Number, above: Number, below: Number) -> Number:
+        """That of a quotient of numbers that are computed exactly: none where it is a float itself."""
+        is_float = _bits(value) <= self.form.bits and (value == 0 or abs(value) >= self.form.smallest)
+        return ZERO if is_float and value * below == above else self.ulps(value)
+
+    def join(self, value: Number, error: Number, locals_: Sequence[tuple[Part, Number, Number]]) -> Part:
+        """A part from its value and its local slopes, each with its error: the chain rule."""
+        if mp.isfinite(value) and abs(value) > self.form.largest / 2 and error != INF:
+            error = ZERO  # it is infinite, or as good as that
+        slopes: dict[int, Slope] = {}
+        edges = [(argument, local, wrong) for argument, local, wrong in locals_ if argument.slopes]
+        for argument, local, wrong in edges:
+            size = abs(local)
+            if mp.isfinite(local):
+                wrong = wrong + self.ulps(local)
+                if size > self.form.largest / 4:
+                    wrong = INF
+            for i, slope in argument.slopes.items():
+                handed = Slope(
+                    local * slope.value,
+                    size * slope.size,
+                    _times(size + wrong, slope.error) + _times(wrong, slope.size),
+                )
+                handed.error += self.ulps(handed.size) if mp.isfinite(handed.size) else 0
+                before = slopes.get(i)
+                if before is None:
+                    slopes[i] = handed
+                else:
+                    slopes[i] = Slope(
+                        before.value + handed.value, before.size + handed.size, before.error + handed.error
+                    )
+        ratio = (value, ONE) if error == 0 and mp.isfinite(value) else None
+        return Part(value, error, slopes, ratio, edges)
+
+    def unknown(self, arguments: Sequence[Part]) -> Part:
+        return self.join(NAN, INF, [(argument, NAN, INF) for argument in arguments])
+
+    def not_a_number(self, arguments: Sequence[Part]) -> Part:
+        return self.join(NAN, ZERO, [(argument, NAN, INF) for argument in arguments])
+
+    def pole(self, arguments: Sequence[Part]) -> Part:
+        made = self.unknown(arguments)
+        made.is_pole = True
+        return made
+
+    def is_huge(self, part: Part) -> bool:
+        """Infinite, or beyond the largest float."""
+        return bool(not mp.isnan(part.value) and abs(part.value) > self.form.largest / 2)
+
+    def function(self, row: _Function, a: Part) -> Part:
+        if mp.isnan(a.value):
+            return self.not_a_number([a]) if a.is_nan else self.unknown([a])
+        if self.is_huge(a):
+            return self.far_out(row, a)
+        error = a.error + (self.form.eps * abs(a.value) if row.is_reciprocal else 0)
+        value = _real(row.value, a.value)
+        if value == POLE:
+            return self.pole([a])
+        around = [_real(row.value, a.value + step) for step in (error, -error)] if error else []
+        if any(v == POLE or mp.isnan(v) != mp.isnan(value) or mp.isinf(v) for v in around):
+            return self.unknown([a])
+        if mp.isnan(value):
+            return self.not_a_number([a])
+        if mp.isinf(value):
+            return self.join(value, ZERO, [(a, _slope(row.slope, a.value), ZERO)])
+        slope = _slope(row.slope, a.value)
+        wrong = ZERO
+        if around:
+            wrong = max(*(abs(v - value) for v in around), _times(abs(slope), error) if mp.isfinite(slope) else ZERO)
+        if row.has_gaps and wrong > abs(value) / 4:
+            return self.unknown([a])  # there may be a pole between
+        if not (a.is_exact and a.value in (0, 1) and value in (0, 1)):
+            wrong += self.ulps(value)
+        return self.join(value, wrong, [(a, slope, self.slope_error(row.slope, a, slope))])
+
+    def slope_error(self, slope: Callable[[Number], Number], a: Part, here: Number) -> Number:
+        """How far a local slope may be off, as its argument is; and as one rounding of the argument moves it."""
+        if not mp.isfinite(here):
+            return ZERO if a.is_exact and mp.isinf(here) else INF
+        error = a.error + self.form.eps * abs(a.value)
+        around = [_slope(slope, a.value + step) for step in (error, -error)]
+        if not all(mp.isfinite(v) for v in around):
+            return ZERO if a.is_exact else INF
+        return max(abs(v - here) for v in around)
+
+    def far_out(self, row: _Function, a: Part) -> Part:
+        if row.value is _exp:
+            value = INF if a.value > 0 else ZERO
+            return self.join(value, ZERO, [(a, value, ZERO if a.value > 0 else INF)])
+        return self.unknown([a])
+
+    # --- arithmetic -----------------------------------------------------------------------------------------------
+
+    def add(self, node: sp.Basic, terms: list[Part]) -> Part:
+        if any(mp.isnan(t.value) for t in terms):
+            return self.not_a_number(terms) if any(t.is_nan for t in terms) else self.unknown(terms)
+        locals_ = [(term, ONE, ZERO) for term in terms]
+        huge = [t.value for t in terms if self.is_huge(t)]
+        if huge:
+            if min(huge) < 0 < max(huge):
+                return self.unknown(terms)
+            return self.join(mp.fsum(t.value for t in terms), ZERO, locals_)
+        value, size = mp.fsum(t.value for t in terms), mp.fsum(abs(t.value) for t in terms)
+        if size > self.form.largest / 2:
+            return self.unknown(terms)
+        error = mp.fsum(t.error for t in terms)
+        if error or not _sums_exactly([t.value for t in terms], self.form.bits):
+            error += self.ulps(size, len(terms))
+        return self.join(value, error, locals_)
+
+    def multiply(self, node: sp.Basic, factors: list[Part]) -> Part:
+        if any(mp.isnan(f.value) for f in factors):
+            return self.not_a_number(factors) if any(f.is_nan for f in factors) else self.unknown(factors)
+        values = [f.value for f in factors]
+        if any(map(self.is_huge, factors)):
+            if any(v == 0 or abs(v) < self.form.smallest * 16 for v in values) or (
+                any(abs(v) < 1 for v in values) and not any(map(mp.isinf, values))
+            ):
+                return self.unknown(factors)
+            value = reduce(lambda s, v: s * v, values)
+            rest = [reduce(lambda s, v: s * v, values[:k] + values[k + 1 :], ONE) for k in range(len(values))]
+            return self.join(value, ZERO, [(f, p, INF) for f, p in zip(factors, rest, strict=True)])
+        value, error = self.product(factors)
+        ratio = _ratio([f.ratio for f in factors], self.form.bits)
+        locals_ = []
+        for k, factor in enumerate(factors):
+            others = factors[:k] + factors[k + 1 :]
+            locals_.append((factor, *self.product(others)))
+        self.below(node, value, locals_)
+        if ratio is not None:
+            above, below = ratio
+            value = above / below
+            error = self.quotient_error(value, above, below)
+        made = self.join(value, error, locals_)
+        made.ratio = ratio
+        return made
+
+    def below(self, node: sp.Basic, value: Number, locals_: list[tuple[Part, Number, Number]]) -> None:
+        """In a/(b*c) the slope by b*c is a number of its own, which may leave the range of floats."""
+        places = [
+            k for k, arg in enumerate(node.args) if isinstance(arg, sp.Pow) and arg.exp.could_extract_minus_sign()
+        ]
+        if len(places) < 2 or value == 0:
+            return
+        size = reduce(lambda s, k: s / abs(locals_[k][0].value), places, ONE)
+        if abs(value) / size > self.form.largest / 4:
+            wrong = INF
+        elif abs(value) / size < self.form.smallest:
+            wrong = self.form.smallest * size
+        else:
+            return
+        for k in places:
+            factor, local, error = locals_[k]
+            locals_[k] = factor, local, error + wrong / abs(factor.value)
+
+    def product(self, factors: Sequence[Part]) -> tuple[Number, Number]:
+        """A product, and its error. What is lost on the way depends on the order, which is not known."""
+        value = reduce(lambda s, f: s * f.value, factors, ONE)
+        if len(factors) <= 1 and value == 1:
+            return value, ZERO
+        error = ZERO
+        for k, factor in enumerate(factors):
+            if factor.error:
+                others = [abs(f.value) + (f.error if i > k else 0) for i, f in enumerate(factors) if i != k]
+                error += _times(reduce(lambda s, v: s * v, others, ONE), factor.error)
+        if len(factors) == 1:
+            return value, error
+        error += self.ulps(value, len(factors))
+        large = reduce(lambda s, f: s * max(abs(f.value), ONE), factors, ONE)
+        small = reduce(lambda s, f: s * min(abs(f.value), ONE), factors, ONE)
+        if large > self.form.largest / 4:
+            error = ZERO if abs(value) > self.form.largest / 2 and small == 1 else INF
+        elif 0 < small < self.form.smallest:
+            error += self.form.smallest * large
+        return value, error
+
+    def power(self, node: sp.Basic, arguments: list[Part]) -> Part:
+        a, b = arguments
+        if mp.isnan(a.value) or mp.isnan(b.value):
+            if a.value == 1 or b.value == 0 or not (a.is_nan or b.is_nan):
+                return self.unknown(arguments)
+            return self.not_a_number(arguments)
+        if b.is_exact and mp.isint(b.value) and not b.slopes:
+            return self.integer_power(a, int(b.value))
+        if self.is_huge(b) or (self.is_huge(a) and (b.slopes or b.value == 0)):
+            return self.unknown(arguments)
+        if self.is_huge(a):
+            return self.huge_base(a, b.value)
+        if a.value == 0 and a.is_exact:
+            return self.power_of_zero(a, b, node)
+        if abs(a.value) <= a.error:
+            return self.unknown(arguments)
+        if a.value < 0:
+            if not b.slopes and not mp.isint(b.value):
+                return self.not_a_number(arguments)
+            if not b.is_exact:
+                return self.unknown(arguments)
+            if not mp.isint(b.value):
+                return self.not_a_number(arguments)
+            if abs(b.value) > 2**31:
+                return self.unknown(arguments)
+            made = self.integer_power(a, int(b.value))
+            return self.join(made.value, made.error, [(a, _of(made, 1), _of(made, 2)), (b, NAN, INF)])
+        logarithm = mp.log(a.value)
+        value = _exp(b.value * logarithm)
+        if abs(value) > self.form.largest / 2:
+            return self.join(value, ZERO, [(a, INF, INF), (b, INF, INF)])
+        if (
+            a.is_exact
+            and b.is_exact
+            and _bits(a.value) <= self.form.bits
+            and _is_exact_root(value, a.value, b.value, self.form.bits)
+        ):
+            error = ZERO
+        else:
+            relative = abs(b.value) * a.error / (abs(a.value) - a.error) + abs(logarithm) * b.error
+            error = _times(abs(value), mp.expm1(relative) if relative < 1 else INF) + self.ulps(value)
+        by_base = b.value * _exp((b.value - 1) * logarithm)
+        by_exponent = value * logarithm
+        # b - 1 is rounded, and the logarithm of a number near 1 moves with its argument.
+        moved = (abs(b.value - 1) + 1) * (a.error / (abs(a.value) - a.error) + self.form.eps) + abs(logarithm) * (
+            b.error + self.form.eps * (abs(b.value) + 1)
+        )
+        moved = mp.expm1(moved) if moved < 1 else INF
+        base_error = _times(abs(by_base), moved) + _times(_exp((b.value - 1) * logarithm), b.error)
+        if _exp((b.value - 1) * logarithm) > self.form.largest / 4:
+            base_error = INF  # although b times this may be a float
+        exponent_error = _times(abs(by_exponent), moved)
+        exponent_error += abs(value) * (a.error / (abs(a.value) - a.error) + self.form.eps)
+        return self.join(value, error, [(a, by_base, base_error), (b, by_exponent, exponent_error)])
+
+    def integer_power(self, a: Part, n: int) -> Part:
+        """`a**n` by products."""
+        if self.is_huge(a):
+            return self.huge_base(a, n)
+        if a.value == 0 or abs(a.value) <= a.error:
+            if not a.is_exact and n < 0:
+                return self.unknown([a])
+            if n < 0:
+                return self.join(INF, ZERO, [(a, NAN, INF)]) if n % 2 == 0 else self.pole([a])
+        value = a.value**n
+        slope = n * a.value ** (n - 1) if n else ZERO
+        error, slope_error = self.power_error(a, n), abs(n) * self.power_error(a, n - 1) if n else ZERO
+        ratio = None
+        if a.ratio is not None:
+            above, below = a.ratio if n > 0 else a.ratio[::-1]
+            if below != 0 and max(_bits(above), _bits(below)) * abs(n) <= self.form.bits:
+                ratio = (above ** abs(n), below ** abs(n))
+                value = ratio[0] / ratio[1]
+                error = self.quotient_error(value, *ratio)
+        if mp.isfinite(value) and abs(value) > self.form.largest / 2:
+            error = ZERO
+        made = self.join(value, error, [(a, slope, slope_error)])
+        made.ratio = ratio
+        return made
+
+    def power_error(self, a: Part, n: int) -> Number:
+        """How far `a**n` may be off."""
+        if n == 0:
+            return ZERO
+        value = a.value**n
+        if not a.error:
+            moved = ZERO
+        elif n < 0:
+            moved = abs((abs(a.value) - a.error) ** n - abs(value))
+        else:
+            moved = (abs(a.value) + a.error) ** n - abs(value)
+        return moved + self.ulps(value, abs(n) + ULPS)
+
+    def huge_base(self, a: Part, b: Number) -> Part:
+        """Of an infinity, or a number beyond the largest float, to a power that is a number."""
+        if b == 0:
+            return self.join(ONE, ZERO, [(a, ZERO, INF)])
+        if a.value < 0 and not mp.isint(b):
+            return self.not_a_number([a])
+        if mp.isinf(a.value):
+            infinite = -INF if a.value < 0 and b % 2 == 1 else INF
+            return self.join(ZERO if b < 0 else infinite, ZERO, [(a, NAN, INF)])
+        value = a.value ** (int(b) if mp.isint(b) else b)
+        if self.form.smallest < abs(value) < self.form.largest:
+            return self.unknown([a])  # whether the argument is computed is not known
+        return self.join(value, self.form.smallest if b < 0 else ZERO, [(a, value, INF)])
+
+    def power_of_zero(self, a: Part, b: Part, node: sp.Basic) -> Part:
+        if not b.is_exact and not b.slopes:  # a number that is no float: 2/3
+            b = Part(b.value)
+        if not b.is_exact and abs(b.value) <= b.error:
+            return self.unknown([a, b])
+        if b.value < 0:
+            return self.pole([a, b])
+        if b.value == 0:
+            return self.join(ONE, ZERO, [(a, ZERO, ZERO), (b, NAN, INF)])
+        near_one = not b.is_exact and abs(b.value - 1) <= b.error
+        if near_one:
+            return self.unknown([a, b])
+        if b.value < 1 and is_sum_of_squares(node.args[0]) and not b.slopes and b.value * 2 == 1:
+            return Part(ZERO, ZERO, {i: Slope(ZERO, ZERO, ZERO) for i in a.slopes}, (ZERO, ONE))
+        slope = ZERO if b.value > 1 else ONE if b.value == 1 else INF
+        return self.join(ZERO, ZERO, [(a, slope, ZERO), (b, ZERO, ZERO)])
+
+    # --- kinks and steps ------------------------------------------------------------------------------------------
+
+    def extremum(self, node: sp.Basic, arguments: list[Part]) -> Part:
+        if any(a.is_nan for a in arguments):
+            return self.not_a_number(arguments)
+        if any(a.is_unknown for a in arguments):
+            return self.unknown(arguments)
+        sign = 1 if node.func is sp.Max else -1
+        value = (max if sign > 0 else min)(a.value for a in arguments)
+        wrong = max(a.error for a in arguments if a.value == value)
+        near = [a for a in arguments if a.value == value or sign * (value - a.value) <= SLACK * (a.error + wrong)]
+        if all(a.is_exact for a in near) or len(near) == 1:
+            share = ONE / len(near)
+            return self.join(value, max(a.error for a in near), [(a, share, ZERO) for a in near])
+        # Which of them wins is not known, but one of them does.
+        return self.join(value, max(a.error for a in near), [(a, ONE / len(near), ONE) for a in near])
+
+    def absolute(self, node: sp.Basic, arguments: list[Part]) -> Part:
+        (a,) = arguments
+        if mp.isnan(a.value):
+            return self.not_a_number([a]) if a.is_nan else self.unknown([a])
+        unsure = ONE if not a.is_exact and abs(a.value) <= SLACK * a.error else ZERO
+        return self.join(abs(a.value), a.error, [(a, mp.sign(a.value), unsure)])
+
+    def step(self, node: sp.Basic, arguments: list[Part]) -> Part:
+        """A function that is constant between its jumps: it has no slope."""
+        a = arguments[0]
+        if mp.isnan(a.value):
+            return Part(NAN, a.error)
+        function = {
+            sp.sign: mp.sign,
+            sp.floor: mp.floor,
+            sp.ceiling: mp.ceil,
+            sp.Heaviside: lambda x: (mp.sign(x) + 1) / 2,
+        }[node.func]
+        if self.is_huge(a) and node.func in (sp.floor, sp.ceiling):
+            return Part(a.value if mp.isinf(a.value) else NAN, ZERO if mp.isinf(a.value) else INF)
+        value = function(a.value)
+        margin = SLACK * a.error
+        if any(function(a.value + step) != value for step in (margin, -margin)):
+            return Part(NAN, INF)
+        if node.func is sp.Heaviside and a.value == 0 and len(arguments) > 1:
+            return arguments[1]
+        return Part(value, self.ulps(value) if _bits(value) > self.form.bits else ZERO, {}, (value, ONE))
+
+    def fraction(self, node: sp.Basic, arguments: list[Part]) -> Part:
+        (a,) = arguments
+        if mp.isnan(a.value) or self.is_huge(a):
+            return self.not_a_number([a]) if a.is_nan else self.unknown([a])
+        margin = SLACK * a.error
+        if mp.floor(a.value + margin) != mp.floor(a.value - margin):
+            return self.unknown([a])
+        value = a.value - mp.floor(a.value)
+        exact = a.is_exact and _sums_exactly([a.value, mp.floor(a.value)], self.form.bits)
+        return self.join(value, a.error + (ZERO if exact else self.ulps(ONE)), [(a, ONE, ZERO)])
+
+    def modulo(self, node: sp.Basic, arguments: list[Part]) -> Part:
+        a, b = arguments
+        if any(mp.isnan(x.value) for x in arguments):
+            return self.not_a_number(arguments) if a.is_nan or b.is_nan else self.unknown(arguments)
+        if b.value == 0 and b.is_exact:
+            return self.not_a_number(arguments)
+        if any(map(self.is_huge, arguments)) or abs(b.value) <= SLACK * b.error:
+            return self.unknown(arguments)
+        with mp.workdps(DIGITS + 700):  # exactly
+            quotient = a.value / b.value
+            whole = mp.floor(quotient)
+            value = a.value - b.value * whole
+            margin = SLACK * (a.error + abs(quotient) * b.error) / abs(b.value)
+            jumps = margin and mp.floor(quotient + margin) != mp.floor(quotient - margin)
+        if jumps:
+            return self.unknown(arguments)
+        error = a.error + abs(whole) * b.error
+        if error or not _sums_exactly([a.value, b.value * whole], self.form.bits):
+            error += self.ulps(max(abs(value), abs(b.value)))
+        return self.join(value, error, [(a, ONE, ZERO), (b, -whole, ZERO)])
+
+    def angle(self, node: sp.Basic, arguments: list[Part]) -> Part:
+        y, x = arguments
+        if any(mp.isnan(a.value) for a in arguments):
+            return self.not_a_number(arguments) if y.is_nan or x.is_nan else self.unknown(arguments)
+        square = y.value**2 + x.value**2
+        if any(map(self.is_huge, arguments)) or square == 0 or (abs(y.value) <= SLACK * y.error and x.value < 0):
+            return self.unknown(arguments)
+        if y.value == 0 and x.value < 0:  # on the cut: the sign of zero tells
+            return self.join(NAN, INF, [(y, x.value / square, ZERO), (x, ZERO, ZERO)])
+        value = mp.atan2(y.value, x.value)
+        relative = (y.error + x.error) / mp.sqrt(square)
+        if relative > 0.1:
+            return self.unknown(arguments)
+        error = 2 * relative + (self.ulps(value) if value else ZERO)
+        size = 1 / mp.sqrt(square)
+        wrong = size * (4 * relative + 8 * self.form.eps)
+        return self.join(value, error, [(y, x.value / square, wrong), (x, -y.value / square, wrong)])
+
+    def nothing(self, node: sp.Basic, arguments: list[Part]) -> Part:
+        return Part(ZERO, ZERO, {}, (ZERO, ONE))
+
+    def itself(self, node: sp.Basic, arguments: list[Part]) -> Part:
+        return arguments[0]
+
+
+def _of(made: Part, which: int) -> Number:
+    return made.edges[0][which] if made.edges else ZERO
+
+
+def _times(a: Number, b: Number) -> Number:
+    """The product, 0 where one is 0: an error of 0 stays 0."""
+    return ZERO if a == 0 or b == 0 else a * b
+
+
+def _real(function: Callable[[Number], Number], a: Number) -> Number:
+    """The function where it is real, infinite at a pole of known sign, POLE at others, else NaN."""
+    try:
+        y = function(a)
+    except (ValueError, ZeroDivisionError, OverflowError):  # mpmath's ways to say that there is a pole
+        return POLE
+    return NAN if isinstance(y, mpmath.mpc) else y
+
+
+def _slope(function: Callable[[Number], Number], a: Number) -> Number:
+    y = _real(function, a)
+    return NAN if y == POLE else y
+
+
+def _bits(number: Number) -> int:
+    return int(number._mpf_[3]) if mp.isfinite(number) else 10**6
+
+
+def _sums_exactly(terms: Sequence[Number], bits: int) -> bool:
+    """Whether every partial sum, in whatever order, has few bits."""
+    finite = [t for t in terms if t]
+    if not finite:
+        return True
+    low = min(t._mpf_[2] for t in finite)
+    high = max(t._mpf_[2] + t._mpf_[3] for t in finite)
+    return bool(high - low + len(finite).bit_length() <= bits)
+
+
+def _is_exact_root(value: Number, a: Number, b: Number, bits: int) -> bool:
+    """Whether a**b, with b a multiple of one half, has few bits."""
+    return bool(mp.isint(2 * b) and _bits(value) <= bits // 2 and value**2 == a ** int(2 * b))
+
+
+def _ratio(parts: Sequence[tuple[Number, Number] | None], bits: int) -> tuple[Number, Number] | None:
+    if any(part is None for part in parts):
+        return None
+    found = []
+    for side in (0, 1):
+        numbers = [part[side] for part in parts if part is not None]
+        if sum(map(_bits, numbers)) > bits:
+            return None
+        found.append(reduce(lambda s, v: s * v, numbers, ONE))
+    above, below = found
+    if below == 0 or max(abs(n) for n in found) > mp.mpf(2) ** 100 or abs(below) < mp.mpf(2) ** -100:
+        return None
+    return above, below
+
+
+def is_sum_of_squares(node: sp.Basic) -> bool:
+    """Whether it is one by its form, weighted ones included."""
+    if isinstance(node, sp.Pow):
+        return bool(node.exp.is_Integer and node.exp % 2 == 0)
+    if isinstance(node, sp.Number | sp.NumberSymbol):
+        return bool(node > 0)
+    return isinstance(node, sp.Add | sp.Mul) and all(map(is_sum_of_squares, node.args))
+
+
+# --- conditions: True, False, or None where floats cannot know --------------------------------------------------------
+
+
+def _sign_of_difference(a: Part, b: Part) -> tuple[int | None, bool]:
+    """-1, 0 or 1, or None where it is not known; and whether one of the two is NaN."""
+    if a.is_nan or b.is_nan:
+        return None, True
+    if a.is_unknown or b.is_unknown:
+        return None, False
+    if a.value == b.value:
+        return (0 if a.is_exact and b.is_exact else None), False
+    if not (mp.isfinite(a.value) and mp.isfinite(b.value)):
+        return (1 if a.value > b.value else -1), False
+    if abs(a.value - b.value) <= SLACK * (a.error + b.error):
+        return None, False
+    return (1 if a.value > b.value else -1), False
+
+
+def _comparison(holds: Callable[[int], bool], with_nan: bool = False) -> Callable[[int | None, bool], bool | None]:
+    return lambda sign, nan: with_nan if nan else None if sign is None else holds(sign)
+
+
+_COMPARISONS = {
+    sp.StrictLessThan: _comparison(lambda sign: sign < 0),
+    sp.LessThan: _comparison(lambda sign: sign <= 0),
+    sp.StrictGreaterThan: _comparison(lambda sign: sign > 0),
+    sp.GreaterThan: _comparison(lambda sign: sign >= 0),
+    sp.Equality: _comparison(lambda sign: sign == 0),
+    sp.Unequality: _comparison(lambda sign: sign != 0, with_nan=True),
+}
+
+
+def _all(*a: bool | None) -> bool | None:
+    return False if False in a else None if None in a else True
+
+
+def _not(a: bool | None) -> bool | None:
+    return None if a is None else not a
+
+
+def _any(*a: bool | None) -> bool | None:
+    return _not(_all(*map(_not, a)))
+
+
+_LOGIC: Mapping[type, Callable[..., Any]] = {
+    sp.functions.elementary.piecewise.ExprCondPair: lambda value, holds: (value, holds),
+    sp.And: _all,
+    sp.Or: _any,
+    sp.Not: _not,
+    sp.Xor: lambda *a: None if None in a else sum(a) % 2 == 1,
+    sp.ITE: lambda c, a, b: None if c is None else a if c else b,
+}
+
+
+def _first_that_holds(branches: Sequence[tuple[Part, bool | None]]) -> Part:
+    for value, holds in branches:
+        if holds is None:
+            slopes = {i: Slope(NAN, NAN, INF) for part, _ in branches for i in part.slopes}
+            return Part(NAN, INF, slopes)
+        if holds:
+            return value
+    return Part(NAN, ZERO, {i: Slope(NAN, NAN, ZERO) for part, _ in branches for i in part.slopes})
+
+
+# --- functions of one argument ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Function:
+    value: Callable[[Number], Number]
+    slope: Callable[[Number], Number]
+    is_reciprocal: bool = False  # computed from 1/a, so that its value moves as one rounding of that moves it
+    has_gaps: bool = False  # poles, or numbers outside of its domain, between others that are in it
+
+
+_HUGE = mp.mpf(10) ** 300
+
+
+def _exp(a: Number) -> Number:
+    return mp.exp(a) if abs(a) < _HUGE else INF if a > 0 else ZERO
+
+
+def _over(a: Number) -> Number:
+    """1/a, where 0 is approached from above."""
+    return 1 / a if a else INF
+
+
+def _logarithm(a: Number) -> Number:
+    return mp.log(a) if a > 0 else -INF if a == 0 else NAN
+
+
+def _loggamma(a: Number) -> Number:
+    return mp.loggamma(a) if a > 0 else INF if a == 0 else NAN
+
+
+def _sinc_slope(a: Number) -> Number:
+    if abs(a) < mp.mpf(10) ** (-mp.dps // 3):
+        return -a / 3
+    return (mp.cos(a) - mp.sinc(a)) / a
+
+
+def _atanh(a: Number) -> Number:
+    return mp.sign(a) * INF if abs(a) == 1 else mp.atanh(a)
+
+
+def _grows(function: Callable[[Number], Number], at_infinity: Callable[[Number], Number]) -> Callable[[Number], Number]:
+    """An exponential function beyond what its digits would fill the memory with."""
+    return lambda a: function(a) if abs(a) < 10**9 else at_infinity(a)
+
+
+def _root_of_product(a: Number) -> Number:
+    return mp.sqrt((1 - a) * (1 + a))
+
+
+def _secant_slope(a: Number) -> Number:
+    return _over(abs(a) * mp.sqrt(a * a - 1))
+
+
+_sinh = _grows(mp.sinh, lambda a: mp.sign(a) * INF)
+_cosh = _grows(mp.cosh, lambda a: INF)
+_tanh = _grows(mp.tanh, mp.sign)
+_sech = _grows(mp.sech, lambda a: ZERO)
+_csch = _grows(mp.csch, lambda a: ZERO)
+_coth = _grows(mp.coth, mp.sign)
+_gauss = _grows(lambda a: 2 / mp.sqrt(mp.pi) * mp.exp(-a * a), lambda a: ZERO)
+_gamma = _grows(mp.gamma, lambda a: INF if a > 0 else NAN)
+
+_FUNCTIONS: dict[type, _Function] = {
+    sp.exp: _Function(_exp, _exp),
+    sp.log: _Function(_logarithm, _over),
+    sp.sin: _Function(mp.sin, mp.cos),
+    sp.cos: _Function(mp.cos, lambda a: -mp.sin(a)),
+    sp.tan: _Function(mp.tan, lambda a: 1 / mp.cos(a) ** 2, has_gaps=True),
+    sp.sec: _Function(mp.sec, lambda a: mp.sin(a) / mp.cos(a) ** 2, has_gaps=True),
+    sp.csc: _Function(mp.csc, lambda a: -mp.cos(a) / mp.sin(a) ** 2, has_gaps=True),
+    sp.cot: _Function(mp.cot, lambda a: -1 / mp.sin(a) ** 2, has_gaps=True),
+    sp.asin: _Function(mp.asin, lambda a: _over(_root_of_product(a))),
+    sp.acos: _Function(mp.acos, lambda a: -_over(_root_of_product(a))),
+    sp.atan: _Function(mp.atan, lambda a: 1 / (1 + a * a)),
+    sp.asec: _Function(mp.asec, _secant_slope, True, True),
+    sp.acsc: _Function(mp.acsc, lambda a: -_secant_slope(a), True, True),
+    sp.acot: _Function(lambda a: mp.atan(1 / a) if a else mp.pi / 2, lambda a: -1 / (1 + a * a), True, True),
+    sp.sinh: _Function(_sinh, _cosh),
+    sp.cosh: _Function(_cosh, _sinh),
+    sp.tanh: _Function(_tanh, lambda a: _sech(a) ** 2),
+    sp.sech: _Function(_sech, lambda a: -_sech(a) * _tanh(a)),
+    sp.csch: _Function(_csch, lambda a: -_csch(a) * _coth(a), has_gaps=True),
+    sp.coth: _Function(_coth, lambda a: -(_csch(a) ** 2), has_gaps=True),
+    sp.asinh: _Function(mp.asinh, lambda a: 1 / mp.sqrt(1 + a * a)),
+    sp.acosh: _Function(mp.acosh, lambda a: _over(mp.sqrt((a - 1) * (a + 1)))),
+    sp.atanh: _Function(_atanh, lambda a: 1 / ((1 - a) * (1 + a))),
+    sp.asech: _Function(mp.asech, lambda a: -_over(a * _root_of_product(a)), True),
+    sp.acsch: _Function(mp.acsch, lambda a: -1 / (abs(a) * mp.sqrt(1 + a * a)), True, True),
+    sp.acoth: _Function(lambda a: _atanh(1 / a), lambda a: 1 / ((1 - a) * (1 + a)), True, True),
+    sp.sinc: _Function(mp.sinc, _sinc_slope, True),
+    sp.erf: _Function(_grows(mp.erf, mp.sign), _gauss),
+    sp.erfc: _Function(_grows(mp.erfc, lambda a: 1 - mp.sign(a)), lambda a: -_gauss(a)),
+    sp.gamma: _Function(_gamma, lambda a: _gamma(a) * mp.digamma(a), has_gaps=True),
+    sp.loggamma: _Function(_loggamma, mp.digamma),
+}
+
+_RULES: dict[type, Callable[[_Evaluator, sp.Basic, list[Part]], Part]] = {
+    sp.Add: _Evaluator.add,
+    sp.Mul: _Evaluator.multiply,
+    sp.Pow: _Evaluator.power,
+    sp.Max: _Evaluator.extremum,
+    sp.Min: _Evaluator.extremum,
+    sp.Abs: _Evaluator.absolute,
+    sp.sign: _Evaluator.step,
+    sp.floor: _Evaluator.step,
+    sp.ceiling: _Evaluator.step,
+    sp.Heaviside: _Evaluator.step,
+    sp.frac: _Evaluator.fraction,
+    sp.Mod: _Evaluator.modulo,
+    sp.atan2: _Evaluator.angle,
+    sp.im: _Evaluator.nothing,
+    sp.re: _Evaluator.itself,
+    sp.conjugate: _Evaluator.itself,
+    sp.UnevaluatedExpr: _Evaluator.itself,
+}
