@@ -14,6 +14,7 @@ from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Program
 from symgrad_codegen.targets import TARGETS
 
+from . import verify
 from .array_kernel import ArrayKernel
 from .cuda_kernel import CudaArrayKernel, CudaKernel
 from .differentiate import differentiate
@@ -155,6 +156,7 @@ class Stages:
         extents: Mapping[Any, int] | None = None,
     ) -> None:
         self.seconds: dict[str, float] = {}
+        self.tried: list[verify.Trial] = []
         gates = tuple(gates)
         problem = self._timed("parse", lambda: _problem(expr))
         with no_collection():
@@ -175,6 +177,12 @@ class Stages:
         start = time.perf_counter()
         result = work()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+        if verify.is_on():
+            graph = result[0] if stage == "lower" else result
+            if stage == "lower" and graph.shapes is not None:
+                self.tried = verify.trials(graph)
+            if stage != "parse":
+                verify.verify_graph(graph, stage, self.tried)
         return result
 
     def stats(self) -> dict[str, Any]:
@@ -232,6 +240,8 @@ def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> P
     for function in program.functions:
         if not target.supports(function):
             raise UnsupportedExpression(f"the target {options['target']!r} has no function {function.name}")
+    if verify.is_on():
+        verify.verify_program(program, definition)
     return program
 
 

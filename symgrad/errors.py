@@ -30,5 +30,14 @@ class ShapeError(SymgradError, ValueError):
     """Arrays whose shapes do not fit together: the message names the axis, the arrays and both numbers."""
 
 
+class VerificationError(SymgradError, AssertionError):
+    """A graph or a program that breaks a rule of its own: a fault of symgrad, found under SYMGRAD_VERIFY=1."""
+
+    def __init__(self, breach: str) -> None:
+        super().__init__(
+            f"{breach}. This is a fault of symgrad, not of your expression: please report it, with the expression"
+        )
+
+
 # Characters of the offending line shown on either side of the caret.
 _CONTEXT = 60

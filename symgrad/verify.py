@@ -1,0 +1,376 @@
+"""The verifier of graphs and programs: what holds after every pass, checked in the tests and under SYMGRAD_VERIFY=1.
+
+Of the structure of a graph everything is checked. Domains are checked where the extents are small numbers: the loops of
+every node are counted there, and are those that its constraints and its readers want; every read stays inside of what
+is computed. The gradient is evaluated once: where the value does not read an input it is 0. A program is run on marks,
+by symgrad_codegen.verify. The extents are such that a call of the kernel with them is not refused.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from symgrad_codegen.array_program import ArrayProgram
+from symgrad_codegen.marks import BrokenProgram
+from symgrad_codegen.program import Program
+from symgrad_codegen.verify import verify
+
+from .array_gates import MATRIX_RULES
+from .domains import Domains, GatherCheck, checks, numeric, with_derived
+from .errors import UnsupportedExpression, VerificationError
+from .gates import CONSTANTS
+from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, View, positional, sizes_of
+from .interpret_arrays import Evaluation, evaluate_arrays
+from .plan import is_guard
+
+# At most so many sets of extents are tried, and arrays of so many entries.
+_TRIALS, _LARGEST = 6, 100_000
+_BOOLEAN_ARGUMENTS = {"and", "or", "not"}
+_INTEGER_GATES = {"add", "mul", "neg", "abs", "max", "min", "mod", "sum", "product", "largest", "smallest", "power"}
+
+
+def is_on() -> bool:
+    """Whether everything is verified: SYMGRAD_VERIFY=1."""
+    return os.environ.get("SYMGRAD_VERIFY") == "1"
+
+
+class Trial(NamedTuple):
+    """Small extents that a kernel takes, and for each input its shape, its integers, or the extent that it is."""
+
+    sizes: dict[str, int]
+    arguments: tuple[Any, ...]
+
+
+def verify_program(program: Program | ArrayProgram, definition: Graph) -> None:
+    """Raises VerificationError where the program of a graph that was lowered to `definition` breaks a rule."""
+    tried = [trial.arguments for trial in trials(definition)] if definition.shapes is not None else []
+    try:
+        verify(program, tried)
+    except BrokenProgram as error:
+        raise VerificationError(str(error)) from error
+
+
+def verify_graph(graph: Graph, after: str, tried: Sequence[Trial] = ()) -> None:
+    """Raises VerificationError where a graph that a pass made breaks a rule, at the extents `tried` or at any."""
+    _Structure(graph, after).check()
+    if graph.shapes is not None:
+        _check_domains(graph, after, tried)
+        if after == "differentiate":
+            _check_support(graph, after, tried)
+
+
+# --- structure --------------------------------------------------------------------------------------------------------
+
+
+class _Structure:
+    """What holds of the nodes and views of a graph, whatever the extents."""
+
+    def __init__(self, graph: Graph, after: str) -> None:
+        self.graph, self.after = graph, after
+        self.integers: set[Node] = set()
+
+    def check(self) -> None:
+        graph = self.graph
+        self.sizes = {term.name for shape in graph.shapes or () for form in shape for term, _ in form.terms}  # type: ignore
+        self.sizes |= {*graph.inputs, *graph.derived}
+        for node in graph.order():
+            self._node(node)
+        for place, view in enumerate(graph.values):
+            self._view(view, 0, f"value {place}")
+            if view.axes and graph.shapes is not None:
+                self.breach(f"value {place} is read over free axes")
+        if len(graph.gradients) != len(graph.wrt):
+            self.breach(f"{len(graph.gradients)} gradients of {len(graph.wrt)} inputs")
+        for position, view in zip(graph.wrt, graph.gradients, strict=True):
+            self._view(view, self._rank(position), f"the gradient of {graph.inputs[position]}")
+
+    def _rank(self, position: int) -> int:
+        return 1 if self.graph.shapes is None else len(self.graph.shapes[position])
+
+    def _node(self, node: Node) -> None:
+        name, own = node.gate.name, node.attribute
+        if node.table is not self.graph.table:
+            self.breach("is of another table", node)
+        for edge in (*node.arguments, *node.gathered):
+            if edge.node.table is not node.table or edge.node.number >= node.number:
+                self.breach(f"reads %{edge.node.number}, which is not made before it in its table", node)
+            self._view(edge, node.loops, "an argument", node)
+        if isinstance(own, Reduction):
+            self._reduction(node, own)
+        elif name in MATRIX_RULES:
+            if len(own) != node.loops or node.rank > node.loops:
+                self.breach(f"has {len(own)} extents for {node.loops} loops", node)
+        elif node.loops != node.rank:
+            self.breach(f"loops over {node.loops} axes, and has rank {node.rank}", node)
+        if name == "input":
+            self._input(node)
+        elif name == "constant" and not (isinstance(own, Fraction) or own in CONSTANTS):
+            self.breach(f"is no number: {own!r}", node)
+        elif name == "size" and own.name not in self.sizes:
+            self.breach(f"is an extent that nothing tells: {own.name}", node)
+        self._kinds(node)
+
+    def _input(self, node: Node) -> None:
+        if not 0 <= node.attribute < len(self.graph.inputs):
+            self.breach(f"is input {node.attribute} of {len(self.graph.inputs)}", node)
+        if self.graph.shapes is not None and node.rank != self._rank(node.attribute):
+            self.breach(f"has rank {node.rank}, and the input rank {self._rank(node.attribute)}", node)
+
+    def _reduction(self, node: Node, own: Reduction) -> None:
+        if len(own.out) != node.rank or len(node.arguments) != 1:
+            self.breach(f"has {len(own.out)} places for rank {node.rank}", node)
+        if own.is_plain and node.loops < node.rank:
+            self.breach(f"loops over {node.loops} axes, and has rank {node.rank}", node)
+        for form in (*own.out, *own.constraints):
+            self._index(form, node.loops, "its domain", node)
+
+    def _kinds(self, node: Node) -> None:
+        """Conditions are conditions, numbers are numbers; and which nodes are integers."""
+        name, kinds = node.gate.name, [edge.node.kind for edge in node.arguments]
+        wanted = ["boolean"] * len(kinds) if name in _BOOLEAN_ARGUMENTS else ["other"] * len(kinds)
+        if name == "select":
+            wanted[0] = "boolean"
+        for kind, want in zip(kinds, wanted, strict=True):
+            if (kind == "boolean") != (want == "boolean"):
+                self.breach(f"has an argument of kind {kind}", node)
+        if name == "input":
+            whole = node.attribute in self.graph.integers
+        elif name == "constant":
+            whole = isinstance(node.attribute, Fraction) and node.attribute.denominator == 1
+        elif name == "select" or name in _INTEGER_GATES:
+            whole = all(edge.node in self.integers for edge in node.arguments if edge.node.kind != "boolean")
+        else:
+            whole = node.kind == "integer" or name in ("floor", "ceil", "sign")
+        if whole:
+            self.integers.add(node)
+
+    def _view(self, view: View, loops: int, what: str, of: Node | None = None) -> None:
+        if view.index is positional(view.node).index and view.node.rank <= loops:
+            return  # the common case, and the one that must be quick
+        if len(view.index) != view.node.rank:
+            self.breach(f"{what} reads %{view.node.number} of rank {view.node.rank} at {len(view.index)} places", of)
+        for index in view.index:
+            self._index(index, loops, what, of)
+
+    def _index(self, index: AnyIndex, loops: int, what: str, of: Node | None) -> None:
+        if isinstance(index, Gather):
+            self._view(index.view, loops, what, of)
+            if index.view.node not in self.integers:
+                self.breach(f"{what} is read at %{index.view.node.number}, which is no integer", of)
+            return
+        for term, factor in index.terms:
+            if not factor or not isinstance(factor, int):
+                self.breach(f"{what} has a factor {factor!r} in {index}", of)
+            if isinstance(term, Size):
+                if term.name not in self.sizes:
+                    self.breach(f"{what} has the extent {term.name} in {index}, which nothing tells", of)
+            elif self.graph.shapes is not None and not 0 <= term < loops:
+                self.breach(f"{what} has axis {term} in {index}, of {loops} loops", of)
+
+    def breach(self, what: str, node: Node | None = None) -> NoReturn:
+        _breach(self.after, what, node)
+
+
+def _breach(after: str, what: str, node: Node | None = None) -> NoReturn:
+    of = "" if node is None else f"{node!r}: "
+    raise VerificationError(f"graph after {after}: {of}{what}")
+
+
+# --- domains ----------------------------------------------------------------------------------------------------------
+
+
+def _check_domains(graph: Graph, after: str, tried: Sequence[Trial]) -> None:
+    """At small extents: the loops of each node are those that are wanted, and reads stay inside of what is computed."""
+    own = replace(graph, derived=dict(graph.derived))  # domains enter what they derive
+    domains = Domains(own)
+    for node in domains.order:
+        if None in domains.of[node].bounds:
+            _breach(after, f"the range of axis {domains.of[node].bounds.index(None)} is not known", node)
+    looped = [node for node in domains.order if node.loops and node.gate.name != "input"]
+    for trial in tried:
+        loops = _Loops(domains, with_derived(trial.sizes, own.derived))
+        for node in looped:
+            problem = loops.problem(node)
+            if problem:
+                _breach(after, f"{problem} ({_given(trial)})", node)
+
+
+class _Loops:
+    """The loops of nodes at some extents."""
+
+    def __init__(self, domains: Domains, sizes: Mapping[str, int]) -> None:
+        self.domains, self.sizes = domains, sizes
+
+    def problem(self, node: Node) -> str:
+        """What is wrong with the domain of a node."""
+        domain, own = self.domains.of[node], node.attribute
+        reads = [edge for edge in (*node.arguments, *node.gathered) if edge.index is not positional(edge.node).index]
+        if not isinstance(own, Reduction) and not reads:
+            return ""
+        box = self.box(domain.bounds)
+        # One index more on either side: what is missing shows there.
+        spans = [range(low - 1, max(high, low - 1) + 2) for low, high in box]
+        if math.prod(map(len, spans)) > _LARGEST:
+            return ""
+        mesh = dict(enumerate(np.ogrid[tuple(slice(span.start, span.stop) for span in spans)]))
+        found = self.inside(box, mesh) & self.hold(domain.coupled, mesh)
+        if isinstance(own, Reduction):
+            wanted = self.hold(own.constraints, mesh)
+            if own.is_plain:
+                demanded = self.domains.own[node]
+                wanted = wanted & self.inside(self.box(demanded.bounds), mesh) & self.hold(demanded.coupled, mesh)
+            # A guard tests its constraints where it stands: it may be computed on more.
+            wrong = wanted & ~found if is_guard(node) else wanted != found
+            if wrong.any():
+                first = np.argwhere(np.broadcast_to(wrong, [len(span) for span in spans]))[0]
+                at = ", ".join(str(span[place]) for span, place in zip(spans, first, strict=True))
+                lacks = bool(np.broadcast_to(wanted, [len(span) for span in spans])[tuple(first)])
+                words = ("lack", "have") if lacks else ("have", "lack")
+                return f"its loops {words[0]} ({at}), which its constraints {words[1]}"
+            if not own.is_plain and self.outside(own.out, self.domains.own[node].bounds, mesh, found):
+                return "terms arrive outside of what is demanded of it"
+        for edge in reads:
+            known = self.domains.of if edge.node.gate.name == "input" else self.domains.own
+            if self.outside(edge.index, known[edge.node].bounds, mesh, found):
+                return f"%{edge.node.number}[{', '.join(map(str, edge.index))}] is outside of what is computed"
+        return ""
+
+    def box(self, bounds: Sequence[Any]) -> list[tuple[int, int]]:
+        return [(numeric(low, self.sizes), numeric(high, self.sizes)) for low, high in bounds]
+
+    def inside(self, box: Sequence[tuple[int, int]], mesh: Mapping[int, Any]) -> Any:
+        found: Any = np.True_
+        for axis, (low, high) in enumerate(box):
+            found = found & (mesh[axis] >= low) & (mesh[axis] <= high)
+        return found
+
+    def hold(self, forms: Iterable[Index], mesh: Mapping[int, Any]) -> Any:
+        found: Any = np.True_
+        for form in forms:
+            found = found & (self.value(form, mesh) >= 0)
+        return found
+
+    def value(self, form: Index, mesh: Mapping[int, Any]) -> Any:
+        total: Any = form.offset
+        for term, factor in form.terms:
+            total = total + factor * (self.sizes[term.name] if isinstance(term, Size) else mesh[term])
+        return total
+
+    def outside(self, indices: Sequence[AnyIndex], bounds: Sequence[Any], mesh: Mapping[int, Any], where: Any) -> bool:
+        """Whether an index that is affine runs out of bounds in one of the loops."""
+        for index, (low, high) in zip(indices, self.box(bounds), strict=True):
+            if isinstance(index, Index):
+                at = self.value(index, mesh)
+                if (((at < low) | (at > high)) & where).any():
+                    return True
+        return False
+
+
+def _check_support(graph: Graph, after: str, tried: Sequence[Trial]) -> None:
+    """Where the value does not read an input its gradient is 0: evaluated, with numbers at which no term is 0."""
+    own = replace(graph, derived=dict(graph.derived))
+    read = Domains(replace(own, gradients=(), wrt=()), undeclared=True)
+    bounds = {node.attribute: read.of[node].bounds for node in read.order if node.gate.name == "input"}
+    rng = np.random.default_rng(0)
+    for trial in tried[:1]:
+        sizes = with_derived(trial.sizes, own.derived)
+        given = [rng.uniform(0.5, 1.5, a) if isinstance(a, tuple) else np.asarray(a) for a in trial.arguments]
+        try:
+            _, *gradients = evaluate_arrays(own, given, trial.sizes)
+        except np.linalg.LinAlgError:
+            continue
+        for position, gradient in zip(graph.wrt, gradients, strict=True):
+            rest = np.array(gradient)
+            if position in bounds:
+                box = [b and slice(numeric(b[0], sizes), numeric(b[1], sizes) + 1) for b in bounds[position]]
+                rest[tuple(span or slice(None) for span in box)] = 0
+            wrong = np.argwhere((rest != 0) & ~np.isnan(rest))
+            if wrong.size or (rest.ndim == 0 and rest != 0):
+                at = ", ".join(map(str, wrong[0]))
+                what = f"the gradient of {graph.inputs[position]} is not 0 at [{at}], which the value does not read"
+                _breach(after, f"{what} ({_given(trial)})")
+
+
+def _given(trial: Trial) -> str:
+    return "with " + ", ".join(f"{name} = {number}" for name, number in trial.sizes.items())
+
+
+# --- trials -----------------------------------------------------------------------------------------------------------
+
+
+def trials(graph: Graph) -> list[Trial]:
+    """Small extents and integers that a kernel of `graph` takes: what it refuses at the call is left out."""
+    graph = replace(graph, derived=dict(graph.derived))
+    domains = Domains(graph)
+    try:
+        plain, gathered = checks(graph, domains)
+    except UnsupportedExpression:  # refused when the kernel is made
+        return []
+    forms = [form for shape in graph.shapes or () for form in shape]
+    told = {term.name for form in forms for term, _ in form.terms if isinstance(term, Size)}
+    names = sorted((told | {size.name for size in sizes_of(graph)}) - set(graph.derived))
+    forms = [form for check in plain for form in (check.low, check.high, check.extent)]
+    forms += [
+        form for node in domains.order if isinstance(node.attribute, Reduction) for form in node.attribute.constraints
+    ]
+    found: list[Trial] = []
+    for sizes in _extents(names, max((abs(form.offset) for form in forms if abs(form.offset) < 100), default=0)):
+        trial = _trial(graph, sizes, plain, gathered)
+        if trial is not None and trial.sizes not in [other.sizes for other in found]:
+            found.append(trial)
+        if len(found) == _TRIALS:
+            break
+    return found
+
+
+def _extents(names: Sequence[str], more: int) -> Iterator[dict[str, int]]:
+    """Extents to try: all different, all alike, one of them very small; then all of them larger by `more`."""
+    for offset in (0, more) if more else (0,):
+        different = {name: (5, 3, 4, 2)[place % 4] + offset for place, name in enumerate(names)}
+        yield different
+        yield {name: (3, 5, 2, 4)[place % 4] + offset for place, name in enumerate(names)}
+        yield dict.fromkeys(names, 1 + offset)
+        yield dict.fromkeys(names, 2 + offset)
+        yield from ({**different, name: 1} for name in names)
+
+
+def _trial(graph: Graph, sizes: dict[str, int], plain: Sequence[Any], gathered: Sequence[GatherCheck]) -> Trial | None:
+    known = with_derived(sizes, graph.derived)
+    shapes = [tuple(numeric(extent, sizes) for extent in shape) for shape in graph.shapes or ()]
+    if any(length < 0 for shape in shapes for length in shape) or sum(map(np.prod, shapes)) > _LARGEST:
+        return None
+    for check in plain:
+        if any(bound and numeric(bound[0], known) > numeric(bound[1], known) for bound in check.bounds):
+            continue
+        if numeric(check.low, known) < 0 or numeric(check.high, known) >= numeric(check.extent, known):
+            return None
+    arguments: list[Any] = [
+        sizes[name] if not shape and name in sizes else shape for name, shape in zip(graph.inputs, shapes, strict=True)
+    ]
+    rng = np.random.default_rng(0)
+    limits = dict.fromkeys(range(len(arguments)), 4)
+    for check in gathered:
+        node = check.view.node
+        if node.gate.name == "input":
+            limits[node.attribute] = min(limits[node.attribute], numeric(check.high, known) + 1)
+    for limit in (None, 2, 1):
+        for place in graph.integers:
+            most = max(1, limits[place] if limit is None else limit)
+            arguments[place] = rng.integers(0, most, shapes[place])
+        if all(_is_kept(graph, check, arguments, known) for check in gathered):
+            return Trial(sizes, tuple(arguments))
+    return None
+
+
+def _is_kept(graph: Graph, check: GatherCheck, arguments: Sequence[Any], sizes: Mapping[str, int]) -> bool:
+    """Whether a gathered index stays inside, where its integers depend on integers only."""
+    given = [np.ones(a) if isinstance(a, tuple) else np.asarray(a) for a in arguments]
+    values = Evaluation.of_view(graph, check.view, check.domain, given, sizes)
+    low, high = numeric(check.low, sizes), numeric(check.high, sizes)
+    return not np.size(values) or bool(np.min(values) >= low and np.max(values) <= high)
