@@ -78,17 +78,22 @@ class Evaluation:
         self.low: dict[Node, list[int]] = {}
         self.values: dict[Node, Any] = {}
         for node in self.domains.order:
-            box = self._box(self.domains.of[node])
+            box = self.box(self.domains.of[node])
             self.low[node] = [low for low, _ in box[: node.rank]]
             self.values[node] = self._evaluated(node, box)
 
     @staticmethod
     def of_view(graph: Graph, view: View, over: Domain, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         """The values that a view of `graph` takes on the loops `over`."""
+        with np.errstate(all="ignore"):
+            return Evaluation.in_floats(graph, inputs, sizes).over(view, over)
+
+    @staticmethod
+    def in_floats(graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Evaluation:
+        """The values of all nodes."""
         ready, kind = [np.asarray(a) for a in inputs], np.dtype(np.float64)
         with np.errstate(all="ignore"):
-            found = Evaluation(graph, ready, sizes, kind, lambda number: rounded(number, kind), _numpy, _matrix_numpy)
-            return found.over(view, over)
+            return Evaluation(graph, ready, sizes, kind, lambda number: rounded(number, kind), _numpy, _matrix_numpy)
 
     @staticmethod
     def of_views(
@@ -106,12 +111,12 @@ class Evaluation:
 
     def over(self, view: View, domain: Domain) -> Any:
         """The values of a view on some loops."""
-        box = self._box(domain)
+        box = self.box(domain)
         shape = [high - low + 1 for low, high in box]
         value = self._read(view, _mesh([low for low, _ in box], shape, range(len(box))))
         return np.broadcast_to(value, shape)
 
-    def _box(self, domain: Domain) -> list[tuple[int, int]]:
+    def box(self, domain: Domain) -> list[tuple[int, int]]:
         found = []
         for bound in domain.bounds:
             assert bound is not None
@@ -166,16 +171,16 @@ class Evaluation:
         inside = np.ones(shape, bool)
         mesh = _mesh(starts, shape, range(node.loops))
         for constraint in own.constraints:
-            inside &= self._index(constraint, mesh) >= 0
+            inside &= self.index(constraint, mesh) >= 0
         places = [np.broadcast_to(mesh[n], shape)[inside] for n in range(node.loops)]
         values = self._read(node.arguments[0], dict(enumerate(places)))
         terms = np.broadcast_to(values, places[0].shape if places else ())
-        box = self._box(self.domains.own[node])
+        box = self.box(self.domains.own[node])
         if not box:
             return self._accumulated(node, (), (), terms)
         lengths = [high - low + 1 for low, high in box]
         self.low[node] = [low for low, _ in box]
-        at = [np.broadcast_to(self._index(index, dict(enumerate(places))), terms.shape) for index in own.out]
+        at = [np.broadcast_to(self.index(index, dict(enumerate(places))), terms.shape) for index in own.out]
         at = [index - low for index, (low, _) in zip(at, box, strict=True)]
         kept = np.ones(terms.shape, bool)
         for index, length in zip(at, lengths, strict=True):
@@ -200,14 +205,14 @@ class Evaluation:
             return value
         places = []
         for index, low, length in zip(view.index, self.low[view.node], np.shape(value), strict=True):
-            at = np.asarray(self._index(index, mesh)) - low
+            at = np.asarray(self.index(index, mesh)) - low
             # Outside of its domain a node may be read at a mask's dead ends: any value does there.
             places.append(np.clip(at, 0, max(length - 1, 0)))
         if not np.size(value):
             return np.zeros(np.broadcast_shapes(*(place.shape for place in places)), self.dtype)
         return value[tuple(places)]
 
-    def _index(self, index: AnyIndex, mesh: Mapping[int, Any]) -> Any:
+    def index(self, index: AnyIndex, mesh: Mapping[int, Any]) -> Any:
         if isinstance(index, Gather):
             value = self._read(index.view, mesh)
             return np.frompyfunc(int, 1, 1)(value).astype(np.int64) if self.dtype == object else _integers(value)

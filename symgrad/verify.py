@@ -26,7 +26,7 @@ from .domains import Domains, GatherCheck, checks, numeric, with_derived
 from .errors import UnsupportedExpression, VerificationError
 from .gates import CONSTANTS
 from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, View, positional, sizes_of
-from .interpret_arrays import Evaluation, evaluate_arrays
+from .interpret_arrays import Evaluation
 from .plan import is_guard
 
 # At most so many sets of extents are tried, and arrays of so many entries.
@@ -62,7 +62,7 @@ def verify_graph(graph: Graph, after: str, tried: Sequence[Trial] = ()) -> None:
     if graph.shapes is not None:
         _check_domains(graph, after, tried)
         if after == "differentiate":
-            _check_support(graph, after, tried)
+            _check_support(graph, after, tried[1:3] or tried)
 
 
 # --- structure --------------------------------------------------------------------------------------------------------
@@ -210,7 +210,9 @@ class _Loops:
     def problem(self, node: Node) -> str:
         """What is wrong with the domain of a node."""
         domain, own = self.domains.of[node], node.attribute
-        reads = [edge for edge in (*node.arguments, *node.gathered) if edge.index is not positional(edge.node).index]
+        # What is read of inputs is checked at the call; and where the loops of readers are empty nothing is.
+        edges = [edge for edge in (*node.arguments, *node.gathered) if edge.node.gate.name != "input"]
+        reads = [edge for edge in edges if edge.index is not positional(edge.node).index]
         if not isinstance(own, Reduction) and not reads:
             return ""
         box = self.box(domain.bounds)
@@ -236,8 +238,7 @@ class _Loops:
             if not own.is_plain and self.outside(own.out, self.domains.own[node].bounds, mesh, found):
                 return "terms arrive outside of what is demanded of it"
         for edge in reads:
-            known = self.domains.of if edge.node.gate.name == "input" else self.domains.own
-            if self.outside(edge.index, known[edge.node].bounds, mesh, found):
+            if self.outside(edge.index, self.domains.own[edge.node].bounds, mesh, found):
                 return f"%{edge.node.number}[{', '.join(map(str, edge.index))}] is outside of what is computed"
         return ""
 
@@ -274,27 +275,57 @@ class _Loops:
 
 def _check_support(graph: Graph, after: str, tried: Sequence[Trial]) -> None:
     """Where the value does not read an input its gradient is 0: evaluated, with numbers at which no term is 0."""
-    own = replace(graph, derived=dict(graph.derived))
-    read = Domains(replace(own, gradients=(), wrt=()), undeclared=True)
-    bounds = {node.attribute: read.of[node].bounds for node in read.order if node.gate.name == "input"}
+    graph = replace(graph, derived=dict(graph.derived))
     rng = np.random.default_rng(0)
-    for trial in tried[:1]:
-        sizes = with_derived(trial.sizes, own.derived)
+    for trial in tried:
         given = [rng.uniform(0.5, 1.5, a) if isinstance(a, tuple) else np.asarray(a) for a in trial.arguments]
         try:
-            _, *gradients = evaluate_arrays(own, given, trial.sizes)
-        except np.linalg.LinAlgError:
+            values = Evaluation.in_floats(graph, given, trial.sizes)
+        except np.linalg.LinAlgError:  # a determinant of numbers at random
             continue
-        for position, gradient in zip(graph.wrt, gradients, strict=True):
-            rest = np.array(gradient)
-            if position in bounds:
-                box = [b and slice(numeric(b[0], sizes), numeric(b[1], sizes) + 1) for b in bounds[position]]
-                rest[tuple(span or slice(None) for span in box)] = 0
-            wrong = np.argwhere((rest != 0) & ~np.isnan(rest))
-            if wrong.size or (rest.ndim == 0 and rest != 0):
-                at = ", ".join(map(str, wrong[0]))
+        read = _read_entries(values)
+        for position, gradient in zip(graph.wrt, values.outputs()[1:], strict=True):
+            rest = np.where(read.get(position, False), 0, gradient)
+            if (rest != 0).any():
+                at = ", ".join(map(str, np.argwhere(rest != 0)[0]))
                 what = f"the gradient of {graph.inputs[position]} is not 0 at [{at}], which the value does not read"
                 _breach(after, f"{what} ({_given(trial)})")
+
+
+def _read_entries(values: Evaluation) -> dict[int, Any]:
+    """Which entries of each input the value is made of."""
+    read = {node: np.zeros(np.shape(values.values[node]), bool) for node in values.domains.order}
+
+    def note(view: View, mesh: Mapping[int, Any]) -> None:
+        at = [values.index(index, mesh) - low for index, low in zip(view.index, values.low[view.node], strict=True)]
+        if read[view.node].size:
+            read[view.node][tuple(np.clip(p, 0, n - 1) for p, n in zip(at, read[view.node].shape, strict=True))] = True
+
+    for view in values.graph.values:
+        note(view, {})
+    for node in reversed(values.domains.order):
+        if not read[node].any() or node.gate.name == "input":
+            continue
+        box, own = values.box(values.domains.of[node]), node.attribute
+        mesh = dict(enumerate(np.ogrid[tuple(slice(low, high + 1) for low, high in box)]))
+        where: Any = np.True_
+        if isinstance(own, Reduction):
+            for form in own.constraints:
+                where = where & (values.index(form, mesh) >= 0)
+        if node.gate.name not in MATRIX_RULES:
+            out = own.out if isinstance(own, Reduction) else positional(node).index
+            at = [values.index(index, mesh) - low for index, low in zip(out, values.low[node], strict=True)]
+            inside = [(place >= 0) & (place < n) for place, n in zip(at, read[node].shape, strict=True)]
+            at = [np.clip(place, 0, n - 1) for place, n in zip(at, read[node].shape, strict=True)]
+            where = math.prod(inside, start=where) & read[node][tuple(at)]
+        shape = [high - low + 1 for low, high in box]
+        if not np.broadcast_to(where, shape).any():
+            continue
+        places = np.nonzero(np.broadcast_to(where, shape)) if shape else ()
+        loops = {axis: place + box[axis][0] for axis, place in enumerate(places)}
+        for edge in (*node.arguments, *node.gathered):
+            note(edge, loops)
+    return {node.attribute: entries for node, entries in read.items() if node.gate.name == "input"}
 
 
 def _given(trial: Trial) -> str:

@@ -20,8 +20,13 @@ def length_text(extent: Affine, derived: Container[str], module: str = "") -> st
     """
     if not extent.terms:
         return str(max(1, extent.offset))
-    is_extent = extent.offset >= 0 and all(factor > 0 and name not in derived for name, factor in extent.terms)
-    return affine_text(extent) if is_extent else f"{module}max(1, {affine_text(extent)})"
+    return affine_text(extent) if is_length(extent, derived) else f"{module}max(1, {affine_text(extent)})"
+
+
+def is_length(extent: Affine, derived: Container[str]) -> bool:
+    """Whether a form in extents is a length as it stands: it is never less than 0, and 0 only where an extent is."""
+    is_sum = extent.offset >= 0 and all(factor > 0 and name not in derived for name, factor in extent.terms)
+    return is_sum and bool(extent.terms or extent.offset)
 
 
 def factor_text(text: str) -> str:

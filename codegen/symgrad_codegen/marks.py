@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .array_program import ArrayProgram, Pass, Storage
+from .array_text import is_length
 from .program import Affine, Call, Element, Expression, Holds, Integer, Literal, Number, Read
 from .text import affine_text, expression_text
 
@@ -148,13 +149,9 @@ class Memory:
             self.arrays[gradient] = Marks(np.full(shape, NEVER))
 
     def shape(self, storage: Storage) -> list[int]:
-        """A length of n - 1 may be -1: it is at least 1 then, so that a masked read has somewhere to go."""
-        found = []
-        for place, length in enumerate(storage.shape):
-            number = self.affine(length)
-            if number < 0 and place != storage.data and not (length.terms and length.offset < 0):
-                self.breach(f"{storage.name} has the length {number} ({affine_text(length)})")
-            found.append(max(number, 1 if length.terms and length.offset < 0 else 0))
+        """The shape of an array of the program's own: lengths as `length_text` has them."""
+        derived = {own.name for own in self.program.extents if own.derived is not None}
+        found = [max(self.affine(length), 0 if is_length(length, derived) else 1) for length in storage.shape]
         return found or [1]
 
     # --- entries ------------------------------------------------------------------------------------------------------
