@@ -180,60 +180,51 @@ _CONSTANTS: dict[Any, Callable[[], Real]] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """The value and the gradient of each input of floats, with their slacks."""
+    """The value and the gradient of each input of floats, rounded to float64, with their slacks."""
 
-    value: Real
+    value: float
     slack: float
-    gradients: dict[str, Any]  # object arrays of mpmath numbers, in the shape of the input; NaN: no convention
-    slacks: dict[str, Any]  # float arrays
+    gradients: dict[str, Any]  # in the shape of the input; NaN: no convention says what it is
+    slacks: dict[str, Any]
     dtype: str
     is_extreme: bool  # are numbers on the way so huge or tiny that a kernel may give NaN or infinity?
 
     def differences(self, value: Any, gradients: Mapping[str, Any]) -> list[str]:
         """What is not right about a value and gradients, in words; nothing where all of it is right."""
-        found = [] if self._agrees(value, self.value, self.slack) else [f"value {value}, want {_text(self.value)}"]
-        if not mp.isfinite(self.value):
+        found = []
+        if not self._agrees(value, self.value, self.slack).all() or (np.isnan(self.value) and np.isfinite(value)):
+            found.append(f"value {value}, want {self.value}")
+        if not np.isfinite(self.value):
             return found
         for name, want in self.gradients.items():
             got = np.asarray(gradients[name])
             if got.shape != want.shape:
                 found.append(f"d_{name} has the shape {got.shape}, want {want.shape}")
                 continue
-            for at in np.ndindex(want.shape):
-                if not self._agrees(got[at], want[at], self.slacks[name][at], nan=True):
-                    place = str(list(at)) if at else ""
-                    found.append(f"d_{name}{place} {got[at]}, want {_text(want[at])}")
+            for at in map(tuple, np.argwhere(~self._agrees(got, want, self.slacks[name])).tolist()):
+                found.append(f"d_{name}{list(at) or ''} {got[at]}, want {want[at]}")
         return found
 
     def ratio(self, value: Any, gradients: Mapping[str, Any]) -> float:
         """The largest error in units of slack: below MARGIN where all is right."""
-        errors = [_in_slacks(value, self.value, self.slack, self.dtype)]
-        for name, want in self.gradients.items():
-            got = np.asarray(gradients[name])
-            errors += [_in_slacks(got[at], want[at], self.slacks[name][at], self.dtype) for at in np.ndindex(got.shape)]
-        return max(errors)
+        errors = [self._error(value, self.value, self.slack)]
+        errors += [self._error(gradients[name], want, self.slacks[name]) for name, want in self.gradients.items()]
+        return max(float(np.max(error, initial=0.0)) for error in errors)
 
-    def _agrees(self, got: Any, want: Real, slack: float, nan: bool = False) -> bool:
-        if self.is_extreme and not np.isfinite(got):
-            return True
-        if mp.isnan(want):
-            return nan or bool(np.isnan(got))
-        if mp.isinf(want):
-            return bool(mp.mpf(float(got)) == want)
-        return bool(np.isfinite(got)) and _in_slacks(got, want, slack, self.dtype) <= MARGIN
+    def _agrees(self, got: Any, want: Any, slack: Any) -> Any:
+        got = np.asarray(got, float)
+        near = np.isfinite(got) & (self._error(got, want, slack) <= MARGIN)
+        return np.isnan(want) | np.where(np.isinf(want), got == want, near) | (self.is_extreme & ~np.isfinite(got))
 
-
-def _in_slacks(got: Any, want: Real, slack: float, dtype: str) -> float:
-    if not mp.isfinite(want) or not np.isfinite(got):
-        return 0.0
-    error = abs(float(mp.mpf(float(got)) - want))
-    if not np.isfinite(slack):  # numbers on the way that floats cannot hold
-        slack = 1e5 * max(1.0, abs(float(want)))
-    return error / (max(slack, abs(float(want))) * float(np.finfo(dtype).eps) / 2 + _TINY[dtype])
-
-
-def _text(value: Real) -> str:
-    return str(mp.nstr(value, 17))
+    def _error(self, got: Any, want: Any, slack: Any) -> Any:
+        """In units of slack; 0 where either is not finite."""
+        with np.errstate(all="ignore"):
+            # Of numbers on the way that floats cannot hold there is no slack.
+            room = np.where(np.isfinite(slack), np.fmax(slack, abs(want)), 1e5 * np.fmax(1.0, abs(want)))
+            error = abs(np.asarray(got, float) - want) / (
+                room * float(np.finfo(self.dtype).eps) / 2 + _TINY[self.dtype]
+            )
+        return np.where(np.isfinite(got) & np.isfinite(want), error, 0.0)
 
 
 def evaluate(
@@ -248,15 +239,13 @@ def evaluate(
         run = _Run(expression, inputs, sizes or {}, dtype)
         result = run.scalar(expression, {})
         run.sweep(result)
-        gradients, slacks = {}, {}
-        for name, array in run.arrays.items():
-            if np.asarray(array).dtype.kind in "fO":
-                numbers = [run.derivative(name, at) for at in np.ndindex(np.shape(array))]
-                gradients[name] = np.array([ball.value for ball in numbers] + [None], object)[:-1].reshape(
-                    np.shape(array)
-                )
-                slacks[name] = np.array([ball.slack for ball in numbers]).reshape(np.shape(array))
-        return Answer(result.ball.value, result.ball.slack, gradients, slacks, dtype, run.is_extreme)
+        floats = [name for name, array in run.arrays.items() if np.asarray(array).dtype.kind in "fO"]
+        gradients = {name: np.zeros(np.shape(run.arrays[name])) for name in floats}
+        slacks = {name: np.zeros(np.shape(run.arrays[name])) for name in floats}
+        for (name, at), leaf in run.leaves.items():
+            if leaf.adjoint:
+                gradients[name][at], slacks[name][at] = float(leaf.adjoint[0].value), leaf.adjoint[0].slack
+        return Answer(float(result.ball.value), result.ball.slack, gradients, slacks, dtype, run.is_extreme)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -363,8 +352,11 @@ class _Run:
             parents.append((exponent, Ball(by_exponent, more)))
         return self.number(ball, *parents)
 
-    def extreme(self, numbers: Sequence[Number], sign: int) -> Number:
-        """The largest (sign 1) or the smallest (-1); k that tie get 1/k of the gradient each."""
+    def extreme(self, numbers: Sequence[Number], sign: int, alike: bool = False) -> Number:
+        """The largest (sign 1) or the smallest (-1); k that tie get 1/k of the gradient each.
+
+        Numbers that are computed `alike` tie where they are equal: rounding moves them alike.
+        """
         if not numbers:
             return self.constant(-sign * mp.inf)
         if any(mp.isnan(own.ball.value) for own in numbers):
@@ -372,7 +364,7 @@ class _Run:
         top = max(numbers, key=lambda own: sign * own.ball.value)
         tied = [own for own in numbers if own.ball.value == top.ball.value]
         for own in numbers:
-            if own is not top:
+            if not (alike and own.ball.value == top.ball.value):
                 self.order(own, top)
         share = self.constant(mp.mpf(1) / len(tied)).ball
         return self.number(top.ball, *((own, share) for own in tied))
@@ -410,10 +402,6 @@ class _Run:
             made.adjoint = [total]
             for parent, local in made.parents:
                 parent.adjoint.append(_pushed(total, local, made.is_square, self.bits))
-
-    def derivative(self, name: str, at: tuple[int, ...]) -> Ball:
-        leaf = self.leaves.get((name, at))
-        return leaf.adjoint[0] if leaf is not None and leaf.adjoint else ZERO
 
     # --- expressions --------------------------------------------------------------------------------------------------
 
@@ -471,7 +459,7 @@ class _Run:
             return self._many(part, env)
         if kind in ("Largest", "Smallest"):
             terms = [self.scalar(part.args[0], own) for own in self.points(part, env)]
-            return self.extreme(terms, 1 if kind == "Largest" else -1)
+            return self.extreme(terms, 1 if kind == "Largest" else -1, alike=True)
         if kind == "ArrayElement":
             return self.array(part.args[0], env)[tuple(self.integer(index, env) for index in part.indices)]
         if type(part) in FUNCTIONS and len(part.args) == 1:
@@ -539,6 +527,8 @@ class _Run:
             return any(self.holds(own, env) for own in condition.args)
         if isinstance(condition, sp.Not):
             return not self.holds(condition.args[0], env)
+        if isinstance(condition, sp.ITE):
+            return self.holds(condition.args[1 if self.holds(condition.args[0], env) else 2], env)
         if isinstance(condition, sp.Xor):
             return sum([self.holds(own, env) for own in condition.args]) % 2 == 1
         if type(condition) in _RELATIONS:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import itertools
 import operator
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixElement
 from trials import Program
 
 from symgrad import parse
@@ -195,20 +197,19 @@ class Choices:
         return self.below(100) >= 100 - percent
 
 
-def shrunk(taken: Sequence[int], fails: Callable[[Sequence[int]], bool], most: int = 400) -> list[int]:
-    """Fewer and smaller choices with which a program still fails."""
-    best, tries = list(taken), 0
+def shrunk(taken: Sequence[int], fails: Callable[[Sequence[int]], bool], seconds: float = 15.0) -> list[int]:
+    """Fewer and smaller choices with which a program still fails, as far as it gets in that time."""
+    best, end = list(taken), time.monotonic() + seconds
 
     def better(candidate: list[int]) -> bool:
-        nonlocal best, tries
-        tries += 1
-        if tries > most or candidate == best or not fails(candidate):
+        nonlocal best
+        if time.monotonic() > end or candidate == best or not fails(candidate):
             return False
         best = candidate
         return True
 
     changed = True
-    while changed and tries <= most:
+    while changed:
         changed = False
         for length in (16, 8, 4, 2, 1):
             place = len(best) - length
@@ -626,3 +627,186 @@ def _data(name: str, lengths: Sequence[int], seed: int, special: bool) -> Any:
 
 def _in_float32(value: Any) -> Any:
     return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Random programs with matrices
+# ----------------------------------------------------------------------------------------------------------------------
+
+Scalar = Callable[[], Any]
+
+
+@dataclass
+class Matrices:
+    """Makes a program with matrices of some lengths, symbols or numbers: its inputs grow as they are read."""
+
+    choices: Choices
+    lengths: tuple[Any, ...]
+    sizes: dict[Any, int]
+    read: dict[str, Any] = field(default_factory=dict)
+    scalars: set[str] = field(default_factory=set)
+    work: int = 0
+
+    def number(self, length: Any) -> int:
+        return int(sp.sympify(length).subs(self.sizes))
+
+    def length(self) -> Any:
+        return self.choices.of(self.lengths)
+
+    def symbol(self, rows: Any, columns: Any, name: str = "") -> Any:
+        letter = name or self.choices.weighted((3, "A"), (1, "B"))
+        text = f"{letter}_{rows}_{columns}".replace(" ", "").replace("+", "p")
+        return self.read.setdefault(text, sp.MatrixSymbol(text, rows, columns))
+
+    def scalar_symbol(self) -> Any:
+        self.scalars.add("t")
+        return t
+
+    def leaf(self, rows: Any, columns: Any) -> Any:
+        options: list[tuple[int, Callable[[], Any]]] = [(12, lambda: self.symbol(rows, columns))]
+        options += [(1, lambda: sp.OneMatrix(rows, columns)), (1, lambda: self.function_matrix(rows, columns))]
+        if rows == columns:
+            options += [(1, lambda: sp.Identity(rows)), (1, lambda: sp.DiagMatrix(self.symbol(rows, 1)))]
+        options += [(2, lambda: self.slice(rows, columns))]
+        return self.choices.weighted(*options)()
+
+    def function_matrix(self, rows: Any, columns: Any) -> Any:
+        one, other = _symbols("i j")
+        return sp.FunctionMatrix(rows, columns, sp.Lambda((one, other), 1 / (one + 2 * other + 1)))
+
+    def slice(self, rows: Any, columns: Any) -> Any:
+        if self.choices.chance(50):
+            return self.symbol(rows + 1, columns + 1, "S")[1 : rows + 1, 0:columns]
+        return self.symbol(rows + 2, columns, "S")[2 : rows + 2, 0:columns]
+
+    def matrix(self, rows: Any, columns: Any, depth: int) -> Any:
+        self.work += self.number(rows) * self.number(columns)
+        if depth <= 0 or self.work > 30_000:
+            return self.leaf(rows, columns)
+        options: list[tuple[int, Callable[[], Any]]] = [
+            (2, lambda: self.leaf(rows, columns)),
+            (6, lambda: self.product(rows, columns, depth)),
+            (4, lambda: self.matrix(columns, rows, depth - 1).T),
+            (3, lambda: self.matrix(rows, columns, depth - 1) + self.matrix(rows, columns, depth - 1)),
+            (2, lambda: self.matrix(rows, columns, depth - 1) - self.leaf(rows, columns)),
+            (2, lambda: self.scalar_symbol() * self.matrix(rows, columns, depth - 1)),
+            (4, lambda: self.applied(self.matrix(rows, columns, depth - 1))),
+            (3, lambda: self.hadamard(rows, columns, depth)),
+            (2, lambda: sp.HadamardPower(self.matrix(rows, columns, depth - 1), self.choices.of((2, 3)))),
+        ]
+        if rows == columns and self.number(rows) < 7:
+            options += [
+                (3, lambda: self.regular(rows, depth).inverse()),
+                (2, lambda: self.matrix(rows, rows, depth - 1) ** 2),
+                (2, lambda: self.symmetric(rows, depth)),
+            ]
+        if isinstance(rows, int) and rows > 1:
+            options.append((2, lambda: self.stacked(rows, columns, depth)))
+        return self.choices.weighted(*options)()
+
+    def product(self, rows: Any, columns: Any, depth: int) -> Any:
+        inner = self.length()
+        self.work += self.number(rows) * self.number(columns) * self.number(inner)
+        return self.matrix(rows, inner, depth - 1) * self.matrix(inner, columns, depth - 1)
+
+    def applied(self, inside: Any) -> Any:
+        return inside.applyfunc(
+            self.choices.of((sin, sp.tanh, exp, sp.Lambda(t, t**2 + t), sp.Lambda(t, 1 / (1 + t**2))))
+        )
+
+    def hadamard(self, rows: Any, columns: Any, depth: int) -> Any:
+        return sp.HadamardProduct(self.matrix(rows, columns, depth - 1), self.matrix(rows, columns, depth - 1))
+
+    def symmetric(self, rows: Any, depth: int) -> Any:
+        inside = self.matrix(rows, rows, depth - 1)
+        return inside + inside.T
+
+    def regular(self, rows: Any, depth: int) -> Any:
+        """Far from singular, for most data."""
+        return 6 * sp.Identity(rows) + self.matrix(rows, rows, min(depth - 1, 1))
+
+    def stacked(self, rows: int, columns: Any, depth: int) -> Any:
+        upper, lower = self.matrix(1, columns, depth - 1), self.matrix(rows - 1, columns, depth - 1)
+        return sp.BlockMatrix([[upper], [lower]])
+
+    def blocks(self) -> Any:
+        """Of four blocks, square and far from singular."""
+        one, two = self.length(), self.length()
+        corner, other = 6 * sp.Identity(one) + self.symbol(one, one), 6 * sp.Identity(two) + self.symbol(two, two)
+        return sp.BlockMatrix(
+            [[corner, self.leaf(one, two)], [self.choices.of((sp.ZeroMatrix(two, one), self.leaf(one, two).T)), other]]
+        )
+
+    def place(self, length: Any) -> Any:
+        """An index of one element."""
+        number = self.number(length)
+        return self.choices.of([c for c in (0, 1) if c < number] + [length - 1])
+
+    def term(self, depth: int) -> Any:
+        rows, columns = self.length(), self.length()
+        kinds: list[tuple[int, Scalar]] = [
+            (6, lambda: sp.Trace(self.matrix(rows, rows, depth))),
+            (3, lambda: _element(self.matrix(rows, columns, depth), self.place(rows), self.place(columns))),
+            (3, lambda: self.form(rows, columns, depth)),
+            (2, lambda: self.of_entries(rows, columns, depth)),
+            (2, lambda: sp.DotProduct(self.matrix(rows, 1, depth), self.matrix(rows, 1, depth))),
+            (
+                2,
+                lambda: _element(
+                    sp.OneMatrix(1, rows) * self.matrix(rows, columns, depth) * sp.OneMatrix(columns, 1), 0, 0
+                ),
+            ),
+        ]
+        if self.number(rows) < 7:
+            kinds += [
+                (3, lambda: sp.Determinant(self.regular(rows, depth))),
+                (2, lambda: log(sp.Determinant(self.regular(rows, depth)))),
+            ]
+        if all(self.number(length) < 7 for length in self.lengths):
+            kinds += [(1, lambda: sp.Determinant(self.blocks())), (1, lambda: sp.Trace(self.blocks() ** 2))]
+        return self.choices.weighted(*kinds)()
+
+    def form(self, rows: Any, columns: Any, depth: int) -> Any:
+        return _element(self.symbol(rows, 1).T * self.matrix(rows, columns, depth) * self.symbol(columns, 1), 0, 0)
+
+    def of_entries(self, rows: Any, columns: Any, depth: int) -> Any:
+        one, other = _symbols("i j")
+        inside = self.matrix(rows, columns, depth)
+        function = self.choices.of((lambda e: e**2, exp, sp.tanh))
+        return Sum(function(_element(inside, one, other)), (one, 0, rows - 1), (other, 0, columns - 1))
+
+
+def _element(matrix: Any, row: Any, column: Any) -> Any:
+    """One element: as SymPy writes it out, but for powers, whose elements it computes as quotients of polynomials."""
+    if matrix.has(sp.Inverse, sp.MatPow):
+        return MatrixElement(matrix, row, column)
+    return matrix[row, column]
+
+
+def matrix_program(choices: Choices) -> Program:
+    """A sum of some traces, elements, forms and determinants of matrices of symbolic or fixed sizes."""
+    mode = choices.weighted((3, "symbolic"), (2, "fixed"), (1, "told"))
+    sizes = {extent: choices.of((3, 2, 1, 4)) for extent in (n, m)}
+    if choices.chance(4):
+        sizes[n] = choices.of(LONG)
+    lengths: tuple[Any, ...] = (n, m, 1)
+    if mode == "fixed":
+        lengths = (min(sizes[n], 4), min(sizes[m], 4), 1)
+    made = Matrices(choices, lengths, sizes)
+    dtype = choices.weighted((9, "float64"), (1, "float32"))
+    terms = [made.term(choices.weighted((2, 2), (2, 1), (3, 3))) for _ in range(choices.weighted((3, 1), (2, 2)))]
+    expression = sum(terms, sp.S.Zero)
+    if choices.chance(20):
+        expression = choices.of((sp.tanh, lambda e: log(1 + e**2), lambda e: e**2))(expression)
+    special, seed = choices.chance(15), choices.below(1000)
+    inputs: dict[str, Any] = {
+        name: _data(name, [made.number(length) for length in symbol.shape], seed, special)
+        for name, symbol in made.read.items()
+    }
+    for name in made.scalars:
+        inputs[name] = (0.5, -1.25, 0.0, 2.0)[seed % 4]
+    if dtype == "float32":
+        inputs = {name: _in_float32(value) for name, value in inputs.items()}
+    told = {extent.name: size for extent, size in sizes.items() if expression.has(extent)} if mode == "told" else {}
+    inputs |= {extent.name: size for extent, size in sizes.items()}
+    return Program(expression, inputs, told, dtype)

@@ -18,7 +18,7 @@ import pytest
 from programs import Choices, Program, shrunk
 from trials import RUNS, Outcome, tried
 
-KINDS: dict[str, Callable[[Choices], Program]] = {"arrays": programs.array_program}
+KINDS: dict[str, Callable[[Choices], Program]] = {"arrays": programs.array_program, "matrices": programs.matrix_program}
 
 
 @dataclass
