@@ -29,13 +29,14 @@ from symgrad_codegen.array_program import (
     Storage,
 )
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import Affine, Call, Element, Expression, Integer, Read
+from symgrad_codegen.program import Affine, Element, Expression, Integer, Read
 
 from .array_gates import EMPTY
 from .domains import Domain, is_at_least_zero
 from .errors import UnsupportedExpression
 from .formula import formulas
 from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, plain_axis, sizes_of
+from .integers import combined, sum_of
 from .naming import Names, input_names, merged
 from .nests import NestBuilder
 from .plan import UNROLLED, Item, Plan, Sink, is_guard, is_leaf, is_matrix, is_reduction, own_axis
@@ -186,7 +187,7 @@ class Scheduler:
                 wanted = "matrix" if sink.purpose == "argument" else f"all_{self.base[sink.view.node]}"
                 name = self.names.take(wanted, counted=sink.purpose == "argument")
                 self._place_sink(sink, name)
-                self.storages.append(Storage(name, tuple(self._lengths(sink.domain.bounds))))
+                self.storages.append(Storage(name, tuple(self._lengths(sink.domain.bounds)), None, plan.kind(sink)))
                 if sink.purpose == "kept":
                     self.kept_places[sink.view.node] = self.places[sink]
 
@@ -214,7 +215,7 @@ class Scheduler:
             order.append(next(p for p in range(node.rank) if own_axis(node, p) == axis_of_data))
         bounds = plan.domains.own[node].bounds
         lengths = self._lengths(bounds[place] for place in order)
-        self.storages.append(Storage(self.base[node], tuple(lengths), data))
+        self.storages.append(Storage(self.base[node], tuple(lengths), data, plan.kind(node)))
         lows = tuple(bounds[place][0] for place in order)  # type: ignore[index]
         if data is not None:  # indexed by the data itself, whatever is kept of it
             lows = (*lows[:data], Index(()))
@@ -264,10 +265,9 @@ class Scheduler:
         """An index counted from the first one of its axis."""
         back = self.affine(low.scaled(-1))
         if isinstance(at, Affine):
-            return Affine(merged((*at.terms, *back.terms)), at.offset + back.offset)
-        if not back.terms and not back.offset:
-            return at
-        return Call(FUNCTIONS["add"], (Integer(at) if isinstance(at, Element) else at, Integer(back)))
+            return sum_of([at, back])
+        is_first = not back.terms and not back.offset
+        return at if is_first else combined("add", [at if isinstance(at, Integer) else Integer(at), Integer(back)])
 
     # --- the program --------------------------------------------------------------------------------------------------
 

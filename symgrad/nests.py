@@ -17,6 +17,7 @@ from symgrad_codegen.program import Affine, Assignment, Call, Element, Expressio
 
 from .domains import is_at_least_zero
 from .graph import AnyIndex, Gather, Index, Node, Reduction, Size, View
+from .integers import ROUNDED, combined, divided, integer, truncated, whole_number
 from .naming import merged
 from .plan import UNROLLED, Item, Sink, is_guard, is_leaf, is_reduction
 from .schedule import NOUNS
@@ -114,7 +115,11 @@ class NestBuilder:
         self.memo[item, index, False] = self.memo[item, index, True] = named
         target = self.scheduler.element(item, index) if item in self.outside else None
         if isinstance(target, Element):  # else a number, which gets its name in the end
-            self.statements.append(Store(target, named))
+            self.statements.append(Store(target, self._stored(item, named)))
+
+    def _stored(self, item: Item, value: Expression) -> Expression:
+        """A value as an array of its kind holds it."""
+        return truncated(value) if self.plan.kind(item) == "integer" else value
 
     def _store_value(self, item: Node, at: dict[int, Affine]) -> None:
         index = tuple(at[own] for own in range(item.rank))
@@ -122,7 +127,7 @@ class NestBuilder:
         self._finish(item, index, value)
 
     def _store_sink(self, sink: Sink, at: dict[int, Affine]) -> None:
-        value = self.value(sink.view, at)
+        value = self._stored(sink, self.value(sink.view, at))
         target = self.scheduler.element(sink, tuple(at[own] for own in range(sink.rank)))
         assert isinstance(target, Element)
         if value != target:
@@ -130,13 +135,14 @@ class NestBuilder:
 
     def assignments(self, name: str, item: Node) -> list[Assignment]:
         """The statements of a number that has a name of its own."""
-        last = self.memo[item, (), False]
+        last = self._stored(item, self.memo[item, (), False])
         body = self.body(extra=(last,))
         found = [statement for statement in body if isinstance(statement, Assignment)]
-        final = self._inlined.get(last.name, last) if isinstance(last, Read) else last
-        if found and isinstance(final, Read) and found[-1].name == final.name:
-            return [*found[:-1], Assignment(name, found[-1].value)]
-        return [*found, Assignment(name, final)]
+        final = _put(last, self._inlined)
+        read = final.value if isinstance(final, Integer) else final
+        if found and isinstance(read, Read) and found[-1].name == read.name:
+            return [*found[:-1], found[-1]._replace(name=name)]
+        return [*found, Assignment(name, final, kind=self.plan.kind(item))]
 
     # --- domains ------------------------------------------------------------------------------------------------------
 
@@ -183,12 +189,21 @@ class NestBuilder:
         was, self.unsafe = self.unsafe, True
         value = compute()
         self.unsafe = was
-        return self._select(limits, value, self._identity(item))
+        return self._where(item, limits, value, self._identity(item))
 
-    def _select(self, limits: list[Affine], value: Expression, otherwise: Expression) -> Expression:
+    def _where(self, node: Node, limits: list[Affine], value: Expression, otherwise: Expression) -> Expression:
         conditions = tuple(Holds(limit) for limit in limits)
         condition = conditions[0] if len(conditions) == 1 else Call(FUNCTIONS["and"], conditions)
+        return self._select(node, condition, value, otherwise)
+
+    def _select(self, node: Node, condition: Expression, value: Expression, otherwise: Expression) -> Expression:
+        if self._holds_integers(node):
+            return Number(Call(FUNCTIONS["select"], (condition, truncated(value), truncated(otherwise))))
         return Call(FUNCTIONS["select"], (condition, value, otherwise))
+
+    def _holds_integers(self, node: Node) -> bool:
+        is_input = node.gate.name == "input" and node.attribute in self.scheduler.graph.integers
+        return is_input or node in self.plan.integers
 
     def _identity(self, item: Item) -> Expression:
         from .loops import _empty
@@ -199,10 +214,8 @@ class NestBuilder:
 
     def place(self, index: AnyIndex, at: dict[int, Affine]) -> Any:
         if isinstance(index, Gather):
-            value = self.value(index.view, at)
-            if isinstance(value, Literal):
-                return Affine((), int(value.value))
-            return value.value if isinstance(value, Number) else value
+            value = truncated(self.value(index.view, at))
+            return value.value if isinstance(value.value, (Affine, Element)) else value
         return self.scheduler.affine(index, at)
 
     def value(self, view: View, at: dict[int, Affine]) -> Expression:
@@ -253,7 +266,7 @@ class NestBuilder:
         number = Integer(index[place]) if isinstance(index[place], Element) else index[place]
         for c, entry in zip(reversed(span[:-1]), reversed(entries[:-1]), strict=True):
             same = Call(FUNCTIONS["eq"], (number, Integer(Affine((), c))))
-            value = Call(FUNCTIONS["select"], (same, entry, value))
+            value = self._select(node, same, entry, value)
         return self._named(node, value)
 
     def _known(self, key: Key) -> Expression | None:
@@ -287,7 +300,7 @@ class NestBuilder:
             read = scheduler.element(node, index)
             if unsafe and isinstance(read, Element) and index:
                 read = self._held(read, self._lengths(node), scheduler.rows.get(read.array))
-            return read
+            return Number(read) if node in self.plan.integers else read
         return None
 
     def _lengths(self, node: Node) -> list[Index]:
@@ -338,10 +351,22 @@ class NestBuilder:
                 return []
             self.unsafe = unsafe or bool(limits)
         found = [
-            (edge.node, tuple(self.place(form, at) for form in edge.index), self.unsafe) for edge in node.arguments
+            (edge.node, tuple(self.place(form, at) for form in edge.index), self.unsafe) for edge in self._reads(node)
         ]
         self.unsafe = was
         return found
+
+    def _reads(self, node: Node) -> tuple[View, ...]:
+        """What a node is computed of: for an integer that is a quotient rounded, of the two parts of that."""
+        if node not in self.plan.integers or node.gate.name not in ROUNDED:
+            return node.arguments
+        parts = divided(node)
+        is_stored = node.arguments[0].node in self.plan.stored
+        return parts if parts and not is_stored and all(map(self._is_integer, parts)) else node.arguments
+
+    def _is_integer(self, view: View) -> bool:
+        name = view.node.gate.name
+        return self._holds_integers(view.node) or name in ("position", "size") or whole_number(view) is not None
 
     def _made(self, key: Key) -> Expression:
         node, index, _ = key
@@ -362,24 +387,38 @@ class NestBuilder:
             limits = self._undecided(node.attribute.constraints, dict(enumerate(index)))
             if limits is None:
                 return Literal(0.0)
-            return self._select(limits, arguments[0], Literal(0.0)) if limits else arguments[0]
-        if node.gate.name == "detached":
+            return self._where(node, limits, arguments[0], Literal(0.0)) if limits else arguments[0]
+        name = node.gate.name
+        if name == "detached":
             return arguments[0]
-        if node.gate.name in ("eq", "ne", "lt", "le"):
-            integers = [_integer(argument) for argument in arguments]
+        if name in ("eq", "ne", "lt", "le"):
+            integers = [integer(argument) for argument in arguments]
             arguments = arguments if None in integers else integers  # type: ignore[assignment]
-        return _simplified(Call(FUNCTIONS[node.gate.name], tuple(arguments)))
+        elif node in self.plan.integers and name == "select":
+            return self._select(node, *arguments)
+        elif node in self.plan.integers and not (name in ROUNDED and len(arguments) == 1):
+            return Number(combined(name, self._integers(node, arguments)).value)
+        value = _simplified(Call(FUNCTIONS[name], tuple(arguments)))
+        return Number(truncated(value).value) if node in self.plan.integers else value
+
+    def _integers(self, node: Node, arguments: list[Expression]) -> list[Integer]:
+        """The arguments of an operation on integers; constants as they were before they were rounded."""
+        numbers = [whole_number(view) for view in self._reads(node)]
+        return [
+            truncated(argument) if number is None else Integer(Affine((), number))
+            for number, argument in zip(numbers, arguments, strict=True)
+        ]
 
     def _named(self, node: Node, value: Expression) -> Expression:
         """A value that may be read again has a name; those that are read once lose it in the end."""
-        if isinstance(value, (Literal, Read, Number)):
-            return value
-        if isinstance(value, Element):
+        is_integer = isinstance(value, Number)
+        if not isinstance(value.value if is_integer else value, (Call, Holds)):  # type: ignore[union-attr]
             return value
         name = self.scheduler.names.take(self._noun(node), counted=True)
         self.temporaries[name] = None
-        self.statements.append(Assignment(name, value))
-        return Read(name)
+        kind = "integer" if is_integer else "boolean" if node.kind == "boolean" else "real"
+        self.statements.append(Assignment(name, truncated(value) if is_integer else value, kind=kind))
+        return Number(Read(name)) if is_integer else Read(name)
 
     def _noun(self, node: Node) -> str:
         if node in self.scheduler.base:
@@ -410,15 +449,6 @@ class NestBuilder:
                     continue
             found.append(statement)
         return found
-
-
-def _integer(expression: Expression) -> Expression | None:
-    """A number that is an integer, as one."""
-    if isinstance(expression, Number):
-        return Integer(expression.value)
-    if isinstance(expression, Literal) and float(expression.value).is_integer():
-        return Integer(Affine((), int(expression.value)))
-    return None
 
 
 def _known_number(expression: Expression) -> float | None:
@@ -477,7 +507,8 @@ def _put(expression: Any, known: dict[str, Expression]) -> Any:
             index=tuple(p if isinstance(p, Affine) else _put(p, known) for p in expression.index)
         )
     if isinstance(expression, (Integer, Number)):
-        return expression._replace(value=_put(expression.value, known))
+        value = _put(expression.value, known)
+        return expression._replace(value=value.value if isinstance(value, Integer) else value)
     return expression
 
 
@@ -495,4 +526,6 @@ def _size(expression: Any) -> tuple[int, int]:
     if isinstance(expression, Element):
         inner = [_size(place) for place in expression.index if not isinstance(place, Affine)]
         return sum(count for count, _ in inner), max((d for _, d in inner), default=0)
+    if isinstance(expression, (Integer, Number)):
+        return _size(expression.value)
     return 0, 0

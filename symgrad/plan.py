@@ -16,6 +16,7 @@ from .array_gates import MATRIX_RULES
 from .differentiate import SHORT_AXIS
 from .domains import Domain, Domains
 from .graph import Gather, Graph, Index, Node, Reduction, View, axis, number_index, plain_axis
+from .integers import index_nodes
 
 # What a symbolic extent is taken for where work is compared.
 _SOME_SIZE = 1000
@@ -99,6 +100,7 @@ class Plan:
         self.graph = graph
         self.domains = Domains(graph)
         self.nodes = [node for node in graph.order() if not is_leaf(node)]
+        self.integers = index_nodes(graph)  # computed in integers; and integer inputs hold them
         self.sinks: list[Sink] = []
         self.arguments = {node: self._arguments(node) for node in self.nodes if is_matrix(node)}
         for position, view in zip(graph.wrt, graph.gradients, strict=True):
@@ -118,6 +120,13 @@ class Plan:
         self._find_levels()
         self.products = {n: f for n in self.nodes if (f := self._matrix_product(n)) is not None}
         self._find_stored()
+
+    def kind(self, item: Item) -> str:
+        """Of what is stored: real, integer or boolean."""
+        node = item.view.node if isinstance(item, Sink) else item
+        if isinstance(item, Sink) and item.purpose != "kept":
+            return "real"
+        return "integer" if node in self.integers else "boolean" if node.kind == "boolean" else "real"
 
     # --- sinks --------------------------------------------------------------------------------------------------------
 

@@ -818,6 +818,27 @@ def _mirrored_sums(S: Array) -> tuple[Any, Array]:
     return inner @ S, 2 * inner
 
 
+def _by_the_sum_before(x: Array, y: Array) -> Outcome:
+    """sum over i > 0 of x_i x_(i-1) where the sum of sines of x_(i-1) is positive, else of x_i squared."""
+    taken = np.sin(np.outer(x, y)).sum(axis=1)[:-1] > 0
+    d_x = np.append(0, np.where(taken, x[:-1], 2 * x[1:])) + np.append(np.where(taken, x[1:], 0), 0)
+    return (x[1:] * np.where(taken, x[:-1], x[1:])).sum(), {"x": d_x, "y": 0}
+
+
+def _branch_of_a_sum(x: Array, y: Array, t: Array) -> Outcome:
+    if x[1] > 0:
+        return t, {"x": 0, "y": 0, "t": 1}
+    return np.log(x[0] ** 2 + 1) + y.sum(), {"x": 2 * x / (x**2 + 1) * np.eye(len(x))[0], "y": 1, "t": 0}
+
+
+def _by_parity(x: Array, y: Array) -> Outcome:
+    odd = np.add.outer(np.arange(len(x)), np.arange(len(y))) % 2
+    return ((1 - odd) * np.outer(x, y)).sum() + (odd.T * x**2).sum(), {
+        "x": (1 - odd) @ y + 2 * x * odd.sum(axis=1),
+        "y": x @ (1 - odd),
+    }
+
+
 def _mirrored_where(x: Array, where: Array) -> Outcome:
     """sum over j of x_j x_(n-1-j), for some j."""
     return (where * x) @ x[::-1], {"x": (1 * where + where[::-1]) * x[::-1]}
@@ -1179,6 +1200,73 @@ _SUMS: list[Row] = [
         "x n, y m, at n below:n",
         lambda x, y, at: Sum(_sum_of_sines(x, y, i) * _sum_of_sines(x, y, at[i]), (i, 1, n - 1)),
         lambda x, y, at: _sines(x, y, lambda S: _gathered_sums(S, at)),
+    ),
+    (
+        "rows_in_a_ring",
+        "A n m",
+        lambda A: Sum(A[sp.Mod(i + 1, n), j] * A[i, j] ** 2, over_n, over_m),
+        lambda A: (
+            (np.roll(A, -1, axis=0) * A**2).sum(),
+            {"A": 2 * np.roll(A, -1, axis=0) * A + np.roll(A**2, 1, axis=0)},
+        ),
+    ),
+    (
+        "columns_in_a_ring",
+        "A n m",
+        lambda A: Sum(A[i, sp.Mod(j + 1, m)] * A[i, j] ** 2, over_n, over_m),
+        lambda A: (
+            (np.roll(A, -1, axis=1) * A**2).sum(),
+            {"A": 2 * np.roll(A, -1, axis=1) * A + np.roll(A**2, 1, axis=1)},
+        ),
+    ),
+    (
+        "sums_in_a_ring",
+        "x n, y m",
+        lambda x, y: Sum(_sum_of_sines(x, y, i) * _sum_of_sines(x, y, sp.Mod(i + 1, n)), over_n),
+        lambda x, y: _sines(x, y, lambda S: (S @ np.roll(S, 1), np.roll(S, 1) + np.roll(S, -1))),
+    ),
+    (
+        "halves_and_thirds",
+        "A n m, x n",
+        lambda A, x: Sum(A[sp.floor(i / 2), j] ** 2 * x[sp.ceiling(2 * i / 3)], over_n, over_m),
+        lambda A, x: (
+            lambda half, third: (
+                (A[half] ** 2).sum(axis=1) @ x[third],
+                {
+                    "A": scatter(A.shape, half, 2 * A[half] * x[third][:, None]),
+                    "x": scatter(x.shape, third, (A[half] ** 2).sum(axis=1)),
+                },
+            )
+        )(np.arange(len(x)) // 2, -(-2 * np.arange(len(x)) // 3)),
+    ),
+    (
+        "gathered_beside_the_largest",
+        "x n, a m below:m",
+        lambda x, a: Sum(x[a[a[j]] + 1] ** 2, over_m) + largest(x[i], over_n),
+        lambda x, a: (
+            (x[a[a] + 1] ** 2).sum() + x.max(),
+            {"x": scatter(x.shape, a[a] + 1, 2 * x[a[a] + 1]) + (x == x.max())},
+        ),
+    ),
+    (
+        "branches_by_parity",
+        "x n, y m",
+        lambda x, y: Sum(sp.Piecewise((x[i] * y[j], sp.Eq(sp.Mod(i + j, 2), 0)), (x[i] ** 2, True)), over_n, over_m),
+        _by_parity,
+    ),
+    (
+        "branches_by_the_sum_before",
+        "x n, y m",
+        lambda x, y: Sum(
+            sp.Piecewise((x[i] * x[i - 1], _sum_of_sines(x, y, i - 1) > 0), (x[i] ** 2, True)), (i, 1, n - 1)
+        ),
+        _by_the_sum_before,
+    ),
+    (
+        "branch_of_a_sum",
+        "x n, y m, t",
+        lambda x, y, t: sp.Piecewise((log(x[0] ** 2 + 1) + Sum(y[j], over_m), x[1] <= 0), (t, True)),
+        _branch_of_a_sum,
     ),
     (
         "gathered_column",

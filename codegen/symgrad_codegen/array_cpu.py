@@ -28,9 +28,11 @@ from .array_text import (
     expression_names,
     extent_lines,
     factors,
+    kind_text,
     length_text,
     loop_line,
     nest_names,
+    numba_type,
     number_text,
     program_names,
     without_elements,
@@ -49,6 +51,7 @@ class Emission:
         self.storages = {own.name: own for own in program.storages}
         self.inputs = {own.name: own for own in program.inputs}
         self.outputs = dict(zip(program.gradients, program.wrt, strict=True))
+        self.kinds = {step.name: step.kind for step in program.steps if isinstance(step, Assignment)}
         self.taken = {*reserved, program.name, *program_names(program)}
         self.functions: list[list[str]] = []
         self.plain_functions: dict[tuple[Step, ...], tuple[str, list[str], list[str]]] = {}
@@ -111,7 +114,7 @@ class Emission:
         for storage in program.storages:
             if storage.data is None:
                 shape = ", ".join(length_text(length, program.derived) for length in storage.shape) or "1"
-                lines.append(f"    {storage.name} = np.empty(({shape},), {kind})")
+                lines.append(f"    {storage.name} = np.empty(({shape},), {kind_text(storage.kind, kind)})")
         run: list[Nest | Fill | Assignment] = []
         value = self.local("result")
         for step in (*program.steps, Assignment(value, program.value)):
@@ -161,7 +164,8 @@ class Emission:
                     body.append(f"    {step.array}.fill({number_text(step.value)})")
                     used.add(step.array)
                 elif isinstance(step, Assignment):
-                    body.append(f"    {step.name} = real({self._direct(step.value, {})})")
+                    value = self._direct(step.value, {})
+                    body.append(f"    {step.name} = {f'real({value})' if step.kind == 'real' else value}")
                     used |= expression_names(step.value) - set(made)
                     made.append(step.name)
                 else:
@@ -181,18 +185,25 @@ class Emission:
         """Python's own numbers are float64: a float32 kernel would be compiled once more for them."""
         if jitted or self.program.dtype == "float64":
             return []
-        return [f"    {name} = np.float32({name})" for name in numbers]
+        return [f"    {name} = np.float32({name})" for name in numbers if self.kinds.get(name, "real") == "real"]
 
     def type(self, name: str) -> str:
         """The Numba type of an argument."""
         dtype = self.program.dtype
+        kind = numba_type(self.kind(name), dtype)
         own = self.inputs.get(name)
-        if own is not None:
-            kind = dtype if own.kind == "real" else "types.int64"
-            return f"types.Array({kind}, {len(own.shape)}, 'C')" if own.shape else kind
-        if name in self.storages or name in self.outputs:
-            return f"types.Array({dtype}, {self.rank(name)}, 'C')"
-        return "types.int64" if any(extent.name == name for extent in self.program.extents) else dtype
+        if name in self.storages or name in self.outputs or (own is not None and own.shape):
+            return f"types.Array({kind}, {self.rank(name)}, 'C')"
+        return kind
+
+    def kind(self, name: str) -> str:
+        """Of an array or a number: real, integer, boolean; or extent."""
+        if name in self.inputs:
+            return self.inputs[name].kind
+        if name in self.storages:
+            return self.storages[name].kind
+        is_extent = any(extent.name == name for extent in self.program.extents)
+        return "extent" if is_extent else self.kinds.get(name, "real")
 
     def order(self) -> list[str]:
         """All names that functions get from the kernel, in one order."""
@@ -257,12 +268,8 @@ class Emission:
     def place_text(self, element: Element, place: int, lanes: dict[str, str]) -> str:
         index = element.index[place]
         held = dict(element.clamped)
-        text = affine_text(index, lanes) if isinstance(index, Affine) else self._integer(index, lanes)
+        text = affine_text(index, lanes) if isinstance(index, Affine) else self._direct(index, lanes)
         return f"clamped({text}, {affine_text(held[place])})" if place in held else text
-
-    def _integer(self, expression: Expression, lanes: dict[str, str]) -> str:
-        text = self._direct(expression, lanes)
-        return text if isinstance(expression, Element) else f"int({text})"
 
     def _matrix(self, step: Matrix, jitted: bool) -> list[str]:
         a = step.arguments[0]

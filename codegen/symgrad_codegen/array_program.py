@@ -5,7 +5,7 @@ step      = assignment | fill | nest | product | matrix operation | pass
 pass      = axis: step, ...                   one loop over the data axis for all of its steps
 nest      = loop, ...: statement, ...         inside a pass: also for each index of the data
 statement = assignment | store | accumulate
-place     = affine in loop indices and extents | an integer expression
+place     = affine in loop indices and extents | an integer expression: an entry of integers, Integer(...)
 
 What is indexed by the data axis of a pass and is neither input nor output lives for a while only: a target keeps as
 much of it as it works on at a time.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .functions import Function
-from .program import Affine, Assignment, Call, Element, Expression
+from .program import Affine, Assignment, Call, Element, Expression, Integer, Number
 
 
 class Store(NamedTuple):
@@ -114,6 +114,7 @@ class Storage(NamedTuple):
     name: str
     shape: tuple[Affine, ...]
     data: int | None = None
+    kind: str = "real"  # real, integer, boolean
 
 
 class Input(NamedTuple):
@@ -180,6 +181,8 @@ class ArrayProgram:
                 stack.extend(part.arguments)
             elif isinstance(part, Element):
                 stack.extend(place for place in part.index if not isinstance(place, Affine))
+            elif isinstance(part, (Integer, Number)) and not isinstance(part.value, Affine):
+                stack.append(part.value)
         return tuple(found[name] for name in sorted(found))
 
     def __str__(self) -> str:

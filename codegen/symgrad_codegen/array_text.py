@@ -70,6 +70,15 @@ def factors(target: tuple[str, ...], operands: Sequence[tuple[str, tuple[str, ..
     return f"{left[0]}, {left[1] != (rows, inner)}", f"{right[0]}, {right[1] != (inner, columns)}"
 
 
+def kind_text(kind: str, real: str) -> str:
+    """The NumPy type of what a program keeps; `real` is that of floating-point numbers."""
+    return {"real": real, "integer": "np.int64", "boolean": "np.bool_"}[kind]
+
+
+def numba_type(kind: str, real: str) -> str:
+    return {"real": real, "boolean": "types.boolean"}.get(kind, "types.int64")
+
+
 def number_text(value: float) -> str:
     return literal_text(value, "float64")[0]
 
@@ -81,7 +90,7 @@ def without_elements(expression: Expression, read: Callable[[Element], str]) -> 
     if isinstance(expression, Call):
         return Call(expression.function, tuple(without_elements(a, read) for a in expression.arguments))
     if isinstance(expression, (Integer, Number)) and not isinstance(expression.value, Affine):
-        return type(expression)(without_elements(expression.value, read))  # type: ignore[arg-type]
+        return type(expression)(without_elements(expression.value, read))
     return expression
 
 
@@ -99,12 +108,16 @@ def names_read(expression: Expression, axis: str, loops: set[str]) -> list[str]:
         return [name for name, _ in expression.value.terms if name != axis and name not in loops]
     if isinstance(expression, Call):
         return [name for argument in expression.arguments for name in names_read(argument, axis, loops)]
+    if isinstance(expression, (Integer, Number)):
+        return names_read(expression.value, axis, loops)  # type: ignore[arg-type]
     return []
 
 
 def uses_axis(expression: Expression, axis: str) -> bool:
     if isinstance(expression, (Integer, Number, Holds)) and isinstance(expression.value, Affine):
         return axis in dict(expression.value.terms)
+    if isinstance(expression, (Integer, Number)):
+        return uses_axis(expression.value, axis)  # type: ignore[arg-type]
     return isinstance(expression, Call) and any(uses_axis(argument, axis) for argument in expression.arguments)
 
 

@@ -40,7 +40,7 @@ def supports(function: Function) -> bool:
     """Whether a GPU has the function: by an operator, from libdevice, or by a definition made of such."""
     if function.definition:
         return all(supports(FUNCTIONS[name]) for name in function.needs)
-    return bool(function.operator or function.device or function.built_in or function.name == "abs")
+    return bool(function.operator or function.device or function.built_in or function.name in ("abs", "int"))
 
 
 def emit(program: Program | ArrayProgram) -> str:

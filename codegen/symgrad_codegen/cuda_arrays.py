@@ -30,8 +30,10 @@ from .array_text import (
     extent_lines,
     factor_text,
     factors,
+    kind_text,
     length_text,
     loop_line,
+    numba_type,
     number_text,
     one_of_text,
     program_names,
@@ -49,7 +51,7 @@ from .cuda_segments import (
 )
 from .cuda_text import free, spelled
 from .module import tuple_text
-from .program import Affine, Assignment, Call, Element, Expression, Read
+from .program import Affine, Assignment, Call, Element, Expression, Integer, Number, Read
 from .text import affine_text, expression_text, listed
 
 KINDS = {"sum": "SUM", "product": "PRODUCT", "largest": "LARGEST", "smallest": "SMALLEST"}
@@ -87,7 +89,9 @@ class DeviceEmission:
         self.inputs = {own.name: own for own in program.inputs}
         self.outputs = dict(zip(program.gradients, program.wrt, strict=True))
         self.kernels: list[KernelText] = []
-        self.numbers: dict[str, None] = {}  # assigned outside of the passes: arrays of one entry on the device
+        self.numbers: dict[
+            str, str
+        ] = {}  # assigned outside of the passes: arrays of one entry on the device; the kinds
         self.libraries = any(isinstance(step, (Product, Matrix)) for step in program.steps) or any(
             isinstance(inner, Product) for step in program.steps if isinstance(step, Pass) for inner in step.steps
         )
@@ -108,7 +112,7 @@ class DeviceEmission:
         alone: list[Nest | Assignment] = []
         for step in (*program.steps, *last):
             if isinstance(step, Assignment):
-                self.numbers[step.name] = None
+                self.numbers[step.name] = step.kind
             shared = shared_loops(step) if isinstance(step, Nest) else 0
             if isinstance(step, Assignment) or (isinstance(step, Nest) and not shared):
                 alone.append(step)
@@ -153,7 +157,9 @@ class DeviceEmission:
         return name
 
     def _room(self, name: str, shape: Sequence[str]) -> list[str]:
-        return listed(f"    {name} = room(", [self.stream, f'"{name}"', tuple_text(shape)], ")", "    ")
+        kind = self.kind(name)
+        typed = [] if kind == "real" else [kind_text(kind, "real_name")]
+        return listed(f"    {name} = room(", [self.stream, f'"{name}"', tuple_text(shape), *typed], ")", "    ")
 
     # --- what one thread does alone -----------------------------------------------------------------------------------
 
@@ -201,7 +207,11 @@ class DeviceEmission:
             return array_type("real" if own.kind == "real" else "types.int64", len(own.shape))
         if any(extent.name == name for extent in self.program.extents):
             return "types.int64"
-        return array_type("real", self.rank(name))
+        return array_type(numba_type(self.kind(name), "real"), self.rank(name))
+
+    def kind(self, name: str) -> str:
+        """Of what is in the memory of the device: real, integer, boolean."""
+        return self.storages[name].kind if name in self.storages else self.numbers.get(name, "real")
 
     def rank(self, array: str) -> int:
         if array in self.numbers:
@@ -296,6 +306,8 @@ class _Text:
             return Read(f"{expression.name}[0]")
         if isinstance(expression, Call):
             return Call(expression.function, tuple(self._numbers(argument) for argument in expression.arguments))
+        if isinstance(expression, (Integer, Number)) and not isinstance(expression.value, Affine):
+            return type(expression)(self._numbers(expression.value))
         return expression
 
     def entry(self, element: Element) -> str:
@@ -329,7 +341,7 @@ class _Text:
             for name, _ in index.terms:
                 self.use(name)
         else:
-            text = self.expression(index) if isinstance(index, Element) else f"int({self.expression(index)})"
+            text = self.expression(index)
         held = dict(element.clamped)
         if place in held:
             for name, _ in held[place].terms:

@@ -19,8 +19,8 @@ def spelled(expression: Expression, accuracy: str) -> Expression:
 
 def definitions(program: Program | ArrayProgram) -> list[str]:
     """The functions that the kernels call: those of libraries, then those that are made of them."""
-    called = {_on_device(function, program.accuracy).name for function in program.functions}
-    functions = with_needs(tuple(FUNCTIONS[name] for name in sorted(called)))
+    called = {function.name: function for function in (_on_device(own, program.accuracy) for own in program.functions)}
+    functions = with_needs(tuple(called[name] for name in sorted(called)))
     lines = [line for function in functions for line in _library_function(function)]
     for function in functions:
         if function.definition:

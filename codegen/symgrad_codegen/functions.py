@@ -195,6 +195,9 @@ def sinc_slope(x):
 
 FUNCTIONS: dict[str, Function] = {row.name: row for row in _ROWS}
 
+# What is called in the places of arrays only, beside the operators above: no gate has their names.
+OF_INTEGERS = {"quotient": Function("quotient", "//", PRODUCT, 2), "int": Function("int")}
+
 
 def with_needs(functions: tuple[Function, ...]) -> tuple[Function, ...]:
     """The functions and those that their definitions call, callees first."""

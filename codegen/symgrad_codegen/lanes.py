@@ -10,6 +10,7 @@ from .array_text import (
     JOIN,
     factor_text,
     factors,
+    kind_text,
     length_text,
     loop_line,
     names_read,
@@ -109,7 +110,8 @@ class PassText:
         lines = []
         for name, storage in self.buffers.items():
             size = " * ".join([*(factor_text(text) for text in self._shape(storage)), str(block)])
-            lines.append(f"    {self.local(name + '_memory')} = np.empty({size}, real)")
+            kind = kind_text(storage.kind, "real")
+            lines.append(f"    {self.local(name + '_memory')} = np.empty({size}, {kind})")
             self._note_extents(storage.shape)
         for (array, _), buffer in self.packed.items():
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
@@ -339,7 +341,6 @@ class NestText:
                 texts.append(self.emission.place_text(element, place, lanes))
             else:
                 inner = self._text(index, lanes)
-                inner = inner if isinstance(index, Element) else f"int({inner})"
                 held = dict(element.clamped)
                 if place in held:
                     inner = f"clamped({inner}, {affine_text(held[place])})"
@@ -369,8 +370,7 @@ class NestText:
             self.uses_first = True
             row = self._hoist(f"{array}[{', '.join(others)}][{owner.span(shift)}]", f"{array}_row")
             return f"{row}[{self.axis}]"
-        own = emission.inputs.get(array)
-        if place or rank > 3 or (own is not None and own.kind != "real") or array in owner.joined:
+        if place or rank > 3 or emission.kind(array) != "real" or array in owner.joined:
             return None
         owner._note(array)
         suffix = f"_{_shift_name(shift)}" if shift else ""

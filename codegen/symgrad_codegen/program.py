@@ -42,7 +42,10 @@ class Affine(NamedTuple):
 
 
 class Element(NamedTuple):
-    """An entry of an array. A place that is `clamped` may lie outside, where the entry is of no use."""
+    """An entry of an array. A place that is `clamped` may lie outside, where the entry is of no use.
+
+    A place is affine, an entry of an array of integers, or an `Integer`.
+    """
 
     array: str
     index: tuple[Place, ...]  # type: ignore[assignment]  # shadows tuple.index, which no one needs
@@ -50,15 +53,15 @@ class Element(NamedTuple):
 
 
 class Integer(NamedTuple):
-    """An affine integer, or an entry of an array of integers, as an integer: for comparisons."""
+    """An affine integer, an entry of an array of integers, or what is computed of such: for places and comparisons."""
 
-    value: Affine | Element
+    value: Affine | Expression
 
 
 class Number(NamedTuple):
     """The same as a floating-point number."""
 
-    value: Affine | Element
+    value: Affine | Expression
 
 
 class Holds(NamedTuple):
@@ -77,6 +80,7 @@ class Assignment(NamedTuple):
     name: str
     value: Expression
     comment: str = ""
+    kind: str = "real"  # real, integer, boolean
 
 
 class Section(NamedTuple):

@@ -88,7 +88,7 @@ ROOMS = {}  # by thread, stream and name: calls that may run at the same time sh
 MOST_ROOMS = 256  # then the oldest goes: programs that make a stream for each call would fill the GPU
 
 
-def room(stream, name, shape):
+def room(stream, name, shape, kind=real_name):
     """Memory of the device that calls use again."""
     key = threading.get_ident(), 0 if SIMULATED else int(stream), name
     found = ROOMS.get(key)
@@ -96,5 +96,5 @@ def room(stream, name, shape):
         ROOMS.pop(key, None)
         if len(ROOMS) >= MOST_ROOMS:
             ROOMS.pop(next(iter(ROOMS)), None)
-        found = ROOMS[key] = cuda.device_array(shape, real_name)
+        found = ROOMS[key] = cuda.device_array(shape, kind)
     return found

@@ -26,7 +26,8 @@ def spell(function: Function, arguments: Sequence[Piece]) -> Piece:
     if not function.operator:
         return f"{name}({', '.join(argument[0] for argument in arguments)})", ATOM
     if function.arity == 1:
-        if name == "neg" and arguments[0][1] == PRODUCT and "%" not in arguments[0][0] and arguments[0][0][0] != "-":
+        is_product = arguments[0][1] == PRODUCT and not any(sign in arguments[0][0] for sign in ("%", "//"))
+        if name == "neg" and is_product and arguments[0][0][0] != "-":
             return f"-{arguments[0][0]}", PRODUCT  # -a*b is (-a)*b: the same bits as -(a*b)
         # -(-x) keeps its brackets; so does not (a < b), for the reader.
         return function.operator + bracketed(arguments[0], level + 1 if level != NOT else COMPARE + 1), level
@@ -79,11 +80,11 @@ def piece(expression: Expression, dtype: str, names: Mapping[str, str] | None = 
         return literal_text(expression.value, dtype)
     if isinstance(expression, (Integer, Number)):
         value = expression.value
-        text, level = (
-            piece(value, dtype, names)
-            if not isinstance(value, Affine)
-            else (affine_text(value, names), SUM if value.terms else ATOM)
-        )
+        if isinstance(value, Affine):
+            text = affine_text(value, names)
+            level = ATOM if text.isidentifier() or not value.terms else SUM
+        else:
+            text, level = piece(value, dtype, names)
         return (text, level) if isinstance(expression, Integer) else (f"real({text})", ATOM)
     if isinstance(expression, Holds):
         return f"{affine_text(expression.value, names)} >= 0", COMPARE
