@@ -182,7 +182,8 @@ def round_fraction(number: Fraction, dtype: np.dtype[Any]) -> Any:
     if dtype.kind == "c":
         return kind(round_fraction(number, np.dtype(np.float64)))
     try:
-        near = kind(float(number))
+        with np.errstate(over="ignore"):
+            near = kind(float(number))
     except OverflowError:
         return kind(np.inf if number > 0 else -np.inf)
     if not np.isfinite(near) or Fraction(float(near)) == number or dtype == np.float64:

@@ -460,20 +460,15 @@ class _Evaluator:
             return self.join(made.value, made.error, [(a, _of(made, 1), _of(made, 2)), (b, NAN, INF)])
         logarithm = mp.log(a.value)
         value = _exp(b.value * logarithm)
-        if abs(value) > self.form.largest / 2:
-            return self.join(value, ZERO, [(a, INF, INF), (b, INF, INF)])
-        if (
-            a.is_exact
-            and b.is_exact
-            and _bits(a.value) <= self.form.bits
-            and _is_exact_root(value, a.value, b.value, self.form.bits)
-        ):
+        if a.is_exact and b.is_exact and _is_exact_root(value, a.value, b.value, self.form.bits):
             error = ZERO
         else:
             relative = abs(b.value) * a.error / (abs(a.value) - a.error) + abs(logarithm) * b.error
             error = _times(abs(value), mp.expm1(relative) if relative < 1 else INF) + self.ulps(value)
         by_base = b.value * _exp((b.value - 1) * logarithm)
         by_exponent = value * logarithm
+        if abs(value) > self.form.largest / 2:
+            return self.join(value, ZERO, [(a, by_base, INF), (b, by_exponent, INF)])
         # b - 1 is rounded, and the logarithm of a number near 1 moves with its argument.
         moved = (abs(b.value - 1) + 1) * (a.error / (abs(a.value) - a.error) + self.form.eps) + abs(logarithm) * (
             b.error + self.form.eps * (abs(b.value) + 1)
@@ -696,7 +691,7 @@ def _sums_exactly(terms: Sequence[Number], bits: int) -> bool:
 
 def _is_exact_root(value: Number, a: Number, b: Number, bits: int) -> bool:
     """Whether a**b, with b a multiple of one half, has few bits."""
-    return bool(mp.isint(2 * b) and _bits(value) <= bits // 2 and value**2 == a ** int(2 * b))
+    return bool(_bits(a) <= bits and mp.isint(2 * b) and _bits(value) <= bits // 2 and value**2 == a ** int(2 * b))
 
 
 def _ratio(parts: Sequence[tuple[Number, Number] | None], bits: int) -> tuple[Number, Number] | None:

@@ -1,7 +1,7 @@
 """Random scalar programs: expressions with kinks, branches, powers and extremes, at points where these matter.
 
     program(seed, number)          the same expression, symbols and points for ever
-    differences(program, engine)   what an engine computes that the oracle does not allow
+    differences(programs, engine)  what an engine computes that the oracle does not allow
     shrunk(failure)                a smaller expression and a simpler point that fail in the same way
 
 As a script it runs campaigns, and prints figures and minimal reproductions:
@@ -15,6 +15,7 @@ import argparse
 import math
 import random
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +32,9 @@ if __name__ == "__main__":
 import numpy as np
 import sympy as sp
 from mpmath import mp
-from scalar_oracle import FORMATS, Answer, Bounded, agrees, oracle
+from scalar_oracle import DIGITS, FORMATS, Answer, Bounded, agrees, oracle
 from symgrad_codegen.targets import TARGETS
+from together import Batch, bits
 
 from symgrad.compiler import Stages, program_of
 from symgrad.interpret import evaluate, evaluate_exactly
@@ -282,35 +284,57 @@ def _point(source: random.Random, expr: sp.Expr, symbols: Sequence[sp.Symbol]) -
     return tuple(found)
 
 
-# --- engines: program -> value and derivatives at each of its points --------------------------------------------------
+# --- engines: programs -> value and derivatives at each of their points -----------------------------------------------
+
+Results = list[list[Any]]  # of one program, by points: value, derivatives; empty where nothing came
 
 
-def by_evaluator(made: Program) -> list[list[Any]]:
-    return [[float(v) for v in evaluate(made.stages.simplified.outputs, point)] for point in made.points]
-
-
-def by_evaluator32(made: Program) -> list[list[Any]]:
-    outputs, kind = made.stages.simplified.outputs, np.float32
+def by_evaluator(programs: Sequence[Program], dtype: Any = np.float64) -> list[Results]:
     with np.errstate(all="ignore"):
-        return [[float(v) for v in evaluate(outputs, [kind(x) for x in point], kind)] for point in made.points]
+        return [
+            [[float(v) for v in evaluate(p.stages.simplified.outputs, list(map(dtype, x)), dtype)] for x in p.points]
+            for p in programs
+        ]
 
 
-def by_exact_evaluator(made: Program) -> list[list[Any]]:
-    return [evaluate_exactly(made.stages.simplified.outputs, point, 60) for point in made.points]
+def by_exact_evaluator(programs: Sequence[Program]) -> list[Results]:
+    return [[evaluate_exactly(p.stages.simplified.outputs, x, DIGITS) for x in p.points] for p in programs]
 
 
-def by_python(made: Program) -> list[list[Any]]:
+def by_python(programs: Sequence[Program]) -> list[Results]:
     """As plain Python, which raises at poles, outside of domains, and where numbers overflow: then there is nothing."""
-    found: list[list[Any]] = []
-    names: dict[str, Any] = {}
-    exec(compile(source_of(made, "python"), "<python>", "exec"), names)
-    for point in made.points:
-        try:
-            value, gradient = names["kernel"](*point)
-            found.append([value, *gradient])
-        except (ZeroDivisionError, OverflowError, ValueError):
-            found.append([])
+    found: list[Results] = []
+    for made in programs:
+        names: dict[str, Any] = {}
+        exec(compile(source_of(made, "python"), "<python>", "exec"), names)
+        found.append([])
+        for point in made.points:
+            try:
+                value, gradient = names["kernel"](*point)
+                found[-1].append([value, *gradient])
+            except (ZeroDivisionError, OverflowError, ValueError):
+                found[-1].append([])
     return found
+
+
+def by_cpu(programs: Sequence[Program], dtype: str = "float64", accuracy: str = "fast") -> list[Results]:
+    """Compiled, all of them in one kernel; strict has the same bits for a point alone as in a batch."""
+    filled = [made for made in programs if made.points]
+    batch = Batch([p.stages.simplified for p in filled], [p.points for p in filled], dtype, accuracy, singly=True)
+    found: dict[int, Results] = {}
+    for made, together, alone in zip(filled, batch.results, batch.single, strict=True):
+        if accuracy == "strict" and bits(together) != bits([one[: len(made.points)] for one in alone]):
+            raise AssertionError(f"a point alone is not what it is in a batch: {made}")
+        found[id(made)] = [[float(output[k]) for output in together] for k in range(len(made.points))]
+    return [found.get(id(made), []) for made in programs]
+
+
+def by_javascript(programs: Sequence[Program]) -> list[Results]:
+    from test_javascript import Job, flat, run
+
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = [Job(source_of(made, "javascript"), made.points) for made in programs]
+        return [[flat(result) for result in found.points] for found in run(Path(folder), jobs)]
 
 
 def source_of(made: Program, target: str) -> str:
@@ -318,12 +342,19 @@ def source_of(made: Program, target: str) -> str:
     return TARGETS[target].emit(program_of(made.stages.simplified, made.stages.graph, options))
 
 
-ENGINES: dict[str, Callable[[Program], list[list[Any]]]] = {
-    "evaluator": by_evaluator,
-    "evaluator32": by_evaluator32,
-    "exact": by_exact_evaluator,
-    "python": by_python,
+ENGINES: dict[
+    str, tuple[Callable[[Sequence[Program]], list[Results]], str]
+] = {  # and the numbers that they compute with
+    "evaluator": (by_evaluator, "float64"),
+    "evaluator_32": (lambda programs: by_evaluator(programs, np.float32), "float32"),
+    "exact": (by_exact_evaluator, "exact"),
+    "python": (by_python, "float64"),
+    "cpu": (by_cpu, "float64"),
+    "cpu_strict": (lambda programs: by_cpu(programs, accuracy="strict"), "float64"),
+    "cpu_32": (lambda programs: by_cpu(programs, "float32"), "float32"),
+    "javascript": (by_javascript, "float64"),
 }
+TOGETHER = 16  # programs in one kernel, and in one process of Node
 
 
 # --- comparing --------------------------------------------------------------------------------------------------------
@@ -371,13 +402,9 @@ def rounded(made: Program, dtype: str) -> Program:
     return replace(made, points=kept)
 
 
-def format_of(engine: str) -> str:
-    return "exact" if engine == "exact" else "float32" if engine.endswith("32") else "float64"
-
-
-def compared(made: Program, engine: str, wanted: Sequence[Answer], results: list[list[Any]]) -> Iterator[Failure]:
+def compared(made: Program, engine: str, wanted: Sequence[Answer], results: Results) -> Iterator[Failure]:
     """Where the results of an engine are not what was wanted."""
-    form = FORMATS[format_of(engine)]
+    form = FORMATS[ENGINES[engine][1]]
     names = ["value", *(f"d_{symbol.name}" for symbol in made.symbols)]
     for point, answer, got in zip(made.points, wanted, results, strict=True):
         for what, number, want in zip(names, got, [answer.value, *answer.gradient], strict=bool(got)):
@@ -385,18 +412,24 @@ def compared(made: Program, engine: str, wanted: Sequence[Answer], results: list
                 yield Failure(replace(made, points=(point,)), engine, what, number, want)
 
 
-def differences(made: Program, engine: str, wanted: Sequence[Answer] | None = None) -> list[Failure]:
-    """What an engine computes that the oracle does not allow."""
-    form = format_of(engine)
+def differences(
+    programs: Sequence[Program], engine: str, wanted: Sequence[Sequence[Answer]] | None = None
+) -> list[list[Failure]]:
+    """What an engine computes that the oracle does not allow, by programs; `wanted` is for float64, if it is known."""
+    compute, form = ENGINES[engine]
     if form == "float32":
-        made = rounded(made, form)
+        programs = [rounded(made, form) for made in programs]
     if form != "float64" or wanted is None:
-        wanted = answers(made, form)
+        wanted = [answers(made, form) for made in programs]
     try:
-        results = ENGINES[engine](made)
+        results = compute(programs)
     except Exception as error:
-        return [Failure(replace(made, points=made.points[:1]), engine, f"{type(error).__name__}: {error}"[:120])]
-    return list(compared(made, engine, wanted, results))
+        if len(programs) > 1:
+            return [differences([one], engine, None)[0] for one in programs]
+        (made,) = programs
+        return [[Failure(replace(made, points=made.points[:1]), engine, f"{type(error).__name__}: {error}"[:120])]]
+    rows = zip(programs, wanted, results, strict=True)
+    return [list(compared(made, engine, want, got)) for made, want, got in rows]
 
 
 # --- shrinking --------------------------------------------------------------------------------------------------------
@@ -423,7 +456,7 @@ def shrunk(failure: Failure) -> Failure:
 
 def _failure_of(candidate: Program, failure: Failure) -> Failure | None:
     try:
-        found = [f for f in differences(candidate, failure.engine) if f.kind == failure.kind]
+        found = [f for f in differences([candidate], failure.engine)[0] if f.kind == failure.kind]
     except Exception:  # of the oracle, for what it does not know
         return None
     return found[0] if found else None
@@ -500,25 +533,26 @@ def shape(failure: Failure) -> str:
     return f"{failure.kind} {failure.what[:1]} {' '.join(heads)}"
 
 
-def run(seed: int, numbers: Sequence[int], engines: Sequence[str], shrink: int = 1000) -> Figures:
+def run(seed: int, numbers: Sequence[int], engines: Sequence[str], shrinks: int = 1000) -> Figures:
+    """These programs of a campaign by these engines; the first `shrinks` shapes of failures are made small."""
     figures = Figures(found={})
     assert figures.found is not None
-    for number in numbers:
-        made = program(seed, number)
-        wanted = answers(made)
-        figures.programs += 1
-        bounds = [part.bound for answer in wanted for part in (answer.value, *answer.gradient)]
+    for start in range(0, len(numbers), TOGETHER):
+        programs = [program(seed, number) for number in numbers[start : start + TOGETHER]]
+        wanted = [answers(made) for made in programs]
+        bounds = [part.bound for rows in wanted for row in rows for part in (row.value, *row.gradient)]
+        figures.programs += len(programs)
         figures.numbers += len(bounds)
         figures.unknown += sum(bound == mp.inf for bound in bounds)
+        failed: dict[int, Failure] = {}  # the first of each program: other engines mostly fail alike
         for engine in engines:
-            failures = differences(made, engine, wanted)
-            if not failures:
-                continue
-            figures.failures += 1
-            if len(figures.found) < shrink:
-                least = shrunk(failures[0])
-                figures.found.setdefault(shape(least), least)
-            break  # the other engines mostly fail alike
+            for place, failures in enumerate(differences(programs, engine, wanted)):
+                if failures:
+                    failed.setdefault(place, failures[0])
+        figures.failures += len(failed)
+        for failure in failed.values():
+            least = shrunk(failure) if len(figures.found) < shrinks else failure
+            figures.found.setdefault(shape(least), least)
     return figures
 
 
