@@ -119,6 +119,8 @@ class Memory:
     span: range = range(0)  # of the data, in a pass
     open: frozenset[str] = frozenset()  # arrays that are being accumulated: known when the loop is over
     made: dict[str, Expression] = field(default_factory=dict)  # temporaries of the nest
+    # Of the arrays that the nest stores to: the places that are read of it, iteration by iteration.
+    watched: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Inputs, extents, and arrays that nothing has filled."""
@@ -150,9 +152,8 @@ class Memory:
 
     def shape(self, storage: Storage) -> list[int]:
         """The shape of an array of the program's own: lengths as `length_text` has them."""
-        derived = {own.name for own in self.program.extents if own.derived is not None}
-        found = [max(self.affine(length), 0 if is_length(length, derived) else 1) for length in storage.shape]
-        return found or [1]
+        derived = self.program.derived
+        return [max(self.affine(own), 0 if is_length(own, derived) else 1) for own in storage.shape] or [1]
 
     # --- entries ------------------------------------------------------------------------------------------------------
 
@@ -240,7 +241,13 @@ class Memory:
             other = (writer != -1) & (writer != self.affine(self.data_index))
             if np.any(other):
                 self.breach(f"{_text(element)} is written for another index of the data in the same pass", other)
+        if element.array in self.watched and all(place is not None for place in places):
+            self.watched[element.array].append(self.entries(places))
         return Value(good & (self.at(marks.filled, places) < self.now))
+
+    def entries(self, places: list[Any]) -> tuple[Any, ...]:
+        """The entry of each iteration."""
+        return tuple(np.broadcast_to(place, self.count) for place in places)
 
     # --- expressions --------------------------------------------------------------------------------------------------
 

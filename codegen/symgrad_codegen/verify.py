@@ -170,6 +170,8 @@ def _nest(run: Memory, nest: Nest) -> None:
     sums = {statement.target.array for statement in nest.body if isinstance(statement, Accumulate)}
     run.open |= sums
     run.made, run.count = {}, count
+    stores = {statement.target.array for statement in nest.body if isinstance(statement, Store)}
+    run.watched = {name: [] for name in stores if (run.array(name).filled < run.clock).any()}
     for place, statement in enumerate(nest.body if count else ()):
         run.now = run.clock + times + place
         _statement(run, statement)
@@ -213,7 +215,13 @@ def _statement(run: Memory, statement: Statement) -> None:
 
 
 def _mark(run: Memory, target: Element, marks: Marks, places: list[Any]) -> None:
-    at = tuple(np.broadcast_to(place, run.count) for place in places)
+    at = run.entries(places)
+    for read in run.watched.get(target.array, ()):
+        writer = np.full(marks.filled.shape, -1)
+        writer[at] = np.arange(run.count)
+        other = (writer[read] != -1) & (writer[read] != np.arange(run.count))
+        if other.any():
+            run.breach(f"{target.array} is read in a nest that writes another value in its place", other)
     if marks.writer is not None:
         data, before = run.affine(run.data_index), marks.writer[at]
         marks.writer[at] = data
