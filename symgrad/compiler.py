@@ -29,6 +29,7 @@ from .parse import Problem, parse
 from .schedule import operations, schedule
 from .simplify import simplify
 from .survey import ARRAYS
+from .trials import Trial, trials
 
 DTYPES = ("float64", "float32")
 ACCURACIES = ("fast", "strict")
@@ -156,7 +157,7 @@ class Stages:
         extents: Mapping[Any, int] | None = None,
     ) -> None:
         self.seconds: dict[str, float] = {}
-        self.tried: list[verify.Trial] = []
+        self.tried: list[Trial] = []
         gates = tuple(gates)
         problem = self._timed("parse", lambda: _problem(expr))
         with no_collection():
@@ -177,13 +178,15 @@ class Stages:
         start = time.perf_counter()
         result = work()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-        if verify.is_on():
-            graph = result[0] if stage == "lower" else result
-            if stage == "lower" and graph.shapes is not None:
-                self.tried = verify.trials(graph)
-            if stage != "parse":
-                verify.verify_graph(graph, stage, self.tried)
+        if verify.is_on() and stage != "parse":
+            self._verified(result[0] if stage == "lower" else result, stage)
         return result
+
+    def _verified(self, graph: Graph, after: str) -> None:
+        """Every graph that a pass makes comes by here."""
+        if after == "lower" and graph.shapes is not None:
+            self.tried = trials(graph)
+        verify.verify_graph(graph, after, self.tried)
 
     def stats(self) -> dict[str, Any]:
         """Operations of the value, and of value and gradient; their ratio; seconds per stage."""

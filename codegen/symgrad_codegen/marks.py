@@ -278,21 +278,30 @@ class Memory:
 
     def need(self, expression: Expression, value: Value) -> None:
         """A value that goes into an array is made of filled entries only."""
-        if not np.all(value.good):
-            self.breach(f"{self._blamed(expression)} is read before it is filled", ~np.asarray(value.good))
+        bad = ~np.asarray(value.good)
+        if bad.any():
+            self.breach(f"{self._blamed(expression, int(np.argmax(bad)))} is read before it is filled", bad)
 
-    def _blamed(self, expression: Expression) -> str:
-        """The entry that makes an expression no good."""
+    def _blamed(self, expression: Expression, iteration: int) -> str:
+        """The entry that makes an expression no good there."""
+
+        def here(known: Any) -> Any:
+            return known[iteration] if np.ndim(known) else known
+
         stack: list[Any] = [expression]
         while stack:
             part = stack.pop()
             if isinstance(part, Read) and part.name in self.made:
                 stack.append(self.made[part.name])
             elif isinstance(part, Call):
-                stack.extend(reversed(part.arguments))
+                inside = part.arguments
+                condition = here(self.value(inside[0]).number) if part.function.name == "select" else None
+                if condition is not None and not np.isnan(condition):
+                    inside = (inside[0], inside[1 if condition else 2])
+                stack.extend(reversed(inside))
             elif isinstance(part, (Integer, Number)):
                 stack.append(part.value)
-            elif isinstance(part, Element) and not np.all(self._read(part).good):
+            elif isinstance(part, Element) and not here(self._read(part).good):
                 return _text(part)
         return _text(expression)
 
