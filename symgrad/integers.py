@@ -22,11 +22,7 @@ _COMPARED = {"eq", "ne", "lt", "le"}
 
 def index_nodes(graph: Graph) -> set[Node]:
     """The nodes that are computed as integers: what indices and comparisons of integers are made of."""
-    order = graph.order()
-    whole: set[Node] = set()
-    for node in order:
-        if _is_integer(node, whole, graph):
-            whole.add(node)
+    order, whole = graph.order(), integer_nodes(graph)
     stack = [view.node for node in order for view in node.gathered]
     stack += [index.view.node for view in graph.outputs for index in view.index if isinstance(index, Gather)]
     for node in order:
@@ -43,6 +39,15 @@ def index_nodes(graph: Graph) -> set[Node]:
         elif all(edge.node in whole for edge in divided(node)):
             stack += [edge.node for edge in divided(node)]
     return found
+
+
+def integer_nodes(graph: Graph) -> set[Node]:
+    """The nodes whose values are integers."""
+    whole: set[Node] = set()
+    for node in graph.order():
+        if _is_integer(node, whole, graph):
+            whole.add(node)
+    return whole
 
 
 def _is_integer(node: Node, whole: set[Node], graph: Graph) -> bool:

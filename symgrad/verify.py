@@ -26,6 +26,7 @@ from .domains import Domains, numeric, with_derived
 from .errors import VerificationError
 from .gates import CONSTANTS
 from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, View, positional
+from .integers import integer_nodes
 from .interpret_arrays import Evaluation
 from .plan import is_guard
 from .trials import Trial, trials
@@ -33,7 +34,6 @@ from .trials import Trial, trials
 # Loops of more indices than this are not counted.
 _LARGEST = 100_000
 _BOOLEAN_ARGUMENTS = {"and", "or", "not"}
-_INTEGER_GATES = {"add", "mul", "neg", "abs", "max", "min", "mod", "sum", "product", "largest", "smallest", "power"}
 
 
 def is_on() -> bool:
@@ -67,7 +67,7 @@ class _Structure:
 
     def __init__(self, graph: Graph, after: str) -> None:
         self.graph, self.after = graph, after
-        self.integers: set[Node] = set()
+        self.integers = integer_nodes(graph)
 
     def check(self) -> None:
         graph = self.graph
@@ -125,7 +125,7 @@ class _Structure:
             self._index(form, node.loops, "its domain", node)
 
     def _kinds(self, node: Node) -> None:
-        """Conditions are conditions, numbers are numbers; and which nodes are integers."""
+        """Conditions are conditions, numbers are numbers."""
         name, kinds = node.gate.name, [edge.node.kind for edge in node.arguments]
         wanted = ["boolean"] * len(kinds) if name in _BOOLEAN_ARGUMENTS else ["other"] * len(kinds)
         if name == "select":
@@ -133,16 +133,6 @@ class _Structure:
         for kind, want in zip(kinds, wanted, strict=True):
             if (kind == "boolean") != (want == "boolean"):
                 self.breach(f"has an argument of kind {kind}", node)
-        if name == "input":
-            whole = node.attribute in self.graph.integers
-        elif name == "constant":
-            whole = isinstance(node.attribute, Fraction) and node.attribute.denominator == 1
-        elif name == "select" or name in _INTEGER_GATES:
-            whole = all(edge.node in self.integers for edge in node.arguments if edge.node.kind != "boolean")
-        else:
-            whole = node.kind == "integer" or name in ("floor", "ceil", "sign")
-        if whole:
-            self.integers.add(node)
 
     def _view(self, view: View, loops: int, what: str, of: Node | None = None) -> None:
         if view.index is positional(view.node).index and view.node.rank <= loops:

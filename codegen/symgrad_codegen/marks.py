@@ -36,6 +36,8 @@ _KNOWN: dict[str, Callable[..., Any]] = {
     "neg": np.negative,
     "div": np.divide,
     "mod": np.mod,
+    "quotient": np.floor_divide,
+    "int": np.trunc,
     "floor": np.floor,
     "ceil": np.ceil,
     "abs": np.abs,
@@ -99,8 +101,15 @@ class Marks:
     writer: Any = None  # None outside of a pass, -1 where nothing was written in it
     data: int | None = None  # the place of the data axis of an array that holds rows of one pass
     start: float | None = None  # what all of it holds, where it was filled with one number and not written since
-    numbers: Any = None  # of an input that holds integers
+    numbers: Any = None  # of an array of integers or truth values what is known: NaN where nothing is
     is_input: bool = False
+    kind: str = "real"
+
+
+def unfilled(shape: Sequence[int], kind: str = "real", data: int | None = None) -> Marks:
+    """An array of which nothing is known."""
+    numbers = None if kind == "real" else np.full(shape, np.nan)
+    return Marks(np.full(shape, NEVER), data=data, numbers=numbers, kind=kind)
 
 
 @dataclass(eq=False)
@@ -132,7 +141,7 @@ class Memory:
             else:
                 shape = given.shape if own.kind == "integer" else given
                 numbers = np.asarray(given, float) if own.kind == "integer" else None
-                self.arrays[own.name] = Marks(np.zeros(shape, int), numbers=numbers, is_input=True)
+                self.arrays[own.name] = Marks(np.zeros(shape, int), None, None, None, numbers, True, own.kind)
         for extent in self.program.extents:
             if extent.told_by is not None:
                 array, place, factor, offset = extent.told_by
@@ -144,11 +153,11 @@ class Memory:
             self.numbers[extent.name] = Value(True, number)
         for storage in self.program.storages:
             if storage.data is None:
-                self.arrays[storage.name] = Marks(np.full(self.shape(storage), NEVER))
+                self.arrays[storage.name] = unfilled(self.shape(storage), storage.kind)
         inputs = {own.name: own for own in self.program.inputs}
         for gradient, source in zip(self.program.gradients, self.program.wrt, strict=True):
             shape = self.arrays[source].filled.shape if inputs[source].shape else (1,)
-            self.arrays[gradient] = Marks(np.full(shape, NEVER))
+            self.arrays[gradient] = unfilled(shape)
 
     def shape(self, storage: Storage) -> list[int]:
         """The shape of an array of the program's own: lengths as `length_text` has them."""
@@ -203,7 +212,8 @@ class Memory:
 
     def _index(self, place: Expression, element: Element, held: bool) -> Value:
         """A computed index: it is an integer."""
-        if isinstance(place, Element) and self.array(place.array).numbers is None:
+        is_integer = self.array(place.array).kind == "integer" if isinstance(place, Element) else False
+        if not is_integer and not isinstance(place, Integer):
             self.breach(f"an index of {_text(element)} is no integer")
         value = self.value(place)
         if not held and not np.all(value.good):
@@ -229,11 +239,11 @@ class Memory:
     def _read(self, element: Element) -> Value:
         marks = self.array(element.array)
         places, good = self.places(element, marks)
-        if marks.numbers is not None:
-            known = all(place is not None for place in places)
-            return Value(good, np.where(good, marks.numbers[tuple(places)], np.nan) if known else None)
+        number = None
+        if marks.numbers is not None and all(place is not None for place in places):
+            number = np.where(good, marks.numbers[tuple(places)], np.nan)
         if marks.is_input:
-            return Value(good)
+            return Value(good, number)
         if element.array in self.open:
             self.breach(f"{_text(element)} is read while it is accumulated")
         if marks.writer is not None:
@@ -243,7 +253,7 @@ class Memory:
                 self.breach(f"{_text(element)} is written for another index of the data in the same pass", other)
         if element.array in self.watched and all(place is not None for place in places):
             self.watched[element.array].append(self.entries(places))
-        return Value(good & (self.at(marks.filled, places) < self.now))
+        return Value(good & (self.at(marks.filled, places) < self.now), number)
 
     def entries(self, places: list[Any]) -> tuple[Any, ...]:
         """The entry of each iteration."""

@@ -28,7 +28,7 @@ from .array_program import (
     Step,
     Store,
 )
-from .marks import NEVER, Argument, BrokenProgram, Marks, Memory, Value
+from .marks import Argument, BrokenProgram, Marks, Memory, Value, unfilled
 from .program import Assignment, Call, Element, Expression, Program, Read
 from .text import expression_text
 
@@ -116,6 +116,8 @@ def _fill(run: Memory, step: Fill) -> None:
         run.breach(f"{step.array} is filled in a pass: again and again")
     marks.filled[...] = run.clock
     marks.start = step.value
+    if marks.numbers is not None:
+        marks.numbers[...] = step.value
 
 
 def _pass(run: Memory, step: Pass) -> None:
@@ -124,7 +126,7 @@ def _pass(run: Memory, step: Pass) -> None:
         if storage.data is not None:
             shape = run.shape(storage)
             shape[storage.data] = len(run.span)
-            run.arrays[storage.name] = Marks(np.full(shape, NEVER), data=storage.data)
+            run.arrays[storage.name] = unfilled(shape, storage.kind, storage.data)
     for kind, array in step.accumulated:
         marks = run.written(array)
         if marks.data is None and marks.start != _START[kind]:
@@ -200,6 +202,8 @@ def _statement(run: Memory, statement: Statement) -> None:
         if target.array in run.open:
             run.breach(f"{target.array} is stored to while it is accumulated")
         _mark(run, target, marks, places)
+        if marks.numbers is not None:
+            marks.numbers[run.entries(places)] = np.nan if value.number is None else value.number
         return
     outside = ~np.asarray(inside)
     run.need(statement.value, value._replace(good=value.good | outside))
@@ -212,6 +216,8 @@ def _statement(run: Memory, statement: Statement) -> None:
         run.breach(f"{target.array} is accumulated in a pass that does not join its parts")
     if marks.start not in (None, _START[kind]):
         run.breach(f"the {kind} in {target.array} starts from {marks.start}")
+    if marks.numbers is not None:
+        marks.numbers[...] = np.nan
 
 
 def _mark(run: Memory, target: Element, marks: Marks, places: list[Any]) -> None:
