@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,6 +98,8 @@ class Scheduler:
         self.places: dict[Item, Place] = {}
         self.kept_places: dict[Node, Place] = {}  # of what is kept beyond its pass, all of it
         self.in_pass: int | None = None  # the pass that is being scheduled
+        self._short: dict[Item, frozenset[int]] = {}
+        self._long: dict[Item, dict[int, Rolled]] = {}
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
         self.forward = _under({view.node for view in graph.values})
         self.base = {node: self._base_name(node) for node in self.plan.nodes if node in self.plan.stored}
@@ -374,19 +376,22 @@ class Scheduler:
 
     # --- loops --------------------------------------------------------------------------------------------------------
 
-    def _written_out(self, item: Item) -> set[int]:
+    def _written_out(self, item: Item) -> frozenset[int]:
         """The axes that are written out: short, of known length, inside a loop over the data."""
-        if self._data(item) is None:
-            return set()
-        found = set()
-        for own in range(item.loops):
-            length = self.plan.extent(item, own)
-            if own != self._data(item) and length is not None and length <= UNROLLED:
-                found.add(own)
-        return found
+        if item not in self._short:
+            data = self._data(item)
+            others = [own for own in range(item.loops) if own != data] if data is not None else []
+            lengths = {own: self.plan.extent(item, own) for own in others}
+            self._short[item] = frozenset(own for own, n in lengths.items() if n is not None and n <= UNROLLED)
+        return self._short[item]
 
-    def rolled(self, item: Item) -> dict[int, Rolled]:
+    def rolled(self, item: Item) -> Mapping[int, Rolled]:
         """The axes of an item that stay loops."""
+        if item not in self._long:
+            self._long[item] = self._find_rolled(item)
+        return self._long[item]
+
+    def _find_rolled(self, item: Item) -> dict[int, Rolled]:
         found: dict[int, Rolled] = {}
         seen: Counter[Any] = Counter()
         written_out = self._written_out(item)
@@ -591,7 +596,7 @@ class Scheduler:
             count *= self.plan.extent(item, own) or 1
         return count
 
-    def _fits(self, item: Item, rolled: dict[int, Rolled], node: Node, index: tuple[AnyIndex, ...]) -> bool:
+    def _fits(self, item: Item, rolled: Mapping[int, Rolled], node: Node, index: tuple[AnyIndex, ...]) -> bool:
         """Whether an item may share the loops of a node that it reads: it is complete, and read at the same place."""
         if node in self.plan.products:
             return False

@@ -117,6 +117,7 @@ class Plan:
         self.value = graph.values[0].node
         self._classes()
         self.data = self._data_class()
+        self._data_axes: dict[Item, int | None] = {}  # what is asked for again and again
         self._find_levels()
         self.products = {n: f for n in self.nodes if (f := self._matrix_product(n)) is not None}
         self._find_stored()
@@ -178,8 +179,12 @@ class Plan:
                         members[two] = first + second
 
     def _root(self, key: Key) -> Key:
-        while self._parent.setdefault(key, key) != key:
-            key = self._parent[key]
+        """The key that stands for a class; the path to it is halved (Tarjan & van Leeuwen, Journal of the ACM 31, 1984)."""
+        parent = self._parent
+        above = parent.setdefault(key, key)
+        while above != key:
+            parent[key] = parent[above]
+            key, above = parent[key], parent[parent[key]]
         return key
 
     @staticmethod
@@ -240,9 +245,10 @@ class Plan:
 
     def data_axis(self, item: Item) -> int | None:
         """The loop axis of an item that is the data, None where it is computed outside of the passes."""
-        if self.data is None or is_matrix(item):
-            return None
-        return next((axis for axis in range(item.loops) if self.class_of(item, axis) == self.data), None)
+        if item not in self._data_axes:
+            own = range(item.loops) if self.data is not None and not is_matrix(item) else ()
+            self._data_axes[item] = next((axis for axis in own if self.class_of(item, axis) == self.data), None)
+        return self._data_axes[item]
 
     def reduces_data(self, item: Item) -> bool:
         """Whether its result is known only after a pass."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any
 
 import array_corpus
@@ -13,6 +14,8 @@ import sympy as sp
 
 import symgrad
 from symgrad import ShapeError
+from symgrad.compiler import Stages
+from symgrad.loops import schedule_arrays
 from symgrad.lower import lower
 
 i, j, k, n, d, c = sp.symbols("i j k n d c", integer=True)
@@ -278,6 +281,30 @@ def test_code_does_not_grow_with_the_data() -> None:
     source = symgrad.emit(LOSS)
     assert "[2, 1]" not in source
     assert symgrad.emit(LOSS, extents={d: 1000, c: 1000}).count("\n") <= source.count("\n") + 5
+
+
+def _calls(terms: int) -> int:
+    """How many functions are called to schedule a sum of so many terms."""
+    w = sp.symbols(f"w:{terms}")
+    body = sum(sp.sin(w[at] * y[i]) * sp.exp(-w[at - 1] * y[i]) for at in range(terms))
+    stages = Stages(sp.Sum(body, (i, 0, n - 1)), None, None, ())
+    graph, definition = stages.simplified, stages.definition
+    count = 0
+
+    def note(_: Any, event: str, __: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        schedule_arrays(graph, definition=definition)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_scheduling_takes_as_long_as_there_are_terms() -> None:
+    assert _calls(60) < 4.5 * _calls(15)
 
 
 class _Poisoned:
