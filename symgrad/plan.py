@@ -179,7 +179,7 @@ class Plan:
                         members[two] = first + second
 
     def _root(self, key: Key) -> Key:
-        """The key that stands for a class; the path to it is halved (Tarjan & van Leeuwen, Journal of the ACM 31, 1984)."""
+        """The key that stands for a class; the path to it is halved (Tarjan & van Leeuwen, J. ACM 31, 1984)."""
         parent = self._parent
         above = parent.setdefault(key, key)
         while above != key:
