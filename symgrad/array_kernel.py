@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from symgrad_codegen import build, run
 
-from .domains import Domains, GatherCheck, checks, numeric, with_derived
+from .domains import Domains, GatherCheck, checks, is_empty, numeric, with_derived
 from .errors import ShapeError
 from .graph import plain_axis, sizes_of
 from .interpret_arrays import Evaluation
@@ -148,7 +148,7 @@ class ArrayKernel(Kernel):
             self._derived,
         )
         for check in self._checks:
-            if any(bound and numeric(bound[0], sizes) > numeric(bound[1], sizes) for bound in check.bounds):
+            if is_empty(check.domain, sizes):
                 continue
             low, high, extent = (numeric(form, sizes) for form in (check.low, check.high, check.extent))
             if low < 0 or high >= extent:

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from .cheaper import constant_factors, scaled_by, split
 from .gates import GATES
-from .graph import Axis, Index, Reduction, View, positional
+from .graph import Axis, Index, Reduction, View, positional, substituted
 from .laws import apply, constant, is_gate, law, product_of, quotient_of, sum_of
+from .sums import guarded, is_guard
 
 # How deep in products, quotients and sums exponentials are looked for.
 _DEPTH = 8
@@ -226,6 +227,10 @@ def _pulled(view: View, with_exponentials: bool = False) -> Scaled:
         base, exponent = _pulled(view.arguments[0]), view.node.attribute
         rest = view.node.table.apply(view.node.gate, base.rest, attribute=exponent)
         return Scaled([own * exponent for own in base.exponents], rest) if base.exponents else Scaled([], view)
+    if is_guard(view):
+        inside, places = _pulled(view.arguments[0]), dict(enumerate(view.index))
+        limits = [substituted(form, places) for form in view.node.attribute.constraints]  # type: ignore[arg-type]
+        return Scaled(inside.exponents, guarded(inside.rest, limits)) if inside.exponents else Scaled([], view)
     if with_exponentials and is_gate(view, "exp"):
         return Scaled([view.arguments[0]], constant(view, 1))
     own = size(view)

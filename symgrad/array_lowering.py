@@ -20,9 +20,9 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from .errors import UnsupportedExpression
 from .gates import GATES
 from .graph import AnyIndex, Axis, Gather, Index, Size, Table, View, axis, number_index
-from .lowering import Lowering, describe
+from .lowering import Lowering, describe, ranges
 from .reductions import Largest, Smallest
-from .sums import guarded, total
+from .sums import at_inputs, guarded, total
 from .survey import Found, is_array_expression
 
 Build = Callable[[Any, Any, list[View]], View]
@@ -174,15 +174,13 @@ class ArrayLowering(Lowering):
     def limits(self, part: Any) -> tuple[list[Axis], list[Index]]:
         """The axes that a Sum runs over, innermost first, and its constraints."""
         names, constraints = [], []
-        for limit in part.limits:
-            symbol = limit[0]
-            bounds = limit[1:] if len(limit) == 3 else (getattr(symbol, "lower", None), getattr(symbol, "upper", None))
-            if len(bounds) != 2 or None in bounds:
+        for symbol, first, last in ranges(part)[0]:
+            if first is None or last is None:
                 raise UnsupportedExpression(f"{describe(part)}: the index {symbol} has no bounds; give (i, low, high)")
             name = axis(self.axis_of[symbol])
             names.append(self.axis_of[symbol])
-            lows = bounds[0].args if isinstance(bounds[0], sympy.Max) else (bounds[0],)
-            highs = bounds[1].args if isinstance(bounds[1], sympy.Min) else (bounds[1],)
+            lows = first.args if isinstance(first, sympy.Max) else (first,)
+            highs = last.args if isinstance(last, sympy.Min) else (last,)
             constraints += [name.minus(self.affine(low)) for low in lows]
             constraints += [self.affine(high).minus(name) for high in highs]
         return names, constraints
@@ -194,8 +192,13 @@ class ArrayLowering(Lowering):
     # --- matrices -----------------------------------------------------------------------------------------------------
 
     def entry(self, matrix: View, row: AnyIndex, column: AnyIndex) -> View:
-        """A matrix at (row, column)."""
-        return matrix.at({self.row: row, self.column: column})
+        """A matrix at (row, column); along a diagonal, or gathered, what is computed of its entries is computed there.
+
+        An adjoint of zeros elsewhere would meet infinite local gradients.
+        """
+        read = matrix.at({self.row: row, self.column: column})
+        is_scattered = isinstance(row, Gather) or isinstance(column, Gather) or row == column
+        return at_inputs(read) if is_scattered else read
 
     def transposed(self, matrix: View) -> View:
         return self.entry(matrix, axis(self.column), axis(self.row))
@@ -264,13 +267,15 @@ def _indexed(lowering: ArrayLowering, part: sympy.Indexed, _: list[View]) -> Vie
 @lowers(sympy.Sum, children=lambda part: (part.function,))
 def _sum(lowering: ArrayLowering, part: sympy.Sum, arguments: list[View]) -> View:
     names, constraints = lowering.limits(part)
-    return total(arguments[0], names, constraints)
+    view = total(arguments[0], names, constraints, may_be_empty=True)
+    return -view if ranges(part)[1] else view
 
 
 def _reduction(gate: str) -> Callable[[ArrayLowering, Any, list[View]], View]:
     def build(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
         names, constraints = lowering.limits(part)
-        return lowering.table.reduce(GATES[gate], arguments[0], names, constraints)
+        view = lowering.table.reduce(GATES[gate], arguments[0], names, constraints)
+        return 1 / view if ranges(part)[1] else view
 
     return build
 

@@ -22,6 +22,7 @@ from .graph import (
     Index,
     Node,
     Reduction,
+    Table,
     View,
     axis,
     plain_axis,
@@ -29,7 +30,7 @@ from .graph import (
     reachable,
     substituted,
 )
-from .sums import at_inputs, guarded, total
+from .sums import at_inputs, guarded, is_finite, total
 
 
 class Handed(NamedTuple):
@@ -62,10 +63,11 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     zero = graph.table.constant(0)
     order = reachable([value.node])
     varying = _varying(order, set(wrt))
-    active = activity(order, varying)
     domains = Domains(replace(graph, gradients=(), wrt=())) if graph.shapes is not None else None
+    active = activity(order, varying, domains)
     arriving: dict[Node, list[Contribution]] = {value.node: [Contribution(graph.table.constant(1))]}
     adjoints: dict[Node, Node] = {}
+    spoilt: set[Node] = set()  # whose adjoints may be anything where they do not matter, and not 0
     if record is not None:
         record.active.update(active)
     for node in reversed(order):
@@ -74,15 +76,16 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
         adjoint = _merged(arriving.get(node, [Contribution(zero)]))
         arriving[node] = [adjoint]
         adjoints.setdefault(adjoint.view.node, node)
+        here = active[node]
         if record is not None:
             # What a branch that is not taken hands on is masked where it leaves the branch; in there it is 0 as well.
-            here = active[node]
             record.adjoints[node] = _whole(adjoint) if here is None else here.where(_whole(adjoint), 0)
         if node.gate.name == "input":
             continue
         if domains is not None and not _keeps_axes(node):
-            adjoint = Contribution(_whole(adjoint))
-        for place, edge, local, view, where in _handed(node, adjoint.view, active[node]):
+            whole = _whole(adjoint)
+            adjoint, here = Contribution(whole if here is None else here.where(whole, 0)), None
+        for place, edge, local, view, where in _handed(node, adjoint.view, here):
             if edge.node not in varying:
                 continue
             if record is not None:
@@ -91,8 +94,11 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
                 record.contributions[node, place] = _whole(_received(node, edge, seen, adjoint.domain, domains))
             if view.number == 0:
                 continue
-            if where is not None and (active[edge.node] is None or active[edge.node] != _at_argument(where, edge)):
-                view = where.where(view, 0)  # leaves a branch: no NaN gets out of it
+            if where is not None and (node in spoilt or _spoils(node, local)):
+                if active[edge.node] is None or active[edge.node] != _at_argument(where, edge):
+                    view = where.where(view, 0)  # leaves a branch: no NaN gets out of it
+                else:
+                    spoilt.add(edge.node)
             received = _received(node, edge, view, adjoint.domain, domains)
             arriving.setdefault(edge.node, []).append(received)
     inputs = {node.attribute: node for node in order if node.gate.name == "input"}
@@ -130,6 +136,11 @@ def _keeps_axes(node: Node) -> bool:
     return not is_scatter and node.gate.name not in MATRIX_RULES
 
 
+def _spoils(node: Node, local: View | None) -> bool:
+    """Whether an adjoint that is 0 where its node does not matter may be anything once it is handed on."""
+    return node.gate.name == "select" or local is None or not is_finite(local)
+
+
 def _is_own(edge: View, node: Node) -> bool:
     return edge.index is positional(node).index and edge.node.rank == node.loops
 
@@ -159,24 +170,16 @@ def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None
     if None not in own and len(set(own)) == len(own):
         missing = [name for name in loops if name not in own]
         # Their names are positions of the reader; those of the argument must not meet them.
-        names = {name: axis(table.fresh()) for name in missing}
-        for place, (name, at) in enumerate(zip(own, index, strict=True)):
-            assert name is not None
-            assert isinstance(at, Index)
-            # What is read at i + 1 receives at p what the reader has at p - 1.
-            factor = at.coefficient(name)
-            rest = at.minus(axis(name).scaled(factor))
-            names[name] = axis(place).minus(rest).scaled(factor)
+        names = _loops_of_argument(index) | {name: axis(table.fresh()) for name in missing}
         reduced = [names[name].terms[0][0] for name in missing]
         limits = [substituted(form, names) for form in limits]
         inner = [form for form in limits if set(form.axes) & set(reduced)]
         outer = [form for form in limits if not set(form.axes) & set(reduced)]
-        if domains is not None:
-            outer = [form for form in outer if not domains.of[argument].implies(form)]
+        domain = frozenset(outer) if domains is None else domains.besides(domains.of[argument], outer)
         moved = view.at(names)
         if any(plain_axis(place) is None for place in index):
             moved = at_inputs(moved)
-        return Contribution(total(moved, reduced, inner), frozenset(outer))  # type: ignore[arg-type]
+        return Contribution(total(moved, reduced, inner), domain)  # type: ignore[arg-type]
     names = {name: axis(table.fresh()) for name in loops}
     out = tuple(View(argument, (place,)).at(names).index[0] for place in index)
     limits = [substituted(form, names) for form in limits]
@@ -189,6 +192,30 @@ def _single_axis(index: AnyIndex) -> int | None:
     if isinstance(index, Index) and len(index.axes) == 1 and abs(index.coefficient(index.axes[0])) == 1:
         return index.axes[0]
     return None
+
+
+def _loops_of_argument(index: tuple[AnyIndex, ...]) -> dict[int, Index]:
+    """The reader's axes in terms of the argument's: what is read at i + 1 is at p where the reader is at i = p - 1."""
+    names: dict[int, Index] = {}
+    for place, at in enumerate(index):
+        name = _single_axis(at)
+        if name is not None and name not in names:
+            assert isinstance(at, Index)
+            factor = at.coefficient(name)
+            names[name] = axis(place).minus(at.minus(axis(name).scaled(factor))).scaled(factor)
+    return names
+
+
+def _limits_of_argument(
+    argument: Node, index: tuple[AnyIndex, ...], limits: Sequence[Index], domains: Domains
+) -> frozenset[Index]:
+    """Where an argument is read by loops with these limits: forms >= 0 that do not hold wherever it is needed."""
+    names = _loops_of_argument(index)
+    found = [substituted(form, names) for form in limits if all(name in names for name in form.axes)]
+    for place, at in enumerate(index):
+        if isinstance(at, Index) and not at.axes:
+            found += [axis(place).minus(at), at.minus(axis(place))]
+    return domains.besides(domains.of[argument], found)
 
 
 def _with_axes(
@@ -327,23 +354,55 @@ def _at_argument(place: View, edge: View) -> View | None:
     return place.at(places) if all(name in places for name in place.axes) else None
 
 
-def activity(order: list[Node], varying: set[Node]) -> dict[Node, View | None]:
+class Place(NamedTuple):
+    """Where a node is read, over its own axes: where a condition holds (None: always) and affine forms are >= 0."""
+
+    condition: View | None
+    limits: frozenset[Index] = frozenset()
+
+    def holds(self, common: frozenset[Index], table: Table) -> View | None:
+        """The place as one condition, for where the forms of `common` are >= 0 anyway."""
+        conditions = [_is_at_least_zero(form, table) for form in sorted(self.limits - common, key=repr)]
+        if self.condition is not None:
+            conditions.append(self.condition)
+        return conditions[0].call("and", *conditions[1:]) if len(conditions) > 1 else next(iter(conditions), None)
+
+
+def _is_at_least_zero(form: Index, table: Table) -> View:
+    """Whether an affine form is >= 0, as one writes it: i < j + 1."""
+    above = Index(tuple((term, factor) for term, factor in form.terms if factor > 0), form.offset + 1)
+    below = above.minus(form.plus(1))
+    return table.position(below) < table.position(above)
+
+
+def activity(order: list[Node], varying: set[Node], domains: Domains | None = None) -> dict[Node, View | None]:
     """For each varying node the condition under which any of its readers matters; None for always.
 
-    What is read inside branches only may be NaN elsewhere: it matters where one of these branches is taken. What a
-    condition reads has no gradient and counts for nothing. Inputs are outside of all branches.
+    What is read inside branches only, or on some domains only, may be NaN elsewhere: it matters where one of these
+    branches is taken, on one of these domains. What a condition reads has no gradient and counts for nothing. Inputs
+    are outside of all branches.
     """
-    read_at: dict[Node, list[View | None]] = {order[-1]: [None]}
+    read_at: dict[Node, list[Place]] = {order[-1]: [Place(None)]}
     active: dict[Node, View | None] = {}
     for node in reversed(order):
         if node not in varying or node not in read_at:
             continue
-        places = list(dict.fromkeys(read_at.pop(node)))
-        if None in places or node.gate.name == "input":
-            active[node] = None
-        else:
-            active[node] = places[0] if len(places) == 1 else places[0].call("or", *places[1:])  # type: ignore
+        active[node] = None if node.gate.name == "input" else _joined(read_at.pop(node), node.table)
+        limits = domains.of[node].constraints() if domains is not None else []
         for edge, place in zip(node.arguments, _places(node, active[node]), strict=True):
             if edge.node in varying:
-                read_at.setdefault(edge.node, []).append(None if place is None else _at_argument(place, edge))
+                condition = None if place is None else _at_argument(place, edge)
+                here = Place(condition)
+                if domains is not None:
+                    here = Place(condition, _limits_of_argument(edge.node, edge.index, limits, domains))
+                read_at.setdefault(edge.node, []).append(here)
     return active
+
+
+def _joined(places: list[Place], table: Table) -> View | None:
+    """Whether a node matters in any of the places; what all of them ask of its axes goes with the contributions."""
+    common = frozenset.intersection(*(place.limits for place in places))
+    found = list(dict.fromkeys(place.holds(common, table) for place in places))
+    if None in found:
+        return None
+    return found[0] if len(found) == 1 else found[0].call("or", *found[1:])  # type: ignore

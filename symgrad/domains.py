@@ -7,7 +7,7 @@ symbolic extents, and the constraints between its axes that all of its readers i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .errors import UnsupportedExpression
@@ -44,23 +44,8 @@ class Domain(NamedTuple):
                 found += [axis(position).minus(bound[0]), bound[1].minus(axis(position))]
         return found + sorted(self.coupled, key=repr)
 
-    def implies(self, constraint: Index) -> bool:
-        """Whether the affine form is >= 0 everywhere in the domain, whatever the extents (each at least 1)."""
-        least = self.least(constraint)
-        return least is not None and is_at_least_zero(least)
-
-    def least(self, form: Index) -> Index | None:
-        """A lower bound of an affine form, affine in extents; tight in most cases."""
-        found = self._extreme(form)
-        if found is not None and is_at_least_zero(found):
-            return found
-        for constraint in sorted(self.coupled, key=repr):
-            tighter = self._extreme(form.minus(constraint))
-            if tighter is not None and (found is None or is_at_least_zero(tighter.minus(found))):
-                found = tighter
-        return found
-
-    def _extreme(self, form: Index) -> Index | None:
+    def least_in_box(self, form: Index) -> Index | None:
+        """The least value of an affine form in the box, affine in extents."""
         total = number_index(form.offset)
         for term, factor in form.terms:
             if isinstance(term, Size):
@@ -73,9 +58,65 @@ class Domain(NamedTuple):
         return total
 
 
-def is_at_least_zero(form: Index) -> bool:
-    """Whether an affine form in extents is >= 0 for all extents >= 1."""
-    return all(factor > 0 for _, factor in form.terms) and form.offset + sum(f for _, f in form.terms) >= 0
+Derived = Mapping[str, tuple[str, Index, Index]]  # extents that are the larger or smaller of two affine forms, by name
+
+
+class Extents:
+    """What is known of the extents: each is at least 0, and so are the affine forms `known`; some are derived."""
+
+    def __init__(self, derived: Derived, known: Iterable[Index] = ()) -> None:
+        self.derived, self.known = derived, list(known)
+        self._least: dict[str, int] = {}  # by name, where that is above 0
+        self._others: list[Index] = []
+        for form in self._spelled(self.known):
+            term, factor = form.terms[0] if len(form.terms) == 1 else (None, 0)
+            if isinstance(term, Size) and factor > 0:
+                self._least[term.name] = max(self._least.get(term.name, 0), -(form.offset // factor))
+            elif form.terms:
+                self._others.append(form)
+
+    def _spelled(self, forms: Iterable[Index]) -> Iterator[Index]:
+        """Forms >= 0 without derived extents, as far as they can be said so: min(a, b) >= 0 is both."""
+        stack = list(forms)
+        while stack:
+            form = stack.pop()
+            found = self._derived_in(form)
+            if found is None:
+                yield form
+            elif (found[0] == "min") == (found[1] > 0):
+                stack += found[2:]
+
+    def _derived_in(self, form: Index) -> tuple[str, int, Index, Index] | None:
+        """The kind and the factor of a derived extent in a form, and the form with each of its two forms instead."""
+        for term, factor in form.terms:
+            if isinstance(term, Size) and term.name in self.derived:
+                kind, *both = self.derived[term.name]
+                rest = form.minus(Index(((term, factor),)))
+                one, two = (rest.plus(own.scaled(factor)) for own in both)
+                return kind, factor, one, two
+        return None
+
+    def where_some(self, bounds: Iterable[Bound | None]) -> Extents:
+        """What is known besides where no range of `bounds` is empty: inside of loops over them."""
+        lengths = [bound[1].minus(bound[0]) for bound in bounds if bound is not None]
+        return Extents(self.derived, [*self.known, *(form for form in lengths if form.terms)])
+
+    def imply(self, form: Index) -> bool:
+        """Whether an affine form in extents is >= 0 whatever they are; False where that is not seen."""
+        return self._say(form) or any(self._say(form.minus(known)) for known in self._others)
+
+    def _say(self, form: Index) -> bool:
+        found = self._derived_in(form)
+        if found is not None:
+            kind, factor, *both = found
+            # The larger of two is at least each of them, and at least what both are.
+            return (any if (kind == "max") == (factor > 0) else all)(map(self._say, both))
+        least = form.offset
+        for term, factor in form.terms:
+            if factor < 0 or not isinstance(term, Size):
+                return False
+            least += factor * self._least.get(term.name, 0)
+        return least >= 0
 
 
 class Domains:
@@ -92,6 +133,8 @@ class Domains:
         self.of: dict[Node, Domain] = {}  # of the loop axes
         self.own: dict[Node, Domain] = {}  # what is demanded of a node's own axes
         shapes = graph.shapes or ()
+        self.extents = Extents(self.derived, {extent: None for shape in shapes for extent in shape if extent.terms})
+        self._inside: dict[tuple[Bound | None, ...], Extents] = {}  # what is known inside of a box
         for view in graph.values:
             self._ask(view, Domain(()))
         for position, view in zip(graph.wrt, graph.gradients, strict=True):
@@ -106,10 +149,11 @@ class Domains:
                 self._ask(edge, self.of[node])
 
     def _domain(self, node: Node) -> Domain:
-        own = self._hull(self._demands.pop(node, []), node.rank)
+        demands = self._demands.pop(node, [])
         if node.gate.name == "input" and self.graph.shapes is not None and not self.undeclared:
             extents = self.graph.shapes[node.attribute]
             return Domain(tuple((number_index(0), extent.minus(1)) for extent in extents))
+        own = self._hull(demands, node.rank)
         self.own[node] = own
         if isinstance(node.attribute, Reduction):
             plain = node.attribute.is_plain
@@ -122,6 +166,36 @@ class Domains:
             self.own[node] = Domain(whole[: node.rank])
             return Domain(whole)
         return own
+
+    def implies(self, over: Domain, constraint: Index) -> bool:
+        """Whether the affine form is >= 0 everywhere in the domain, whatever the extents."""
+        least = self.least(over, constraint)
+        return least is not None and self.inside(over).imply(least)
+
+    def besides(self, over: Domain, forms: Iterable[Index]) -> frozenset[Index]:
+        """The forms that are not >= 0 anyway, in the domain or where those of several axes are: j >= 1 where j > i."""
+        found = [form for form in forms if not self.implies(over, form)]
+        coupled = {form for form in found if len(form.axes) > 1}
+        inner = Domain(over.bounds, over.coupled | coupled)
+        return frozenset(form for form in found if form in coupled or not self.implies(inner, form))
+
+    def least(self, over: Domain, form: Index) -> Index | None:
+        """A lower bound of an affine form in a domain, affine in extents; tight in most cases."""
+        found, extents = over.least_in_box(form), self.inside(over)
+        if found is not None and extents.imply(found):
+            return found
+        for constraint in sorted(over.coupled, key=repr):
+            tighter = over.least_in_box(form.minus(constraint))
+            if tighter is not None and (found is None or extents.imply(tighter.minus(found))):
+                found = tighter
+        return found
+
+    def inside(self, over: Domain) -> Extents:
+        """What is known of the extents where a domain is not empty."""
+        known = self._inside.get(over.bounds)
+        if known is None:
+            known = self._inside[over.bounds] = self.extents.where_some(over.bounds)
+        return known
 
     def limited(self, bounds: list[Bound | None], constraints: Iterable[Index]) -> Domain:
         """The domain of all `constraints` in the box `bounds`."""
@@ -144,7 +218,7 @@ class Domains:
             (low, high) if low is not None and high is not None else None for low, high in zip(lows, highs, strict=True)
         )
         box = Domain(found)
-        return Domain(found, frozenset(form for form in forms if len(form.axes) > 1 and not box.implies(form)))
+        return Domain(found, frozenset(form for form in forms if not self.implies(box, form)))
 
     @staticmethod
     def _largest(form: Index, but: Axis, lows: list[Index | None], highs: list[Index | None]) -> Index | None:
@@ -164,7 +238,7 @@ class Domains:
         if one is None or one == two:
             return two
         for a, b in ((one, two), (two, one)):
-            if is_at_least_zero(a.minus(b)):
+            if self.extents.imply(a.minus(b)):
                 return a if kind == "max" else b
         for a, b in ((one, two), (two, one)):
             known = self._derived_of(a)
@@ -232,9 +306,8 @@ class Domains:
                             stack.append(below_that)
         return None if low is None or high is None else (low, high)
 
-    @staticmethod
-    def _range(index: Index, over: Domain) -> Bound | None:
-        low, high = over.least(index), over.least(index.scaled(-1))
+    def _range(self, index: Index, over: Domain) -> Bound | None:
+        low, high = self.least(over, index), self.least(over, index.scaled(-1))
         return None if low is None or high is None else (low, high.scaled(-1))
 
     def _hull(self, demands: list[Domain], rank: int) -> Domain:
@@ -264,7 +337,7 @@ class Check(NamedTuple):
     low: Index
     high: Index
     extent: Index
-    bounds: tuple[Bound | None, ...]  # of the loops: where one of them is empty, nothing is read
+    domain: Domain  # of the loops
 
 
 class GatherCheck(NamedTuple):
@@ -294,10 +367,10 @@ def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherChec
                     raise UnsupportedExpression(f"the range of an index of {name or edge.node.gate.name} is not known")
                 if isinstance(index, Gather):
                     gathered[GatherCheck(name, place, index.view, over, *bound)] = None
-                elif name and not (over.implies(index) and over.implies(bound[1].minus(index))):
-                    low, high = over.least(index), over.least(index.scaled(-1))
+                elif name and not (domains.implies(over, index) and domains.implies(over, bound[1].minus(index))):
+                    low, high = domains.least(over, index), domains.least(over, index.scaled(-1))
                     if low is not None and high is not None:
-                        plain[Check(name, place, low, high.scaled(-1), bound[1].plus(1), over.bounds)] = None
+                        plain[Check(name, place, low, high.scaled(-1), bound[1].plus(1), over)] = None
     return list(plain), list(gathered)
 
 
@@ -310,7 +383,13 @@ def numeric(form: Index, sizes: Mapping[str, int]) -> int:
     return total
 
 
-def with_derived(sizes: Mapping[str, int], derived: Mapping[str, tuple[str, Index, Index]]) -> dict[str, int]:
+def is_empty(domain: Domain, sizes: Mapping[str, int]) -> bool:
+    """Whether a domain is seen to hold no indices at all: nothing is read there."""
+    lengths = [bound[1].minus(bound[0]) for bound in domain.bounds if bound is not None]
+    return any(numeric(form, sizes) < 0 for form in (*lengths, *domain.coupled) if not form.axes)
+
+
+def with_derived(sizes: Mapping[str, int], derived: Derived) -> dict[str, int]:
     """The extents with those that are derived from others."""
     known = dict(sizes)
     for name, (kind, one, two) in derived.items():

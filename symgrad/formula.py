@@ -67,7 +67,14 @@ def _piece(node: Node, arguments: list[Piece], inputs: Sequence[str]) -> Piece:
         return f"{taken} if {condition} else {otherwise}", TERNARY
     if name in FUNCTIONS:
         return spell(FUNCTIONS[name], arguments)
+    if _is_entry(node):
+        return arguments[0]
     return f"{name}({', '.join(argument[0] for argument in arguments)})", ATOM
+
+
+def _is_entry(node: Node) -> bool:
+    """Whether a reduction has one term, which is always there."""
+    return node.attribute == Reduction((), ()) and node.loops == 0
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
@@ -128,7 +135,7 @@ class _Indexed:
             text = f"{node.gate.label or node.gate.name}({', '.join(map(self._whole, node.arguments))})"
             return text + (f"[{', '.join(own)}]" if own else ""), ATOM
         arguments = [self.piece(edge, letters, depth) for edge in node.arguments]
-        if not isinstance(node.attribute, Reduction):
+        if not isinstance(node.attribute, Reduction) or _is_entry(node):
             return _piece(node, arguments, self.graph.inputs)
         if node.attribute.is_plain and node.loops > node.rank:
             return f"{node.gate.name}({arguments[0][0]} for {', '.join(letters[node.rank :])})", ATOM

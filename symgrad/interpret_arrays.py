@@ -174,7 +174,7 @@ class Evaluation:
             inside &= self.index(constraint, mesh) >= 0
         places = [np.broadcast_to(mesh[n], shape)[inside] for n in range(node.loops)]
         values = self._read(node.arguments[0], dict(enumerate(places)))
-        terms = np.broadcast_to(values, places[0].shape if places else ())
+        terms = np.broadcast_to(values, int(inside.sum()))
         box = self.box(self.domains.own[node])
         if not box:
             return self._accumulated(node, (), (), terms)
@@ -203,14 +203,17 @@ class Evaluation:
         value = self.values[view.node]
         if not view.index:
             return value
-        places = []
+        places, inside = [], np.asarray(True)
         for index, low, length in zip(view.index, self.low[view.node], np.shape(value), strict=True):
             at = np.asarray(self.index(index, mesh)) - low
-            # Outside of its domain a node may be read at a mask's dead ends: any value does there.
+            inside = inside & (at >= 0) & (at < length)
             places.append(np.clip(at, 0, max(length - 1, 0)))
-        if not np.size(value):
-            return np.zeros(np.broadcast_shapes(*(place.shape for place in places)), self.dtype)
-        return value[tuple(places)]
+        if inside.all():
+            return value[tuple(places)]
+        # A mask's dead ends: nothing is there, and nothing of it may come out.
+        found = value[tuple(places)] if np.size(value) else np.zeros(inside.shape, value.dtype)
+        nothing = self.constant("nan") if value.dtype.kind in "fO" else value.dtype.type(0)
+        return np.where(inside, found, nothing)
 
     def index(self, index: AnyIndex, mesh: Mapping[int, Any]) -> Any:
         if isinstance(index, Gather):

@@ -32,7 +32,7 @@ from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Element, Expression, Integer, Read
 
 from .array_gates import EMPTY
-from .domains import Domain, is_at_least_zero
+from .domains import Domain
 from .errors import UnsupportedExpression
 from .formula import formulas
 from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, plain_axis, sizes_of
@@ -458,11 +458,10 @@ class Scheduler:
         strict = [item for item in targets if isinstance(item, Sink) or item in self.plan.products]
         for item in [*strict, *(item for item in targets if item not in strict)]:
             low, high = self._range(item)
+            extents = self.plan.domains.extents.where_some([(low, high)])
             for part, span in found:
                 if span == (low, high) or (
-                    item not in strict
-                    and is_at_least_zero(low.minus(span[0]))
-                    and is_at_least_zero(span[1].minus(high))
+                    item not in strict and extents.imply(low.minus(span[0])) and extents.imply(span[1].minus(high))
                 ):
                     part.append(item)
                     break
@@ -623,7 +622,8 @@ class Scheduler:
         if not set(at.axes) <= self._written_out(item):
             return False
         loops = Domain(tuple(self.plan.bounds(item, own) for own in range(item.loops)))
-        return loops.implies(at.minus(low)) and loops.implies(high.minus(at))
+        domains = self.plan.domains
+        return domains.implies(loops, at.minus(low)) and domains.implies(loops, high.minus(at))
 
     # --- products of matrices -----------------------------------------------------------------------------------------
 

@@ -120,6 +120,8 @@ def _array_graph(
         raise UnsupportedExpression(
             f"{describe(expression)} is no single number: {shape}; sum over it, or take a trace"
         )
+    if value.index:  # one entry: read by a node, so that its index is checked and its adjoint is that entry's alone
+        value = lowering.table.reduce(GATES["sum"], value, (), ())
     graph = Graph(
         lowering.table,
         tuple(symbol.name for symbol in inputs),

@@ -112,10 +112,28 @@ class Lowering:
         return reduce(lambda one, two: self._apply("mul", one, two), factors)
 
 
+def ranges(part: Any) -> tuple[list[tuple[Any, Any, Any]], bool]:
+    """Index, first and last value of the limits of a reduction; and whether a sum is negated, a product its reciprocal.
+
+    From 5 to 1 SymPy reads minus the sum from 2 to 4 (Karr, Summation in finite terms, 1981). That is for numbers: a
+    range of symbolic length that ends before it begins is empty. A bound is None where there is none.
+    """
+    found, turned = [], False
+    low: Any
+    high: Any
+    for symbol, *bounds in part.limits:
+        low, high = bounds if len(bounds) == 2 else (getattr(symbol, "lower", None), getattr(symbol, "upper", None))
+        is_turned = isinstance(low, sympy.Integer) and isinstance(high, sympy.Integer) and high < low - 1
+        if is_turned and isinstance(part, (sympy.Sum, sympy.Product)):
+            low, high, turned = high + 1, low - 1, not turned
+        found.append((symbol, low, high))
+    return found, turned
+
+
 def _written_out(part: sympy.Sum | sympy.Product) -> tuple[sympy.Basic, ...]:
     """The terms of a sum with numbers for bounds, innermost index first."""
     terms = (part.function,)
-    for symbol, low, high in part.limits:
+    for symbol, low, high in ranges(part)[0]:
         terms = tuple(term.xreplace({symbol: sympy.Integer(k)}) for term in terms for k in range(low, high + 1))
     return terms
 
@@ -295,6 +313,16 @@ def _leaves(view: View) -> list[View]:
     return found
 
 
+def _sum(lowering: Lowering, part: sympy.Sum, terms: list[View]) -> View:
+    total = lowering._apply("add", *terms) if len(terms) > 1 else (terms or [lowering.table.constant(0)])[0]
+    return -total if ranges(part)[1] else total
+
+
+def _product(lowering: Lowering, part: sympy.Product, factors: list[View]) -> View:
+    product = lowering.product(factors)
+    return 1 / product if ranges(part)[1] else product
+
+
 def _heaviside(lowering: Lowering, part: sympy.Heaviside, arguments: list[View]) -> View:
     x = arguments[0]
     at_zero = arguments[1] if len(arguments) > 1 else lowering.table.constant(HALF)
@@ -331,10 +359,8 @@ BUILD: dict[type, Callable[[Lowering, Any, list[View]], View]] = {
     sympy.Piecewise: piecewise,
     sympy.Heaviside: _heaviside,
     sympy.polygamma: _polygamma,
-    sympy.Sum: lambda lowering, _, arguments: (
-        lowering._apply("add", *arguments) if len(arguments) > 1 else (arguments or [lowering.table.constant(0)])[0]
-    ),
-    sympy.Product: lambda lowering, _, arguments: lowering.product(arguments),
+    sympy.Sum: _sum,
+    sympy.Product: _product,
     sympy.UnevaluatedExpr: lambda _, part, arguments: arguments[0],
     sympy.Derivative: lambda _, part, arguments: arguments[0],
     # All symbols are real.

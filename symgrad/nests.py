@@ -15,7 +15,6 @@ from symgrad_codegen.array_program import Accumulate, Statement, Store
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Literal, Number, Read
 
-from .domains import is_at_least_zero
 from .graph import AnyIndex, Gather, Index, Node, Reduction, Size, View
 from .integers import ROUNDED, combined, divided, integer, truncated, whole_number
 from .naming import merged
@@ -46,6 +45,7 @@ class NestBuilder:
     ) -> None:
         self.scheduler, self.plan = scheduler, scheduler.plan
         self.names, self.ranges, self.data, self.outside = names, ranges, data, outside
+        self.extents = self.plan.domains.extents.where_some(ranges.values())
         self.memo: dict[Key, Expression] = {}
         self.statements: list[Statement] = []
         self.temporaries: dict[str, None] = {}
@@ -105,7 +105,7 @@ class NestBuilder:
             target = self.scheduler.element(item, index)
             assert isinstance(target, Element)
             if not own.is_plain and index:  # a masked term adds nothing, and stays inside of the array
-                target = self._held(target, self._lengths(item))
+                target = self._held(target, self._lengths(item), masked=bool(self._constraints(item, places[0])))
             self.statements.append(Accumulate(item.gate.name, target, value))
         else:
             self._finish(item, index, value)
@@ -312,11 +312,14 @@ class NestBuilder:
             found.append(bound[1].minus(bound[0]).plus(1))
         return found
 
-    def _held(self, element: Element, extents: Sequence[Index], data: int | None = None) -> Element:
-        """An entry inside a mask: held inside of the array where the loops alone do not keep it there."""
+    def _held(
+        self, element: Element, extents: Sequence[Index], data: int | None = None, masked: bool = True
+    ) -> Element:
+        """An entry held inside of the array: a gathered one, and in a mask what the loops alone do not keep there."""
         held = []
         for place, (index, extent) in enumerate(zip(element.index, extents, strict=True)):
-            if place != data and not (isinstance(index, Affine) and self._stays_inside(index, extent)):
+            is_inside = isinstance(index, Affine) and (not masked or self._stays_inside(index, extent))
+            if place != data and not is_inside:
                 held.append((place, self.scheduler.affine(extent)))
         return Element(element.array, element.index, tuple(held))
 
@@ -338,7 +341,7 @@ class NestBuilder:
                 least = least.plus(Index(((Size(sizes[name]), factor),)))
             else:
                 return False
-        return is_at_least_zero(least)
+        return self.extents.imply(least)
 
     def _needs(self, key: Key) -> list[Key]:
         node, index, unsafe = key

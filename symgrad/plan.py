@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from .array_gates import MATRIX_RULES
 from .differentiate import SHORT_AXIS
-from .domains import Domain, Domains
-from .graph import Gather, Graph, Index, Node, Reduction, View, axis, number_index, plain_axis
+from .domains import Domain, Domains, numeric, with_derived
+from .graph import Gather, Graph, Index, Node, Reduction, View, axis, number_index, plain_axis, sizes_of
 from .integers import index_nodes
 
 # What a symbolic extent is taken for where work is compared.
@@ -69,7 +69,15 @@ def _edges(item: Item) -> Iterator[View]:
 
 
 def is_leaf(node: Node) -> bool:
-    return node.gate.name in LEAVES or node.fixed
+    """Whether a node is known, or computed, wherever it is read."""
+    return node.gate.name in LEAVES or node.fixed or _compares_indices(node)
+
+
+def _compares_indices(node: Node) -> bool:
+    return node.kind == "boolean" and all(
+        edge.node.gate.name in ("constant", "size", "position") or _compares_indices(edge.node)
+        for edge in node.arguments
+    )
 
 
 def is_guard(item: Item) -> bool:
@@ -99,6 +107,8 @@ class Plan:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.domains = Domains(graph)
+        some = {size.name: _SOME_SIZE for size in sizes_of(graph)}
+        self._guesses = with_derived(some, self.domains.derived)
         self.nodes = [node for node in graph.order() if not is_leaf(node)]
         self.integers = index_nodes(graph)  # computed in integers; and integer inputs hold them
         self.sinks: list[Sink] = []
@@ -213,7 +223,7 @@ class Plan:
     def guess(self, item: Item, axis: int) -> int:
         low, high = self.bounds(item, axis)
         length = high.minus(low).plus(1)
-        return max(1, length.offset + _SOME_SIZE * sum(factor for _, factor in length.terms))
+        return max(1, numeric(length, self._guesses))
 
     def _data_class(self) -> Key | None:
         """A class that is summed over: of symbolic extent first, then that which covers most of the work."""

@@ -217,7 +217,10 @@ class Reader:
             raise Mistake(f"'for' takes a range here, not {described(bounds)}; write range(n)", bounds.at)
         for link, condition in zip(rest[::2], rest[1::2], strict=True):
             expect(link, CONDITION, condition)
-        return (self.names.binders[place(name)], *bounds.expr), rest[1::2]
+        low, high = bounds.expr
+        if low.expr.is_Integer and high.expr.is_Integer and high.expr < low.expr - 1:
+            high = high._replace(expr=low.expr - 1)  # empty, as Python has it: SymPy would turn it around
+        return (self.names.binders[place(name)], low, high), rest[1::2]
 
     def generator(self, children: list[Any]) -> Value:
         body, *loops = children

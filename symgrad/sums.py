@@ -7,18 +7,19 @@ from collections.abc import Iterable, Sequence
 from .graph import Axis, Gather, Index, Reduction, Table, View, axis, plain_axis, substituted
 
 
-def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index]) -> View:
+def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index], may_be_empty: bool = False) -> View:
     """The sum of `body` over the axes `reduced` where all `constraints` are >= 0.
 
     Factors that do not vary along the reduced axes come out; an axis that nothing varies along becomes a number; a
     product of many factors is summed an axis at a time where that makes smaller loops (as one multiplies matrices).
+    With `may_be_empty` it is 0 without terms also where a factor that came out is infinite.
     """
     table = body.node.table
     if body.number == 0:
         return body
-    if body.node.gate.name == "add" and all(map(_is_guard, body.arguments)):  # branches, each on its own domain
+    if body.node.gate.name == "add" and all(map(is_guard, body.arguments)):  # branches, each on its own domain
         limits = list(constraints)
-        terms = [total(branch, reduced, limits) for branch in body.arguments]
+        terms = [total(branch, reduced, limits, may_be_empty) for branch in body.arguments]
         kept = [term for term in terms if term.number != 0] or terms[:1]
         return kept[0] if len(kept) == 1 else table.apply(table.gates["add"], *kept)
     body, limits = _without_guards(body, list(constraints))
@@ -28,6 +29,11 @@ def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index]) -> 
     outside, inside = _split(body, set(inner))
     factor = _product(outside)
     rest = _product(inside)
+    where = []  # what came out is multiplied by 0 elsewhere
+    if factor is not None and not is_finite(factor):
+        where = _where_some(limits, inner)
+        if not may_be_empty:
+            where = [form for form in where if form in limits]
     for name in list(inner):
         if name not in _axes(rest):
             count = _count(table, name, limits)
@@ -36,23 +42,22 @@ def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index]) -> 
                 limits = [form for form in limits if form.coefficient(name) == 0]
                 factor = count if factor is None else factor * count
     rest = table.constant(1) if rest is None else rest
-    if limits and not inner:
-        return guarded(rest if factor is None else factor if rest.number == 1 else factor * rest, limits)
     if inner:
         rest = _eliminated(rest, inner, limits)
-    if factor is None:
-        return rest
-    return factor if rest.number == 1 else factor * rest
+    else:
+        where = list(dict.fromkeys([*limits, *where]))
+    result = rest if factor is None else factor if rest.number == 1 else factor * rest
+    return guarded(result, where)
 
 
 def _without_guards(body: View, limits: list[Index]) -> tuple[View, list[Index]]:
     """Factors that are 0 outside of a domain hand that domain to the sum."""
     factors = _factors(body)
-    if not any(map(_is_guard, factors)):
+    if not any(map(is_guard, factors)):
         return body, list(dict.fromkeys(limits))
     kept = []
     for factor in factors:
-        if _is_guard(factor):
+        if is_guard(factor):
             own = dict(enumerate(factor.index))
             limits += [substituted(form, own) for form in factor.node.attribute.constraints]  # type: ignore[arg-type]
             factor = factor.arguments[0]
@@ -67,6 +72,52 @@ def _is_empty(limits: list[Index]) -> bool:
     return any(not form.terms and form.offset < 0 for form in sums)
 
 
+def _where_some(limits: list[Index], reduced: Iterable[Axis]) -> list[Index]:
+    """Where there is a term at all: the constraints on axes that are not reduced, and what the others ask of these.
+
+    Reduced axes are eliminated one after the other (Fourier and Motzkin).
+    """
+    found = limits
+    for name in reduced:
+        low = [form for form in found if form.coefficient(name) > 0]
+        high = [form for form in found if form.coefficient(name) < 0]
+        found = [form for form in found if not form.coefficient(name)]
+        found += [
+            below.scaled(-above.coefficient(name)).plus(above.scaled(below.coefficient(name)))
+            for below in low
+            for above in high
+        ]
+    return _tightest([form for form in found if form.terms or form.offset < 0])
+
+
+# Gates that are finite where their arguments are.
+_FINITE = {"size", "position", "add", "mul", "neg", "power", "sum", "product", "abs", "max", "min"}
+_FINITE |= {"sin", "cos", "tanh", "atan", "erf"}
+_SMALL = 200
+
+
+def is_finite(factor: View) -> bool:
+    """Whether a factor is a number wherever the inputs are, and reads them along axes only: these stay inside."""
+    seen, stack = {factor}, [factor]
+    while stack:
+        view = stack.pop()
+        name = view.node.gate.name
+        if name == "input":
+            if any(isinstance(index, Gather) or not index.axes for index in view.index):
+                return False
+        elif view.number in ("oo", "-oo", "nan"):
+            return False
+        is_known = view.node.fixed or name == "input" or (name == "div" and view.arguments[1].node.fixed)
+        if name not in _FINITE and not is_known:
+            return False
+        inner = [argument for argument in view.arguments if argument not in seen]
+        seen.update(inner)
+        stack += inner
+        if len(seen) > _SMALL:
+            return False
+    return True
+
+
 def _tightest(limits: list[Index]) -> list[Index]:
     """The constraints without those that another one says more sharply: i >= 0 where i >= 1."""
     sharpest: dict[tuple[object, ...], Index] = {}
@@ -76,7 +127,8 @@ def _tightest(limits: list[Index]) -> list[Index]:
     return list(sharpest.values())
 
 
-def _is_guard(view: View) -> bool:
+def is_guard(view: View) -> bool:
+    """Whether a view is 0 outside of a domain, and there what it reads."""
     own = view.node.attribute
     plain = isinstance(own, Reduction) and own.is_plain and view.node.loops == view.node.rank
     return plain and view.node.gate.name == "sum" and not any(isinstance(index, Gather) for index in view.index)
@@ -97,7 +149,7 @@ def _without_equalities(body: View, reduced: list[Axis], limits: list[Index]) ->
 
 
 def at_inputs(view: View) -> View:
-    """A view at shifted indices as the same operations on inputs at shifted indices: computed there, and not stored."""
+    """A view at shifted, gathered or equal indices as the same operations on inputs there: computed, and not stored."""
     known: dict[View, View] = {}
     stack = [view]
     while stack:
@@ -107,7 +159,9 @@ def at_inputs(view: View) -> View:
             continue
         node = part.node
         is_elementwise = node.loops == node.rank and node.arguments and not node.gathered
-        if all(plain_axis(index) is not None for index in part.index) or not is_elementwise:
+        plain = {plain_axis(index) for index in part.index}
+        is_guarded = isinstance(node.attribute, Reduction) and any(isinstance(index, Gather) for index in part.index)
+        if (None not in plain and len(plain) == len(part.index)) or not is_elementwise or is_guarded:
             known[part] = part
             continue
         inner = [argument for argument in part.arguments if argument not in known]

@@ -9,7 +9,7 @@ import sympy
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from .errors import UnsupportedExpression
-from .lowering import describe
+from .lowering import describe, ranges
 from .reductions import Largest, Smallest
 
 ARRAYS = (sympy.IndexedBase, sympy.MatrixSymbol)
@@ -113,7 +113,7 @@ def _is_written_out(part: Any) -> bool:
 
 def _terms(part: Any) -> int:
     count = 1
-    for _, low, high in part.limits:
+    for _, low, high in ranges(part)[0]:
         count *= max(0, int(high - low) + 1)
     return count
 

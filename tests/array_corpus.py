@@ -121,6 +121,13 @@ def _with_zeros(rng: np.random.Generator, shape: tuple[int, ...], zeros: int) ->
     return numbers
 
 
+def _hole(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Positive, but for the third element: there a logarithm is infinite."""
+    numbers = rng.uniform(0.5, 1.5, shape)
+    numbers.flat[2:3] = 0
+    return numbers
+
+
 KINDS: dict[str, Callable[..., Array]] = {
     "normal": lambda rng, shape: rng.normal(size=shape),
     "positive": lambda rng, shape: rng.uniform(0.5, 1.5, shape),
@@ -132,6 +139,8 @@ KINDS: dict[str, Callable[..., Array]] = {
     "spd": _spd,
     "one_zero": partial(_with_zeros, zeros=1),
     "two_zeros": partial(_with_zeros, zeros=2),
+    "hole": _hole,
+    "zero": lambda rng, shape: np.zeros(shape),
     "below": lambda rng, shape, limit: rng.integers(0, limit, shape),
 }
 
@@ -567,6 +576,55 @@ def _cox(s: Array) -> Outcome:
     tails = np.array([logsumexp(s[at:]) for at in range(len(s))])
     share = np.triu(np.exp(s[None, :] - tails[:, None]))
     return (s - tails).sum(), {"s": 1 - share.sum(axis=0)}
+
+
+def _unit(length: int, at: int) -> Array:
+    return np.eye(length, dtype=np.longdouble)[at]
+
+
+def _every_second(x: Array) -> Outcome:
+    d_x = np.zeros_like(x)
+    half = np.arange((len(x) + 1) // 2)
+    d_x[2 * half] += x[half]
+    d_x[half] += x[2 * half]
+    return x[2 * half] @ x[half], {"x": d_x}
+
+
+def _squared(x: Any) -> sp.Expr:
+    """The squared distance of the points i and j."""
+    return Sum((x[i, l] - x[j, l]) ** 2, (l, 0, x.shape[1] - 1))
+
+
+def _pairs(x: Array, value: Callable[[Array], Array], slope: Callable[[Array], Array]) -> Outcome:
+    """The sum over i != j of a function of the distance between the rows i and j; its slope is over the distance."""
+    apart = x[:, None] - x
+    r = np.sqrt((apart**2).sum(axis=2)) + np.eye(len(x))
+    off = 1 - np.eye(len(x))
+    return (value(r) * off).sum(), {"x": 2 * ((slope(r) * off / r)[:, :, None] * apart).sum(axis=1)}
+
+
+def _coulomb(x: Array, q: Array) -> Outcome:
+    apart = x[:, None] - x
+    r = np.sqrt((apart**2).sum(axis=2)) + np.diag(np.full(len(x), np.inf))
+    return q @ (1 / r) @ q / 2, {
+        "q": (1 / r) @ q,
+        "x": -((q[:, None] * q / r**3)[:, :, None] * apart).sum(axis=1),
+    }
+
+
+def _stillinger_weber(r: Array) -> Array:
+    return np.where(r < 2, (1 / r**4 - 0.5) * np.exp(1 / np.where(r < 2, r - 2, -1)), 0)
+
+
+def _stillinger_weber_slope(r: Array) -> Array:
+    inside = np.where(r < 2, r - 2, -1)
+    return np.where(r < 2, (-4 / r**5 - (1 / r**4 - 0.5) / inside**2) * np.exp(1 / inside), 0)
+
+
+def _logarithms_in_triangles(A: Array) -> Outcome:
+    rows, columns = np.indices(A.shape)
+    is_read = ((columns <= rows + 1) & (rows < len(A) - 1)) | (columns >= rows + 3)
+    return np.log(A[is_read]).sum(), {"A": np.where(is_read, 1 / np.where(is_read, A, 1), 0)}
 
 
 def _two_domains(x: Array) -> Outcome:
@@ -1643,7 +1701,176 @@ _SUMS: list[Row] = [
         ),
         _faces_of_a_tensor,
     ),
+    # One entry
+    ("first_entry", "x n", lambda x: x[0], lambda x: (x[0], {"x": _unit(len(x), 0)})),
+    ("last_entry", "x n", lambda x: x[n - 1], lambda x: (x[-1], {"x": _unit(len(x), -1)})),
+    ("gathered_entry", "x n, y m below:n", lambda x, y: x[y[0]], lambda x, y: (x[y[0]], {"x": _unit(len(x), y[0])})),
+    (
+        "sum_of_one_entry",
+        "x n",
+        lambda x: Sum(x[i - 1], (j, n - 1, n - 1), (i, n - 1, n - 1)),
+        lambda x: (x[-2], {"x": _unit(len(x), -2)}),
+    ),
+    # On several ranges, with infinite logarithms and distances of 0 between them
+    (
+        "logarithms_but_one",
+        "x n hole",
+        lambda x: Sum(log(x[i]), (i, 0, 1)) + Sum(log(x[i]), (i, 3, n - 1)),
+        lambda x: (
+            np.log(np.delete(x, 2)).sum(),
+            {"x": np.where(np.arange(len(x)) == 2, 0, 1 / np.where(x == 0, 1, x))},
+        ),
+    ),
+    (
+        "overlapping_logarithms",
+        "x n zero; n=1",
+        lambda x: Sum(log(x[i]), (i, 0, n - 2)) + Sum(log(x[i]), (i, 1, n - 1)),
+        lambda x: (0 * x[0], {"x": 0 * x}),
+        {"x": np.ones_like},
+    ),
+    (
+        "logarithms_in_triangles",
+        "A n n hole",
+        lambda A: Sum(log(A[i, j]), (j, 0, i + 1), (i, 0, n - 2)) + Sum(log(A[i, j]), (j, i + 3, n - 1), over_n),
+        _logarithms_in_triangles,
+    ),
+    (
+        "coulomb",
+        "x n 3, q n",
+        lambda x, q: (
+            Sum(sp.Piecewise((q[i] * q[j] / sp.sqrt(_squared(x)), sp.Ne(i, j)), (0, True)), also_n, over_n) / 2
+        ),
+        _coulomb,
+    ),
+    (
+        "gravity",
+        "x n 2, q n positive, g positive",
+        lambda x, q, g: (
+            -g * Sum(sp.Piecewise((0, sp.Eq(i, j)), (q[i] * q[j] / sp.sqrt(_squared(x)), True)), also_n, over_n)
+        ),
+        lambda x, q, g: (
+            -2 * g * _coulomb(x, q)[0],
+            {
+                "x": -2 * g * _coulomb(x, q)[1]["x"],
+                "q": -2 * g * _coulomb(x, q)[1]["q"],
+                "g": -2 * _coulomb(x, q)[0],
+            },
+        ),
+    ),
+    (
+        "lennard_jones_of_all_pairs",
+        "x n 3",
+        lambda x: Sum(
+            sp.Piecewise((1 / _squared(x) ** 6 - 2 / _squared(x) ** 3, sp.Ne(i, j)), (0, True)), also_n, over_n
+        ),
+        lambda x: _pairs(x, lambda r: r**-12 - 2 * r**-6, lambda r: -12 * r**-13 + 12 * r**-7),
+    ),
+    (
+        "stillinger_weber",
+        "x n 3",
+        lambda x: (
+            lambda r: Sum(
+                sp.Piecewise(
+                    (sp.Piecewise(((r**-4 - sp.Rational(1, 2)) * exp(1 / (r - 2)), r < 2), (0, True)), sp.Ne(i, j)),
+                    (0, True),
+                ),
+                also_n,
+                over_n,
+            )
+        )(sp.sqrt(_squared(x))),
+        lambda x: _pairs(x, _stillinger_weber, _stillinger_weber_slope),
+    ),
+    # Data shorter than a number in a condition
+    *(
+        row
+        for length in (0, 1, 2, 4)
+        for row in (
+            (
+                f"first_two_of_{length}",
+                f"x n; n={length}",
+                lambda x: Sum(sp.Piecewise((x[i] ** 2, i < 2), (0, True)), over_n),
+                lambda x: ((x[:2] ** 2).sum(), {"x": np.where(np.arange(len(x)) < 2, 2 * x, 0)}),
+            ),
+            (
+                f"repeated_at_most_twice_of_{length}",
+                f"x n; n={length}",
+                lambda x: Sum(sp.Piecewise((x[0] ** 2, i < 2), (0, True)), over_n),
+                lambda x: (
+                    min(len(x), 2) * (x[:1] ** 2).sum(),
+                    {"x": np.where(np.arange(len(x)) < 1, 2 * min(len(x), 2) * x, 0)},
+                ),
+            ),
+            (
+                f"second_of_{length}",
+                f"x n; n={length}",
+                lambda x: Sum(sp.KroneckerDelta(1, i) * x[0], over_n),
+                lambda x: (x[0] if len(x) > 1 else np.longdouble(0), {"x": (np.arange(len(x)) == 0) * (len(x) > 1)}),
+            ),
+            (
+                f"all_but_the_fourth_of_{length}",
+                f"x n; n={length}",
+                lambda x: Sum(sp.Piecewise((sp.sin(x[i]), sp.Ne(i, 3)), (0, True)), over_n),
+                lambda x: (
+                    np.sin(x[:3]).sum() + np.sin(x[4:]).sum(),
+                    {"x": np.where(np.arange(len(x)) == 3, 0, np.cos(x))},
+                ),
+            ),
+            (
+                f"every_second_of_{length}",
+                f"x n; n={length}",
+                lambda x: Sum(sp.Piecewise((x[2 * i] * x[i], 2 * i < n), (0, True)), over_n),
+                _every_second,
+            ),
+            (
+                f"where_there_are_two_of_{length}",
+                f"x n; n={length}",
+                lambda x: Sum(sp.KroneckerDelta(2, n) * x[1] * x[i], over_n),
+                lambda x: (
+                    (x[1] * x.sum(), {"x": x[1] + np.array([0, 1]) * x.sum()})
+                    if len(x) == 2
+                    else (np.longdouble(0), {"x": 0 * x})
+                ),
+            ),
+        )
+    ),
     # Nothing to sum
+    (
+        "infinite_terms_but_none",
+        "x n, t zero; n=0",
+        lambda x, t: Sum(x[i] / t, over_n) + t,
+        lambda x, t: (t, {"x": x, "t": 1}),
+    ),
+    (
+        "infinite_term_no_times",
+        "n size, t zero, s huge; n=0",
+        lambda n, t, s: Sum(1 / t, over_n) + Sum(exp(s**2), over_n) + t * s,
+        lambda n, t, s: (t * s, {"t": s, "s": t}),
+    ),
+    (
+        "first_entry_of_none",
+        "x n, y m, t; n=0",
+        lambda x, y, t: Sum(x[0] * x[i] * y[j], over_n, over_m) + t * y[0],
+        lambda x, y, t: (t * y[0], {"x": x, "y": t * _unit(len(y), 0), "t": y[0]}),
+    ),
+    # From the last to the first: SymPy takes it for what lies between, with the opposite sign
+    (
+        "sum_backwards",
+        "x n",
+        lambda x: Sum(i * x[i] ** 2, (i, 3, 0)),
+        lambda x: (
+            -(x[1] ** 2 + 2 * x[2] ** 2),
+            {"x": -2 * np.where(np.arange(len(x)) < 3, np.arange(len(x)), 0) * x},
+        ),
+    ),
+    (
+        "product_backwards",
+        "x n positive",
+        lambda x: Product(x[i], (i, 3, 0)) + x[4],
+        lambda x: (
+            1 / (x[1] * x[2]) + x[4],
+            {"x": _unit(len(x), 4) - (_unit(len(x), 1) / x[1] + _unit(len(x), 2) / x[2]) / (x[1] * x[2])},
+        ),
+    ),
     (
         "one_entry_no_steps",
         "x n, t; n=1",

@@ -73,6 +73,20 @@ def _distance(A: Array, X: Array, B: Array) -> Outcome:
     return square(R), {"A": 2 * R @ X.T, "X": 2 * A.T @ R, "B": -2 * R}
 
 
+def _at(X: Array, row: int, column: int) -> Array:
+    d_X = np.zeros_like(X)
+    d_X[row, column] = 1
+    return d_X
+
+
+def _determinant_of_symmetric_square(X: Array) -> Outcome:
+    S = X + X.T
+    M = S @ S + 2 * np.eye(len(X))
+    G = det(M) * inv(M).T
+    G = G @ S.T + S.T @ G
+    return det(M), {"X": G + G.T}
+
+
 def _determinant_of_product(A: Array, X: Array, B: Array) -> Outcome:
     P = A @ X @ B
     G = det(P) * inv(P).T
@@ -1176,6 +1190,33 @@ _IDENTITIES: list[Row] = [
         "V n m positive, W n p positive, H p m positive",
         lambda V, W, H: OneMatrix(1, n) * (W * H - sp.HadamardProduct(V, (W * H).applyfunc(sp.log))) * OneMatrix(m, 1),
         _poisson_deviance,
+    ),
+    # One entry, and a branch that is not taken
+    ("entry", "X n m", lambda X: X[0, 1], lambda X: (X[0, 1], {"X": _at(X, 0, 1)})),
+    ("entry_of_transpose", "X n m", lambda X: X.T[0, 1], lambda X: (X[1, 0], {"X": _at(X, 1, 0)})),
+    (
+        "entry_of_inverse",
+        "X n n good",
+        lambda X: Inverse(X)[0, 1],
+        lambda X: (inv(X)[0, 1], {"X": -np.outer(inv(X).T[:, 0], inv(X).T[1])}),
+    ),
+    (
+        "determinant_in_a_branch",
+        "X n n, s positive",
+        lambda X, s: sp.Piecewise((Determinant(X) * s, s < 0), (s**2, True)),
+        lambda X, s: (s**2, {"X": 0 * X, "s": 2 * s}),
+    ),
+    (
+        "logarithms_on_the_diagonal",
+        "v n 1 positive",
+        lambda v: Trace((sp.DiagMatrix(v) + 0 * v * v.T).applyfunc(sp.log)),
+        lambda v: (np.log(v).sum(), {"v": 1 / v}),
+    ),
+    (
+        "determinant_of_symmetric_square",
+        "X n n",
+        lambda X: Determinant((X + X.T) * (X + X.T) + 2 * Identity(n)),
+        _determinant_of_symmetric_square,
     ),
 ]
 
