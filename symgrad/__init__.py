@@ -1,7 +1,7 @@
 """symgrad: a SymPy expression in, a fused value-and-gradient Numba kernel out."""
 
 from .compiler import compile, emit
-from .errors import ParseError, ShapeError, SymgradError, UnsupportedExpression
+from .errors import ParseError, ShapeError, SymgradError, UnsupportedExpression, VerificationError
 from .kernel import Kernel, Result
 from .own import gate
 from .parse import Problem, parse
@@ -16,6 +16,7 @@ __all__ = [
     "ShapeError",
     "SymgradError",
     "UnsupportedExpression",
+    "VerificationError",
     "__version__",
     "compile",
     "emit",
