@@ -243,7 +243,7 @@ def evaluate(
         gradients = {name: np.zeros(np.shape(run.arrays[name])) for name in floats}
         slacks = {name: np.zeros(np.shape(run.arrays[name])) for name in floats}
         for (name, at), leaf in run.leaves.items():
-            if leaf.adjoint:
+            if leaf.adjoint and name in gradients:
                 gradients[name][at], slacks[name][at] = float(leaf.adjoint[0].value), leaf.adjoint[0].slack
         return Answer(float(result.ball.value), result.ball.slack, gradients, slacks, dtype, run.is_extreme)
 

@@ -25,7 +25,7 @@ from symgrad.reductions import Largest, Smallest
 
 n, m, d = EXTENTS = sp.symbols("n m d", integer=True)
 i, j, k, l, r = INDICES = sp.symbols("i j k l r", integer=True)  # noqa: E741  # the letter of the mathematics
-t = sp.Symbol("t")
+t, _z = sp.symbols("t z")
 Sum, Product, exp, sin, log = sp.Sum, sp.Product, sp.exp, sp.sin, sp.log
 
 
@@ -711,7 +711,7 @@ class Matrices:
 
     def applied(self, inside: Any) -> Any:
         return inside.applyfunc(
-            self.choices.of((sin, sp.tanh, exp, sp.Lambda(t, t**2 + t), sp.Lambda(t, 1 / (1 + t**2))))
+            self.choices.of((sin, sp.tanh, exp, sp.Lambda(_z, _z**2 + _z), sp.Lambda(_z, 1 / (1 + _z**2))))
         )
 
     def hadamard(self, rows: Any, columns: Any, depth: int) -> Any:

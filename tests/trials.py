@@ -176,7 +176,7 @@ def tried(program: Program, runs: Sequence[str] = tuple(RUNS)) -> Outcome:
         return Outcome("undecided", "a singular matrix")
     try:
         kernel = built(program)
-    except REFUSALS as error:
+    except (*REFUSALS, ValueError) as error:
         return Outcome("refused", f"{type(error).__name__}: {error}")
     except Exception as error:
         return Outcome("wrong", f"building raises {error!r}")
