@@ -7,16 +7,26 @@ python tests/test_random_programs.py arrays 1000 --seed 7     # prints figures, 
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
 import random
+import subprocess
+import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 import programs
 import pytest
 from programs import Choices, Program, shrunk
-from trials import RUNS, Outcome, tried
+from test_cuda import environment, needs_compiler
+from trials import QUICK, RUNS, Outcome, tried
+
+# Of each kind, as plain Python; others take longer, and there are fewer of them.
+MANY = 150
 
 KINDS: dict[str, Callable[[Choices], Program]] = {"arrays": programs.array_program, "matrices": programs.matrix_program}
 
@@ -26,7 +36,7 @@ class Campaign:
     """Some random programs of one kind, and what came of them."""
 
     kind: str
-    runs: Sequence[str] = tuple(RUNS)
+    runs: Sequence[str] = QUICK
     outcomes: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)  # one of each sort, made small
@@ -56,11 +66,19 @@ class Campaign:
         small = KINDS[self.kind](Choices(given=shrunk(choices.taken, fails)))
         self.failures[sort] = f"{tried(small, self.runs).why}\n    {small}\n    seed {seed}"
 
+    def join(self, other: Campaign) -> None:
+        self.outcomes += other.outcomes
+        self.refusals += other.refusals
+        self.ratio = max(self.ratio, other.ratio)
+        for sort, text in other.failures.items():
+            seeds = text.rpartition("    seed ")[2]
+            self.failures[sort] = f"{self.failures[sort]}, {seeds}" if sort in self.failures else text
+
     def figures(self) -> str:
         counts = ", ".join(f"{count} {kind}" for kind, count in self.outcomes.most_common())
         lines = [f"{self.outcomes.total()} programs with {self.kind}: {counts}; largest error {self.ratio:.2g} slacks"]
         lines += [f"refused {count} times: {sort}" for sort, count in self.refusals.most_common()]
-        lines += [f"wrong {text.count(',') and ''}{sort}\n  {text}" for sort, text in self.failures.items()]
+        lines += [f"wrong {sort}\n  {text}" for sort, text in self.failures.items()]
         return "\n".join(lines)
 
 
@@ -100,7 +118,7 @@ def test_programs_that_were_once_wrong() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_programs_agree_with_the_oracle(kind: str, random_count: int | None) -> None:
     """From a seed that stays, and one that is new each time."""
-    count = random_count or 150
+    count = random_count or MANY
     fresh = random.SystemRandom().randrange(10**9)
     campaign = Campaign(kind)
     for start in (0, fresh):
@@ -110,19 +128,53 @@ def test_random_programs_agree_with_the_oracle(kind: str, random_count: int | No
     assert campaign.outcomes["refused"] < count / 5
 
 
-def main() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("way", "share", "variables"),
+    [
+        ("compiled", 50, {"NUMBA_BOUNDSCHECK": "1"}),
+        pytest.param("cuda", 30, {"NUMBA_ENABLE_CUDASIM": "1"}, marks=needs_compiler),
+    ],
+)
+def test_random_programs_are_right(
+    kind: str, way: str, share: int, variables: dict[str, str], random_count: int | None
+) -> None:
+    """Compiled with bounds checks, and in the simulator of a GPU: some few."""
+    count = max(1, (random_count or MANY) // share)
+    seed = random.SystemRandom().randrange(10**9)
+    command = [sys.executable, __file__, kind, str(count), "--seed", str(seed), "--runs", way]
+    variables = environment(PYTHONPATH=os.pathsep.join(sys.path), **variables)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def campaign_of(kind: str, runs: Sequence[str], seeds: Sequence[int]) -> Campaign:
+    campaign = Campaign(kind, runs)
+    for seed in seeds:
+        campaign.run(seed)
+    return campaign
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0, help="of the first program; the next has the next")
-    parser.add_argument("--runs", nargs="+", choices=RUNS, default=tuple(RUNS))
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=QUICK)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args()
-    campaign, start = Campaign(options.kind, options.runs), time.perf_counter()
-    for seed in range(options.seed, options.seed + options.count):
-        campaign.run(seed)
-    print(campaign.figures())
-    print(f"seeds {options.seed} to {options.seed + options.count - 1}, {time.perf_counter() - start:.0f} s")
+    start, stop = options.seed, options.seed + options.count
+    begin = time.perf_counter()
+    whole = Campaign(options.kind, options.runs)
+    with ProcessPoolExecutor(options.jobs) as pool:
+        parts = [range(first, min(first + 20, stop)) for first in range(start, stop, 20)]
+        for part in pool.map(campaign_of, itertools.repeat(options.kind), itertools.repeat(options.runs), parts):
+            whole.join(part)
+    print(whole.figures())
+    print(f"seeds {start} to {stop - 1}, {time.perf_counter() - begin:.0f} s")
+    return int(bool(whole.failures))
 
 
 if __name__ == "__main__":
-    main()
+    warnings.simplefilter("ignore", RuntimeWarning)  # of infinities on the way
+    sys.exit(main())

@@ -10,6 +10,7 @@ kernel's call. Compiled kernels are a third.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -143,16 +144,52 @@ def run_evaluator(program: Program, kernel: Any) -> Any:
     return symgrad.Result(value, dict(zip([symbol.name for symbol in kernel.wrt], gradients, strict=True)))
 
 
-def run_compiled(program: Program, **options: Any) -> Any:
-    kernel = built(program, "cpu", **options)
+def run_compiled(program: Program, _: Any) -> Any:
+    """Compiled, with options and kinds of arrays that depend on the program; once more into arrays that are there."""
+    variant = zlib.crc32(str(program.expression).encode())
+    options = {"accuracy": ("fast", "strict")[variant % 2], "threads": (None, 2)[variant // 2 % 2]}
+    kernel = built(program, "cpu", cache=False, **options)
+    inputs = {name: _spread(value, variant // 4) for name, value in _named(program, kernel).items()}
+    result = kernel(**inputs)
+    out = symgrad.Result(0.0, tuple(np.full_like(array, np.nan) for array in result.grad))
+    again = kernel(**inputs, out=out)
+    if not _same_bits(result, again):
+        raise AssertionError("a second call, into arrays that are there, gives other bits")
+    return result
+
+
+def run_simulated(program: Program, _: Any) -> Any:
+    """For a GPU, in the simulator of Numba: in a process that has NUMBA_ENABLE_CUDASIM set."""
+    kernel = built(program, "cuda")
     return kernel(**_named(program, kernel))
+
+
+def _spread(value: Any, variant: int) -> Any:
+    """An array with strides, in Fortran's order, read-only, or as it is."""
+    if not isinstance(value, np.ndarray) or not value.size:
+        return value
+    kind = variant % 4
+    array = np.repeat(value, 2, axis=0)[::2] if kind == 1 else np.asfortranarray(value) if kind == 2 else value.copy()
+    array.flags.writeable = kind != 3
+    return array
+
+
+def _same_bits(one: Any, two: Any) -> bool:
+    pairs = [(one.value, two.value), *zip(one.grad, two.grad, strict=True)]
+    return all(np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True) for a, b in pairs)
 
 
 def _named(program: Program, kernel: Any) -> dict[str, Any]:
     return {symbol.name: program.inputs[symbol.name] for symbol in kernel.args}
 
 
-RUNS: dict[str, Callable[[Program, Any], Any]] = {"evaluator": run_evaluator, "python": run_plain}
+RUNS: dict[str, Callable[[Program, Any], Any]] = {
+    "evaluator": run_evaluator,
+    "python": run_plain,
+    "compiled": run_compiled,
+    "cuda": run_simulated,
+}
+QUICK = ("evaluator", "python")
 
 
 @dataclass(frozen=True)
@@ -164,7 +201,7 @@ class Outcome:
     ratio: float = 0.0  # the error in units of what rounding may do
 
 
-def tried(program: Program, runs: Sequence[str] = tuple(RUNS)) -> Outcome:
+def tried(program: Program, runs: Sequence[str] = QUICK) -> Outcome:
     """The program in these ways, beside the oracle."""
     try:
         want: oracle.Answer | None = program.want()
@@ -222,7 +259,7 @@ def check(
     inputs: Mapping[str, Any],
     extents: Mapping[str, int] | None = None,
     dtype: str = "float64",
-    runs: Sequence[str] = tuple(RUNS),
+    runs: Sequence[str] = QUICK,
 ) -> Outcome:
     """Raises AssertionError, with what is wrong, where symgrad and the oracle do not agree; text is parsed."""
     expression = symgrad.parse(expression).expression if isinstance(expression, str) else expression
