@@ -65,6 +65,26 @@ def test_the_second_process_compiles_nothing(folder: Path) -> None:
     assert Path(first["file"][0]).is_relative_to(folder)
 
 
+# A sum in lanes that reads its array from both ends.
+OF_ARRAYS = PROGRAM.replace(
+    PROGRAM[PROGRAM.index("x, y =") : PROGRAM.index('print("compiled')],
+    """
+n, i, t = sp.Symbol("n", integer=True), sp.Symbol("i", integer=True), sp.Symbol("t")
+x = sp.IndexedBase("x", shape=(n,))
+with event.install_recorder("numba:compile") as compiled:
+    f = symgrad.compile(sp.Sum(sp.exp(x[i]*t)*x[n - 1 - i], (i, 0, n - 1)))
+    found = f(0.7, np.random.default_rng(0).normal(size=200_003))
+    print("value", found.value.hex(), found.grad["t"].hex(), found.grad["x"].sum().hex())
+""",
+)
+
+
+def test_the_second_process_has_the_same_bits_of_arrays(folder: Path) -> None:
+    first, second = run(folder, OF_ARRAYS), run(folder, OF_ARRAYS)
+    assert int(first["compiled"][0]) > int(second["compiled"][0]) == 0
+    assert first["value"] == second["value"]
+
+
 def test_folders_are_private(folder: Path) -> None:
     run(folder)
     assert folder.stat().st_mode & 0o777 == 0o700

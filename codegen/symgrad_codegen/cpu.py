@@ -43,6 +43,9 @@ def _emit_arrays(program: ArrayProgram) -> str:
         _CACHE,
         f'OPTIONS = dict(cache=CACHE, nogil=True, error_model="numpy"{fast})',
         "INNER = dict(OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called by compiled code only",
+        # A nest that were compiled on its own would be there twice, as itself and within its pass, optimised once and
+        # twice: which of the two is run, and so the last bits, would depend on what the process has loaded before.
+        "NEST = dict(INNER, forceinline=True)  # a part of the pass that calls it",
         f"VECTORISE = {not strict}  # SIMD functions and fused multiply-add; else the bits of plain Python",
         f'real, real_name = {program.dtype}, "{program.dtype}"',
         "",

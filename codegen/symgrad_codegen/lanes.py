@@ -248,7 +248,7 @@ class NestText:
         given = {**self.parameters, **first, owner.count: owner.count}
         head = listed(f"def {nest.name}(", list(given), "):")
         comment = [f'    """{nest.comment}"""'] if nest.comment else []
-        emission.functions.append(["@njit(**INNER)", *head, *comment, *lines])
+        emission.functions.append(["@njit(**NEST)", *head, *comment, *lines])
         return list(given.values())
 
     def fresh(self, wanted: str) -> str:

@@ -45,7 +45,7 @@ def emit(program: Program | ArrayProgram) -> str:
 
 
 _NO_NUMBA = '''
-JIT, OPTIONS, INNER = False, {}, {}
+JIT, OPTIONS, INNER, NEST = False, {}, {}, {}
 
 
 def njit(**options):
