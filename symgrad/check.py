@@ -3,39 +3,35 @@
 For every input the kernel's derivative `a` is compared with the central difference (f(x + h) - f(x - h))/2h `n`, by the
 relative error |a - n| / max(|a|, |n|). Where the expression is analytic the complex step Im f(x + ih)/h is there too
 (Squire & Trapp, SIAM Review 40, 1998), which does not cancel; and the judge is the derivative of the expression as the
-user wrote it, by differences at 50 digits with mpmath, before any law has touched it.
+user wrote it, by differences at 50 digits with mpmath, before any law has touched it. What rounding explains of the
+distance from it is counted gate by gate along the graph that is computed: conditioning.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import mpmath
 import numpy as np
 
+from .conditioning import rounding_bounds
 from .formula import formulas
 from .graph import Node, View, reachable
-from .interpret import evaluate, evaluate_exactly
+from .interpret import evaluate, evaluate_complex, evaluate_exactly
 from .tables import Cell, Table
 
 if TYPE_CHECKING:
     from .kernel import Kernel
 
-DIGITS = 60
-STEP = mpmath.mpf(10) ** -25  # of the exact differences, relative to the input
+# Working digits of the exact differences, more until two successive ones agree: a saturated tanh(300) is 1 - 1e-260.
+DIGITS = (60, 120, 240, 480, 960)
 CENTRAL_STEP = float(np.finfo(np.float64).eps ** (1 / 3))
-EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}
-# The derivative may be off by this many units of what one rounding of the inputs does to it, or of its last place.
-ROUNDINGS = 1024
-
-# Gates whose complex continuation NumPy computes, so that a complex step is the derivative.
-_ANALYTIC = {
-    "constant", "input", "add", "mul", "div", "neg", "power", "exp", "log", "sqrt", "sin", "cos", "tan", "sinh",
-    "cosh", "tanh", "expm1", "log1p", "sec", "csc", "cot", "sech", "csch", "coth", "asin", "acos", "atan",
-    "asinh", "acosh", "atanh",
-}  # fmt: skip
+COMPLEX_STEP = mpmath.mpf(10) ** -100
+COMPLEX_DIGITS = 140  # some functions have these together for real and imaginary part
+# The derivative may be off by this many times what rounding explains to first order; other orders of sums are, too.
+SLACK = 4
 
 
 # What a verdict looks like in a terminal.
@@ -64,6 +60,8 @@ class Row:
     @property
     def is_kink(self) -> bool:
         """Whether the derivatives from the two sides differ: then any number between them is a subgradient."""
+        if np.isinf(self.left) or np.isinf(self.right):  # a jump
+            return self.left != self.right
         return not abs(self.right - self.left) <= max(self.tolerance, 1e-12 * max(abs(self.left), abs(self.right)))
 
     @property
@@ -89,9 +87,11 @@ class GradientCheck:
 
     @property
     def value_agrees(self) -> bool:
-        """Whether the kernel's value is the exact one, to rounding."""
+        """Whether the kernel's value is the exact one, to rounding; at a pole it may be either infinity, or NaN."""
         if np.isnan(self.exact_value):
             return bool(np.isnan(self.value))
+        if np.isinf(self.exact_value):
+            return not np.isfinite(self.value)
         return self.value == self.exact_value or abs(self.value - self.exact_value) <= self.value_tolerance
 
     def __bool__(self) -> bool:
@@ -134,36 +134,27 @@ def check(kernel: Kernel, point: Sequence[float]) -> GradientCheck:
     point = [float(kind(value)) for value in point]  # what the kernel really gets
     value, derivatives = kernel._point(*point)
     root = kernel.definition.values[0]
-    # One rounding of each input, carried through at 60 digits, is the measure of what rounding may do.
-    epsilon = EPSILON[dtype]
-    exact_value, exact, noise = _exact_derivatives(root, kernel, point)
+    places = [kernel.args.index(symbol) for symbol in kernel.wrt]
+    value_bound, *bounds = (SLACK * float(bound) for bound in rounding_bounds(kernel.graph.outputs, point, dtype))
+    exact_value, sides = _exact_derivatives(root, point, places, bounds)
     rows = []
-    for place, symbol in enumerate(kernel.wrt):
-        at = kernel.args.index(symbol)
-        derivative, left, right = exact[place]
-        tolerance = ROUNDINGS * epsilon * float(abs(derivative) + noise[place])
+    for symbol, at, analytic, (exact, left, right), bound in zip(
+        kernel.wrt, places, derivatives, sides, bounds, strict=True
+    ):
         rows.append(
             Row(
                 name=symbol.name,
                 at=point[at],
-                analytic=derivatives[place],
+                analytic=analytic,
                 central=_central(kernel.graph.values[0], point, at),
                 complex_step=_complex_step(root, point, at),
-                exact=float(derivative),
+                exact=float(exact),
                 left=float(left),
                 right=float(right),
-                tolerance=tolerance,
+                tolerance=bound,
             )
         )
-    sensitivity = sum(
-        (abs(mpmath.mpf(x)) * abs(d[0]) for x, d in zip(_at(kernel, point), exact, strict=True)), mpmath.mpf(0)
-    )
-    value_tolerance = ROUNDINGS * epsilon * float(abs(exact_value) + sensitivity)
-    return GradientCheck(tuple(rows), value, float(exact_value), value_tolerance, _trouble(kernel, point))
-
-
-def _at(kernel: Kernel, point: Sequence[float]) -> list[float]:
-    return [point[kernel.args.index(symbol)] for symbol in kernel.wrt]
+    return GradientCheck(tuple(rows), value, float(exact_value), value_bound, _trouble(kernel, point))
 
 
 def _relative(a: float, n: float) -> float:
@@ -184,44 +175,96 @@ def _central(root: View, point: Sequence[float], place: int) -> float:
 
 
 def _complex_step(root: View, point: Sequence[float], place: int) -> float | None:
-    """Im f(x + ih)/h, where every gate is analytic."""
-    if any(node.gate.name not in _ANALYTIC for node in reachable([root.node])):
+    """Im f(x + ih)/h, where every gate is analytic, and the function here: at a branch point it depends on h."""
+    if not all(node.gate.analytic for node in reachable([root.node])):
         return None
-    step = 1e-100
-    inputs = [complex(value, step if i == place else 0.0) for i, value in enumerate(point)]
-    (value,) = evaluate([root], inputs, np.complex128)
-    derivative = float(value.imag) / step
-    return derivative if abs(derivative) < 1 / np.sqrt(step) else None  # the value itself is complex here
+    found = []
+    for step in (COMPLEX_STEP, -COMPLEX_STEP / 1024):
+        inputs: list[Any] = [mpmath.mpf(value) for value in point]
+        inputs[place] = mpmath.mpc(point[place], step)
+        (value,) = evaluate_complex([root], inputs, COMPLEX_DIGITS)
+        found.append(mpmath.im(value) / step)
+    one, two = found
+    return float(one) if abs(one - two) <= 1e-12 * abs(one) else None
 
 
 def _exact_derivatives(
-    root: View, kernel: Kernel, point: Sequence[float]
-) -> tuple[Any, list[tuple[Any, Any, Any]], list[Any]]:
-    """Value; (derivative, from the left, from the right) per `wrt`; and how rounding of the inputs moves each."""
-    epsilon = EPSILON[kernel._options["dtype"]]
-    places = [kernel.args.index(symbol) for symbol in kernel.wrt]
-    with mpmath.workdps(DIGITS):
+    root: View, point: Sequence[float], places: Sequence[int], bounds: Sequence[float]
+) -> tuple[Any, list[Sides]]:
+    """The value; and (derivative, that from the left, that from the right) by each input, NaN where there is none.
+
+    `bounds` says how exactly they have to be known. At a jump one side is infinite.
+    """
+    value, found = mpmath.nan, [_NOTHING] * len(places)
+    waiting = list(range(len(places)))
+    used = {node.attribute for node in reachable([root.node]) if node.gate.name == "input"}
+    for digits in DIGITS:
+        value_before, before = value, list(found)
+        value, differences = _differences(root, point, [places[k] for k in waiting], digits)
+        for k, sides in zip(waiting, differences, strict=True):
+            found[k] = sides
+        waiting = [k for k in waiting if places[k] in used and not _settled(before[k], found[k], bounds[k])]
+        if not waiting and _settled([value_before], [value], 0.0):
+            break
+    if not mpmath.isfinite(value):  # outside of the domain, or a pole
+        return value, [_NOTHING] * len(places)
+    return value, [
+        _judged([_limit(one, two, bound) for one, two in zip(a, b, strict=True)]) if place in used else _ZEROS
+        for a, b, place, bound in zip(before, found, places, bounds, strict=True)
+    ]
+
+
+Sides: TypeAlias = Sequence[Any]  # a derivative, that from the left, that from the right
+_NOTHING: Sides = [mpmath.nan] * 3
+_ZEROS: Sides = [mpmath.mpf(0)] * 3
+_SAME = mpmath.mpf(10) ** -18  # relative
+_VISIBLE = 1e-30  # what is larger than this, 60 digits show
+
+
+def _judged(sides: Sides) -> Sides:
+    """At the end of its domain a function has the derivative from inside, at a vertical tangent it has none."""
+    _, left, right = sides
+    inside = [side for side in (left, right) if not mpmath.isnan(side)]
+    if all(map(mpmath.isinf, inside)):
+        return _NOTHING
+    return inside * 3 if len(inside) == 1 else sides
+
+
+def _settled(before: Sequence[Any], now: Sequence[Any], bound: float) -> bool:
+    """Whether numbers are known, from those at fewer digits; a difference of 0 may be digits that are lacking."""
+    return all(
+        abs(a - b) <= max(_SAME * abs(b), bound / 2**10) and (b != 0 or bound > _VISIBLE)
+        for a, b in zip(before, now, strict=True)
+        if mpmath.isfinite(b) or mpmath.isfinite(a)
+    )
+
+
+def _limit(a: Any, b: Any, bound: float) -> Any:
+    """What a difference tends to: it was `a` for a step, and is `b` for one that is smaller by many digits."""
+    if not (mpmath.isfinite(a) and mpmath.isfinite(b)):
+        return mpmath.nan
+    if abs(a - b) <= _SAME * abs(b):
+        return b
+    if max(abs(a), abs(b)) <= bound / 2**10 or abs(b) <= abs(a) / 2**32:
+        return mpmath.mpf(0)
+    if abs(a) < abs(b) / 2**32:
+        return mpmath.sign(b) * mpmath.inf
+    return b if abs(a - b) <= bound / 2**10 else mpmath.nan
+
+
+def _differences(root: View, point: Sequence[float], places: Sequence[int], digits: int) -> tuple[Any, list[Sides]]:
+    """The value; and of each input the central difference and those to the left and to the right, at so many digits."""
+    with mpmath.workdps(digits):
         here = [mpmath.mpf(value) for value in point]
-        value = evaluate_exactly([root], here, DIGITS)[0]
-        found = [_sides(root, here, place, value) for place in places]
-        noise = [mpmath.mpf(0)] * len(places)
-        for signs in (lambda i: 1, lambda i: (-1) ** i):
-            moved = [x * (1 + signs(i) * mpmath.mpf(epsilon)) for i, x in enumerate(here)]
-            value_moved = evaluate_exactly([root], moved, DIGITS)[0]
-            for row, place in enumerate(places):
-                change = abs(_sides(root, moved, place, value_moved)[0] - found[row][0]) / epsilon
-                if mpmath.isfinite(change):
-                    noise[row] = max(noise[row], change)
-        return value, found, noise
-
-
-def _sides(root: View, here: Sequence[Any], place: int, value: Any) -> tuple[Any, Any, Any]:
-    step = STEP * (abs(here[place]) or 1)
-    up, down = list(here), list(here)
-    up[place], down[place] = here[place] + step, here[place] - step
-    above = evaluate_exactly([root], up, DIGITS)[0]
-    below = evaluate_exactly([root], down, DIGITS)[0]
-    return (above - below) / (2 * step), (value - below) / step, (above - value) / step
+        value = evaluate_exactly([root], here, digits)[0]
+        found: list[Sides] = []
+        for place in places:
+            step = mpmath.mpf(10) ** -(2 * digits // 5) * (abs(here[place]) or 1)
+            up, down = list(here), list(here)
+            up[place], down[place] = here[place] + step, here[place] - step
+            above, below = (evaluate_exactly([root], moved, digits)[0] for moved in (up, down))
+            found.append([(above - below) / (2 * step), (value - below) / step, (above - value) / step])
+        return value, found
 
 
 def _trouble(kernel: Kernel, point: Sequence[float]) -> str:

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 import mpmath
 import numpy as np
 
-from .check import CENTRAL_STEP, DIGITS, EPSILON, ROUNDINGS, STEP, GradientCheck, Row
+from .check import CENTRAL_STEP, GradientCheck, Row
 from .domains import numeric
 from .interpret_arrays import evaluate_arrays, evaluate_arrays_exactly
 
 if TYPE_CHECKING:
     from .array_kernel import ArrayKernel
 
+DIGITS = 60
+STEP = mpmath.mpf(10) ** -25  # of the exact differences, relative to the input
+EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}
+# The derivative may be off by this many units in the last place of the largest one.
+ROUNDINGS = 1024
 # How many entries of each input are checked, spread evenly over it.
 _ENTRIES = 8
 # Beyond this many operations an evaluation at high precision takes seconds: differences in float64 are the judge then.

@@ -60,11 +60,12 @@ def gate(
     commutative: bool = False,
     safe: Callable[..., View] | None = None,
     label: str = "",
+    analytic: bool = True,
 ) -> Callable[[Callable[..., tuple[View, ...]] | None], None]:
     """Enter a gate into the table; what is decorated gives its local gradients."""
 
     def enter(rule: Callable[..., tuple[View, ...]] | None) -> None:
-        GATES[name] = Gate(name, rule, expansion, numpy, mpmath, kind, commutative, safe, label)
+        GATES[name] = Gate(name, rule, expansion, numpy, mpmath, kind, commutative, safe, label, analytic)
         ORDINARY[name], TROUBLE[name] = on, trouble
         if sympy_class is not None:
             BY_CLASS[sympy_class] = name
@@ -202,15 +203,37 @@ def pow(y: View, a: View, b: View) -> tuple[View, ...]:
 
 # --- conditions and branches ------------------------------------------------------------------------------------------
 
-no_gradient("lt", None, np.less, lambda a, b: a < b, on=_PAIR, kind="boolean", label="<")
-no_gradient("le", None, np.less_equal, lambda a, b: a <= b, on=_PAIR, kind="boolean", label="<=")
-no_gradient("eq", None, np.equal, lambda a, b: a == b, on=_PAIR, kind="boolean", commutative=True, label="==")
-no_gradient("ne", None, np.not_equal, lambda a, b: a != b, on=_PAIR, kind="boolean", commutative=True, label="!=")
-no_gradient("and", None, lambda *a: reduce(np.logical_and, a), lambda *a: all(a), kind="boolean", commutative=True)
-no_gradient("or", None, lambda *a: reduce(np.logical_or, a), lambda *a: any(a), kind="boolean", commutative=True)
-no_gradient("not", None, np.logical_not, lambda a: not a, kind="boolean")
+no_gradient("lt", None, np.less, lambda a, b: a < b, on=_PAIR, kind="boolean", label="<", analytic=False)
+no_gradient("le", None, np.less_equal, lambda a, b: a <= b, on=_PAIR, kind="boolean", label="<=", analytic=False)
+no_gradient(
+    "eq", None, np.equal, lambda a, b: a == b, on=_PAIR, kind="boolean", commutative=True, label="==", analytic=False
+)
+no_gradient(
+    "ne",
+    None,
+    np.not_equal,
+    lambda a, b: a != b,
+    on=_PAIR,
+    kind="boolean",
+    commutative=True,
+    label="!=",
+    analytic=False,
+)
+no_gradient(
+    "and",
+    None,
+    lambda *a: reduce(np.logical_and, a),
+    lambda *a: all(a),
+    kind="boolean",
+    commutative=True,
+    analytic=False,
+)
+no_gradient(
+    "or", None, lambda *a: reduce(np.logical_or, a), lambda *a: any(a), kind="boolean", commutative=True, analytic=False
+)
+no_gradient("not", None, np.logical_not, lambda a: not a, kind="boolean", analytic=False)
 # A branch guards what flows through it: differentiate.py has its rule.
-no_gradient("select", None, np.where, lambda c, a, b: a if c else b, label="if")
+no_gradient("select", None, np.where, lambda c, a, b: a if c else b, label="if", analytic=False)
 
 
 @gate(
@@ -219,6 +242,7 @@ no_gradient("select", None, np.where, lambda c, a, b: a if c else b, label="if")
     lambda *a: sum(a) * np.nan,
     lambda *a: mpmath.mpf("nan"),
     expansion=lambda *a: _constant(a[0], "nan"),
+    analytic=False,
 )
 def undefined(y: View, *a: View) -> tuple[View, ...]:
     """What a Piecewise is outside all its branches: NaN, and so are its derivatives by its inputs."""
@@ -253,6 +277,7 @@ def _nan_aware(choose: Callable[..., Any]) -> Callable[..., Any]:
     on=_PAIR,
     trouble=((1.0, 1.0),),
     commutative=True,
+    analytic=False,
 )
 def maximum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one > two)
@@ -266,27 +291,28 @@ def maximum(y: View, *a: View) -> tuple[View, ...]:
     on=_PAIR,
     trouble=((1.0, 1.0),),
     commutative=True,
+    analytic=False,
 )
 def minimum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one < two)
 
 
-@gate("abs", sympy.Abs, np.abs, abs, trouble=((0.0,),), label="|x|")
+@gate("abs", sympy.Abs, np.abs, abs, trouble=((0.0,),), label="|x|", analytic=False)
 def absolute(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sign"),)
 
 
-@gate("sign", sympy.sign, np.sign, mpmath.sign, trouble=((0.0,),))
+@gate("sign", sympy.sign, np.sign, mpmath.sign, trouble=((0.0,),), analytic=False)
 def sign(y: View, a: View) -> tuple[View, ...]:
     return (_constant(y, 0),)
 
 
-@gate("floor", sympy.floor, np.floor, mpmath.floor, trouble=((1.0,),))
+@gate("floor", sympy.floor, np.floor, mpmath.floor, trouble=((1.0,),), analytic=False)
 def floor(y: View, a: View) -> tuple[View, ...]:
     return (_constant(y, 0),)
 
 
-@gate("ceil", sympy.ceiling, np.ceil, mpmath.ceil, trouble=((1.0,),))
+@gate("ceil", sympy.ceiling, np.ceil, mpmath.ceil, trouble=((1.0,),), analytic=False)
 def ceil(y: View, a: View) -> tuple[View, ...]:
     return (_constant(y, 0),)
 
@@ -298,6 +324,7 @@ def ceil(y: View, a: View) -> tuple[View, ...]:
     lambda a: a - mpmath.floor(a),
     trouble=((1.0,), (-0.25,)),
     expansion=lambda a: a - a.call("floor"),
+    analytic=False,
 )
 def frac(y: View, a: View) -> tuple[View, ...]:
     return (_constant(y, 1),)
@@ -310,6 +337,7 @@ def frac(y: View, a: View) -> tuple[View, ...]:
     lambda a, b: a - b * mpmath.floor(a / b),
     on=((-9.0, 9.0), (0.5, 2.0)),
     trouble=((6.0, 2.0), (1.0, 0.1)),
+    analytic=False,
 )
 def mod(y: View, a: View, b: View) -> tuple[View, ...]:
     # floor(a/b), found from the exact remainder: a/b itself may round up to the next integer.
@@ -345,7 +373,7 @@ def sqrt(y: View, a: View) -> tuple[View, ...]:
 
 
 def _mp_cbrt(a: Any) -> Any:
-    return mpmath.cbrt(a) if a >= 0 else mpmath.mpf("nan")
+    return mpmath.cbrt(a) if mpmath.re(a) >= 0 else mpmath.mpf("nan")
 
 
 @gate(
@@ -615,11 +643,17 @@ def acot(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / (1 + a * a)),)
 
 
+def _mp_atan2(a: Any, b: Any) -> Any:
+    if isinstance(a, mpmath.mpc) or isinstance(b, mpmath.mpc):
+        return mpmath.log((b + 1j * a) / mpmath.sqrt(a * a + b * b)) / 1j
+    return mpmath.atan2(a, b)
+
+
 @gate(
     "atan2",
     sympy.atan2,
     np.arctan2,
-    mpmath.atan2,
+    _mp_atan2,
     on=_PAIR,
     trouble=((1.0, -1.0), (-1.0, -1.0), (1.0, 0.0), (1e200, 1e200)),
 )
@@ -632,7 +666,7 @@ def atan2(y: View, a: View, b: View) -> tuple[View, ...]:
     "hypot",
     None,
     np.hypot,
-    mpmath.hypot,
+    lambda a, b: mpmath.sqrt(a * a + b * b),
     on=_PAIR,
     trouble=((0.0, 0.0), (0.0, 2.0), (1e200, 1e200), (1e-200, 1e-200)),
     commutative=True,

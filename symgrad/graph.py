@@ -148,6 +148,9 @@ class Gate:
     commutative: bool = False
     safe: Callable[..., View] | None = None  # of a limited domain: a point in it, made of the first argument
     label: str = ""  # what people write on it in a drawing; empty: its name
+    # Whether it is an analytic function (but for poles and branch points), so that a complex step gives its derivative:
+    # then its reference for mpmath takes complex numbers.
+    analytic: bool = True
 
 
 class Node:

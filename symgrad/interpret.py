@@ -41,7 +41,27 @@ def evaluate_exactly(views: Sequence[View], inputs: Sequence[Any], digits: int =
         return value if isinstance(value, mpmath.mpf) else mpmath.mpf(value)
 
     with mpmath.workdps(digits):
-        return _walk(views, leaf, lambda node, arguments: _composite(node, arguments, _apply_mpmath))
+        return _walk(views, leaf, apply_exactly)
+
+
+def evaluate_complex(views: Sequence[View], inputs: Sequence[Any], digits: int) -> list[Any]:
+    """The views at complex `inputs`, as mpmath numbers; NaN at poles, and where they would be out of every range.
+
+    For gates that are analytic: those that are not may raise TypeError.
+    """
+
+    def leaf(node: Node) -> Any:
+        return mpmath.mpmathify(
+            exact_number(node.attribute) if node.gate.name == "constant" else inputs[node.attribute]
+        )
+
+    with mpmath.workdps(digits):
+        return _walk(views, leaf, lambda node, arguments: _composite(node, arguments, _apply_complex))
+
+
+def apply_exactly(node: Node, arguments: list[Any]) -> Any:
+    """A gate on mpmath numbers, at the working precision."""
+    return _composite(node, arguments, _apply_mpmath)
 
 
 def exact_number(number: Fraction | str) -> Any:
@@ -123,6 +143,17 @@ def _apply_mpmath(node: Node, arguments: list[Any]) -> Any:
     if isinstance(result, mpmath.mpc):
         return result.real if result.imag == 0 else mpmath.mpf("nan")
     return result
+
+
+def _apply_complex(node: Node, arguments: list[Any]) -> Any:
+    function = node.gate.mpmath
+    assert function is not None, node
+    if node.gate.name in _FAST_GROWING and any(abs(a) > _LARGEST_ARGUMENT for a in arguments):
+        return mpmath.mpc("nan")
+    try:
+        return function(*arguments) if node.attribute is None else function(*arguments, node.attribute)
+    except (ZeroDivisionError, ValueError, OverflowError):
+        return mpmath.mpc("nan")
 
 
 _FAST_GROWING = {

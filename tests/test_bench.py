@@ -18,7 +18,7 @@ import sympy
 import symgrad
 from symgrad import bench_peers, bench_worker
 from symgrad.bench import _default_points, _progress, _row, bench
-from symgrad.bench_compare import compare, largest_difference, rounding
+from symgrad.bench_compare import compare, largest_difference
 from symgrad.bench_peers import Peer
 from symgrad.bench_table import Bench, Row, rate_text, ratio_text
 from symgrad.bench_worker import Job, Range, job_of
@@ -274,14 +274,6 @@ def test_results_that_nobody_computes_are_told(idle: int, words: str | None, mon
     peers, remarks = compared("x*y", lambda place, results: results)
     assert [remark.split(":")[0] for remark in remarks] == ([words] if words else [])
     assert [bool(peer.reason) for peer in peers] == [False, False, idle == 3]
-
-
-def test_rounding_counts_what_cancels() -> None:
-    graph = symgrad.compile("(x + y) - z").graph
-    (effect, *_) = rounding(graph.values, [0.25, 1000.0, 1000.5])
-    assert 100 < effect < 4000  # the errors of a sum of 1000
-    (effect, *_) = rounding(symgrad.compile("x*y").graph.values, [0.25, 4.0])
-    assert 0.1 < effect < 4
 
 
 def test_values_that_are_no_numbers_are_remarked_on() -> None:
