@@ -131,7 +131,7 @@ def _apply_mpmath(node: Node, arguments: list[Any]) -> Any:
     name = node.gate.name
     if name not in ("select", "max", "min") and any(isinstance(a, mpmath.mpf) and mpmath.isnan(a) for a in arguments):
         return False if node.kind == "boolean" and name != "ne" else name == "ne" or mpmath.mpf("nan")
-    if name in _FAST_GROWING and any(abs(a) > _LARGEST_ARGUMENT for a in arguments):
+    if _is_out_of_range(name, arguments):
         return _at_infinity(name, arguments)
     try:
         result = function(*arguments) if node.attribute is None else function(*arguments, node.attribute)
@@ -148,12 +148,12 @@ def _apply_mpmath(node: Node, arguments: list[Any]) -> Any:
 def _apply_complex(node: Node, arguments: list[Any]) -> Any:
     function = node.gate.mpmath
     assert function is not None, node
-    if node.gate.name in _FAST_GROWING and any(abs(a) > _LARGEST_ARGUMENT for a in arguments):
-        return mpmath.mpc("nan")
+    if _is_out_of_range(node.gate.name, arguments):
+        return mpmath.mpc("nan", "nan")
     try:
         return function(*arguments) if node.attribute is None else function(*arguments, node.attribute)
     except (ZeroDivisionError, ValueError, OverflowError):
-        return mpmath.mpc("nan")
+        return mpmath.mpc("nan", "nan")
 
 
 _FAST_GROWING = {
@@ -164,7 +164,6 @@ _FAST_GROWING = {
     "sech",
     "csch",
     "gamma",
-    "pow",
     "sigmoid",
     "softplus",
     "logsumexp",
@@ -176,9 +175,14 @@ _FAST_GROWING = {
     "csc",
     "cot",
     "versine",
-    "loggamma",
-    "digamma",
 }
+
+
+def _is_out_of_range(name: str, arguments: list[Any]) -> bool:
+    if name == "pow":
+        base, exponent = arguments
+        return bool(base != 0 and abs(exponent * mpmath.log(abs(base))) > _LARGEST_ARGUMENT)
+    return name in _FAST_GROWING and any(abs(a) > _LARGEST_ARGUMENT for a in arguments)
 
 
 def _at_infinity(name: str, arguments: list[Any]) -> Any:
