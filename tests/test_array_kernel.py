@@ -8,6 +8,7 @@ from typing import Any
 
 import array_corpus
 import identities
+import numba
 import numpy as np
 import pytest
 import sympy as sp
@@ -281,6 +282,20 @@ def test_code_does_not_grow_with_the_data() -> None:
     source = symgrad.emit(LOSS)
     assert "[2, 1]" not in source
     assert symgrad.emit(LOSS, extents={d: 1000, c: 1000}).count("\n") <= source.count("\n") + 5
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "name", ["net", "attention", "rows_in_a_ring", "branches_by_the_sum_before", "log_determinant"]
+)
+def test_without_the_compiler(monkeypatch: pytest.MonkeyPatch, name: str, dtype: str) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    case = next(case for case in [*array_corpus.CORPUS, *identities.CORPUS] if case.name == name)
+    arrays, tolerance = case.arrays("small"), 1e-9 if dtype == "float64" else 1e-4
+    value, gradient = symgrad.compile(case.expression(), dtype=dtype)(**arrays)
+    assert value == pytest.approx(float(case.value(**arrays)), rel=tolerance)
+    for x, want in case.gradients(**arrays).items():
+        np.testing.assert_allclose(gradient[x], np.float64(want), rtol=tolerance, atol=tolerance, err_msg=x)
 
 
 def _calls(terms: int) -> int:

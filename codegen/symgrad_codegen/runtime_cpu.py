@@ -1,6 +1,8 @@
 # --- Fixed run-time text, the same in every module: it chooses by what this machine has. ------------------------------
 
 JIT = not config.DISABLE_JIT
+if not JIT:
+    real = np.dtype(real_name).type  # NumPy knows none of Numba's types
 
 
 def load_vector_library():
