@@ -28,7 +28,7 @@ def _shape(part: Any) -> tuple[Any, ...]:
 def _moved(lowering: ArrayLowering, view: View, places: Sequence[AnyIndex]) -> View:
     """An array with an index expression for each of its axes."""
     names = lowering.numbered_axes(len(places))
-    return view.at(dict(zip(names, places, strict=True)))
+    return lowering.placed(view, dict(zip(names, places, strict=True)))
 
 
 @lowers(arrays.ArraySymbol, children=alone)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .gates import GATES, gate, no_gradient
-from .graph import Axis, Index, Reduction, View, axis
+from .graph import Axis, Index, Node, Reduction, View, axis
 from .sums import total
 
 # The value of a reduction without terms.
@@ -81,6 +81,14 @@ def matrix_gate(
         MATRIX_RULES[name] = rule
 
     return enter
+
+
+def argument_axes(node: Node, edge: View) -> list[Axis]:
+    """The loop axes along which a matrix operation reads an argument, also where the argument lacks them."""
+    first = node.rank
+    if node.gate.name == "solve" and edge is node.arguments[1]:
+        return list(range(first + 2, first + 2 + node.rank))
+    return [first, first + 1]
 
 
 def _contracted(one: View, two: View, name: Axis, extent: Index) -> View:

@@ -192,12 +192,18 @@ class ArrayLowering(Lowering):
     # --- matrices -----------------------------------------------------------------------------------------------------
 
     def entry(self, matrix: View, row: AnyIndex, column: AnyIndex) -> View:
-        """A matrix at (row, column); along a diagonal, or gathered, what is computed of its entries is computed there.
+        """A matrix at (row, column)."""
+        return self.placed(matrix, {self.row: row, self.column: column})
 
-        An adjoint of zeros elsewhere would meet infinite local gradients.
+    @staticmethod
+    def placed(array: View, places: Mapping[Axis, AnyIndex]) -> View:
+        """An array with an index expression for each of its axes.
+
+        Along a diagonal, or gathered, what is computed entry by entry is computed there: an adjoint that is 0 elsewhere
+        would meet infinite local gradients.
         """
-        read = matrix.at({self.row: row, self.column: column})
-        is_scattered = isinstance(row, Gather) or isinstance(column, Gather) or row == column
+        read, indices = array.at(places), list(places.values())
+        is_scattered = len(set(indices)) < len(indices) or any(isinstance(index, Gather) for index in indices)
         return at_inputs(read) if is_scattered else read
 
     def transposed(self, matrix: View) -> View:

@@ -41,18 +41,18 @@ def _function_matrix(lowering: ArrayLowering, part: sympy.FunctionMatrix, _: lis
 @lowers(sympy.DiagMatrix, sympy.DiagonalMatrix, children=lambda part: (part.args[0],))
 def _diagonal(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
     """DiagMatrix of a vector, DiagonalMatrix of a matrix."""
-    row, column = axis(lowering.row), axis(lowering.column)
     inside = part.args[0]
-    view = arguments[0].at({lowering.column: row}) if inside.shape[1] != 1 else arguments[0]
-    if inside.shape[0] == 1 and inside.shape[1] != 1:
-        view = arguments[0].at({lowering.column: row})
-    return view * delta(lowering, row, column)
+    if part.shape[0] == 1:
+        return arguments[0]
+    row, column = axis(lowering.row), axis(lowering.column)
+    view = arguments[0] if inside.shape[1] == 1 else lowering.entry(arguments[0], row, row)
+    return guarded(view, [row.minus(column), column.minus(row)])
 
 
 @lowers(sympy.DiagonalOf, children=lambda part: (part.args[0],))
 def _diagonal_of(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
     row = axis(lowering.row)
-    return arguments[0].at({lowering.column: row})
+    return lowering.entry(arguments[0], row, row)
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------

@@ -693,6 +693,8 @@ def sizes_of(graph: Graph) -> set[Size]:
             found.add(node.attribute)
         if isinstance(node.attribute, Reduction):
             forms += node.attribute.constraints
+        elif node.loops != node.rank:  # the lengths of whole arrays
+            forms += node.attribute
         forms += [index for edge in node.arguments for index in edge.index if isinstance(index, Index)]
     return found | {term for form in forms for term, _ in form.terms if isinstance(term, Size)}
 

@@ -9,7 +9,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from .array_gates import EMPTY, MATRIX_RULES
+from .array_gates import EMPTY, MATRIX_RULES, argument_axes
 from .domains import Domain, Domains, numeric, with_derived
 from .graph import AnyIndex, Gather, Graph, Node, Reduction, Size, View
 from .interpret import _apply_mpmath, _apply_numpy, _composite, exact_number, rounded
@@ -147,8 +147,7 @@ class Evaluation:
         if name in MATRIX_RULES:
             parts = []
             for edge in node.arguments:
-                own = sorted({n for index in edge.index for n in index.axes})
-                axes = own or list(range(node.rank, node.loops))
+                axes = argument_axes(node, edge)
                 small = _mesh([starts[n] for n in axes], [shape[n] for n in axes], axes)
                 value = np.broadcast_to(self._read(edge, small), [shape[n] for n in axes])
                 parts.append(value)
@@ -208,7 +207,7 @@ class Evaluation:
             at = np.asarray(self.index(index, mesh)) - low
             inside = inside & (at >= 0) & (at < length)
             places.append(np.clip(at, 0, max(length - 1, 0)))
-        if inside.all():
+        if np.size(value) and inside.all():
             return value[tuple(places)]
         # A mask's dead ends: nothing is there, and nothing of it may come out.
         found = value[tuple(places)] if np.size(value) else np.zeros(inside.shape, value.dtype)

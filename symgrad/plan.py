@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .array_gates import MATRIX_RULES
+from .array_gates import MATRIX_RULES, argument_axes
 from .differentiate import SHORT_AXIS
 from .domains import Domain, Domains, numeric, with_derived
 from .graph import Gather, Graph, Index, Node, Reduction, View, axis, number_index, plain_axis, sizes_of
@@ -145,7 +145,7 @@ class Plan:
         """The arguments of a matrix operation as arrays of their own, over the axes that they are read along."""
         found = []
         for edge in node.arguments:
-            axes = self.argument_axes(node, edge)
+            axes = argument_axes(node, edge)
             names = {name: Index(((place, 1),)) for place, name in enumerate(axes)}
             domain = Domain(tuple(self.domains.of[node].bounds[name] for name in axes))
             view = edge.at(names)
@@ -155,15 +155,6 @@ class Plan:
                 self.sinks.append(same)
             found.append(same)
         return found
-
-    @staticmethod
-    def argument_axes(node: Node, edge: View) -> list[int]:
-        """The loop axes along which a matrix operation reads an argument, also where the argument lacks them."""
-        name = node.gate.name
-        first = node.rank
-        if name == "solve" and edge is node.arguments[1]:
-            return list(range(first + 2, first + 2 + node.rank))
-        return [first, first + 1]
 
     # --- classes ------------------------------------------------------------------------------------------------------
 

@@ -40,7 +40,10 @@ def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index], may
             if count is not None:
                 inner.remove(name)
                 limits = [form for form in limits if form.coefficient(name) == 0]
-                factor = count if factor is None else factor * count
+                if set(count.axes) & set(inner):
+                    rest = count if rest is None else rest * count
+                else:
+                    factor = count if factor is None else factor * count
     rest = table.constant(1) if rest is None else rest
     if inner:
         rest = _eliminated(rest, inner, limits)
