@@ -1852,6 +1852,15 @@ _SUMS: list[Row] = [
         lambda x, y, t: Sum(x[0] * x[i] * y[j], over_n, over_m) + t * y[0],
         lambda x, y, t: (t * y[0], {"x": x, "y": t * _unit(len(y), 0), "t": y[0]}),
     ),
+    (
+        "as_often_as_before_it",
+        "x n",
+        lambda x: Sum(sp.sin(x[i]), (j, 0, i), over_n),
+        lambda x: (
+            np.sin(x) @ np.arange(1, len(x) + 1),
+            {"x": np.arange(1, len(x) + 1) * np.cos(x)},
+        ),
+    ),
     # From the last to the first: SymPy takes it for what lies between, with the opposite sign
     (
         "sum_backwards",

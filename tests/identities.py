@@ -1201,6 +1201,21 @@ _IDENTITIES: list[Row] = [
         lambda X: (inv(X)[0, 1], {"X": -np.outer(inv(X).T[:, 0], inv(X).T[1])}),
     ),
     (
+        "sum_of_inverse",
+        "X 2 2 good",
+        lambda X: (OneMatrix(1, 2) * Inverse(6 * Identity(2) + X) * OneMatrix(2, 1))[0, 0],
+        lambda X: (
+            inv(6 * np.eye(2) + X).sum(),
+            {"X": -np.outer(inv(6 * np.eye(2) + X).sum(axis=0), inv(6 * np.eye(2) + X).sum(axis=1))},
+        ),
+    ),
+    (
+        "determinant_without_arrays",
+        "n size, t positive",
+        lambda n, t: Determinant(6 * Identity(n) + t * OneMatrix(n, n)),
+        lambda n, t: (6 ** (n - 1) * (6 + n * t), {"t": n * np.longdouble(6) ** (n - 1)}),
+    ),
+    (
         "determinant_in_a_branch",
         "X n n, s positive",
         lambda X, s: sp.Piecewise((Determinant(X) * s, s < 0), (s**2, True)),
