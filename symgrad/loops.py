@@ -98,6 +98,7 @@ class Scheduler:
         self.places: dict[Item, Place] = {}
         self.kept_places: dict[Node, Place] = {}  # of what is kept beyond its pass, all of it
         self.in_pass: int | None = None  # the pass that is being scheduled
+        self.span: tuple[Index, Index] | None = None  # of the data that it runs over
         self._short: dict[Item, frozenset[int]] = {}
         self._long: dict[Item, dict[int, Rolled]] = {}
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
@@ -360,7 +361,7 @@ class Scheduler:
         """What is accumulated into starts from the value of a reduction without terms."""
         found: list[Step] = []
         for item in items:
-            if is_reduction(item) and item not in self.plan.products and self._accumulates(item):
+            if is_reduction(item) and not self._is_product(item) and self._accumulates(item):
                 found.append(Fill(self.places[item].array, _empty(item)))  # type: ignore[arg-type]
         return found
 
@@ -446,7 +447,7 @@ class Scheduler:
         ]
         self.in_pass = level
         steps = [step for part, span in self._by_range(targets) for step in self._one_pass(part, level, span)]
-        self.in_pass = None
+        self.in_pass = self.span = None
         return steps
 
     def _by_range(self, targets: list[Item]) -> list[tuple[list[Item], tuple[Index, Index]]]:
@@ -475,7 +476,7 @@ class Scheduler:
         return self.plan.bounds(item, own)
 
     def _one_pass(self, targets: list[Item], level: int, span: tuple[Index, Index]) -> list[Step]:
-        plan = self.plan
+        plan, self.span = self.plan, span
         members = self._needed(targets, level)
         groups = self._groups(members)
         where = {item: place for place, group in enumerate(groups) for item in group.items}
@@ -538,7 +539,7 @@ class Scheduler:
     def _reach(self, item: Item) -> list[tuple[Node, tuple[AnyIndex, ...]]]:
         """The stored nodes of the pass that an item reads, through those that are not, and at which indices."""
         found = []
-        product = self.plan.products.get(item) if isinstance(item, Node) else None
+        product = self.plan.products[item] if self._is_product(item) else None  # type: ignore[index]
         stack = list(product) if product else [*item.arguments, *item.gathered]
         while stack:
             view = stack.pop()
@@ -556,12 +557,11 @@ class Scheduler:
         return found
 
     def _groups(self, members: list[Item]) -> list[Group]:
-        plan = self.plan
         groups: list[Group] = []
         where: dict[Item, int] = {}
         for item in members:
             rolled = self.rolled(item)
-            is_product = item in plan.products
+            is_product = self._is_product(item)
             loops = frozenset() if is_product else frozenset(rolled.values())
             sums = self._running_sums(item)
             first = 0
@@ -588,7 +588,7 @@ class Scheduler:
         return groups
 
     def _running_sums(self, item: Item) -> int:
-        if not self.plan.reduces_data(item) or item in self.plan.products:
+        if not self.plan.reduces_data(item) or self._is_product(item):
             return 0
         count = 1
         for own in self._written_out(item):
@@ -597,7 +597,7 @@ class Scheduler:
 
     def _fits(self, item: Item, rolled: Mapping[int, Rolled], node: Node, index: tuple[AnyIndex, ...]) -> bool:
         """Whether an item may share the loops of a node that it reads: it is complete, and read at the same place."""
-        if node in self.plan.products:
+        if self._is_product(node):
             return False
         inner, data = self.rolled(node), self._data(node)
         if is_reduction(node) and any(own >= node.rank for own in inner):
@@ -626,6 +626,14 @@ class Scheduler:
         return domains.implies(loops, at.minus(low)) and domains.implies(loops, high.minus(at))
 
     # --- products of matrices -----------------------------------------------------------------------------------------
+
+    def _is_product(self, item: Item) -> bool:
+        """Whether it is one for BLAS here: not in a pass that goes beyond the rows that its factors have."""
+        if item not in self.plan.products or self.span is None or not self.plan.varies(item):
+            return item in self.plan.products
+        low, high = self._range(item)
+        extents = self.plan.domains.extents.where_some([self.span])
+        return extents.imply(self.span[0].minus(low)) and extents.imply(high.minus(self.span[1]))
 
     def _product(self, node: Node) -> Product:
         factors = self.plan.products[node]

@@ -93,7 +93,10 @@ class NestBuilder:
             return
         terms = [term for at in places if (term := self._term(item, at)) is not None]
         own = item.attribute
+        masked = self._constraints(item, places[0]) != []
+        was, self.unsafe = self.unsafe, masked
         index = tuple(self.place(form, places[0]) for form in own.out)
+        self.unsafe = was
         accumulates = self.scheduler._accumulates(item)
         join = FUNCTIONS[_JOIN[item.gate.name]]
         if not terms:
@@ -105,7 +108,7 @@ class NestBuilder:
             target = self.scheduler.element(item, index)
             assert isinstance(target, Element)
             if not own.is_plain and index:  # a masked term adds nothing, and stays inside of the array
-                target = self._held(target, self._lengths(item), masked=bool(self._constraints(item, places[0])))
+                target = self._held(target, self._lengths(item), masked=masked)
             self.statements.append(Accumulate(item.gate.name, target, value))
         else:
             self._finish(item, index, value)
@@ -292,9 +295,9 @@ class NestBuilder:
             if not index:
                 return Read(array)
             element = Element(array, index)
-            if node.attribute in scheduler.graph.integers:
-                return Number(element)
-            return self._held(element, (scheduler.graph.shapes or ())[node.attribute]) if unsafe else element
+            if unsafe:
+                element = self._held(element, (scheduler.graph.shapes or ())[node.attribute])
+            return Number(element) if node.attribute in scheduler.graph.integers else element
         if node in self.plan.stored:
             # Not made in this nest, or it would be known.
             read = scheduler.element(node, index)

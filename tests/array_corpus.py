@@ -1260,6 +1260,33 @@ _SUMS: list[Row] = [
         lambda x, y, at: _sines(x, y, lambda S: _gathered_sums(S, at)),
     ),
     (
+        "gathered_by_a_shorter_table",
+        "x n, y p, g m below:n",
+        lambda x, y, g: Sum(y[i] * x[g[i]] * x[i], (i, 0, p - 1)) + Sum(x[i] ** 2, over_n),
+        lambda x, y, g: (
+            lambda part, at: (
+                y @ (x[at] * part) + x @ x,
+                {
+                    "x": 2 * x + scatter(x.shape, at, y * part) + scatter(x.shape, np.arange(len(y)), y * x[at]),
+                    "y": x[at] * part,
+                },
+            )
+        )(x[: len(y)], g[: len(y)]),
+    ),
+    (
+        "gathered_by_the_entry_before",
+        "x n, y m, z m, g m below:n",
+        lambda x, y, z, g: Sum(x[g[j - 1]] * y[j], (j, 1, m - 1)) + Sum(sp.sin(y[j]) * z[j] ** 2, over_m),
+        lambda x, y, z, g: (
+            x[g[:-1]] @ y[1:] + np.sin(y) @ z**2,
+            {
+                "x": scatter(x.shape, g[:-1], y[1:]),
+                "y": np.append(0, x[g[:-1]]) + np.cos(y) * z**2,
+                "z": 2 * np.sin(y) * z,
+            },
+        ),
+    ),
+    (
         "rows_in_a_ring",
         "A n m",
         lambda A: Sum(A[sp.Mod(i + 1, n), j] * A[i, j] ** 2, over_n, over_m),

@@ -198,6 +198,21 @@ def _entries_of_product(
     return tr(entry(X @ Y.T)), {"X": D @ Y, "Y": D @ X}
 
 
+def _beside_a_slice(a: Array, A: Array, B: Array, S: Array, b: Array) -> Outcome:
+    """a' ((B + S_) o (A B)) b, where S_ is S without its first row and last column."""
+    sums, product, weights = B + S[1:, :-1], A @ B, a @ b.T
+    d_product = weights * sums
+    d_S = np.zeros_like(S)
+    d_S[1:, :-1] = weights * product
+    return (weights * sums * product).sum(), {
+        "a": (sums * product) @ b,
+        "A": d_product @ B.T,
+        "B": weights * product + A.T @ d_product,
+        "S": d_S,
+        "b": (sums * product).T @ a,
+    }
+
+
 def _symmetrised(A: Array) -> Array:
     return (A + A.T) @ (A + A.T) + 2 * np.eye(len(A))
 
@@ -1143,6 +1158,12 @@ _IDENTITIES: list[Row] = [
         "X n m, U n p, V m p, lam positive",
         lambda X, U, V, lam: Trace((U * V.T - X).T * (U * V.T - X)) + lam * (Trace(U.T * U) + Trace(V.T * V)),
         _factorisation,
+    ),
+    (
+        "product_beside_a_longer_slice",
+        "a n 1, A n n, B n m, S n+1 m+1, b m 1",
+        lambda a, A, B, S, b: (a.T * sp.HadamardProduct(B + S[1 : n + 1, 0:m], A * B) * b)[0, 0],
+        _beside_a_slice,
     ),
     # Diagonals of fixed sizes, sums with a transpose
     (

@@ -115,8 +115,9 @@ class PassText:
             self._note_extents(storage.shape)
         for (array, _), buffer in self.packed.items():
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
-        for buffer in self.shifted.values():
-            lines.append(f"    {self.local(buffer + '_memory')} = np.empty({block}, real)")
+        for (array, _), buffer in self.shifted.items():
+            kind = kind_text(self.emission.kind(array), "real")
+            lines.append(f"    {self.local(buffer + '_memory')} = np.empty({block}, {kind})")
         for (array, _), buffer in self.unpacked.items():
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
         return lines
