@@ -148,17 +148,15 @@ class ArrayKernel(Kernel):
             self._derived,
         )
         for check in self._checks:
-            if is_empty(check.domain, sizes):
-                continue
-            low, high, extent = (numeric(form, sizes) for form in (check.low, check.high, check.extent))
-            if low < 0 or high >= extent:
-                bad = low if low < 0 else high
+            bad, extent = check.outside(sizes), numeric(check.extent, sizes)
+            if bad is not None:
                 raise IndexError(
                     f"an index of axis {check.place} of {check.array} is {bad}, out of the bounds 0 .. {extent - 1} "
                     f"of its {extent} elements"
                 )
         gathers: list[_Gather] = []
-        for own in (self._gather(check, arrays, sizes) for check in self._gather_checks):
+        kept = [check for check in self._gather_checks if not is_empty(check.domain, sizes)]
+        for own in (self._gather(check, arrays, sizes) for check in kept):
             same = (own.source, own.low, own.high)
             if own.source is None or same not in [(other.source, other.low, other.high) for other in gathers]:
                 gathers.append(own)

@@ -339,6 +339,13 @@ class Check(NamedTuple):
     extent: Index
     domain: Domain  # of the loops
 
+    def outside(self, sizes: Mapping[str, int]) -> int | None:
+        """An index that is read and out of bounds, if there is one."""
+        low, high = numeric(self.low, sizes), numeric(self.high, sizes)
+        if is_empty(self.domain, sizes) or (low >= 0 and high < numeric(self.extent, sizes)):
+            return None
+        return low if low < 0 else high
+
 
 class GatherCheck(NamedTuple):
     """What has to hold before the loops run: the values of an integer view stay in low .. high."""
@@ -359,18 +366,24 @@ def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherChec
         over = domains.of[node]
         edges = [*node.arguments, *node.gathered]
         for edge in edges:
-            target = domains.of[edge.node]
-            name = graph.inputs[edge.node.attribute] if edge.node.gate.name == "input" else ""
+            target, is_input = domains.of[edge.node], edge.node.gate.name == "input"
+            name = graph.inputs[edge.node.attribute] if is_input else ""
+            is_whole = edge.node.loops != edge.node.rank and not isinstance(edge.node.attribute, Reduction)
             for place, index in enumerate(edge.index):
                 bound = target.bounds[place]
                 if bound is None:
                     raise UnsupportedExpression(f"the range of an index of {name or edge.node.gate.name} is not known")
                 if isinstance(index, Gather):
                     gathered[GatherCheck(name, place, index.view, over, *bound)] = None
-                elif name and not (domains.implies(over, index) and domains.implies(over, bound[1].minus(index))):
-                    low, high = domains.least(over, index), domains.least(over, index.scaled(-1))
-                    if low is not None and high is not None:
-                        plain[Check(name, place, low, high.scaled(-1), bound[1].plus(1), over)] = None
+                    continue
+                if not (is_input or is_whole):  # all that is read of it is computed
+                    continue
+                if not (domains.implies(over, index) and domains.implies(over, bound[1].minus(index))):
+                    what, low = name or edge.node.gate.name, domains.least(over, index)
+                    last = domains.least(over, index.scaled(-1))
+                    if low is None or last is None:
+                        raise UnsupportedExpression(f"the range of an index of {what} is not known")
+                    plain[Check(what, place, low, last.scaled(-1), bound[1].plus(1), over)] = None
     return list(plain), list(gathered)
 
 

@@ -65,11 +65,8 @@ def _trial(graph: Graph, sizes: dict[str, int], plain: Sequence[Any], gathered: 
     shapes = [tuple(numeric(extent, sizes) for extent in shape) for shape in graph.shapes or ()]
     if any(length < 0 for shape in shapes for length in shape) or sum(map(np.prod, shapes)) > _ENTRIES:
         return None
-    for check in plain:
-        if any(bound and numeric(bound[0], known) > numeric(bound[1], known) for bound in check.bounds):
-            continue
-        if numeric(check.low, known) < 0 or numeric(check.high, known) >= numeric(check.extent, known):
-            return None
+    if any(check.outside(known) is not None for check in plain):
+        return None
     arguments: list[Any] = [
         sizes[name] if not shape and name in sizes else shape for name, shape in zip(graph.inputs, shapes, strict=True)
     ]
