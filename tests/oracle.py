@@ -454,16 +454,19 @@ class _Run:
             return self._piecewise(part, env)
         kind = type(part).__name__
         if isinstance(part, sp.Sum):
-            return self.add([self.scalar(part.function, own) for own in self.points(part, env)])
+            terms = [(self.scalar(part.function, own), sign) for own, sign in self.points(part, env)]
+            return self.add([own if sign > 0 else self.mul(self.constant(-1), own) for own, sign in terms])
         if isinstance(part, sp.Product):
             return self._many(part, env)
         if kind in ("Largest", "Smallest"):
-            terms = [self.scalar(part.args[0], own) for own in self.points(part, env)]
-            return self.extreme(terms, 1 if kind == "Largest" else -1, alike=True)
+            extreme = [self.scalar(part.args[0], own) for own, _ in self.points(part, env)]
+            return self.extreme(extreme, 1 if kind == "Largest" else -1, alike=True)
         if kind == "ArrayElement":
             return self.array(part.args[0], env)[tuple(self.integer(index, env) for index in part.indices)]
         if type(part) in FUNCTIONS and len(part.args) == 1:
             return self.apply(type(part), self.scalar(part.args[0], env))
+        if type(part) in (sp.Mod, sp.floor, sp.ceiling) and self.is_index(part, env):
+            return self.constant(int(self.rational(part, env)))
         if type(part) in _MORE:
             return _MORE[type(part)](self, part, env)
         raise Unknown(f"no rule for {type(part).__name__}")
@@ -490,7 +493,9 @@ class _Run:
 
     def _many(self, part: Any, env: Mapping[Any, Any]) -> Number:
         """A product over indices; its derivative by a factor is the product of the others, which is right at 0."""
-        factors = [self.scalar(part.function, own) for own in self.points(part, env)]
+        pairs = [(self.scalar(part.function, own), sign) for own, sign in self.points(part, env)]
+        below = self.constant(-1)
+        factors = [own if sign > 0 else self.power(own, below, Fraction(-1)) for own, sign in pairs]
         if not factors:
             return self.constant(1)
         heads = list(itertools.accumulate((own.ball for own in factors), self._times, initial=ONE))
@@ -539,6 +544,11 @@ class _Run:
 
     # --- integers and ranges ------------------------------------------------------------------------------------------
 
+    def is_index(self, part: Any, env: Mapping[Any, Any]) -> bool:
+        """Whether an expression is made of indices and extents only."""
+        known = part.free_symbols if not part.has(sp.Indexed, MatrixElement) else {None}
+        return all(isinstance(env.get(symbol, self.sizes.get(str(symbol))), int) for symbol in known)
+
     def integer(self, part: Any, env: Mapping[Any, Any]) -> int:
         number = self.rational(part, env)
         if number.denominator != 1:
@@ -565,18 +575,26 @@ class _Run:
             raise Unknown(f"no rule for the index {type(part).__name__}")
         return _INTEGERS[type(part)](*(self.rational(own, env) for own in part.args))
 
-    def points(self, part: Any, env: Mapping[Any, Any]) -> Iterator[Mapping[Any, Any]]:
-        """The indices of a Sum and the like: of its limits the last is outermost. Nothing from a to b < a."""
-        limits = [limit if len(limit) == 3 else (limit[0], limit[0].lower, limit[0].upper) for limit in part.limits]
-        return self._points(list(reversed(limits)), env)
+    def points(self, part: Any, env: Mapping[Any, Any]) -> Iterator[tuple[Mapping[Any, Any], int]]:
+        """The indices of a Sum and the like, with the sign of each term; of its limits the last is outermost.
 
-    def _points(self, limits: Sequence[Any], env: Mapping[Any, Any]) -> Iterator[Mapping[Any, Any]]:
+        From a to b < a there is nothing; but where both are numbers, what lies between, with the opposite sign.
+        """
+        limits = [limit if len(limit) == 3 else (limit[0], limit[0].lower, limit[0].upper) for limit in part.limits]
+        return self._points(list(reversed(limits)), env, 1)
+
+    def _points(
+        self, limits: Sequence[Any], env: Mapping[Any, Any], sign: int
+    ) -> Iterator[tuple[Mapping[Any, Any], int]]:
         if not limits:
-            yield env
+            yield env, sign
             return
         symbol, low, high = limits[0]
-        for index in range(self.integer(low, env), self.integer(high, env) + 1):
-            yield from self._points(limits[1:], {**env, symbol: index})
+        first, last = self.integer(low, env), self.integer(high, env)
+        if low.is_Integer and high.is_Integer and last < first - 1:
+            first, last, sign = last + 1, first - 1, -sign
+        for index in range(first, last + 1):
+            yield from self._points(limits[1:], {**env, symbol: index}, sign)
 
     # --- matrices -----------------------------------------------------------------------------------------------------
 

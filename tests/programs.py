@@ -465,7 +465,7 @@ class Arrays:
     def branches(self, scope: Scope, depth: int) -> Any:
         condition, inside = self.condition(scope)
         taken, other = self.body(inside, depth - 1), self.choices.of((lambda: sp.S.Zero, lambda: self.leaf(scope)))()
-        return sp.Piecewise((taken, condition), (other, True))
+        return _branches((taken, condition), (other, sp.true))
 
     def guarded(self, scope: Scope) -> Any:
         """A function beside its pole, where a condition keeps it away from there."""
@@ -547,6 +547,13 @@ def _whole(number: Any) -> Any:
     return sp.sympify(number)
 
 
+def _branches(*pairs: tuple[Any, Any]) -> Any:
+    """A Piecewise, which SymPy's class would fold as its sums do."""
+    if any(part.has(sp.Piecewise) and part.has(Sum, Product, Largest, Smallest) for pair in pairs for part in pair):
+        return unsimplified(sp.Piecewise, pairs)
+    return sp.Piecewise(*pairs)
+
+
 def _over(kind: Any, body: Any, *limits: Any) -> Any:
     """A Sum and so on. SymPy's classes fold branches out of the sums in a body, though they ask for what these bind."""
     if body.has(sp.Piecewise) and body.has(Sum, Product, Largest, Smallest):
@@ -600,11 +607,13 @@ def array_program(choices: Choices) -> Program:
     for _ in range(choices.weighted((3, 0), (1, 1), (1, 2))):
         made.stage()
     terms = [made.term() for _ in range(choices.weighted((3, 1), (3, 2), (1, 3)))]
+    indices = {sp.Symbol(f"{letter}{place}", integer=True) for letter in "ijklruvwpqa" for place in ("", 1, 2, 3)}
+    terms = [term for term in terms if not term.free_symbols & indices] or [t]  # what SymPy has folded out of its sums
     expression = sum(terms, sp.S.Zero)
     if len(terms) == 2 and choices.chance(25):
         expression = terms[0] * terms[1]
     special, seed = choices.chance(15), choices.below(1000)
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, Any] = {"t": 0.5}
     for name, (_, shape) in made.read.items():
         lengths = [made.number(extent) for extent in shape]
         inputs[name] = _data(name, lengths, seed, special)

@@ -10,6 +10,7 @@ kernel's call. Compiled kernels are a third.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,12 +92,29 @@ class _Poisoned:
         return np.full(shape, np.nan, dtype).view(Guarded)
 
 
+class _Quiet:
+    """The module math, with infinity and NaN where that raises: as compiled code has it."""
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(math, name)
+
+        def quiet(*arguments: Any) -> Any:
+            try:
+                return np.float64(function(*arguments))
+            except (OverflowError, ValueError):
+                return np.float64(getattr(np, name, lambda *_: np.nan)(*arguments))
+
+        return quiet
+
+
 class PlainKernel(ArrayKernel):
-    """A kernel that runs the emitted module as plain Python."""
+    """A kernel that runs the emitted module as plain Python, but for numbers that divide by 0 as compiled ones do."""
 
     def _load(self) -> None:
-        names: dict[str, Any] = {"__name__": "emitted", "np": _Poisoned()}
-        exec(compile(self.source.replace("import numpy as np\n", ""), "<emitted>", "exec"), names)
+        names: dict[str, Any] = {"__name__": "emitted", "np": _Poisoned(), "math": _Quiet()}
+        source = self.source.replace("import numpy as np\n", "").replace("import math\n", "")
+        source = source.replace('real, real_name = float, "float64"', 'real, real_name = np.float64, "float64"')
+        exec(compile(source, "<emitted>", "exec"), names)
         into = names[f"{self._options['name']}_into"]
         self._walk = names["walk_parts"]
         self._into = lambda walk, *arrays: into(walk, *map(_guarded, arrays))
@@ -111,7 +129,9 @@ class PlainKernel(ArrayKernel):
 
 
 def _guarded(value: Any) -> Any:
-    return value.view(Guarded) if isinstance(value, np.ndarray) else value
+    if isinstance(value, np.ndarray):
+        return value.view(Guarded)
+    return np.float64(value) if isinstance(value, float) else value
 
 
 # Of an expression that has no arrays left nothing is made.
