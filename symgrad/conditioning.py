@@ -14,7 +14,7 @@ import mpmath
 import numpy as np
 
 from .graph import Node, View, reachable
-from .interpret import apply_exactly, exact_number, rounded
+from .interpret import apply_exactly, evaluate_exactly, rounded
 
 ULPS = 4  # that a gate may be off: those of SIMD functions
 _DIGITS = 60
@@ -27,12 +27,12 @@ def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = 
     """
     limits = np.finfo(dtype)
     eps, smallest = mpmath.mpf(float(limits.eps)), mpmath.mpf(float(limits.tiny))
-    values: dict[Node, Any] = {}
+    order = reachable(view.node for view in views)
+    values = dict(zip(order, evaluate_exactly([View(node) for node in order], point, _DIGITS), strict=True))
     errors: dict[Node, Any] = {}  # of conditions: 1 where rounding may decide them
     with mpmath.workdps(_DIGITS):
-        for node in reachable(view.node for view in views):
+        for node, value in values.items():
             if node.arguments:
-                value = values[node] = apply_exactly(node, [values[edge.node] for edge in node.arguments])
                 error = _handed_on(node, values, errors)
                 if node.kind != "boolean" and node.gate.name not in _EXACT and mpmath.isfinite(value):
                     size = abs(value)
@@ -40,10 +40,9 @@ def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = 
                         size = mpmath.fsum(abs(values[edge.node]) for edge in node.arguments)
                     error += ULPS * eps * size + (smallest if 0 < size < smallest else 0)
             elif node.gate.name == "constant":
-                value = values[node] = exact_number(node.attribute)
                 error = abs(value - mpmath.mpf(float(rounded(node.attribute, dtype))))
             else:
-                values[node], error = mpmath.mpf(point[node.attribute]), mpmath.mpf(0)
+                error = mpmath.mpf(0)
             errors[node] = error if mpmath.isfinite(error) else mpmath.mpf(0)
         return [errors[view.node] for view in views]
 
@@ -60,7 +59,9 @@ def _handed_on(node: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any
         if not own[0]:
             return own[1] if condition else own[2]
         return max(own[1:]) + abs(one - two)
-    if node.gate.name == "eq":
+    if node.gate.name in ("eq", "ne", "lt", "le"):
+        if node.arguments[0] == node.arguments[1]:  # of NaN or not
+            return mpmath.mpf(0)
         for winner, extremum in (node.arguments, node.arguments[::-1]):
             if extremum.node.gate.name in ("max", "min") and winner in extremum.node.arguments:
                 return mpmath.mpf(_is_close(winner.node, extremum.node, values, errors))
@@ -84,7 +85,7 @@ def _handed_on(node: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any
 
 
 def _is_close(winner: Node, extremum: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any]) -> bool:
-    """Whether rounding may decide if `winner` is the extreme one: it and the extremum have the same errors."""
+    """Whether rounding may decide if `winner` is the extreme one: then they have the same errors."""
 
     def near(one: Node, two: Node) -> bool:
         return bool(0 < errors[one] + errors[two] >= abs(values[one] - values[two]))

@@ -25,7 +25,7 @@ infinity) the bound is infinite, and anything agrees.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -309,7 +309,11 @@ class _Evaluator:
             return self.not_a_number([a]) if a.is_nan else self.unknown([a])
         if self.is_huge(a):
             return self.far_out(row, a)
+        if row.is_reciprocal and 0 < abs(a.value) < self.form.smallest:
+            return self.unknown([a])  # the reciprocal is infinite
         error = a.error + (self.form.eps * abs(a.value) if row.is_reciprocal else 0)
+        if row.is_wave and error > ONE / 16:
+            return self.unknown([a])  # somewhere in the period
         value = _real(row.value, a.value)
         if value == POLE:
             return self.pole([a])
@@ -397,10 +401,14 @@ class _Evaluator:
         places = [
             k for k, arg in enumerate(node.args) if isinstance(arg, sp.Pow) and arg.exp.could_extract_minus_sign()
         ]
-        if len(places) < 2 or value == 0:
+        if len(places) < 2:
             return
-        size = reduce(lambda s, k: s / abs(locals_[k][0].value), places, ONE)
-        if abs(value) / size > self.form.largest / 4:
+        numbers = [abs(locals_[k][0].value) for k in places]
+        if min(numbers) == 0:
+            size = INF
+        else:
+            size = reduce(lambda s, number: s / number, numbers, ONE)
+        if max(size, abs(value) / size) > self.form.largest / 4:
             wrong = INF
         elif abs(value) / size < self.form.smallest:
             wrong = self.form.smallest * size
@@ -408,7 +416,7 @@ class _Evaluator:
             return
         for k in places:
             factor, local, error = locals_[k]
-            locals_[k] = factor, local, error + wrong / abs(factor.value)
+            locals_[k] = factor, local, error + (wrong / abs(factor.value) if wrong < INF else INF)
 
     def product(self, factors: Sequence[Part]) -> tuple[Number, Number]:
         """A product, and its error. What is lost on the way depends on the order, which is not known."""
@@ -546,7 +554,8 @@ class _Evaluator:
         if near_one:
             return self.unknown([a, b])
         if b.value < 1 and is_sum_of_squares(node.args[0]) and not b.slopes and b.value * 2 == 1:
-            return Part(ZERO, ZERO, {i: Slope(ZERO, ZERO, ZERO) for i in a.slopes}, (ZERO, ONE))
+            slopes = {i: Slope(slope.value * 0, ZERO, slope.error * 0) for i, slope in a.slopes.items()}
+            return Part(ZERO, ZERO, slopes, (ZERO, ONE))
         slope = ZERO if b.value > 1 else ONE if b.value == 1 else INF
         return self.join(ZERO, ZERO, [(a, slope, ZERO), (b, ZERO, ZERO)])
 
@@ -778,7 +787,8 @@ def _first_that_holds(branches: Sequence[tuple[Part, bool | None]]) -> Part:
             slopes = {i: Slope(NAN, NAN, INF) for part, _ in branches for i in part.slopes}
             return Part(NAN, INF, slopes)
         if holds:
-            return value
+            # What is computed in a branch is a number of its own: a quotient there is rounded.
+            return value if value.is_exact else replace(value, ratio=None)
     return Part(NAN, ZERO, {i: Slope(NAN, NAN, ZERO) for part, _ in branches for i in part.slopes})
 
 
@@ -790,6 +800,7 @@ class _Function:
     value: Callable[[Number], Number]
     slope: Callable[[Number], Number]
     is_reciprocal: bool = False  # computed from 1/a, so that its value moves as one rounding of that moves it
+    is_wave: bool = False
     has_gaps: bool = False  # poles, or numbers outside of its domain, between others that are in it
 
 
@@ -814,9 +825,8 @@ def _loggamma(a: Number) -> Number:
 
 
 def _sinc_slope(a: Number) -> Number:
-    if abs(a) < mp.mpf(10) ** (-mp.dps // 3):
-        return -a / 3
-    return (mp.cos(a) - mp.sinc(a)) / a
+    with mp.workdps(4 * DIGITS):
+        return (mp.cos(a) - mp.sinc(a)) / a if abs(a) > mp.mpf(10) ** -DIGITS else -a / 3
 
 
 def _atanh(a: Number) -> Number:
@@ -825,7 +835,7 @@ def _atanh(a: Number) -> Number:
 
 def _grows(function: Callable[[Number], Number], at_infinity: Callable[[Number], Number]) -> Callable[[Number], Number]:
     """An exponential function beyond what its digits would fill the memory with."""
-    return lambda a: function(a) if abs(a) < 10**9 else at_infinity(a)
+    return lambda a: function(a) if abs(a) < 10**12 else at_infinity(a)
 
 
 def _root_of_product(a: Number) -> Number:
@@ -848,8 +858,8 @@ _gamma = _grows(mp.gamma, lambda a: INF if a > 0 else NAN)
 _FUNCTIONS: dict[type, _Function] = {
     sp.exp: _Function(_exp, _exp),
     sp.log: _Function(_logarithm, _over),
-    sp.sin: _Function(mp.sin, mp.cos),
-    sp.cos: _Function(mp.cos, lambda a: -mp.sin(a)),
+    sp.sin: _Function(mp.sin, mp.cos, is_wave=True),
+    sp.cos: _Function(mp.cos, lambda a: -mp.sin(a), is_wave=True),
     sp.tan: _Function(mp.tan, lambda a: 1 / mp.cos(a) ** 2, has_gaps=True),
     sp.sec: _Function(mp.sec, lambda a: mp.sin(a) / mp.cos(a) ** 2, has_gaps=True),
     sp.csc: _Function(mp.csc, lambda a: -mp.cos(a) / mp.sin(a) ** 2, has_gaps=True),
@@ -857,9 +867,9 @@ _FUNCTIONS: dict[type, _Function] = {
     sp.asin: _Function(mp.asin, lambda a: _over(_root_of_product(a))),
     sp.acos: _Function(mp.acos, lambda a: -_over(_root_of_product(a))),
     sp.atan: _Function(mp.atan, lambda a: 1 / (1 + a * a)),
-    sp.asec: _Function(mp.asec, _secant_slope, True, True),
-    sp.acsc: _Function(mp.acsc, lambda a: -_secant_slope(a), True, True),
-    sp.acot: _Function(lambda a: mp.atan(1 / a) if a else mp.pi / 2, lambda a: -1 / (1 + a * a), True, True),
+    sp.asec: _Function(mp.asec, _secant_slope, True, has_gaps=True),
+    sp.acsc: _Function(mp.acsc, lambda a: -_secant_slope(a), True, has_gaps=True),
+    sp.acot: _Function(lambda a: mp.atan(1 / a) if a else mp.pi / 2, lambda a: -1 / (1 + a * a), True, has_gaps=True),
     sp.sinh: _Function(_sinh, _cosh),
     sp.cosh: _Function(_cosh, _sinh),
     sp.tanh: _Function(_tanh, lambda a: _sech(a) ** 2),
@@ -870,9 +880,9 @@ _FUNCTIONS: dict[type, _Function] = {
     sp.acosh: _Function(mp.acosh, lambda a: _over(mp.sqrt((a - 1) * (a + 1)))),
     sp.atanh: _Function(_atanh, lambda a: 1 / ((1 - a) * (1 + a))),
     sp.asech: _Function(mp.asech, lambda a: -_over(a * _root_of_product(a)), True),
-    sp.acsch: _Function(mp.acsch, lambda a: -1 / (abs(a) * mp.sqrt(1 + a * a)), True, True),
-    sp.acoth: _Function(lambda a: _atanh(1 / a), lambda a: 1 / ((1 - a) * (1 + a)), True, True),
-    sp.sinc: _Function(mp.sinc, _sinc_slope, True),
+    sp.acsch: _Function(mp.acsch, lambda a: -1 / (abs(a) * mp.sqrt(1 + a * a)), True, has_gaps=True),
+    sp.acoth: _Function(lambda a: _atanh(1 / a), lambda a: 1 / ((1 - a) * (1 + a)), True, has_gaps=True),
+    sp.sinc: _Function(mp.sinc, _sinc_slope, True, is_wave=True),
     sp.erf: _Function(_grows(mp.erf, mp.sign), _gauss),
     sp.erfc: _Function(_grows(mp.erfc, lambda a: 1 - mp.sign(a)), lambda a: -_gauss(a)),
     sp.gamma: _Function(_gamma, lambda a: _gamma(a) * mp.digamma(a), has_gaps=True),
