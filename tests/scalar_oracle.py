@@ -404,10 +404,7 @@ class _Evaluator:
         if len(places) < 2:
             return
         numbers = [abs(locals_[k][0].value) for k in places]
-        if min(numbers) == 0:
-            size = INF
-        else:
-            size = reduce(lambda s, number: s / number, numbers, ONE)
+        size = INF if min(numbers) == 0 else reduce(lambda s, number: s / number, numbers, ONE)
         if max(size, abs(value) / size) > self.form.largest / 4:
             wrong = INF
         elif abs(value) / size < self.form.smallest:
