@@ -695,7 +695,9 @@ def sizes_of(graph: Graph) -> set[Size]:
             forms += node.attribute.constraints
         elif node.loops != node.rank:  # the lengths of whole arrays
             forms += node.attribute
-        forms += [index for edge in node.arguments for index in edge.index if isinstance(index, Index)]
+        forms += [
+            index for edge in (*node.arguments, *node.gathered) for index in edge.index if isinstance(index, Index)
+        ]
     return found | {term for form in forms for term, _ in form.terms if isinstance(term, Size)}
 
 

@@ -63,8 +63,7 @@ def survey(expression: sympy.Basic) -> Found:
             found.is_scalar = found.is_scalar and _is_written_out(part)
             stack.append(part.function)
         elif isinstance(part, sympy.Lambda):
-            found.bound.update((symbol, None) for symbol in part.signature if isinstance(symbol, sympy.Symbol))
-            stack.append(part.expr)
+            _note_function(found, part)
         elif is_array_expression(part):
             found.is_scalar = False
             stack += _note_array_expression(found, part, indices)
@@ -80,6 +79,16 @@ def survey(expression: sympy.Basic) -> Found:
     if found.is_scalar:
         found.symbols -= set(found.bound)
     return found
+
+
+def _note_function(found: Found, function: sympy.Lambda) -> None:
+    """What a function reads beside its own variables, whose names may mean something else outside."""
+    inner, own = survey(function.expr), set(function.signature)
+    found.symbols |= inner.symbols - own
+    found.sizes |= inner.sizes - own
+    found.bound.update(inner.bound)
+    for array, rank in inner.arrays.items():
+        _note_array(found, array, rank, function)
 
 
 def is_array_expression(part: Any) -> bool:

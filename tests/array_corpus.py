@@ -1738,6 +1738,12 @@ _SUMS: list[Row] = [
         lambda x: Sum(x[i - 1], (j, n - 1, n - 1), (i, n - 1, n - 1)),
         lambda x: (x[-2], {"x": _unit(len(x), -2)}),
     ),
+    (
+        "gathered_at_an_extent",
+        "x n, y n below:n, m size",
+        lambda x, y, m: Sum(x[y[i]] ** 2, (i, m - 1, m - 1)),
+        lambda x, y, m: (x[y[m - 1]] ** 2, {"x": 2 * x[y[m - 1]] * _unit(len(x), y[m - 1])}),
+    ),
     # On several ranges, with infinite logarithms and distances of 0 between them
     (
         "logarithms_but_one",

@@ -1222,6 +1222,15 @@ _IDENTITIES: list[Row] = [
         lambda X: (inv(X)[0, 1], {"X": -np.outer(inv(X).T[:, 0], inv(X).T[1])}),
     ),
     (
+        "function_of_a_name_in_use",
+        "X n n, t",
+        lambda X, t: Trace(t * X.applyfunc(sp.Lambda(t, 1 / (1 + t**2)))),
+        lambda X, t: (
+            t * (1 / (1 + np.diag(X) ** 2)).sum(),
+            {"X": -2 * t * np.diag(np.diag(X) / (1 + np.diag(X) ** 2) ** 2), "t": (1 / (1 + np.diag(X) ** 2)).sum()},
+        ),
+    ),
+    (
         "sum_of_inverse",
         "X 2 2 good",
         lambda X: (OneMatrix(1, 2) * Inverse(6 * Identity(2) + X) * OneMatrix(2, 1))[0, 0],
