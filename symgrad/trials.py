@@ -14,7 +14,7 @@ from .graph import Graph, Reduction, Size, sizes_of
 from .interpret_arrays import Evaluation
 
 # At most so many are made, with so many entries in all arrays together.
-_TRIALS, _ENTRIES = 6, 100_000
+_TRIALS, _ENTRIES = 8, 100_000
 
 
 class Trial(NamedTuple):
@@ -57,6 +57,8 @@ def _extents(names: Sequence[str], more: int) -> Iterator[dict[str, int]]:
         yield {name: (3, 5, 2, 4)[place % 4] + offset for place, name in enumerate(names)}
         yield dict.fromkeys(names, 1 + offset)
         yield dict.fromkeys(names, 2 + offset)
+        yield from ({**different, name: 0} for name in names)
+        yield dict.fromkeys(names, 0)
         yield from ({**different, name: 1} for name in names)
 
 

@@ -203,6 +203,9 @@ class Memory:
                 if extent > length:
                     self.breach(f"{_text(element)} is held inside of {extent} entries along axis {axis}, of {length}")
                 good = good & (at >= 0) & (at < extent)
+                if not length and marks.is_input:  # a read of no use, where there is nothing to read
+                    places.append(None)
+                    continue
                 at = np.maximum(0, np.minimum(at, extent - 1))
             outside = (at < 0) | (at >= length)
             if np.any(outside):
