@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from symgrad_codegen import build, run
 
-from .domains import Domains, GatherCheck, checks, numeric, with_derived
+from .domains import Domains, GatherCheck, checks, is_empty, numeric, with_derived
 from .errors import ShapeError
 from .graph import plain_axis, sizes_of
 from .interpret_arrays import Evaluation

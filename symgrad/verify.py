@@ -77,8 +77,8 @@ class _Structure:
             self._node(node)
         for place, view in enumerate(graph.values):
             self._view(view, 0, f"value {place}")
-            if view.axes and graph.shapes is not None:
-                self.breach(f"value {place} is read over free axes")
+            if view.index and graph.shapes is not None:  # its adjoint would be that of all entries
+                self.breach(f"value {place} is one entry of %{view.node.number}, and no node of its own")
         if len(graph.gradients) != len(graph.wrt):
             self.breach(f"{len(graph.gradients)} gradients of {len(graph.wrt)} inputs")
         for position, view in zip(graph.wrt, graph.gradients, strict=True):

@@ -21,6 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = os.environ["SYMGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="symgrad-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         config.add_cleanup(lambda: os.environ.pop("SYMGRAD_CACHE_DIR", None))
+    os.environ.setdefault("SYMGRAD_VERIFY", "1")
 
 
 @pytest.fixture

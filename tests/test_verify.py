@@ -24,6 +24,8 @@ from symgrad_codegen.program import Affine, Assignment, Call, Element
 
 import symgrad
 from symgrad.compiler import Stages, program_of
+from symgrad.differentiate import differentiate
+from symgrad.domains import Extents
 from symgrad.errors import VerificationError
 from symgrad.gates import GATES
 from symgrad.graph import Gather, Graph, Index, Node, Reduction, Size, Table, View, axis, number_index, positional
@@ -487,6 +489,12 @@ def stored_from_zero(self: Scheduler, sink: Any, array: str) -> None:
 
 S = sp.MatrixSymbol("S", 3, 2)
 TWO_RANGES = Sum(x[n - 1 - j] * x[j], (j, 1, 1)) + Sum(x[n - 1 - j] * x[j], (j, 3, n - 2))
+
+
+def every_extent_is_above_zero(self: Extents, form: Index) -> bool:
+    return all(factor > 0 for _, factor in form.terms) and form.offset + sum(f for _, f in form.terms) >= 0
+
+
 # What was mended: where, what stood there, and programs that were wrong.
 TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
     "the first of some written out indices may be symbolic": (
@@ -503,6 +511,16 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
         lambda self, item, at, bounds: True,
         [sp.Trace((S * S.T).applyfunc(sp.sin))],
     ),
+    "extents may be 0, and derived ones less": (
+        Extents,
+        "_say",
+        every_extent_is_above_zero,
+        [
+            Sum(sp.Piecewise((x[0], j < 2), (0, True)), (j, 0, m - 1)),
+            Sum(sp.KroneckerDelta(1, j) * x[0], (j, 0, m - 1)),
+            Sum(sp.Piecewise((x[0], sp.Ne(j, 3)), (0, True)), (j, 0, m - 1)),
+        ],
+    ),
 }
 
 
@@ -517,3 +535,20 @@ def test_mendings_taken_back_are_refused(what: str, expression: Any, monkeypatch
     monkeypatch.setattr(owner, name, old)
     with pytest.raises(VerificationError):
         verified(expression)
+
+
+def test_a_value_that_is_one_entry() -> None:
+    """What it was when the gradient of one entry was that of all."""
+    graph, tried = stage(x[0], "graph")
+    entry = replace(graph, values=(View(graph.order()[0], (number_index(0),)),))
+    with pytest.raises(VerificationError, match="value 0 is one entry of"):
+        verify_graph(entry, "lower", tried)
+    gradient = differentiate(entry, [0])
+    with pytest.raises(VerificationError, match=r"the gradient of x is not 0 at \[1\], which the value does not read"):
+        verify_graph(replace(gradient, values=graph.values), "differentiate", tried)
+
+
+def test_an_entry_of_a_matrix_that_is_computed_is_checked_at_the_call() -> None:
+    graph, tried = stage((A**-1)[0, 1], "graph")
+    assert tried
+    assert min(trial.sizes["n"] for trial in tried) == 2

@@ -127,7 +127,7 @@ class Memory:
     in_pass: Pass | None = None
     span: range = range(0)  # of the data, in a pass
     open: frozenset[str] = frozenset()  # arrays that are being accumulated: known when the loop is over
-    made: dict[str, Expression] = field(default_factory=dict)  # temporaries of the nest
+    made: dict[str, Expression] = field(default_factory=dict)  # numbers that have a name, temporaries of the nest
     # Of the arrays that the nest stores to: the places that are read of it, iteration by iteration.
     watched: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
 
@@ -203,11 +203,11 @@ class Memory:
                 if extent > length:
                     self.breach(f"{_text(element)} is held inside of {extent} entries along axis {axis}, of {length}")
                 good = good & (at >= 0) & (at < extent)
-                if not length and marks.is_input:  # a read of no use, where there is nothing to read
-                    places.append(None)
-                    continue
                 at = np.maximum(0, np.minimum(at, extent - 1))
-            outside = (at < 0) | (at >= length)
+            if not length and marks.is_input:  # a read of no use, where there is nothing to read
+                good = False
+                at = 0
+            outside = (at < 0) | (at >= max(length, marks.is_input))
             if np.any(outside):
                 self.breach(f"{_text(element)} is outside of its array along axis {axis}, of length {length}", outside)
             places.append(at)

@@ -95,9 +95,8 @@ def _step(run: Memory, step: Step) -> None:
     run.clock += 1
     run.now, run.where = run.clock, getattr(step, "name", "") or type(step).__name__.lower()
     if isinstance(step, Assignment):
-        value = run.value(step.value)
-        run.need(step.value, value)
-        run.numbers[step.name] = value
+        run.numbers[step.name] = run.value(step.value)
+        run.made[step.name] = step.value
     elif isinstance(step, Fill):
         _fill(run, step)
     elif isinstance(step, Nest):
@@ -171,14 +170,14 @@ def _nest(run: Memory, nest: Nest) -> None:
         count *= data
     sums = {statement.target.array for statement in nest.body if isinstance(statement, Accumulate)}
     run.open |= sums
-    run.made, run.count = {}, count
+    made, run.made, run.count = run.made, dict(run.made), count
     stores = {statement.target.array for statement in nest.body if isinstance(statement, Store)}
     run.watched = {name: [] for name in stores if (run.array(name).filled < run.clock).any()}
     for place, statement in enumerate(nest.body if count else ()):
         run.now = run.clock + times + place
         _statement(run, statement)
     run.clock += int(times[-1]) + length if count else 1
-    run.numbers, run.count, run.made, run.open = outer, 1, {}, run.open - sums
+    run.numbers, run.count, run.made, run.open = outer, 1, made, run.open - sums
 
 
 def _limit(count: int) -> None:
