@@ -549,6 +549,6 @@ def test_a_value_that_is_one_entry() -> None:
 
 
 def test_an_entry_of_a_matrix_that_is_computed_is_checked_at_the_call() -> None:
-    graph, tried = stage((A**-1)[0, 1], "graph")
+    _graph, tried = stage((A**-1)[0, 1], "graph")
     assert tried
     assert min(trial.sizes["n"] for trial in tried) == 2
