@@ -204,10 +204,11 @@ class Memory:
                     self.breach(f"{_text(element)} is held inside of {extent} entries along axis {axis}, of {length}")
                 good = good & (at >= 0) & (at < extent)
                 at = np.maximum(0, np.minimum(at, extent - 1))
-            if not length and marks.is_input:  # a read of no use, where there is nothing to read
+            if not length and (marks.is_input or axis in held):  # a read of no use, where there is nothing to read
                 good = False
-                at = 0
-            outside = (at < 0) | (at >= max(length, marks.is_input))
+                places.append(None)
+                continue
+            outside = (at < 0) | (at >= length)
             if np.any(outside):
                 self.breach(f"{_text(element)} is outside of its array along axis {axis}, of length {length}", outside)
             places.append(at)
