@@ -104,6 +104,7 @@ class Marks:
     numbers: Any = None  # of an array of integers or truth values what is known: NaN where nothing is
     is_input: bool = False
     kind: str = "real"
+    spoilt: str = ""  # why entries that were written count as not filled
 
 
 def unfilled(shape: Sequence[int], kind: str = "real", data: int | None = None) -> Marks:
@@ -290,13 +291,17 @@ class Memory:
             return self._read(expression)
         return applied(expression.function.name, [self.value(argument) for argument in expression.arguments])
 
-    def need(self, expression: Expression, value: Value) -> None:
-        """A value that goes into an array is made of filled entries only."""
+    def spoilt(self, expression: Expression, value: Value) -> str:
+        """What is wrong with a value that is made of an entry that nothing has filled; empty where nothing is."""
         bad = ~np.asarray(value.good)
-        if bad.any():
-            self.breach(f"{self._blamed(expression, int(np.argmax(bad)))} is read before it is filled", bad)
+        if not bad.any():
+            return ""
+        entry = self._blamed(expression, int(np.argmax(bad)))
+        if isinstance(entry, Element) and self.arrays[entry.array].spoilt:
+            return self.arrays[entry.array].spoilt
+        return self.told(f"{_text(entry)} is read before it is filled", bad)
 
-    def _blamed(self, expression: Expression, iteration: int) -> str:
+    def _blamed(self, expression: Expression, iteration: int) -> Expression:
         """The entry that makes an expression no good there."""
 
         def here(known: Any) -> Any:
@@ -316,11 +321,11 @@ class Memory:
             elif isinstance(part, (Integer, Number)):
                 stack.append(part.value)
             elif isinstance(part, Element) and not here(self._read(part).good):
-                return _text(part)
-        return _text(expression)
+                return part
+        return expression
 
-    def breach(self, what: str, bad: Any = None) -> NoReturn:
-        """Raises, with the first iteration that is bad, and the extents."""
+    def told(self, what: str, bad: Any = None) -> str:
+        """What is wrong, where, in the first iteration that is bad, and with which extents."""
         loops = {}
         if np.ndim(bad) and np.any(bad):
             axes = {name: own.number for name, own in self.numbers.items() if name not in self.made}
@@ -329,7 +334,10 @@ class Memory:
         extents |= {o.name: self.numbers[o.name].number for o in self.program.inputs if o.kind == "extent"}
         at = f" at {_listed(loops)}" if loops else ""
         given = f" (with {_listed(extents)})" if extents else ""
-        raise BrokenProgram(f"program {self.program.name}, {self.where}: {what}{at}{given}")
+        return f"program {self.program.name}, {self.where}: {what}{at}{given}"
+
+    def breach(self, what: str, bad: Any = None) -> NoReturn:
+        raise BrokenProgram(self.told(what, bad))
 
 
 def _listed(numbers: Mapping[str, int]) -> str:

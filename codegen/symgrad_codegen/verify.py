@@ -28,7 +28,7 @@ from .array_program import (
     Step,
     Store,
 )
-from .marks import Argument, BrokenProgram, Marks, Memory, Value, unfilled
+from .marks import NEVER, Argument, BrokenProgram, Marks, Memory, Value, unfilled
 from .program import Assignment, Call, Element, Expression, Program, Read
 from .text import expression_text
 
@@ -80,12 +80,19 @@ def _run(run: Memory) -> None:
         _step(run, step)
     run.clock += 1
     run.where, run.now = "the value", run.clock
-    run.need(run.program.value, run.value(run.program.value))
+    spoilt = run.spoilt(run.program.value, run.value(run.program.value))
+    if spoilt:
+        raise BrokenProgram(spoilt)
     for name in run.program.gradients:
         run.where = f"the gradient {name}"
-        if (run.arrays[name].filled >= run.clock).any():
-            missing = np.argwhere(run.arrays[name].filled >= run.clock)[0]
-            run.breach(f"its entry [{', '.join(map(str, missing))}] is never written")
+        _filled(run, name, run.arrays[name].filled)
+
+
+def _filled(run: Memory, name: str, times: Any) -> None:
+    """An array, or a part of it, is filled by now."""
+    if (times >= run.clock).any():
+        missing = ", ".join(map(str, np.argwhere(times >= run.clock)[0]))
+        raise BrokenProgram(run.arrays[name].spoilt or run.told(f"{name}[{missing}] is not filled"))
 
 
 # --- steps --------------------------------------------------------------------------------------------------------
@@ -195,30 +202,40 @@ def _statement(run: Memory, statement: Statement) -> None:
     marks = run.written(target.array)
     places, inside = run.places(target, marks)
     if kind is None:
-        run.need(statement.value, value)
         if target.clamped or any(place is None for place in places):
             run.breach(f"{target.array} is stored to at a place that is not known")
         if target.array in run.open:
             run.breach(f"{target.array} is stored to while it is accumulated")
         _mark(run, target, marks, places)
+        _spoil(run, statement, marks, places, value)
         if marks.numbers is not None:
             marks.numbers[run.entries(places)] = np.nan if value.number is None else value.number
         return
     if not marks.filled.size:
         run.breach(f"{expression_text(target, 'float64')} is accumulated where there are no entries")
     outside = ~np.asarray(inside)
-    run.need(statement.value, value._replace(good=value.good | outside))
     if np.any(outside & (value.number is None or value.number != _START[kind])):
         run.breach(f"a term is added to {expression_text(target, 'float64')}, which is not there", outside)
     late = run.at(marks.filled, places) >= run.now
     if np.any(late):
         run.breach(f"{expression_text(target, 'float64')} is accumulated before it is filled", late)
+    _spoil(run, statement, marks, places, value._replace(good=value.good | outside))
     if marks.data is None and run.in_pass and (kind, target.array) not in run.in_pass.accumulated:
         run.breach(f"{target.array} is accumulated in a pass that does not join its parts")
     if marks.start not in (None, _START[kind]):
         run.breach(f"the {kind} in {target.array} starts from {marks.start}")
     if marks.numbers is not None:
         marks.numbers[...] = np.nan
+
+
+def _spoil(run: Memory, statement: Store | Accumulate, marks: Marks, places: list[Any], value: Value) -> None:
+    """An entry that is made of what is not filled is not filled itself: it may be, where nothing reads it."""
+    spoilt = run.spoilt(statement.value, value)
+    if spoilt:
+        marks.spoilt = marks.spoilt or spoilt
+        bad = ~np.broadcast_to(value.good, run.count)
+        is_known = all(place is not None for place in places)
+        marks.filled[tuple(at[bad] for at in run.entries(places)) if is_known else ...] = NEVER
 
 
 def _mark(run: Memory, target: Element, marks: Marks, places: list[Any]) -> None:
@@ -254,8 +271,9 @@ def _product(run: Memory, step: Product) -> None:
     for own, part in zip((step.left, step.right), parts, strict=True):
         marks = run.arrays[own.array]
         is_written = marks.writer is not None and (marks.writer != -1).any()
-        if (part >= run.clock).any() or own.array in run.open or is_written:
-            run.breach(f"{own.array} is read before it is filled")
+        if own.array in run.open or is_written:
+            run.breach(f"{own.array} is read while it is made")
+        _filled(run, own.array, part)
     if step.adds != (step.target.array in run.open):
         run.breach(f"{step.target.array} is accumulated, or not, against what the pass says of it")
     if run.in_pass and not step.adds and run.in_pass.axis not in step.target.axes:
@@ -288,8 +306,7 @@ def _matrix(run: Memory, step: Matrix) -> None:
     target = run.written(step.target)
     shapes = []
     for name in step.arguments:
-        if (run.array(name).filled >= run.clock).any():
-            run.breach(f"{name} is read before it is filled")
+        _filled(run, name, run.array(name).filled)
         shapes.append(run.arrays[name].filled.shape)
     size = shapes[0][:1]
     wanted = {"inverse": size * 2, "solve": shapes[-1]}.get(step.function, (1,))
