@@ -604,7 +604,7 @@ def array_program(choices: Choices) -> Program:
         made.sizes[choices.of(EXTENTS)] = choices.of(LONG)
         made.values = MOST_VALUES - 2000
     dtype = choices.weighted((9, "float64"), (1, "float32"))
-    mode = choices.weighted((12, "symbols"), (2, "told"), (2, "numbers"), (1, "undeclared"))
+    mode = choices.weighted((12, "symbols"), (2, "told"), (2, "numbers"))
     for _ in range(choices.weighted((3, 0), (1, 1), (1, 2))):
         made.stage()
     terms = [made.term() for _ in range(choices.weighted((3, 1), (3, 2), (1, 3)))]
@@ -630,9 +630,6 @@ def array_program(choices: Choices) -> Program:
         extents = {extent.name: size for extent, size in made.sizes.items() if expression.has(extent)}
     elif mode == "numbers":
         expression = expression.xreplace({extent: sp.Integer(size) for extent, size in made.sizes.items()})
-    elif mode == "undeclared":
-        bases = expression.atoms(sp.IndexedBase)
-        expression = expression.xreplace({base: sp.IndexedBase(base.label) for base in bases})
     return Program(expression, inputs, extents, dtype)
 
 
