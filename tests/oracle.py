@@ -248,6 +248,12 @@ def evaluate(
         return Answer(float(result.ball.value), result.ball.slack, gradients, slacks, dtype, run.is_extreme)
 
 
+def exact_value(expression: Any, inputs: Mapping[str, Any], sizes: Mapping[str, int] | None = None) -> Real:
+    """The value, to all digits; entries of inputs may be mpmath's numbers."""
+    with mp.workdps(DIGITS):
+        return _Run(expression, inputs, sizes or {}, "float64").scalar(expression, {}).ball.value
+
+
 # ----------------------------------------------------------------------------------------------------------------------
 # The run
 # ----------------------------------------------------------------------------------------------------------------------
@@ -420,7 +426,7 @@ class _Run:
         """The number that an expression is; `env` gives integers for index symbols, numbers for those of a Lambda."""
         if isinstance(part, sp.Integer):
             return self.constant(int(part))
-        return self._known("scalar", part, env, lambda: self._scalar(part, env))  # type: ignore[no-any-return]
+        return self._known("scalar", part, env, lambda: self._scalar(part, env))
 
     def _scalar(self, part: Any, env: Mapping[Any, Any]) -> Number:
         if isinstance(part, sp.Rational):
@@ -599,7 +605,7 @@ class _Run:
     # --- matrices -----------------------------------------------------------------------------------------------------
 
     def matrix(self, part: Any, env: Mapping[Any, Any]) -> Matrix:
-        return self._known("matrix", part, env, lambda: self._matrix(part, env))  # type: ignore[no-any-return]
+        return self._known("matrix", part, env, lambda: self._matrix(part, env))
 
     def _matrix(self, part: Any, env: Mapping[Any, Any]) -> Matrix:
         if isinstance(part, sp.MatrixBase):

@@ -58,7 +58,7 @@ class OutOfArray(Exception):
     """A negative index, or a slice that reaches out of its array: NumPy would take it, compiled code runs astray."""
 
 
-class Guarded(np.ndarray):  # type: ignore[type-arg]
+class Guarded(np.ndarray):
     """An array that does not count indices from its end."""
 
     def __getitem__(self, key: Any) -> Any:
