@@ -7,6 +7,7 @@ import io
 import keyword
 import math
 import os
+import re
 import subprocess
 import sys
 import tokenize
@@ -332,6 +333,46 @@ def imported(text: str) -> set[str]:
 
 def called(text: str) -> set[str]:
     return {ast.unparse(n.func) for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call)}
+
+
+LONG_POINTS = """
+SUM = X*Y + sin(X)
+exp(SUM)*SUM + max(Y, SUM)
+"""
+LONG_ARRAYS = """
+X: vector(N)
+Y: matrix(N, M)
+SUM = X @ Y
+log(1 + sum(SUM[J]**2 for J in range(M))) + sum(exp(X[I]*Y[I, J]) for I in range(N) for J in range(M)) + logdet(Y @ Y.T)
+"""
+
+
+def lengthened(text: str, length: int) -> str:
+    """The text with each of its names in capitals that long, but for .T."""
+    return re.sub(r"\b(SUM|[A-SU-Z])\b", lambda name: name[0][0] * length, text)
+
+
+@pytest.mark.parametrize("length", [60, 100, 113, 116, 1000])
+def test_names_of_any_length(length: int) -> None:
+    """Lines are broken where Python may be broken."""
+    for target in ("python", "cpu", "cuda"):
+        for text in (LONG_POINTS, LONG_ARRAYS):
+            ast.parse(symgrad.emit(lengthened(text, length), target=target))
+    point = 0.5, 0.75
+    module = module_of(symgrad.emit(lengthened(LONG_POINTS, length), target="python"))
+    assert run(module, point) == run(module_of(symgrad.emit(LONG_POINTS, target="python")), point)
+    assert list(module.ARGUMENTS) == ["X" * length, "Y" * length]
+    assert module.WRT == module.ARGUMENTS
+    arrays = np.array([0.5, 0.75]), np.array([[0.25, 1.0, 0.5], [0.75, 0.5, 2.0]])
+    value, gradient = module_of(symgrad.emit(lengthened(LONG_ARRAYS, length), target="python")).kernel(*arrays)
+    want, wanted = module_of(symgrad.emit(LONG_ARRAYS, target="python")).kernel(*arrays)
+    assert value == want
+    assert [g.tolist() for g in gradient] == [g.tolist() for g in wanted]
+
+
+def test_a_name_of_any_length_is_compiled() -> None:
+    kernel = symgrad.compile(sp.Symbol("x" * 300) * y)
+    assert kernel(2.0, 3.0) == (6.0, (3.0, 2.0))
 
 
 def test_a_name_that_is_an_identifier_stays_as_it_is() -> None:

@@ -21,7 +21,7 @@ from symgrad_codegen import javascript
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.targets import TARGETS
 from symgrad_codegen.text import WIDTH
-from test_emit import ATTACKS, GOLDENS, attacked, emitted, expected
+from test_emit import ATTACKS, GOLDENS, LONG_POINTS, attacked, emitted, expected, lengthened
 from test_gates import CASES, CONVENTIONS, off, rounded_points, same, spelled, wanted
 from together import gradient_graph, together
 
@@ -605,6 +605,16 @@ def test_the_name_of_the_kernel(tmp_path: Path) -> None:
     for found in run(tmp_path, jobs):
         assert found.points == [[6.0, [3.0, 2.0]]]
         assert found.batches == [[[6.0], [[3.0], [2.0]]]]
+
+
+@needs_node
+@pytest.mark.parametrize("length", [100, 1000])
+def test_names_of_any_length(length: int, tmp_path: Path) -> None:
+    short, long = run(
+        tmp_path, [Job(emit(parse(text)), [(0.5, 0.75)]) for text in (LONG_POINTS, lengthened(LONG_POINTS, length))]
+    )
+    assert long.points == short.points
+    assert long.arguments == ["X" * length, "Y" * length]
 
 
 @needs_node

@@ -71,8 +71,8 @@ def tables(program: Program | ArrayProgram) -> list[str]:
     """The module's ARGUMENTS and WRT."""
     lines = []
     for head, names in (("ARGUMENTS", program.arguments), ("WRT", program.wrt)):
-        text = tuple_text([f'"{name}"' for name in names])
-        lines += textwrap.wrap(f"{head} = {text}", WIDTH, subsequent_indent="    ", break_long_words=False)
+        comma = "," if len(names) == 1 else ""
+        lines += listed(f"{head} = (", [f'"{name}"' for name in names], f"{comma})")
     return lines
 
 
