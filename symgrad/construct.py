@@ -258,6 +258,7 @@ def negative(at: Token, value: Value) -> Value:
 
 
 def reciprocal(at: Token, value: Value) -> Value:
+    expect(at, NUMBER, value)
     if value.expr.is_Rational and value.expr != 0:
         return rational(1 / value.expr, value.at)
     return power(at, value, MINUS_ONE)

@@ -282,6 +282,48 @@ def test_text_is_required() -> None:
             parse(thing)  # type: ignore[arg-type]
 
 
+# Each operator of each two kinds of values ----------------------------------------------------------------------------
+
+DECLARED = "v: vector(n)\nu: vector(m)\nA: matrix(n, n)\nk: integers(n)\n"
+VALUES = {
+    "a number": "x", "a constant": "2", "zero": "0", "infinity": "oo", "a condition": "x > 0", "a truth": "True",
+    "a pair": "1, 2", "a pair of arrays": "v, A", "a function": "sin", "a range": "range(n)", "a vector": "v",
+    "another vector": "u", "a matrix": "A", "conditions": "v > 0", "indices": "k", "an array of no shape": "q",
+    "an element": "q[0]",
+}  # fmt: skip
+UNARY_FORMS = ["-({0})", "+({0})", "not ({0})", "~({0})", "({0}).T", "({0})[0]", "({0})[0, 0]", "sin({0})", "sum({0})"]
+BINARY_FORMS = [
+    *(f"({{0}}) {op} ({{1}})" for op in "+ - * / // % ** @ < <= > >= == != & | and or".split()),
+    "({0}) if ({1}) else 1", "1 if x > 0 else ({0}) + ({1})", "v[{0}] + A[{0}, {1}]",
+    "hypot({0}, {1})", "Max({0}, {1})",
+    "sum({0} for i in range({1}))",
+    "sum(x for i in range(3) if ({0}) < ({1}))", "Sum({0}, (i, 0, {1}))",
+    "Piecewise(({0}, {1}), (1, True))", "Derivative({0}, {1})", "log({0}, {1})",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("form", [*UNARY_FORMS, *BINARY_FORMS])
+def test_an_operator_takes_values_or_refuses_them(form: str, kind: str) -> None:
+    """Whatever the kinds of values: a number, or a ParseError that points at a place within the text."""
+    for other in VALUES.values() if "{1}" in form else [""]:
+        survives(DECLARED + form.format(VALUES[kind], other))
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "words"),
+    [
+        ("(1, 2)/(1, 2)", 7, "'/' takes a number here, not a list in brackets"),
+        ("2/(x, y)", 2, "'/' takes a number here, not a list in brackets"),
+        ("2/(x > 0)", 2, "'/' takes a number here, not a condition"),
+        ("root(x, (1, 2))", 1, "'root' takes a number here, not a list in brackets"),
+    ],
+)
+def test_a_divisor_is_a_number(text: str, column: int, words: str) -> None:
+    error = refusal(text)
+    assert (error.column, error.reason) == (column, words)
+
+
 # Attacks and limits ---------------------------------------------------------------------------------------------------
 
 
@@ -425,7 +467,9 @@ def survives(text: str) -> None:
     else:
         place = 1, 1
         assert isinstance(problem.expression, sp.Expr)
-    assert min(place) >= 1
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    assert 1 <= place[0] <= len(lines)
+    assert 1 <= place[1] <= len(lines[place[0] - 1]) + 1
 
 
 # Size -----------------------------------------------------------------------------------------------------------------
