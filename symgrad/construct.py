@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sympy
+from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 from sympy.functions.elementary.piecewise import ExprCondPair
 
 from .mistakes import Mistake, place, short
@@ -22,6 +23,9 @@ MAX_DIGITS = 10_000  # of a constant: more are refused
 # Beyond these SymPy's constructors are not asked to simplify: they recurse over their arguments, and take time that is
 # quadratic and worse in them. What str prints is simplified already, so that it still is read as it was.
 DEEP = 200
+NESTED = (
+    2  # hyperbolic functions of each other: asked whether these are real, SymPy expands their real and imaginary parts
+)
 LARGE = 2_000  # nodes, for arithmetic and logic
 MEDIUM = 300  # nodes, for functions
 CONSTANT = 100  # nodes, for what holds no symbol: SymPy evaluates it numerically, again at each level
@@ -50,6 +54,7 @@ class Value(NamedTuple):
     closed: bool = False  # no input in it, though perhaps loop indices
     shape: tuple[Any, ...] = ()  # of an array, its extents; `expr` is then the element at arrays_in_text.AXES
     level: int = 0  # how deep indices that are not the user's own are nested in it
+    nested: int = 0  # how deep hyperbolic functions are nested in it
 
 
 _SIZE_LIMIT = 10**9  # sizes beyond are as good as this: those of chains x = x*x grow as 2**lines
@@ -69,10 +74,12 @@ def build(
     """
     try:
         expr = _simplified(function, arguments) if evaluate and not grows and is_shallow(arguments) else None
-        if expr is not None and not _takes_apart(function, arguments, expr):
-            return combined(at, expr, arguments, kind, grows)
-        value = combined(at, _as_it_stands(function, arguments), arguments, kind, grows)
-        return value if expr is None else value._replace(whole=True)
+        apart = expr is not None and _takes_apart(function, arguments, expr)
+        if expr is None or apart:
+            expr = _as_it_stands(function, arguments)
+        value = combined(at, expr, arguments, kind, grows)
+        is_hyperbolic = isinstance(function, type) and issubclass(function, HyperbolicFunction)
+        return value._replace(whole=apart, nested=value.nested + is_hyperbolic)
     except Mistake:
         raise
     except Exception as error:  # SymPy raises what it likes, from TypeError to RecursionError
@@ -153,11 +160,12 @@ def combined(at: Token, expr: Any, arguments: list[Value], kind: str, grows: boo
     if constant and kind == NUMBER and not huge:
         huge = size > CONSTANT or _is_huge(expr)
     closed, level = all(a.closed for a in arguments), max(a.level for a in arguments)
-    return Value(expr, kind, arguments[0].at, constant, huge, depth, size, closed=closed, level=level)
+    nested = max(a.nested for a in arguments)
+    return Value(expr, kind, arguments[0].at, constant, huge, depth, size, closed=closed, level=level, nested=nested)
 
 
 def is_shallow(arguments: list[Value]) -> bool:
-    return not any(a.depth > DEEP or a.huge for a in arguments)
+    return not any(a.depth > DEEP or a.huge or a.nested > NESTED for a in arguments)
 
 
 def is_small(arguments: list[Value], limit: int = LARGE) -> bool:
@@ -350,7 +358,10 @@ def logic(function: Any, at: Token, conditions: list[Value]) -> Value:
 
 def piecewise(at: Token, branches: list[tuple[Value, Value]]) -> Value:
     parts = [part for branch in branches for part in branch]
-    return build(at, sympy.Piecewise, parts, evaluate=is_small(parts, MEDIUM))
+    small = is_small(parts, MEDIUM)
+    # Branches within a condition SymPy folds into it, and simplifies what comes out; so str prints none.
+    evaluate = small and not any(condition.expr.has(sympy.Piecewise) for _, condition in branches)
+    return build(at, sympy.Piecewise, parts, evaluate=evaluate)
 
 
 COMPARISONS = {"<": sympy.Lt, "<=": sympy.Le, ">": sympy.Gt, ">=": sympy.Ge, "==": sympy.Eq, "!=": sympy.Ne}

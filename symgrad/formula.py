@@ -18,9 +18,9 @@ def formulas(
 ) -> dict[Node, str]:
     """The text of every node under `roots`: at most about `limit` characters, named parts by their names beyond.
 
-    Nodes of `own` have names that the user gave: inside other formulas they always go by these.
+    Nodes of `own` that have names, which the user gave, go by these inside all other formulas.
     """
-    own = set(own)
+    own = names.keys() & set(own)
     pieces: dict[Node, Piece] = {}
     for node in reachable(roots):
         arguments = []

@@ -14,6 +14,8 @@ from .graph import Node, View, reachable
 
 # Beyond this size of an exponent mpmath would compute for hours; every floating-point result is 0 or infinite there.
 _LARGEST_ARGUMENT = 10**12
+# Numbers of a larger binary exponent, or a smaller one, are infinity and 0 in every dtype.
+_LARGEST_EXPONENT = 100_000
 
 
 def evaluate(views: Sequence[View], inputs: Sequence[Any], dtype: Any = np.float64) -> list[Any]:
@@ -199,17 +201,16 @@ def rounded(number: Fraction | str, dtype: Any) -> Any:
     """A constant rounded once to `dtype`, to nearest even; overflow is infinity."""
     if isinstance(number, str):
         with mpmath.workdps(60):
-            exact = CONSTANTS[number]()
-            if not mpmath.isfinite(exact):
-                return np.dtype(dtype).type(float(exact))
-            number = to_fraction(exact)
+            return round_exact(CONSTANTS[number](), np.dtype(dtype))
     return round_fraction(number, np.dtype(dtype))
 
 
-def to_fraction(number: Any) -> Fraction:
-    """A finite mpmath number as the rational that it is."""
-    sign, mantissa, exponent, _ = number._mpf_
-    return Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(exponent)
+def round_exact(number: Any, dtype: np.dtype[Any]) -> Any:
+    """An mpmath number rounded once to `dtype`; also one whose exponent is too large to be written as a fraction."""
+    sign, mantissa, exponent, bits = number._mpf_
+    if not mpmath.isfinite(number) or abs(exponent + bits) > _LARGEST_EXPONENT:
+        return dtype.type(float(number))
+    return round_fraction(Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(exponent), dtype)
 
 
 def round_fraction(number: Fraction, dtype: np.dtype[Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import reduce
+from itertools import islice
 from typing import Any
 
 import sympy
@@ -17,6 +18,8 @@ from .graph import Gate, Table, View, positional, reachable
 
 # A SymPy number beyond this many binary digits is refused: it could not even be printed.
 _LARGEST_EXPONENT = 100_000
+# Terms and factors of all derivatives on the way to a Derivative of some order: SymPy writes each of them out.
+_LONGEST_DERIVATIVE = 10_000
 
 
 def describe(expression: sympy.Basic, limit: int = 80) -> str:
@@ -82,10 +85,10 @@ class Lowering:
 
     def _build(self, part: Any, arguments: list[View]) -> View:
         for kind in type(part).__mro__:
-            if kind in BY_CLASS:
-                return self._apply(BY_CLASS[kind], *arguments)
             if kind in BUILD:
                 return BUILD[kind](self, part, arguments)
+            if kind in BY_CLASS:
+                return self._apply(BY_CLASS[kind], *arguments)
         return self.table.apply(part.symgrad_gate, *arguments)
 
     def _apply(self, gate: str, *views: View, attribute: Any = None) -> View:
@@ -139,16 +142,31 @@ def _written_out(part: sympy.Sum | sympy.Product) -> tuple[sympy.Basic, ...]:
 
 
 def _resolved(derivative: sympy.Derivative) -> sympy.Basic:
+    """The derivative as an expression: one variable after the other, so that it is noticed when it grows too long."""
     try:
-        done = derivative.doit()
+        inner = derivative.expr.atoms(sympy.Derivative)
+        done = derivative.expr.xreplace({part: _resolved(part) for part in inner}).doit()
+        left = _LONGEST_DERIVATIVE
+        for variable, times in derivative.variable_count:
+            if not times.is_Integer:
+                raise _unresolved(derivative, "SymPy's doit leaves it as it is")
+            for _ in range(int(times)):
+                done = done.diff(variable)
+                left -= sum(1 for _ in islice(sympy.preorder_traversal(done), left + 1))
+                if left < 0:
+                    raise _unresolved(derivative, "written out, it grows too long")
     except RecursionError:
-        done = derivative
-    if isinstance(done, sympy.Derivative):
-        raise UnsupportedExpression(
-            f"cannot resolve {describe(derivative)} (Derivative): SymPy's doit leaves it as it is; differentiate the "
-            "expression before compiling it, or let symgrad differentiate by leaving the Derivative out"
-        )
+        raise _unresolved(derivative, "it is nested too deeply for SymPy") from None
+    if done.has(sympy.Derivative):
+        raise _unresolved(derivative, "SymPy's doit leaves it as it is")
     return done
+
+
+def _unresolved(derivative: sympy.Derivative, reason: str) -> UnsupportedExpression:
+    return UnsupportedExpression(
+        f"cannot resolve {describe(derivative)} (Derivative): {reason}; differentiate the "
+        "expression before compiling it, or let symgrad differentiate by leaving the Derivative out"
+    )
 
 
 def unsupported(part: sympy.Basic) -> UnsupportedExpression:
@@ -323,6 +341,11 @@ def _product(lowering: Lowering, part: sympy.Product, factors: list[View]) -> Vi
     return 1 / product if ranges(part)[1] else product
 
 
+def _log(lowering: Lowering, part: sympy.log, arguments: list[View]) -> View:
+    value, *base = (lowering._apply("log", argument) for argument in arguments)
+    return value / base[0] if base else value
+
+
 def _heaviside(lowering: Lowering, part: sympy.Heaviside, arguments: list[View]) -> View:
     x = arguments[0]
     at_zero = arguments[1] if len(arguments) > 1 else lowering.table.constant(HALF)
@@ -357,6 +380,7 @@ BUILD: dict[type, Callable[[Lowering, Any, list[View]], View]] = {
     sympy.Mul: _mul,
     sympy.Pow: _pow,
     sympy.Piecewise: piecewise,
+    sympy.log: _log,
     sympy.Heaviside: _heaviside,
     sympy.polygamma: _polygamma,
     sympy.Sum: _sum,

@@ -17,8 +17,10 @@ from .sums import guarded
 
 Region = list[Index]  # affine forms that are all >= 0
 
-# A branch in more pieces than this stays a select.
+# Branches in more pieces than this stay selects; so do conditions in more, or nested deeper.
 _MOST = 8
+_MOST_OF_CONDITION = 64
+_DEEPEST = 32
 
 
 @lowers(sympy.Piecewise)
@@ -27,9 +29,10 @@ def _branches(lowering: ArrayLowering, part: sympy.Piecewise, arguments: list[Vi
     rest: list[Region] = [[]]
     terms: list[View] = []
     for value, (_, condition) in zip(arguments[::2], part.args, strict=True):
-        taken, others = _regions(lowering, condition, True), _regions(lowering, condition, False)
-        if taken is None or others is None:
+        regions = _regions(lowering, condition)
+        if regions is None:
             return piecewise(lowering, part, arguments)
+        taken, others = regions
         terms += [guarded(value, region) for region in _both(rest, taken) if value.number != 0]
         rest = _both(rest, others)
         if len(terms) + len(rest) > _MOST:
@@ -39,42 +42,50 @@ def _branches(lowering: ArrayLowering, part: sympy.Piecewise, arguments: list[Vi
     return lowering.sum(terms) if terms else lowering.table.constant(0)
 
 
-def _regions(lowering: ArrayLowering, condition: Any, holds: bool) -> list[Region] | None:
-    """Disjoint regions where a condition holds, or where it does not; None where it is none of indices."""
+def _regions(
+    lowering: ArrayLowering, condition: Any, depth: int = _DEEPEST
+) -> tuple[list[Region], list[Region]] | None:
+    """Disjoint regions where a condition holds, and where it does not; None where it is none of indices."""
     if isinstance(condition, (BooleanTrue, BooleanFalse)):
-        return [[]] if isinstance(condition, BooleanTrue) == holds else []
+        return ([[]], []) if isinstance(condition, BooleanTrue) else ([], [[]])
+    if depth == 0:
+        return None
     if isinstance(condition, sympy.Not):
-        return _regions(lowering, condition.args[0], not holds)
+        regions = _regions(lowering, condition.args[0], depth - 1)
+        return None if regions is None else (regions[1], regions[0])
     if isinstance(condition, (sympy.And, sympy.Or)):
-        is_common = isinstance(condition, sympy.And) == holds  # to all parts, or in one part at least
-        found: list[Region] = []
-        rest: list[Region] = [[]]
+        is_and = isinstance(condition, sympy.And)
+        every: list[Region] = [[]]  # where all parts hold, or where none does
+        others: list[Region] = []
         for part in condition.args:
-            here, elsewhere = _regions(lowering, part, holds), _regions(lowering, part, not holds)
-            if here is None or elsewhere is None:
+            regions = _regions(lowering, part, depth - 1)
+            if regions is None:
                 return None
-            found += [] if is_common else _both(rest, here)
-            rest = _both(rest, here if is_common else elsewhere)
-        return rest if is_common else found
-    return _region_of_comparison(lowering, condition, holds)
+            here, elsewhere = regions if is_and else (regions[1], regions[0])
+            others += _both(every, elsewhere)
+            every = _both(every, here)
+            if len(every) + len(others) > _MOST_OF_CONDITION:
+                return None
+        return (every, others) if is_and else (others, every)
+    return _regions_of_comparison(lowering, condition)
 
 
-def _region_of_comparison(lowering: ArrayLowering, condition: Any, holds: bool) -> list[Region] | None:
+def _regions_of_comparison(lowering: ArrayLowering, condition: Any) -> tuple[list[Region], list[Region]] | None:
     if not isinstance(condition, sympy.core.relational.Relational):
         return None
     one, two = (_affine(lowering, side) for side in condition.args)
     if one is None or two is None or not one.minus(two).axes:
         return None
     above, below = one.minus(two), two.minus(one)
-    kind = type(condition if holds else condition.negated)
-    return {
+    regions: dict[Any, list[Region]] = {
         sympy.Equality: [[above, below]],
         sympy.Unequality: [[above.minus(1)], [below.minus(1)]],
         sympy.StrictGreaterThan: [[above.minus(1)]],
         sympy.GreaterThan: [[above]],
         sympy.StrictLessThan: [[below.minus(1)]],
         sympy.LessThan: [[below]],
-    }[kind]
+    }
+    return regions[type(condition)], regions[type(condition.negated)]
 
 
 def _affine(lowering: ArrayLowering, part: Any) -> Index | None:

@@ -21,7 +21,7 @@ from .errors import UnsupportedExpression
 from .formula import formulas
 from .graph import Graph, Node, positional, reachable
 from .interleave import interleaved
-from .interpret import evaluate_exactly, round_fraction, rounded, to_fraction
+from .interpret import evaluate_exactly, round_exact, rounded
 from .naming import Names, input_names
 
 # An expression on one line holds at most this many operations, nested at most this deep.
@@ -298,8 +298,8 @@ def _rounded_constant(node: Node, dtype: np.dtype[Any]) -> float | bool:
     for digits in _DIGITS[1:]:
         (now,) = evaluate_exactly([view], (), digits)
         if not mpmath.isfinite(now):
-            return float(dtype.type(float(now)))
+            return float(round_exact(now, dtype))
         if now == before or abs(now - before) <= abs(now) * mpmath.mpf(10) ** -_AGREEMENT:
-            return float(round_fraction(to_fraction(now), dtype))
+            return float(round_exact(now, dtype))
         before = now
     return 0.0  # zero to 1920 digits

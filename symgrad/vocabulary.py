@@ -184,7 +184,7 @@ def piecewise_call(at: Token, *pairs: Value) -> Value:
 def derivative(at: Token, value: Value, *variables: Value) -> Value:
     expect(at, NUMBER, value)
     if not is_small([value]) or not is_shallow([value]):
-        raise Mistake("Derivative of an expression as large as this is not supported", place(at))
+        raise Mistake("Derivative of an expression as large, or nested as deep, as this is not supported", place(at))
     counts = []
     for variable in variables:
         symbol, times = variable.expr if variable.kind == TUPLE and len(variable.expr) == 2 else (variable, ONE)

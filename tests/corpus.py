@@ -378,6 +378,16 @@ _SHAPES = [
     ("inverse_hyperbolic", "asinh(x) + acosh(y) + atanh(x/4)", "x -3..3, y 1.2..9"),
     ("special", "erf(x)*erfc(y) + gamma(y) + loggamma(y + 2)", "x -2..2, y 0.5..4"),
     ("constants", "pi*x**E + E**x/pi", "x 0.1..3"),
+    (
+        "named_constants",
+        """
+        a = sin(1/2)
+        b = a*x + sqrt(2)
+        c = pi/4
+        b*exp(c*y) + a
+        """,
+        "x y -2..2",
+    ),
     ("unused_branch", "Piecewise((x, x < 100), (1/Max(0, -x), True)) + y", "x y 1..3"),
 ]
 

@@ -841,6 +841,14 @@ def test_all_symbols_are_real() -> None:
     assert kernel(3.0) == (12.0, (7.0,))
 
 
+def test_logarithms_to_a_base() -> None:
+    """SymPy keeps the base as a second argument where it is told not to evaluate."""
+    value, (d_x, d_y) = symgrad.compile(sp.log(x, y, evaluate=False))(8.0, 2.0)
+    assert (value, d_x, d_y) == pytest.approx((3.0, 1 / (8 * math.log(2)), -3 / (2 * math.log(2))), rel=1e-15)
+    assert symgrad.compile(sp.log(8, 2, evaluate=False) * x)(2.0) == (6.0, (3.0,))
+
+
 def test_derivatives_that_resolve() -> None:
+    assert symgrad.compile(x * sp.Derivative(y * sp.Derivative(x**4, x, x), x, y))(2.0, 5.0) == (96.0, (96.0, 0.0))
     assert symgrad.compile(sp.Derivative(x**3 * y, x))(2.0, 5.0) == (60.0, (60.0, 12.0))
     assert symgrad.compile(sp.UnevaluatedExpr(x) * x)(3.0) == (9.0, (6.0,))

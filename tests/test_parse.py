@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import mpmath
 import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import symgrad
 from symgrad.errors import ParseError
 from symgrad.parse import parse
 from symgrad.vocabulary import ALIASES, FUNCTIONS
@@ -376,6 +380,37 @@ def test_what_could_run_for_ever_is_left_as_it_stands(text: str) -> None:
     assert parse(text).expression.is_Atom is False
 
 
+@pytest.mark.parametrize(
+    ("text", "factor"),
+    [
+        ("gamma(10**8)*x", math.inf), ("gamma(10**8 + 1/2)*x", math.inf), ("x/gamma(10**8)", 0.0),
+        ("exp(10**12)*x", math.inf), ("exp(-10**12)*x", 0.0), ("floor(exp(10**9))*x", math.inf),
+        ("x*(1 + sqrt(2))**(10**9)", math.inf), ("x*(sqrt(2) - 1)**(10**9)", 0.0), ("-cosh(10**11)*x", -math.inf),
+        ("c0 = sqrt(2)\n" + "\n".join(f"c{i + 1} = (c{i} + 1)**2" for i in range(39)) + "\nc39*x", math.inf),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_constants_beyond_all_floats_are_rounded_once(text: str, factor: float) -> None:
+    """Not by way of a whole number, which could have 10**12 digits."""
+    module: dict[str, Any] = {}
+    exec(symgrad.emit(text, target="python"), module)
+    assert module["kernel"](2.0) == (2 * factor, (factor,))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Derivative(exp(exp(exp(x*y))), (x, 100))",
+        "Derivative(x**x**x, (x, 20))",
+        "Derivative(sin(x)*cos(x)*exp(x)*log(x)*tanh(x), (x, 30))",
+        "Derivative(x*Derivative(x**x**x, (x, 20)), x)",
+    ],
+)
+def test_derivatives_that_grow_without_end_are_refused(text: str) -> None:
+    with pytest.raises(symgrad.UnsupportedExpression, match="it grows too long; differentiate the expression before"):
+        symgrad.emit(text)
+
+
 def test_the_result_of_a_hostile_power_stays_unevaluated() -> None:
     assert parse("(2*x)**(10**8)").expression.args == (2 * x, 10**8)
 
@@ -499,11 +534,41 @@ def test_long_sums() -> None:
         "e{j} = relu(w*e{i} + b)",
         "e{j} = 2*e{i} if e{i} > 0 and x < 3 else e{i}/3",
         "e{j} = sqrt(e{i}**2 + 1) % 3",
+        "e{j} = tanh(e{i}*x + y)*exp(-e{i}**2) + z*e{i}",
+        "e{j} = sqrt(sinh(e{i}) + 1)/cosh(e{i}*y)",
+        "e{j} = sech(e{i}*x)**2 - csch(e{i})/coth(e{i} + y)",
+        "e{j} = re(e{i}**2) + im(e{i}*y) + conjugate(e{i})",
+        "e{j} = 1 if (e{i} if x > 0 else y) > tanh(e{i}) else e{i}",
     ],
 )
 def test_long_chains(line: str) -> None:
-    problem = parse(chain(line, 5_000))
-    assert problem.names["e5000"] is problem.expression
+    problem = parse(chain(line, 2_000))
+    assert problem.names["e2000"] is problem.expression
+
+
+def test_a_long_chain_has_the_value_and_gradient_that_its_lines_say() -> None:
+    """Every name is used three times: written out, it would be longer than the universe is wide."""
+    lines = [f"a{k} = tanh(a{k - 1}*x + {k}*y)*exp(-a{k - 1}**2) + z*a{k - 1}" for k in range(1, 100)]
+    module: dict[str, Any] = {}
+    exec(symgrad.emit("\n".join(["a0 = sin(x)*y", *lines, "a99"]), target="python"), module)
+
+    def by_hand(x: Any, y: Any, z: Any) -> Any:
+        a = mpmath.sin(x) * y
+        for k in range(1, 100):
+            a = mpmath.tanh(a * x + k * y) * mpmath.exp(-(a**2)) + z * a
+        return a
+
+    point = 0.5, 0.25, -0.75
+    value, gradient = module["kernel"](*point)
+    with mpmath.workdps(60):
+        assert value == pytest.approx(float(by_hand(*map(mpmath.mpf, point))), rel=1e-12)
+        for at, derivative in enumerate(gradient):
+            shifted = [mpmath.mpf(number) for number in point]
+            ends = []
+            for step in ("1e-20", "-1e-20"):
+                shifted[at] = mpmath.mpf(point[at]) + mpmath.mpf(step)
+                ends.append(by_hand(*shifted))
+            assert derivative == pytest.approx(float((ends[0] - ends[1]) / mpmath.mpf("2e-20")), rel=1e-11)
 
 
 @pytest.mark.parametrize(

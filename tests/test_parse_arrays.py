@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy.matrices.expressions.matexpr import MatrixElement
 
+import symgrad
 from symgrad.errors import ParseError
 from symgrad.parse import parse
 from symgrad.reductions import Largest, Smallest
@@ -550,6 +551,27 @@ def test_shuffled_tokens_raise_parse_errors_only(text: str) -> None:
 )
 def test_what_could_run_for_ever_is_left_as_it_stands(text: str) -> None:
     assert parse(text).expression.is_Atom is False
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        " and ".join(f"i != {k}" for k in range(0, 80, 2)),
+        " or ".join(f"i == {k}" for k in range(0, 80, 2)),
+        " and ".join(f"(i < {k} or i > {k + 3})" for k in range(0, 80, 8)),
+        "(" * 40 + "i > 90" + "".join(f" or i == {k}) and i != {k + 1}" for k in range(40)),
+    ],
+    ids=["differs", "is", "outside", "nested"],
+)
+def test_conditions_in_many_pieces(condition: str) -> None:
+    """Their pieces multiply: beyond some they are a test in the loop."""
+    module: dict[str, Any] = {}
+    exec(symgrad.emit(f"v: vector(n)\nsum(v[i]**2 for i in range(n) if {condition})", target="python"), module)
+    v = np.arange(1.0, 101.0)
+    kept = np.array([eval(condition, {"i": i}) for i in range(100)])
+    value, (gradient,) = module["kernel"](v)
+    assert value == (v[kept] ** 2).sum()
+    assert gradient.tolist() == np.where(kept, 2 * v, 0).tolist()
 
 
 def test_products_of_products_do_not_double() -> None:
