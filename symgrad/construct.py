@@ -30,6 +30,8 @@ LARGE = 2_000  # nodes, for arithmetic and logic
 MEDIUM = 300  # nodes, for functions
 CONSTANT = 100  # nodes, for what holds no symbol: SymPy evaluates it numerically, again at each level
 COMPARED = 25  # nodes, for comparisons, and for Max and Min, which compare each argument with each
+# Terms of real and imaginary parts, of what a function is of: asked whether it is real or 0, SymPy may expand them.
+EXPANDED = 500
 HUGE_DIGITS = 1_000
 ROOT_DIGITS = 100
 
@@ -54,7 +56,8 @@ class Value(NamedTuple):
     closed: bool = False  # no input in it, though perhaps loop indices
     shape: tuple[Any, ...] = ()  # of an array, its extents; `expr` is then the element at arrays_in_text.AXES
     level: int = 0  # how deep indices that are not the user's own are nested in it
-    nested: int = 0  # how deep hyperbolic functions are nested in it
+    expanded: int = 2  # about how many terms its real and imaginary part have, multiplied out
+    opaque: bool = False  # holds a function of more than EXPANDED: SymPy must not be asked about it
 
 
 _SIZE_LIMIT = 10**9  # sizes beyond are as good as this: those of chains x = x*x grow as 2**lines
@@ -62,7 +65,7 @@ TRUE = Value(sympy.true, CONDITION, 0)
 
 
 def rational(number: sympy.Rational, at: int) -> Value:
-    return Value(number, NUMBER, at, constant=True, closed=True)
+    return Value(number, NUMBER, at, constant=True, closed=True, expanded=1)
 
 
 def build(
@@ -72,14 +75,17 @@ def build(
 
     What `grows` must stay as it stands for good: a product simplifies the powers within it.
     """
+    is_polynomial = function in (sympy.Add, sympy.Mul) or (function is sympy.Pow and arguments[1].expr.is_Integer)
+    expanded = _expanded(function, arguments)
+    opaque = expanded > EXPANDED and not is_polynomial
     try:
-        expr = _simplified(function, arguments) if evaluate and not grows and is_shallow(arguments) else None
+        simplifies = evaluate and not grows and not opaque and is_shallow(arguments)
+        expr = _simplified(function, arguments) if simplifies else None
         apart = expr is not None and _takes_apart(function, arguments, expr)
         if expr is None or apart:
             expr = _as_it_stands(function, arguments)
         value = combined(at, expr, arguments, kind, grows)
-        is_hyperbolic = isinstance(function, type) and issubclass(function, HyperbolicFunction)
-        return value._replace(whole=apart, nested=value.nested + is_hyperbolic)
+        return value._replace(whole=apart, expanded=expanded, opaque=opaque or value.opaque)
     except Mistake:
         raise
     except Exception as error:  # SymPy raises what it likes, from TypeError to RecursionError
@@ -95,6 +101,18 @@ def _simplified(function: Any, arguments: list[Value]) -> Any:
         raise
     except Exception:  # PrecisionExhausted, RecursionError, or a bug of SymPy's
         return None
+
+
+def _expanded(function: Any, arguments: list[Value]) -> int:
+    counts = [a.expanded for a in arguments]
+    if function is sympy.Mul:
+        return functools.reduce(lambda one, two: min(one * two, _SIZE_LIMIT), counts)
+    if function is sympy.Pow and arguments[1].expr.is_Integer:
+        power = abs(int(arguments[1].expr))
+        large = min(power, counts[0]) > 30  # comb(60, 30) is beyond the limit
+        return _SIZE_LIMIT if large else min(math.comb(power + counts[0] - 1, power), _SIZE_LIMIT)
+    is_hyperbolic = isinstance(function, type) and issubclass(function, HyperbolicFunction)
+    return min(sum(counts) * (1 + 2 * is_hyperbolic), _SIZE_LIMIT)
 
 
 def _takes_apart(function: Any, arguments: list[Value], expr: Any) -> bool:
@@ -160,12 +178,13 @@ def combined(at: Token, expr: Any, arguments: list[Value], kind: str, grows: boo
     if constant and kind == NUMBER and not huge:
         huge = size > CONSTANT or _is_huge(expr)
     closed, level = all(a.closed for a in arguments), max(a.level for a in arguments)
-    nested = max(a.nested for a in arguments)
-    return Value(expr, kind, arguments[0].at, constant, huge, depth, size, closed=closed, level=level, nested=nested)
+    opaque = any(a.opaque for a in arguments)
+    value = Value(expr, kind, arguments[0].at, constant, huge, depth, size, closed=closed, level=level, opaque=opaque)
+    return value._replace(expanded=min(sum(a.expanded for a in arguments), _SIZE_LIMIT))
 
 
 def is_shallow(arguments: list[Value]) -> bool:
-    return not any(a.depth > DEEP or a.huge or a.nested > NESTED for a in arguments)
+    return not any(a.depth > DEEP or a.huge or a.opaque for a in arguments)
 
 
 def is_small(arguments: list[Value], limit: int = LARGE) -> bool:

@@ -266,7 +266,7 @@ def _shares(y: View, a: tuple[View, ...], wins: Callable[[View, View], View]) ->
 
 
 def _nan_aware(choose: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *a: next((x for x in a if mpmath.isnan(x)), None) or choose(*a)
+    return lambda *a: next((x for x in a if mpmath.isnan(x)), None) or choose(a)
 
 
 @gate(

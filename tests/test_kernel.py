@@ -848,6 +848,11 @@ def test_logarithms_to_a_base() -> None:
     assert symgrad.compile(sp.log(8, 2, evaluate=False) * x)(2.0) == (6.0, (3.0,))
 
 
+def test_the_larger_of_one() -> None:
+    assert symgrad.compile(sp.Max(sp.sin(2), evaluate=False) * x)(2.0) == (2 * math.sin(2), (math.sin(2),))
+    assert symgrad.compile(sp.Min(x, evaluate=False) * x)(3.0) == (9.0, (6.0,))
+
+
 def test_derivatives_that_resolve() -> None:
     assert symgrad.compile(x * sp.Derivative(y * sp.Derivative(x**4, x, x), x, y))(2.0, 5.0) == (96.0, (96.0, 0.0))
     assert symgrad.compile(sp.Derivative(x**3 * y, x))(2.0, 5.0) == (60.0, (60.0, 12.0))
