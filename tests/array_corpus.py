@@ -141,6 +141,7 @@ KINDS: dict[str, Callable[..., Array]] = {
     "two_zeros": partial(_with_zeros, zeros=2),
     "hole": _hole,
     "zero": lambda rng, shape: np.zeros(shape),
+    "eye": lambda rng, shape: np.eye(*shape),
     "below": lambda rng, shape, limit: rng.integers(0, limit, shape),
 }
 
@@ -1840,12 +1841,12 @@ _SUMS: list[Row] = [
                 lambda x: (x[0] if len(x) > 1 else np.longdouble(0), {"x": (np.arange(len(x)) == 0) * (len(x) > 1)}),
             ),
             (
-                f"all_but_the_fourth_of_{length}",
+                f"repeated_but_the_third_time_of_{length}",
                 f"x n; n={length}",
-                lambda x: Sum(sp.Piecewise((sp.sin(x[i]), sp.Ne(i, 3)), (0, True)), over_n),
+                lambda x: Sum(sp.Piecewise((x[0] ** 2, sp.Ne(i, 2)), (0, True)), over_n),
                 lambda x: (
-                    np.sin(x[:3]).sum() + np.sin(x[4:]).sum(),
-                    {"x": np.where(np.arange(len(x)) == 3, 0, np.cos(x))},
+                    (len(x) - (len(x) > 2)) * (x[:1] ** 2).sum(),
+                    {"x": np.where(np.arange(len(x)) < 1, 2 * (len(x) - (len(x) > 2)) * x, 0)},
                 ),
             ),
             (

@@ -1253,9 +1253,9 @@ _IDENTITIES: list[Row] = [
     ),
     (
         "logarithms_on_the_diagonal",
-        "v n 1 positive",
-        lambda v: Trace((sp.DiagMatrix(v) + 0 * v * v.T).applyfunc(sp.log)),
-        lambda v: (np.log(v).sum(), {"v": 1 / v}),
+        "X n n eye",
+        lambda X: Trace(X.applyfunc(sp.log)),
+        lambda X: (np.log(np.diag(X)).sum(), {"X": np.diag(1 / np.diag(X))}),
     ),
     (
         "determinant_of_symmetric_square",
