@@ -10,6 +10,7 @@ builds its view, and what of it has to be lowered before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -303,3 +304,33 @@ def delta(lowering: ArrayLowering, one: Index, two: Index) -> View:
     """1 where two index expressions are equal, else 0."""
     difference = one.minus(two)
     return guarded(lowering.table.constant(1), [difference, difference.scaled(-1)])
+
+
+# --- what rounds ------------------------------------------------------------------------------------------------------
+
+
+def _quotient(part: Any) -> tuple[Any, ...]:
+    """The argument; a sum of fractions as a numerator and a denominator, so that a quotient of integers is exact.
+
+    SymPy writes (i + j + 1)/3 as i/3 + j/3 + 1/3, which rounds three times.
+    """
+    (argument,) = part.args
+    terms = [term.as_coeff_Mul() for term in sympy.Add.make_args(argument)]
+    if not all(factor.is_Rational for factor, _ in terms):
+        return (argument,)
+    denominator = math.lcm(*(factor.q for factor, _ in terms))
+    if denominator == 1 or len(terms) == 1:
+        return (argument,)
+    return sympy.Add(*(factor * denominator * rest for factor, rest in terms)), sympy.Integer(denominator)
+
+
+def _rounded(gate: str) -> Build:
+    def build(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+        quotient = lowering._apply("div", *arguments) if len(arguments) > 1 else arguments[0]
+        return lowering._apply(gate, quotient)
+
+    return build
+
+
+lowers(sympy.floor, children=_quotient)(_rounded("floor"))
+lowers(sympy.ceiling, children=_quotient)(_rounded("ceil"))

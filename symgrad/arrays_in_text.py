@@ -203,22 +203,44 @@ def _check_within(index: Value, number: Any, extent: Any) -> None:
 
 
 def integer(value: Value, what: str, gathers: bool = False) -> Any:
-    """The expression of a value that is affine in indices, extents and integers (and, with `gathers`, y[i])."""
+    """The expression of a value that is affine in indices, extents and integers.
+
+    With `gathers` also in y[i], and in remainders and rounded quotients of such.
+    """
     if value.kind != NUMBER or value.shape:
         raise Mistake(f"{what} is an integer, not {described(value)}", value.at)
-    for term in value.expr.args if value.expr.is_Add else (value.expr,):
-        factor, rest = term.as_coeff_Mul() if term.is_Mul else (sympy.S.One, term)
-        if factor.is_Integer and (rest.is_Integer or (rest.is_Symbol and rest.is_integer)):
-            continue
-        if factor.is_Integer and gathers and rest.is_Indexed and rest.is_integer:
-            continue
-        if rest.is_Symbol and not rest.is_integer:
-            name = short(rest.name)
-            advice = f"write for {name} in range(...) around it, or declare {name}: integer"
-            raise Mistake(f"'{name}' is no integer, which {what} is; {advice}", value.at)
-        examples = "i + 1, 2*i, n - 1 - i" + (", or y[i] of integers" if gathers else "")
-        raise Mistake(f"{what} is an index, an extent or an integer, or such as {examples}", value.at)
+    stack = [value.expr]
+    while stack:
+        expr = stack.pop()
+        for term in expr.args if expr.is_Add else (expr,):
+            factor, rest = term.as_coeff_Mul() if term.is_Mul else (sympy.S.One, term)
+            if factor.is_Integer and (rest.is_Integer or (rest.is_Symbol and rest.is_integer)):
+                continue
+            if factor.is_Integer and gathers and rest.is_Indexed and rest.is_integer:
+                continue
+            if factor.is_Integer and gathers and isinstance(rest, sympy.Mod):
+                stack += rest.args
+                continue
+            if factor.is_Integer and gathers and isinstance(rest, (sympy.floor, sympy.ceiling)):
+                stack += _numerators(rest.args[0])
+                continue
+            if rest.is_Symbol and not rest.is_integer:
+                name = short(rest.name)
+                advice = f"write for {name} in range(...) around it, or declare {name}: integer"
+                raise Mistake(f"'{name}' is no integer, which {what} is; {advice}", value.at)
+            examples = "i + 1, 2*i, n - 1 - i" + (", (i + 1) % n, i//2, or y[i] of integers" if gathers else "")
+            raise Mistake(f"{what} is an index, an extent or an integer, or such as {examples}", value.at)
     return value.expr
+
+
+def _numerators(quotient: Any) -> list[Any]:
+    """What is divided, and by what, in the terms of a quotient of integers; SymPy has taken it apart."""
+    found = []
+    for term in quotient.args if quotient.is_Add else (quotient,):
+        for factor in term.args if term.is_Mul else (term,):
+            is_divisor = factor.is_Pow and factor.args[1] is sympy.S.NegativeOne
+            found.append(factor.args[0] if is_divisor else factor.p if factor.is_Rational else factor)
+    return [sympy.sympify(part) for part in found]
 
 
 def extents(values: Iterable[Value]) -> Extents:

@@ -1326,6 +1326,23 @@ _SUMS: list[Row] = [
         )(np.arange(len(x)) // 2, -(-2 * np.arange(len(x)) // 3)),
     ),
     (
+        "thirds_of_two_indices",  # SymPy writes i/3 + j/3 + 1/3, which rounds below 2 at i = 4, j = 1
+        "A n m, x n",
+        lambda A, x: Sum(A[i, j] ** 2 * x[sp.floor((i + j + 1) / 3)] * x[sp.ceiling((i - j + n) / 7)], over_n, over_m),
+        lambda A, x: (
+            lambda third, seventh: (
+                (A**2 * x[third] * x[seventh]).sum(),
+                {
+                    "A": 2 * A * x[third] * x[seventh],
+                    "x": scatter(x.shape, third, A**2 * x[seventh]) + scatter(x.shape, seventh, A**2 * x[third]),
+                },
+            )
+        )(
+            np.add.outer(np.arange(A.shape[0]), np.arange(A.shape[1]) + 1) // 3,
+            -(-np.subtract.outer(np.arange(A.shape[0]) + A.shape[0], np.arange(A.shape[1])) // 7),
+        ),
+    ),
+    (
         "gathered_beside_the_largest",
         "x n, a m below:m",
         lambda x, a: Sum(x[a[a[j]] + 1] ** 2, over_m) + largest(x[i], over_n),

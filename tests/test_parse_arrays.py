@@ -175,6 +175,15 @@ sum(v[i]*i for i in range(1, n - 1))
 sum((p[i + 1] - p[i])**2 for i in range(n))
 sum(v[n - 1 - i]*v[i] for i in range(n))
 sum(v[2*i] for i in range(2)) + v[0] + v[n - 1]
+sum(v[(i + 1) % n]*u[i] for i in range(n)) + sum(v[(i - 1) % n]*i for i in range(n))
+sum(v[i//2]*i for i in range(n)) + v[n//2] + v[7 % 4] + v[-(-n//3)]
+sum(X[(i + 1) % n, (j + i) % d]*v[i] for i in range(n) for j in range(d))
+sum(v[(i + j + 1)//3]*i for i in range(n) for j in range(n))
+sum(v[(2*i + 1) % n] + v[n - 1 - i//2]*i + v[i % 2 + 1] for i in range(n)) + v[(3*n - 1) % n]
+sum(v[(y[i] + 1) % n]*u[t[(i + 2) % n]] for i in range(n))
+sum(v[i//n] + v[(i + 5*n)//(2*n)] for i in range(n)) + sum(v[3*(i//2) % 4] for i in range(n))
+z = v*u + 1\\nsum(z[(i + 1) % n]*z[i//2] for i in range(n))
+sum(v[i] for i in range(n) if i % 2 == 0) + sum((i % 3)*v[i] for i in range(n))
 sum(X[i, y[i]] for i in range(n))
 sum(u[t[i]]*v[i] for i in range(n)) + u[t[t[1]]]
 sum(log(sum(exp(X[i, c]) for c in range(d))) - X[i, y[i]] for i in range(n))
@@ -370,6 +379,11 @@ ROUND_TRIPS = [
     sp.Product(x[2 * i + 1], (i, 0, n)) + sp.log(sp.Sum(sp.exp(x[i]), (i, 1, n))),
     Largest(x[i], (i, 0, n - 1)) - Smallest(X[i, j], (i, 0, n - 1), (j, 0, d - 1)),
     sp.Sum(sp.KroneckerDelta(i, j) * X[i, j], (i, 0, n - 1), (j, 0, d - 1)),
+    sp.Sum(x[sp.Mod(i + 1, n)] * x[sp.floor(i / 2)], (i, 0, n - 1)),
+    sp.Sum(X[sp.Mod(2 * i - 1, n), sp.floor((i + j + 1) / 3)], (i, 0, n - 1), (j, 0, d - 1)),
+    sp.Sum(x[n - 1 - sp.floor((i + n) / n)] + x[2 * sp.Mod(i, 3) + 1], (i, 0, n - 1)),
+    sp.Sum(x[sp.ceiling(2 * i / 3)] * sp.Mod(i, 2), (i, 0, n - 1)) + x[sp.floor(n / 2)],
+    sp.Sum(x[sp.Mod(free_y[i] + 1, n)], (i, 0, n - 1)),
     sp.Sum(S[i, free_y[i]], (i, 0, n - 1)) + x[n - 1],
     sp.Sum(sp.Piecewise((x[i], x[i] > 0), (0, True)), (i, 0, n - 1)),
     sp.Sum(i * x[i], (i, 0, n - 1)) / sp.Sum(x[i], (i, 0, n - 1)),
@@ -448,7 +462,11 @@ def test_indices_of_nested_loops_differ() -> None:
         ("x: vector(n)\nx[j + 1] + sum(x[j] for j in range(n))", 2, 3, "'j' is no integer"),
         ("x: vector(n)\nx[n/2]", 2, 3, "an index is an index, an extent or an integer"),
         ("x: vector(n)\nsum(x[i*i] for i in range(n))", 2, 7, "or such as i + 1"),
-        ("x: vector(n)\nsum(x[i//2] for i in range(n))", 2, 7, "or such as i + 1"),
+        ("x: vector(n)\nsum(x[i/2] for i in range(n))", 2, 7, "or such as i + 1, 2*i, n - 1 - i, (i + 1) % n, i//2"),
+        ("x: vector(n)\nsum(x[(i*i) % n] for i in range(n))", 2, 8, "or such as i + 1"),
+        ("x: vector(n)\nsum(x[floor(s)] for i in range(n))", 2, 13, "'s' is no integer"),
+        ("x: vector(n)\nsum(x[(i/2) % n] for i in range(n))", 2, 8, "or such as i + 1"),
+        ("x: vector(n)\nsum(x[i] for i in range(n//2))", 2, 25, "a bound is"),
         ("x: vector(n)\nx[-1]", 2, 4, "the last element is at n - 1"),
         ("x: vector(3)\nx[3]", 2, 3, "indices go from 0 to 2"),
         ("x: vector(n)\nx[n]", 2, 3, "indices go from 0 to n - 1"),
