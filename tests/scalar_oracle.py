@@ -159,7 +159,8 @@ def _answer(evaluator: _Evaluator, expr: sp.Expr) -> Answer:
             gradient.append(Bounded(NAN, INF))
         elif mp.isinf(slope.value):
             # The sign of an infinite slope is that of a zero, which is not promised.
-            gradient.append(Bounded(slope.value, INF if abs(root.value) > form.largest / 2 else ZERO, True))
+            is_known = abs(root.value) <= form.largest / 2 and slope.error != INF
+            gradient.append(Bounded(slope.value, ZERO if is_known else INF, is_known))
         elif abs(slope.value) > form.largest / 4:
             gradient.append(Bounded(slope.value, INF))
         else:
@@ -279,6 +280,8 @@ class _Evaluator:
                     _times(size + wrong, slope.error) + _times(wrong, slope.size),
                 )
                 handed.error += self.ulps(handed.size) if mp.isfinite(handed.size) else 0
+                if INF in (wrong, slope.error):
+                    handed.error = INF  # even times 0
                 before = slopes.get(i)
                 if before is None:
                     slopes[i] = handed
@@ -346,8 +349,9 @@ class _Evaluator:
 
     def far_out(self, row: _Function, a: Part) -> Part:
         if row.value is _exp:
-            value = INF if a.value > 0 else ZERO
-            return self.join(value, ZERO, [(a, value, ZERO if a.value > 0 else INF)])
+            if a.value > 0:
+                return self.join(INF, ZERO, [(a, INF, ZERO)])
+            return self.join(ZERO, ZERO if mp.isinf(a.value) else self.form.smallest, [(a, ZERO, INF)])
         return self.unknown([a])
 
     # --- arithmetic -----------------------------------------------------------------------------------------------
