@@ -427,12 +427,14 @@ class Arrays:
     def reduced(self, scope: Scope, depth: int) -> Any:
         """A sum, a product, a largest or a smallest over a new index, or two."""
         kind = self.choices.weighted((10, Sum), (2, Product), (1, Largest), (1, Smallest))
+        if len(scope.indices) > len(self.letters) - 2:
+            return self.leaf(scope)
         limit, inner = self.ranged(scope)
         limits = [limit]
         if self.choices.chance(25):
             limit, inner = self.ranged(inner)
             limits.insert(0, limit)
-        if len(inner.points) > MOST_VALUES or len(inner.indices) > len(self.letters) - 1:
+        if len(inner.points) > MOST_VALUES:
             return self.leaf(scope)
         body = self.body(inner, depth - 1)
         if kind in (Largest, Smallest) and not all(
