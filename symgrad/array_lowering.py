@@ -19,7 +19,7 @@ import sympy
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from .errors import UnsupportedExpression
-from .gates import GATES
+from .gates import GATES, power_of
 from .graph import AnyIndex, Axis, Gather, Index, Size, Table, View, axis, number_index
 from .lowering import Lowering, describe, ranges
 from .reductions import Largest, Smallest
@@ -230,10 +230,7 @@ class ArrayLowering(Lowering):
         """A power of each entry; `number` is the exponent as it was written."""
         if not isinstance(number, sympy.Rational):
             return self._apply("pow", base, exponent)
-        if number == 0:
-            return self.table.constant(1)
-        positive = self.power(base, Fraction(abs(int(number.p)), int(number.q)))
-        return positive if number > 0 else 1 / positive
+        return power_of(base, Fraction(int(number.p), int(number.q)))
 
     # --- functions ----------------------------------------------------------------------------------------------------
 

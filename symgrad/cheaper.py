@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import NamedTuple
 
-from .gates import power_by_products
+from .gates import spelled_power
 from .graph import View
 from .interpret import evaluate_exactly
 from .laws import (
@@ -228,14 +228,16 @@ def neg_neg(y: View) -> View | None:
 @law("power", "a power of a constant is a constant", exact=False)  # one rounding instead of several
 def power_constant(y: View) -> View | None:
     number, exponent = rational_of(y.arguments[0]), y.node.attribute
-    if number is None or (number.numerator.bit_length() + number.denominator.bit_length()) * exponent > LARGEST_FOLD:
+    if number is None or not isinstance(exponent, int):
+        return None
+    if (number.numerator.bit_length() + number.denominator.bit_length()) * exponent > LARGEST_FOLD:
         return None
     return constant(y, number**exponent)
 
 
-@law("power", "a power is a product of squares", exact=True, family="spelling")
+@law("power", "a power is a product of squares, and of roots", exact=True, family="spelling")
 def power_products(y: View) -> View | None:
-    return power_by_products(y.arguments[0], y.node.attribute)
+    return spelled_power(y.arguments[0], Fraction(y.node.attribute))
 
 
 @law("abs", "|-a| = |a|", exact=True)

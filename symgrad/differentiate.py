@@ -7,8 +7,9 @@ is made of nodes of the same table, so forward and backward share, and gradients
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import NamedTuple
 
 from .array_gates import MATRIX_RULES
@@ -64,7 +65,7 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     order = reachable([value.node])
     varying = _varying(order, set(wrt))
     domains = Domains(replace(graph, gradients=(), wrt=())) if graph.shapes is not None else None
-    active = activity(order, varying, domains)
+    active = activity(order, varying, domains, extremes=True)
     arriving: dict[Node, list[Contribution]] = {value.node: [Contribution(graph.table.constant(1))]}
     adjoints: dict[Node, Node] = {}
     spoilt: set[Node] = set()  # whose adjoints may be anything where they do not matter, and not 0
@@ -94,7 +95,7 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
                 record.contributions[node, place] = _whole(_received(node, edge, seen, adjoint.domain, domains))
             if view.number == 0:
                 continue
-            if where is not None and (node in spoilt or _spoils(node, local)):
+            if where is not None and (node in spoilt or _spoils(node, local, graph.shapes is None)):
                 if active[edge.node] is None or active[edge.node] != _at_argument(where, edge):
                     view = where.where(view, 0)  # leaves a branch: no NaN gets out of it
                 else:
@@ -136,9 +137,15 @@ def _keeps_axes(node: Node) -> bool:
     return not is_scatter and node.gate.name not in MATRIX_RULES
 
 
-def _spoils(node: Node, local: View | None) -> bool:
-    """Whether an adjoint that is 0 where its node does not matter may be anything once it is handed on."""
-    return node.gate.name == "select" or local is None or not is_finite(local)
+def _spoils(node: Node, local: View | None, over_points: bool) -> bool:
+    """Whether an adjoint that is 0 where its node does not matter may be anything once it is handed on.
+
+    The entries of arrays are taken to be finite: a branch would keep a product of matrices from being one. Over points
+    one more costs nothing.
+    """
+    if node.gate.name in EXTREMES:
+        return False  # the local gradient of who loses is 0, whatever it is multiplied with
+    return node.gate.name == "select" or local is None or not is_finite(local) or (over_points and not local.node.fixed)
 
 
 def _is_own(edge: View, node: Node) -> bool:
@@ -276,7 +283,7 @@ def _handed(node: Node, adjoint: View, active: View | None) -> list[Handed]:
         return [Handed(place, arguments[place], None, view, None) for place, view in enumerate(views)]
     if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
         adjoint = adjoint.at(dict(enumerate(node.attribute.out)))
-    places = _places(node, active)
+    places = _places(node, active, extremes=True)
     if node.gate.name == "select":
         taken = arguments[0].where(1, 0), arguments[0].where(0, 1)
         return [Handed(place, arguments[place], taken[place - 1], adjoint, places[place]) for place in (1, 2)]
@@ -287,9 +294,61 @@ def _handed(node: Node, adjoint: View, active: View | None) -> list[Handed]:
         )
     partials = node.gate.local_gradients(positional(node), *arguments)
     return [
-        Handed(place, edge, partial, times(adjoint, partial), where)
+        Handed(place, edge, partial, _passed(node, place, adjoint, partial), where)
         for place, (edge, partial, where) in enumerate(zip(arguments, partials, places, strict=True))
     ]
+
+
+def _passed(node: Node, place: int, adjoint: View, partial: View) -> View:
+    """Adjoint times local gradient: what the argument at that place receives.
+
+    What a power reads gets n*u/a where the adjoint is the quotient u/y by the power y = a**n itself, as it is in 1/a**n
+    and log(a**n): u/y*(n*y/a) would be inf*0 where a is 0, and u/y would underflow where a is large.
+    """
+    y = positional(node)
+    argument = y.arguments[place]
+    if node.gate.name == "power":
+        exponent = node.table.constant(Fraction(node.attribute))
+    elif node.gate.name == "pow" and place == 0:
+        exponent = y.arguments[1]
+    elif node.gate.name == "mul" and _holds_power(argument):
+        exponent = node.table.constant(1)
+    else:
+        return times(adjoint, partial)
+    terms = adjoint.arguments if adjoint.node.gate.name == "add" else (adjoint,)
+    views = []
+    for term in terms:
+        above = _numerator(term, y)
+        views.append(times(term, partial) if above is None else times(above, exponent / argument))
+    return views[0] if len(views) == 1 else node.table.apply(GATES["add"], *views)
+
+
+# How deep in products and quotients an adjoint is looked into.
+_DEPTH = 4
+
+
+def _holds_power(view: View, depth: int = _DEPTH) -> bool:
+    """Whether a power is a factor of a product."""
+    name = view.node.gate.name
+    is_product = name == "mul" and depth > 0
+    return name in ("power", "pow") or (is_product and any(_holds_power(own, depth - 1) for own in view.arguments))
+
+
+def _numerator(adjoint: View, y: View, depth: int = _DEPTH) -> View | None:
+    """The u of an adjoint that is u/y, else None."""
+    name = adjoint.node.gate.name
+    if name == "div" and adjoint.arguments[1] == y:
+        return adjoint.arguments[0]
+    if name == "neg" and depth:
+        above = _numerator(adjoint.arguments[0], y, depth - 1)
+        return None if above is None else -above
+    if name == "mul" and depth:
+        for place, factor in enumerate(adjoint.arguments):
+            above = _numerator(factor, y, depth - 1)
+            if above is not None:
+                others = [*adjoint.arguments[:place], *adjoint.arguments[place + 1 :]]
+                return _product(others if above.number == 1 else [*others, above])
+    return None
 
 
 def times(adjoint: View, partial: View) -> View:
@@ -333,13 +392,30 @@ def _product(factors: list[View]) -> View:
 # --- branches ---------------------------------------------------------------------------------------------------------
 
 
-def _places(node: Node, active: View | None) -> list[View | None]:
-    """Where each argument of `node` matters, if `node` does where `active` holds; None is everywhere."""
+# By which an argument loses against another one, or against the result.
+EXTREMES: dict[str, Callable[[View, View], View]] = {
+    "max": lambda own, other: own < other,
+    "min": lambda own, other: own > other,
+    "largest": lambda own, other: own < other,
+    "smallest": lambda own, other: own > other,
+}
+
+
+def _places(node: Node, active: View | None, extremes: bool = False) -> list[View | None]:
+    """Where each argument of `node` matters, if `node` does where `active` holds; None is everywhere.
+
+    With `extremes` an argument of Max and Min matters where it does not lose.
+    """
     places: list[View | None] = [active] * len(node.arguments)
+    y, loses = positional(node), EXTREMES.get(node.gate.name)
     if node.gate.name == "select":
-        condition = positional(node).arguments[0]
-        sides = condition, condition.call("not")
+        condition = y.arguments[0]
+        sides = [condition, condition.call("not")]
         places[1:] = [side if active is None else active.call("and", side) for side in sides]
+    elif extremes and loses is not None:
+        others = y.arguments[::-1] if len(node.arguments) == 2 else (y,) * len(node.arguments)
+        sides = [loses(own, other).call("not") for own, other in zip(y.arguments, others, strict=True)]
+        places = [side if active is None else active.call("and", side) for side in sides]
     return places
 
 
@@ -375,12 +451,15 @@ def _is_at_least_zero(form: Index, table: Table) -> View:
     return table.position(below) < table.position(above)
 
 
-def activity(order: list[Node], varying: set[Node], domains: Domains | None = None) -> dict[Node, View | None]:
+def activity(
+    order: list[Node], varying: set[Node], domains: Domains | None = None, *, extremes: bool = False
+) -> dict[Node, View | None]:
     """For each varying node the condition under which any of its readers matters; None for always.
 
     What is read inside branches only, or on some domains only, may be NaN elsewhere: it matters where one of these
     branches is taken, on one of these domains. What a condition reads has no gradient and counts for nothing. Inputs
-    are outside of all branches.
+    are outside of all branches. With `extremes` the arguments of Max and Min are branches, too, taken where they do not
+    lose.
     """
     read_at: dict[Node, list[Place]] = {order[-1]: [Place(None)]}
     active: dict[Node, View | None] = {}
@@ -389,7 +468,7 @@ def activity(order: list[Node], varying: set[Node], domains: Domains | None = No
             continue
         active[node] = None if node.gate.name == "input" else _joined(read_at.pop(node), node.table)
         limits = domains.of[node].constraints() if domains is not None else []
-        for edge, place in zip(node.arguments, _places(node, active[node]), strict=True):
+        for edge, place in zip(node.arguments, _places(node, active[node], extremes), strict=True):
             if edge.node in varying:
                 condition = None if place is None else _at_argument(place, edge)
                 here = Place(condition)

@@ -60,8 +60,8 @@ def _piece(node: Node, arguments: list[Piece], inputs: Sequence[str]) -> Piece:
         except OverflowError:
             return _ELLIPSIS
     if name == "power":
-        base = arguments[0]
-        return f"{base[0] if base[1] == ATOM else f'({base[0]})'}**{node.attribute}", UNARY
+        exponent = str(node.attribute) if isinstance(node.attribute, int) else f"({node.attribute})"
+        return f"{bracketed(arguments[0], ATOM)}**{exponent}", UNARY
     if name == "select":
         condition, taken, otherwise = (bracketed(argument, TERNARY + 1) for argument in arguments)
         return f"{taken} if {condition} else {otherwise}", TERNARY

@@ -11,6 +11,7 @@ Rules follow ISO 80000-2 and Abramowitz & Stegun chapters 4, 6 and 7; convention
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
@@ -173,12 +174,46 @@ def power_by_products(base: View, exponent: int) -> View:
         squared = squared * squared
 
 
-@gate("power", None, lambda a, n: np.power(a, float(n)), lambda a, n: a**n, trouble=((0.0,), (-3.0,)))
+def power_of(base: View, exponent: Fraction) -> View:
+    """`base**exponent` for a rational exponent, as the gates that say it; a negative one is a quotient."""
+    table = base.node.table
+    if exponent < 0:
+        return 1 / power_of(base, -exponent)
+    if exponent in (0, 1):
+        return base if exponent else table.constant(1)
+    if exponent in _ROOTS:
+        return base.call(_ROOTS[exponent])
+    if exponent.denominator > 3:
+        return base.call("pow", table.constant(exponent))
+    whole = exponent.denominator == 1
+    return table.apply(GATES["power"], base, attribute=exponent.numerator if whole else exponent)
+
+
+_ROOTS = {HALF: "sqrt", Fraction(1, 3): "cbrt"}
+
+
+def spelled_power(base: View, exponent: Fraction) -> View:
+    """A power as products and roots: by repeated squaring, and at most two roots."""
+    whole, rest = divmod(exponent, 1)
+    factors = [power_by_products(base, whole)] if whole else []
+    if rest:
+        root = _ROOTS[Fraction(1, rest.denominator)]
+        factors += [base.call(root)] * rest.numerator
+    return reduce(lambda one, two: one * two, factors)
+
+
+def _mp_rational_power(a: Any, n: Fraction) -> Any:
+    return a ** int(n) if n == int(n) else mpmath.power(a, mpmath.mpf(n.numerator) / n.denominator)
+
+
+@gate("power", None, lambda a, n: np.power(a, float(n)), _mp_rational_power, trouble=((0.0,), (-3.0,)))
 def power(y: View, a: View) -> tuple[View, ...]:
-    """An integer power >= 2, its exponent in the attribute; becomes products, right at negative bases."""
-    exponent = y.node.attribute
-    lower = a if exponent == 2 else y.node.table.apply(GATES["power"], a, attribute=exponent - 1)
-    return (exponent * lower,)
+    """An exact power, its exponent in the attribute: a whole number >= 2, or halves and thirds.
+
+    Products and roots only after differentiation: those of x*sqrt(x) have the derivative 0*inf at 0.
+    """
+    exponent = Fraction(y.node.attribute)
+    return (exponent * power_of(a, exponent - 1),)
 
 
 def _mp_pow(a: Any, b: Any) -> Any:
@@ -367,9 +402,72 @@ def log1p(y: View, a: View) -> tuple[View, ...]:
     return (1 / (1 + a),)
 
 
-@gate("sqrt", None, np.sqrt, mpmath.sqrt, on=((0.5, 3.0),), trouble=((0.0,),))
+# How deep in sums and products it is looked for what they are made of.
+_DEPTH = 6
+
+_NON_NEGATIVE = frozenset("abs exp sqrt cbrt hypot cosh sech sigmoid softplus softmax erfc acos acosh size".split())
+
+
+def non_negative(a: View, depth: int = _DEPTH) -> bool:
+    """Whether a view is known to be >= 0 wherever it is real: however it rounds."""
+    name, own = a.node.gate.name, a.node.attribute
+    if name in _NON_NEGATIVE:
+        return True
+    if name == "constant":
+        return own >= 0 if isinstance(own, Fraction) else own not in ("-oo", "nan")
+    if name == "power":
+        return own % 2 != 1 or non_negative(a.arguments[0], depth)
+    if not depth:
+        return False
+    if name == "mul":
+        counts = Counter(a.arguments)
+        return all(count % 2 == 0 or non_negative(factor, depth - 1) for factor, count in counts.items())
+    if name == "max":
+        return any(non_negative(argument, depth - 1) for argument in a.arguments)
+    if name in ("add", "div", "min", "sum", "product", "largest", "smallest"):
+        return all(non_negative(edge, depth - 1) for edge in a.node.arguments)
+    return name == "select" and all(non_negative(side, depth - 1) for side in a.arguments[1:])
+
+
+def _squares(a: View, depth: int = _DEPTH) -> list[View] | None:
+    """Of a sum of squares, weighted or not, and of higher powers: what is squared. None for anything else.
+
+    Of squares that are summed over indices it is their sum: it is 0 where they all are.
+    """
+    name = a.node.gate.name
+    if name == "power" and a.node.attribute >= 2:
+        return [a.arguments[0]]
+    if not depth:
+        return None
+    if name == "mul":
+        twice = [factor for factor, count in Counter(a.arguments).items() if count > 1]
+        if twice:
+            return twice[:1]
+        return next((own for factor in a.arguments if (own := _squares(factor, depth - 1)) is not None), None)
+    if name == "div":
+        return _squares(a.arguments[0], depth - 1)
+    if name == "sum":
+        return None if _squares(a.node.arguments[0], depth - 1) is None else [a]
+    if name in ("add", "select"):
+        parts = [_squares(part, depth - 1) for part in a.arguments[name == "select" :]]
+        return None if None in parts else [base for part in parts if part is not None for base in part]
+    return None
+
+
+@gate("sqrt", None, lambda a: np.abs(np.sqrt(a)), mpmath.sqrt, on=((0.5, 3.0),), trouble=((0.0,), (-0.0,)))
 def sqrt(y: View, a: View) -> tuple[View, ...]:
-    return (1 / (2 * y),)
+    """The square root; of -0.0 it is 0.0, so that its slope there is that at the edge of its domain."""
+    slope = 1 / (2 * y)
+    bases = _squares(a)
+    if bases is None:
+        return (slope,)
+    # A norm has a kink where it is 0, and there the subgradient 0, as Abs has it. A weight may be 0 elsewhere.
+    zeros = [y.equals(0)] if non_negative(a) else [base.equals(0) for base in dict.fromkeys(bases)]
+    return ((zeros[0] if len(zeros) == 1 else zeros[0].call("and", *zeros[1:])).where(0, slope),)
+
+
+def _np_cbrt(a: Any) -> Any:
+    return np.where(np.less(a, 0), np.nan, np.abs(np.cbrt(a)))
 
 
 def _mp_cbrt(a: Any) -> Any:
@@ -379,10 +477,10 @@ def _mp_cbrt(a: Any) -> Any:
 @gate(
     "cbrt",
     None,
-    lambda a: np.where(np.less(a, 0), np.nan, np.cbrt(a)),
+    _np_cbrt,
     _mp_cbrt,
     on=((0.5, 3.0),),
-    trouble=((0.0,), (-8.0,)),
+    trouble=((0.0,), (-0.0,), (-8.0,)),
 )
 def cbrt(y: View, a: View) -> tuple[View, ...]:
     """The principal cube root a**(1/3): no real number for a < 0, so NaN there."""
@@ -399,7 +497,36 @@ def cbrt(y: View, a: View) -> tuple[View, ...]:
     label="σ",
 )
 def sigmoid(y: View, a: View) -> tuple[View, ...]:
-    return (y * (1 - y),)
+    return (a.call("sigmoid_slope"),)
+
+
+def _np_sigmoid_slope(a: Any) -> Any:
+    e = np.exp(-np.abs(a))
+    return e / ((1 + e) * (1 + e))
+
+
+def _mp_sigmoid_slope(a: Any) -> Any:
+    e = mpmath.exp(-a)
+    return e / (1 + e) ** 2
+
+
+def _sigmoid_slope(a: View) -> View:
+    e = (-a).call("exp")
+    y = 1 / (1 + e)
+    return e.equals(_constant(a, "oo")).where(0, y * (e * y))
+
+
+@gate(
+    "sigmoid_slope",
+    None,
+    _np_sigmoid_slope,
+    _mp_sigmoid_slope,
+    trouble=((-1000.0,), (1000.0,), (0.0,), (40.0,), (-40.0,)),
+    expansion=_sigmoid_slope,
+)
+def sigmoid_slope(y: View, a: View) -> tuple[View, ...]:
+    """The derivative of the logistic function: (1 - y)*y without the cancellation where y is near 1."""
+    return (-(y * (a / 2).call("tanh")),)
 
 
 @gate(
@@ -415,7 +542,9 @@ def softplus(y: View, a: View) -> tuple[View, ...]:
 
 
 def _logaddexp(a: View, b: View) -> View:
-    return a.call("max", b) + (-((a - b).call("abs"))).call("exp").call("log1p")
+    largest = a.call("max", b)
+    is_finite = largest.call("abs") < _constant(a, "oo")
+    return largest + (-is_finite.where((a - b).call("abs"), 0)).call("exp").call("log1p")
 
 
 @gate(
@@ -433,20 +562,33 @@ def logsumexp(y: View, *a: View) -> tuple[View, ...]:
     return tuple(a[i].call("softmax", *a[:i], *a[i + 1 :]) for i in range(len(a)))
 
 
+def _difference(a: View, b: View) -> View:
+    """a - b, and 0 where they are the same infinity."""
+    return a.equals(b).where(0, a - b)
+
+
 def _softmax(a: View, *others: View) -> View:
     if len(others) == 1:
-        return (a - others[0]).call("sigmoid")
+        return _difference(a, others[0]).call("sigmoid")
     table = a.node.table
     largest = table.apply(GATES["max"], a, *others)
-    terms = [(b - largest).call("exp") for b in (a, *others)]
+    terms = [_difference(b, largest).call("exp") for b in (a, *others)]
     return terms[0] / table.apply(GATES["add"], *terms)
+
+
+def _np_difference(a: Any, b: Any) -> Any:
+    return np.where(np.equal(a, b), 0, np.subtract(a, b))
+
+
+def _mp_difference(a: Any, b: Any) -> Any:
+    return mpmath.mpf(0) if a == b else a - b
 
 
 @gate(
     "softmax",
     None,
-    lambda a, *others: 1 / (1 + reduce(np.add, [np.exp(b - a) for b in others])),
-    lambda a, *others: 1 / (1 + mpmath.fsum(mpmath.exp(b - a) for b in others)),
+    lambda a, *others: 1 / (1 + reduce(np.add, [np.exp(_np_difference(b, a)) for b in others])),
+    lambda a, *others: 1 / (1 + mpmath.fsum(mpmath.exp(_mp_difference(b, a)) for b in others)),
     on=_PAIR,
     trouble=((1000.0, 999.0), (-1000.0, -1001.0), (0.0, -40.0), (1000.0, -1000.0)),
     expansion=_softmax,
@@ -566,7 +708,8 @@ def sinc(y: View, a: View) -> tuple[View, ...]:
 
 
 def _mp_sinc_slope(a: Any) -> Any:
-    return (mpmath.cos(a) - mpmath.sinc(a)) / a if a else mpmath.mpf(0)
+    """The spherical Bessel function -j1; near 0 as a series, where the closed form cancels (DLMF 10.53.1)."""
+    return -a / 3 * mpmath.hyp0f1(mpmath.mpf(5) / 2, -a * a / 4) if abs(a) < 1 else (mpmath.cos(a) - mpmath.sinc(a)) / a
 
 
 def _sinc_slope(a: float) -> float:
@@ -580,7 +723,7 @@ no_gradient(
     None,
     _each(_sinc_slope),
     _mp_sinc_slope,
-    trouble=((0.0,), (1e-9,), (0.45,), (0.55,)),
+    trouble=((0.0,), (1e-300,), (1e-9,), (0.45,), (0.55,)),
 )
 
 
@@ -633,11 +776,11 @@ def acsc(y: View, a: View) -> tuple[View, ...]:
 @gate(
     "acot",
     sympy.acot,
-    lambda a: np.arctan(1 / a),
+    lambda a: np.arctan(1 / (a + 0.0)),  # -0.0 + 0.0 is 0.0
     lambda a: mpmath.atan(1 / a) if a else mpmath.pi / 2,
     on=((0.3, 2.0),),
-    trouble=((-1.0,), (0.0,)),
-    expansion=lambda a: (1 / a).call("atan"),
+    trouble=((-1.0,), (0.0,), (-0.0,)),
+    expansion=lambda a: a.equals(0).where(_constant(a, "pi") / 2, (1 / a).call("atan")),
 )
 def acot(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / (1 + a * a)),)
@@ -790,7 +933,7 @@ def acsch(y: View, a: View) -> tuple[View, ...]:
     expansion=lambda a: (1 / a).call("atanh"),
 )
 def acoth(y: View, a: View) -> tuple[View, ...]:
-    return (1 / ((1 - a) * (1 + a)),)
+    return (-(1 / ((1 - a) * (1 + a)).call("abs")),)  # the sign that it has where |a| > 1, at 1 and -1 too
 
 
 # --- error and gamma functions ----------------------------------------------------------------------------------------

@@ -16,6 +16,9 @@ from .graph import Node, View, reachable
 _LARGEST_ARGUMENT = 10**12
 # Numbers of a larger binary exponent, or a smaller one, are infinity and 0 in every dtype.
 _LARGEST_EXPONENT = 100_000
+# Beyond this many binary digits before the point a period is not taken off any more: far out of every floating point.
+_LARGEST_ANGLE = 20_000
+_PLAIN_ANGLE = 40  # up to here there are digits enough
 
 
 def evaluate(views: Sequence[View], inputs: Sequence[Any], dtype: Any = np.float64) -> list[Any]:
@@ -34,7 +37,11 @@ def evaluate(views: Sequence[View], inputs: Sequence[Any], dtype: Any = np.float
 
 
 def evaluate_exactly(views: Sequence[View], inputs: Sequence[Any], digits: int = 50) -> list[Any]:
-    """The views at `inputs` as mpmath numbers of `digits` digits; what is not real is NaN, a pole infinity or NaN."""
+    """The views at `inputs` as mpmath numbers of `digits` digits; what is not real is NaN, a pole infinity or NaN.
+
+    Of a large angle as many more digits are computed as it has before the point: a period is taken off them.
+    """
+    angle = 0  # the most binary digits before the point that an angle has
 
     def leaf(node: Node) -> Any:
         if node.gate.name == "constant":
@@ -42,8 +49,19 @@ def evaluate_exactly(views: Sequence[View], inputs: Sequence[Any], digits: int =
         value = inputs[node.attribute]
         return value if isinstance(value, mpmath.mpf) else mpmath.mpf(value)
 
+    def apply(node: Node, arguments: list[Any]) -> Any:
+        nonlocal angle
+        if node.gate.name in _PERIODIC:
+            angle = max([angle, *(mpmath.mag(a) for a in arguments if a and abs(mpmath.mag(a)) <= _LARGEST_ANGLE)])
+        return apply_exactly(node, arguments)
+
     with mpmath.workdps(digits):
-        return _walk(views, leaf, apply_exactly)
+        values = _walk(views, leaf, apply)
+        if angle <= _PLAIN_ANGLE:
+            return values
+        with mpmath.extraprec(angle):
+            values = _walk(views, leaf, apply)
+        return [+value if isinstance(value, mpmath.mpf) else value for value in values]
 
 
 def evaluate_complex(views: Sequence[View], inputs: Sequence[Any], digits: int) -> list[Any]:
@@ -167,20 +185,18 @@ _FAST_GROWING = {
     "csch",
     "gamma",
     "sigmoid",
+    "sigmoid_slope",
     "softplus",
     "logsumexp",
     "logcosh",
-    "sin",
-    "cos",
-    "tan",
-    "sec",
-    "csc",
-    "cot",
-    "versine",
 }
+
+_PERIODIC = {"sin", "cos", "tan", "sec", "csc", "cot", "versine", "sinc", "sinc_slope"}
 
 
 def _is_out_of_range(name: str, arguments: list[Any]) -> bool:
+    if name in _PERIODIC:
+        return any(mpmath.mag(a) > _LARGEST_ANGLE for a in arguments)
     if name == "pow":
         base, exponent = arguments
         return bool(base != 0 and abs(exponent * mpmath.log(abs(base))) > _LARGEST_ARGUMENT)

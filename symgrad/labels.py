@@ -73,7 +73,8 @@ class Labels:
         if node.fixed or not node.arguments:
             return self.constant(positional(node)) if node.fixed else self.formula(node)
         if gate.name == "power":
-            return "x" + str(node.attribute).translate(_SUPERSCRIPTS)
+            exponent = node.attribute
+            return "x" + str(exponent).translate(_SUPERSCRIPTS) if isinstance(exponent, int) else f"x^({exponent})"
         label = gate.label or gate.name
         if gate.name in ("sum", "product", "largest", "smallest"):
             return " ".join([label, *filter(None, self.graph.labels.get(node, ())[node.rank :])])

@@ -209,7 +209,7 @@ class _Printer:
             return multiply(number(scaled[0]), *(self.piece(edge, scope, depth + 1) for edge in scaled[1]))
         arguments = [self.piece(edge, scope, depth + 1) for edge in view.arguments]
         if name == "power":
-            return power(arguments[0], str(node.attribute), is_whole=True)
+            return power(arguments[0], number(Fraction(node.attribute)).text, is_whole=isinstance(node.attribute, int))
         if name == "exp" and len(arguments[0].text) <= _EXPONENT and self.texts.is_free("e"):
             return power(Piece("e", ATOM), arguments[0].text)
         if name == "select":

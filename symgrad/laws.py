@@ -29,11 +29,12 @@ LAWS: dict[str, list[Law]] = {}
 LARGEST_FOLD = 4096
 
 
-def law(gate: str, words: str, *, exact: bool, family: str = "cheaper") -> Callable[[Rewrite], Rewrite]:
-    """File a law under the gate that it rewrites."""
+def law(gates: str, words: str, *, exact: bool, family: str = "cheaper") -> Callable[[Rewrite], Rewrite]:
+    """File a law under the gate that it rewrites, or under several, their names apart."""
 
     def enter(rewrite: Rewrite) -> Rewrite:
-        LAWS.setdefault(gate, []).append(Law(rewrite.__name__, words, exact, family, rewrite))
+        for gate in gates.split():
+            LAWS.setdefault(gate, []).append(Law(rewrite.__name__, words, exact, family, rewrite))
         return rewrite
 
     return enter
@@ -96,12 +97,19 @@ def scaled(view: View) -> tuple[Fraction, View]:
 
 
 def multiple(number: Fraction, view: View) -> View:
-    """A rational times a view, as one writes it."""
+    """A rational times a view, as one writes it: 3*a/7; one literal where that is exact, 1.5*a, or long anyway."""
     if number < 0:
         return -multiple(-number, view)
+    if number.numerator != 1 != number.denominator and (_is_dyadic(number) or max(number.as_integer_ratio()) > 2**53):
+        return constant(view, number) * view
     above = [constant(view, number.numerator)] if number.numerator != 1 else []
     below = [constant(view, number.denominator)] if number.denominator != 1 else []
     return quotient_of(view, [*above, view], below)
+
+
+def _is_dyadic(number: Fraction) -> bool:
+    """Whether it is a whole number by a power of two, as every Float is."""
+    return number.denominator & (number.denominator - 1) == 0
 
 
 def folds(*numbers: Fraction) -> bool:

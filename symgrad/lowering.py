@@ -13,7 +13,7 @@ from sympy.core.function import AppliedUndef
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from .errors import UnsupportedExpression
-from .gates import BY_CLASS, HALF
+from .gates import BY_CLASS, HALF, power_of
 from .graph import Gate, Table, View, positional, reachable
 
 # A SymPy number beyond this many binary digits is refused: it could not even be printed.
@@ -93,20 +93,6 @@ class Lowering:
 
     def _apply(self, gate: str, *views: View, attribute: Any = None) -> View:
         return self.table.apply(self.table.gates[gate], *views, attribute=attribute)
-
-    def power(self, base: View, exponent: Fraction) -> View:
-        """`base**exponent` for a rational exponent > 0: products and roots where that is exact."""
-        whole, rest = divmod(exponent, 1)
-        if rest not in (0, HALF, Fraction(1, 3), Fraction(2, 3)):
-            return self._apply("pow", base, self.table.constant(exponent))
-        factors = []
-        if whole:
-            factors.append(base if whole == 1 else self._apply("power", base, attribute=int(whole)))
-        if rest == HALF:
-            factors.append(self._apply("sqrt", base))
-        elif rest:
-            factors.extend([self._apply("cbrt", base)] * rest.numerator)
-        return self.product(factors)
 
     def product(self, factors: list[View]) -> View:
         if not factors:
@@ -267,7 +253,7 @@ def _mul(lowering: Lowering, part: sympy.Mul, arguments: list[View]) -> View:
             above += [lowering.table.constant(top)] if top != 1 else []
             below += [lowering.table.constant(bottom)] if bottom != 1 else []
         elif exponent is not None and exponent < 0:
-            below.append(lowering.power(lowering.memo[id(factor.args[0])], -exponent))
+            below.append(power_of(lowering.memo[id(factor.args[0])], -exponent))
         else:
             above.append(view)
     result = lowering.product(above)
@@ -295,10 +281,7 @@ def _pow(lowering: Lowering, part: sympy.Pow, arguments: list[View]) -> View:
     number = _rational_exponent(part)
     if number is None:
         return lowering._apply("pow", base, exponent)
-    if number == 0:
-        return lowering.table.constant(1)
-    positive = lowering.power(base, abs(number))
-    return positive if number > 0 else 1 / positive
+    return power_of(base, number)
 
 
 def piecewise(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) -> View:

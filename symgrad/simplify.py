@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from . import array_laws, cheaper, stabler
-from .gates import GATES
+from .gates import GATES, non_negative
 from .graph import Graph, Node, View, positional, reachable, translated
 from .laws import LAWS, Law
 
@@ -37,29 +37,32 @@ def simplify(graph: Graph, families: Iterable[str], fired: Counter[str] | None =
     return graph.compact()
 
 
-# Gates whose value jumps: a rounding before them may move the jump.
+# Gates whose value jumps, and gates with an edge, beyond which there is no real number: a rounding before them may move
+# a point over it.
 _STEPS = {"floor", "ceil", "mod", "sign"}
+_EDGES = {"sqrt", "cbrt", "log", "pow", "loggamma", "asin", "acos", "acosh", "atanh", "log1p"}
 
 
 def reuse_reciprocals(graph: Graph) -> Graph:
     """a/b becomes a*(1/b) where 1/b is computed anyway, or b varies along fewer axes: a rounding more, a division less.
 
-    Where the value has steps (a floor, a condition) only what the gradients alone need is rewritten.
+    Also where the gradients divide several times by b. Not where a step or an edge is reached by it: a floor, a
+    condition, a root.
     """
     order = graph.order()
     existing = set(order)
-    value = set(reachable(view.node for view in graph.values))
-    has_steps = any(map(_is_step, value))
+    fragile = set(reachable(node for step in order for node in _before_step(step)))
+    kept = fragile | set(reachable(view.node for view in graph.values))
+    below_gradients = Counter(n.arguments[1] for n in order if n.gate.name == "div" and n not in kept)
     views: dict[Node, View] = {}
     for node in order:
         views[node] = positional(node)
         if not node.arguments:
             continue
-        is_free = node not in value or not has_steps
         above, below = node.arguments if node.gate.name == "div" else (None, None)
-        if above is None or below is None or not is_free or above.number == 1 or below.node.fixed:
+        if above is None or below is None or node in fragile or above.number == 1 or below.node.fixed:
             views[node] = graph.table.rebuild(node, views)
-        elif len(below.axes) < node.rank or (1 / below).node in existing:
+        elif len(below.axes) < node.rank or (1 / below).node in existing or below_gradients[below] > 1:
             above, below = translated(views, (above, below))
             views[node] = above * (1 / below)
         else:
@@ -67,10 +70,17 @@ def reuse_reciprocals(graph: Graph) -> Graph:
     return graph.rebuilt(views)
 
 
-def _is_step(node: Node) -> bool:
+def _before_step(node: Node) -> list[Node]:
+    """What a rounding must not change: the arguments of a step or an edge. However it rounds, a square is >= 0."""
+    arguments = [edge for edge in node.arguments if edge.node.kind == "real" and not non_negative(edge)]
+    if node.gate.name in _EDGES:
+        return [edge.node for edge in arguments[:1]]
     if node.kind == "boolean":
-        return all(view.number != "oo" for view in node.arguments)  # whether it is finite is no matter of rounding
-    return node.gate.name in _STEPS
+        # Whether a number is finite, or a square is 0, is no matter of rounding.
+        if any(edge.number == "oo" or (edge.number == 0 and len(arguments) == 0) for edge in node.arguments):
+            return []
+        return [edge.node for edge in node.arguments]
+    return [edge.node for edge in node.arguments] if node.gate.name in _STEPS else []
 
 
 def _rewritten_graph(graph: Graph, wanted: set[str], fired: Counter[str]) -> Graph:

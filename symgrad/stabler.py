@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
-from .gates import GATES
+from .gates import GATES, power_of
 from .graph import View
 from .laws import (
     apply,
@@ -17,6 +17,7 @@ from .laws import (
     law,
     multiple,
     negated,
+    product_of,
     quotient_of,
     rational_of,
     scaled,
@@ -116,20 +117,60 @@ def complements(y: View) -> View | None:
     return None if found is None else found(numbers[0], rest.arguments[0])
 
 
-@law("sqrt", "sqrt(a**2) = |a|; sqrt(a**2 + b**2) = hypot(a, b)", exact=False, family="stabler")  # squares may overflow
+@law("sqrt", "sqrt(a**2 + b**2) = hypot(a, b)", exact=False, family="stabler")  # squares may overflow
 def root_of_squares(y: View) -> View | None:
     (a,) = y.arguments
-    terms = a.arguments if is_gate(a, "add") else (a,)
-    if len(terms) > 3 or not all(is_gate(term, "power") and term.node.attribute == 2 for term in terms):
+    terms = a.arguments if is_gate(a, "add") else ()
+    if not 2 <= len(terms) <= 3 or not all(is_gate(term, "power") and term.node.attribute == 2 for term in terms):
         return None
-    sides = [term.arguments[0] for term in terms]
-    return sides[0].call("abs") if len(sides) == 1 else reduce(lambda one, two: one.call("hypot", two), sides)
+    return reduce(lambda one, two: one.call("hypot", two), (term.arguments[0] for term in terms))
+
+
+_EXPONENTS = {"sqrt": Fraction(1, 2), "cbrt": Fraction(1, 3)}
+
+
+def _as_power(view: View) -> tuple[View, Fraction] | None:
+    """Base and exponent of a power with a number for its exponent, roots included."""
+    name, arguments = view.node.gate.name, view.arguments
+    if name in ("power", *_EXPONENTS):
+        return arguments[0], Fraction(_EXPONENTS.get(name, view.node.attribute))
+    exponent = rational_of(arguments[1]) if name == "pow" else None
+    return None if exponent is None else (arguments[0], exponent)
+
+
+@law("sqrt cbrt power pow", "(a**p)**q = |a|**(p*q)", exact=False, family="stabler")  # a**p may overflow
+def power_of_power(y: View) -> View | None:
+    """Where p is even or the result is no whole power: of a < 0 either side is NaN. At 0 the chain would be inf*0."""
+    outer = _as_power(y)
+    inner = None if outer is None else _as_power(outer[0])
+    if outer is None or inner is None or outer[1].denominator == 1 or inner[1] <= 0:
+        return None
+    base, exponent = inner[0], inner[1] * outer[1]
+    if inner[1].denominator == 1 and inner[1] % 2 == 0:
+        return power_of(base.call("abs"), exponent)
+    return power_of(base, exponent) if exponent.denominator > 1 else None
+
+
+@law("mul", "a**p*a**q = a**(p + q), of powers that are no whole ones", exact=False, family="stabler")  # at infinity
+def product_of_powers(y: View) -> View | None:
+    """x*sqrt(x) is x**(3/2), and has its derivative at 0."""
+    found: dict[View, list[tuple[int, Fraction]]] = {}
+    for place, factor in enumerate(y.arguments):
+        base, exponent = _as_power(factor) or (factor, Fraction(1))
+        found.setdefault(base, []).append((place, exponent))
+    for base, powers in found.items():
+        total = sum((exponent for _, exponent in powers), Fraction(0))
+        if len(powers) > 1 and total.denominator > 1 and all(exponent > 0 for _, exponent in powers):
+            places = {place for place, _ in powers}
+            rest = [factor for place, factor in enumerate(y.arguments) if place not in places]
+            return product_of(y, [*rest, power_of(base, total)])
+    return None
 
 
 def _logistic(factor: View) -> tuple[View, int] | None:
     """`a` and `n` where the factor is (1 + exp(a))**n."""
     exponent = 1
-    if is_gate(factor, "power"):
+    if is_gate(factor, "power") and isinstance(factor.node.attribute, int):
         exponent, factor = factor.node.attribute, factor.arguments[0]
     logarithms = _exponentials(factor) if is_gate(factor, "add") and len(factor.arguments) == 2 else None
     if logarithms is None:

@@ -95,7 +95,7 @@ def _where_some(limits: list[Index], reduced: Iterable[Axis]) -> list[Index]:
 
 # Gates that are finite where their arguments are.
 _FINITE = {"size", "position", "add", "mul", "neg", "power", "sum", "product", "abs", "max", "min"}
-_FINITE |= {"sin", "cos", "tanh", "atan", "erf"}
+_FINITE |= {"sin", "cos", "tanh", "sech", "sigmoid", "sigmoid_slope", "atan", "erf"}
 _SMALL = 200
 
 
@@ -108,7 +108,7 @@ def is_finite(factor: View) -> bool:
         if name == "input":
             if any(isinstance(index, Gather) or not index.axes for index in view.index):
                 return False
-        elif view.number in ("oo", "-oo", "nan"):
+        elif view.number in ("oo", "-oo", "nan") or (name == "power" and not isinstance(view.node.attribute, int)):
             return False
         is_known = view.node.fixed or name == "input" or (name == "div" and view.arguments[1].node.fixed)
         if name not in _FINITE and not is_known:

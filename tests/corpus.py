@@ -8,7 +8,9 @@ and S. Surjanovic and D. Bingham, Virtual Library of Simulation Experiments. The
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -427,4 +429,121 @@ CORPUS: list[Case] = [
     *(_case("statistics", name, "textbook", text, ranges) for name, text, ranges in _STATISTICS),
     *(_case("shapes", name, "ours", text, ranges) for name, text, ranges in _SHAPES),
     *(_case("hard", name, "ours", text, ranges, hard) for name, text, ranges, hard in _HARD),
+]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A formula at one special point, and what is right there: the limit inside the domain, or the convention."""
+
+    name: str
+    text: str
+    point: tuple[float, ...]  # of the variables by name
+    wanted: tuple[float, ...]  # the value, and the derivative by each variable: closed forms
+
+
+def is_near(got: Sequence[float], wanted: Sequence[float]) -> bool:
+    """Equal to a few units in the last place; infinities, NaN and 0 exactly."""
+    return len(got) == len(wanted) and all(
+        math.isnan(one) if math.isnan(two) else one == two or math.isclose(one, two, rel_tol=4e-15)
+        for one, two in zip(got, wanted, strict=True)
+    )
+
+
+_INF, _NAN = math.inf, math.nan
+_SLOPE_40 = 4.248354255291589e-18  # exp(-40)/(1 + exp(-40))**2
+_SLOPE_20 = 2.061153613941849e-09
+_HALF_PI = math.pi / 2
+_MATERN_5 = "(1 + sqrt(5)*r + 5*r**2/3)*exp(-sqrt(5)*r)"
+
+EDGES = [
+    Edge(*row)
+    for row in (
+        # Powers: the derivative of the power, not of the products and roots that it is computed by.
+        ("power_3_2", "x**(3/2)", (0.0,), (0, 0)),
+        ("power_3_2_as_float", "x**1.5", (0.0,), (0, 0)),
+        ("power_3_2_as_product", "x*sqrt(x)", (0.0,), (0, 0)),
+        ("power_3_2_elsewhere", "x**(3/2)", (4.0,), (8, 3)),
+        ("power_3_2_left", "x**(3/2)", (-1.0,), (_NAN, _NAN)),
+        ("power_5_2", "x**(5/2)", (0.0,), (0, 0)),
+        ("power_4_3", "x**(4/3)", (0.0,), (0, 0)),
+        ("power_2_3", "x**(2/3)", (0.0,), (0, _INF)),
+        ("power_1_10", "x**0.1", (0.0,), (0, _INF)),
+        ("power_11_10", "x**1.1", (0.0,), (0, 0)),
+        ("power_minus_1_2", "x**(-1/2)", (0.0,), (_INF, -_INF)),
+        ("power_minus_1_2_of_minus_zero", "x**(-1/2)", (-0.0,), (_INF, -_INF)),
+        ("power_minus_3_2", "x**(-3/2)", (0.0,), (_INF, -_INF)),
+        ("power_minus_17_10", "x**-1.7", (0.0,), (_INF, -_INF)),
+        ("power_minus_2", "x**-2", (0.0,), (_INF, -_INF)),
+        ("power_minus_5", "x**-5", (0.0,), (_INF, -_INF)),
+        ("power_minus_5_left", "x**-5", (-0.0,), (-_INF, -_INF)),
+        ("power_minus_5_far", "x**-5", (1e40,), (1e-200, -5e-240)),
+        ("power_minus_2_far", "y/x**2", (1e100, 3.0), (3e-200, -6e-300, 1e-200)),
+        ("power_minus_2_scaled", "y/(3*x**2)", (0.0, 1.0), (_INF, -_INF, _INF)),
+        ("power_minus_2_of_product", "(x*y)**-2", (0.0, 2.0), (_INF, -_INF, -_INF)),
+        ("power_minus_2_in_sum", "x**-2 + y*x**-2 + x**2", (0.0, 1.0), (_INF, -_INF, _INF)),
+        ("power_of_itself", "2/x**x", (2.0,), (0.5, -0.5 * (math.log(2) + 1))),
+        ("power_of_relu", "Max(0, x)**(3/2)", (0.0,), (0, 0)),
+        ("power_of_square", "(x**2)**(3/2)", (0.0,), (0, 0)),
+        ("power_of_square_left", "(x**2)**(3/2)", (-2.0,), (8, -12)),
+        ("root_of_fourth_power", "sqrt(x**4)", (0.0,), (0, 0)),
+        ("root_of_cube", "sqrt(x**3)", (0.0,), (0, 0)),
+        ("root_of_left", "sqrt(-x)", (0.0,), (0, -_INF)),
+        ("root_of_minus_zero", "sqrt(x)", (-0.0,), (0, _INF)),
+        ("cube_root_of_minus_zero", "cbrt(x)", (-0.0,), (0, _INF)),
+        # Norms have a kink at 0, and the subgradient 0 there.
+        ("norm_of_4", "sqrt(w**2 + x**2 + y**2 + z**2)", (0.0,) * 4, (0,) * 5),
+        ("norm_of_4_elsewhere", "sqrt(w**2 + x**2 + y**2 + z**2)", (1.0, 1.0, 1.0, 1.0), (2, 0.5, 0.5, 0.5, 0.5)),
+        ("norm_weighted", "sqrt(3*x**2 + y**2/4)", (0.0, 0.0), (0, 0, 0)),
+        ("norm_scaled", "sqrt((x/l)**2 + (y/m)**2)", (2.0, 3.0, 0.0, 0.0), (0,) * 5),
+        ("norm_with_weights", "sqrt(a*x**2 + b*y**2)", (2.0, 3.0, 0.0, 0.0), (0,) * 5),
+        ("norm_with_one_weight", "sqrt(a*x**2)", (4.0, 0.0), (0, 0, 0)),
+        ("norm_of_weight_zero", "sqrt(x**2*y + (y - 1)**2)", (0.0, 1.0), (0, 0, 0)),
+        ("norm_of_higher_powers", "sqrt(x**4 + 2*y**2 + z**6 + x**2)", (0.0, 0.0, 0.0), (0, 0, 0, 0)),
+        ("matern_at_0", f"r = sqrt((x/l)**2 + (y/m)**2)\n{_MATERN_5}", (2.0, 3.0, 0.0, 0.0), (1, 0, 0, 0, 0)),
+        # Who loses contributes exactly 0, also where its own derivative is infinite.
+        ("loser_overflows", "Min(exp(x), 1)", (1000.0,), (1, 0)),
+        ("loser_at_pole", "Max(log(x), -10)", (0.0,), (-10, 0)),
+        ("loser_at_root", "Max(sqrt(x), 1)", (0.0,), (1, 0)),
+        ("loser_at_inverse_square", "Min(1/x**2, 5)", (0.0,), (5, 0)),
+        ("loser_at_quotient", "Min(2, a**2/b**2)", (1.0, 0.0), (2, 0, 0)),
+        ("loser_of_three", "Max(log(x), y, z)", (0.0, 1.0, 2.0), (2, 0, 0, 1)),
+        ("loser_inside_loser", "Max(1, Min(exp(x), y))", (1000.0, 0.5), (1, 0, 0)),
+        ("loser_inside_winner", "Max(1, Min(exp(x), y))", (1000.0, 3.0), (3, 0, 1)),
+        ("loser_shared", "x + Max(log(x)*y, 1)", (0.0, 2.0), (1, 1, 0)),
+        ("loser_infinite", "Min(x*y, 5)", (_INF, 1.0), (5, 0, 0)),
+        ("loser_in_branch", "Max(log(x), y) if z > 0 else x", (0.0, 2.0, 1.0), (2, 0, 1, 0)),
+        ("branch_in_loser", "Max(y, log(x) if z > 0 else x)", (0.0, 2.0, 1.0), (2, 0, 1, 0)),
+        ("tie_of_computed", "Max(2*x, y)", (1.0, 2.0), (2, 1, 0.5)),
+        ("tie_at_root", "Max(sqrt(x), y)", (4.0, 2.0), (2, 0.125, 0.5)),
+        ("winner_at_pole", "Max(sqrt(x), -1)", (0.0,), (0, _INF)),
+        # Exponentials.
+        ("log_sum_exp_of_nothing", "log(exp(a) + exp(b))", (-_INF, -_INF), (-_INF, 0.5, 0.5)),
+        ("log_sum_exp_of_one", "log(exp(a) + exp(b))", (-_INF, 3.0), (3, 0, 1)),
+        ("log_sum_exp_of_infinity", "log(exp(a) + exp(b))", (_INF, 3.0), (_INF, 1, 0)),
+        ("log_sum_exp_of_infinities", "log(exp(a) + exp(b))", (_INF, _INF), (_INF, 0.5, 0.5)),
+        ("log_sum_exp_of_three", "log(exp(a) + exp(b) + exp(c))", (-_INF,) * 3, (-_INF, *(1 / 3,) * 3)),
+        ("log_sum_exp_of_two_in_three", "log(exp(a) + exp(b) + exp(c))", (-_INF, -_INF, 1.0), (1, 0, 0, 1)),
+        ("logistic_at_40", "1/(1 + exp(-x))", (40.0,), (1, _SLOPE_40)),
+        ("logistic_at_minus_40", "1/(1 + exp(-x))", (-40.0,), (4.248354255291589e-18, _SLOPE_40)),
+        ("logistic_at_20", "1/(1 + exp(-x))", (20.0,), (0.9999999979388463, _SLOPE_20)),
+        ("logistic_at_1000", "1/(1 + exp(-x))", (1000.0,), (1, 0)),
+        ("logistic_at_minus_1000", "1/(1 + exp(-x))", (-1000.0,), (0, 0)),
+        ("logistic_at_infinity", "1/(1 + exp(-x))", (_INF,), (1, 0)),
+        ("logistic_at_minus_infinity", "1/(1 + exp(-x))", (-_INF,), (0, 0)),
+        ("logistic_of_nan", "1/(1 + exp(-x))", (_NAN,), (_NAN, _NAN)),
+        # A rounding before an edge or a step: a/b is one division.
+        *(
+            (f"root_of_ratio_at_{at}", "sqrt(x/y - 1)*sin(1/y)", (at, at), (0, _INF, -_INF))
+            for at in (0.3826, 0.4943, 1.8514, 2.7712)
+        ),
+        ("kink_of_ratio", "Abs(x/y - 1) + z/y", (0.3826, 0.3826, 0.0), (0, 0, 0, 1 / 0.3826)),
+        ("tie_of_ratio", "Max(x/y, 1) + z/y", (0.3826, 0.3826, 0.0), (1, 0.5 / 0.3826, -0.5 / 0.3826, 1 / 0.3826)),
+        # The rest.
+        ("acot_of_minus_zero", "acot(x)", (-0.0,), (_HALF_PI, -1)),
+        ("acoth_at_1", "acoth(x)", (1.0,), (_INF, -_INF)),
+        ("acoth_at_minus_1", "acoth(x)", (-1.0,), (-_INF, -_INF)),
+        ("sinc_near_0", "sinc(x)", (1e-300,), (1, -1e-300 / 3)),
+        ("sine_far_out", "sin(x)", (1e22,), (-0.8522008497671888, 0.5232147853951389)),
+    )
 ]

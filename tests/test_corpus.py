@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 import sympy as sp
-from corpus import CORPUS, Case, points
+from corpus import CORPUS, EDGES, Case, Edge, is_near, points
 from mpmath import mp
 from reference import Reference, agrees, explain, reference
+from together import Batch, gradient_graph, interpreted
 
 import symgrad
 from symgrad.parse import parse
@@ -67,3 +69,38 @@ def _disagreements(value: float, partials: dict[str, float], want: Reference) ->
 def _symbol(case: Case, variable: str) -> sp.Symbol:
     """The symbol of that name in the parsed expression, with whatever assumptions it has there."""
     return next(symbol for symbol in parse(case.text).expression.free_symbols if symbol.name == variable)
+
+
+# --- special points ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=lambda edge: edge.name)
+def test_special_point_interpreted(edge: Edge) -> None:
+    got = [float(number) for number in interpreted(gradient_graph(edge.text), edge.point)]
+    assert is_near(got, edge.wanted), got
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=lambda edge: edge.name)
+def test_special_point_as_plain_python(edge: Edge) -> None:
+    """Where Python's functions raise nothing, as they do at poles and where they overflow."""
+    module: dict[str, Any] = {}
+    exec(symgrad.emit(edge.text, target="python"), module)
+    try:
+        value, gradient = module["kernel"](*edge.point)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return
+    assert is_near([value, *gradient], edge.wanted), (value, gradient)
+
+
+@pytest.mark.parametrize("accuracy", ["fast", "strict"])
+@pytest.mark.parametrize("part", range(0, len(EDGES), 20))
+def test_special_points_compiled(part: int, accuracy: str) -> None:
+    rows = EDGES[part : part + 20]
+    batch = Batch([gradient_graph(e.text) for e in rows], [[e.point] for e in rows], "float64", accuracy, singly=True)
+    wrong = []
+    for way, results in (("batch", batch.results), ("point", batch.single)):
+        for edge, outputs in zip(rows, results, strict=True):
+            got = [float(output[0]) for output in outputs]
+            if not is_near(got, edge.wanted):
+                wrong.append(f"{way} {edge.name}: {edge.text} at {edge.point}: got {got}, want {edge.wanted}")
+    assert not wrong, "\n".join(wrong)

@@ -66,7 +66,17 @@ _ROWS = (
     Function("not", "not ", NOT, 1, javascript="!"),
     Function("select", arity=3, built_in="select_function()", javascript="?:"),
     Function("abs", javascript="Math.abs"),
-    Function("sqrt", math="sqrt", device="sqrt", javascript="Math.sqrt"),
+    Function("real_sqrt", math="sqrt", device="sqrt"),
+    Function(
+        "sqrt",
+        javascript="sqrt",
+        needs=("real_sqrt",),
+        definition='''
+def sqrt(x):
+    """The square root; of -0.0 it is 0.0, as 1/sqrt(x) is infinity there."""
+    return abs(real_sqrt(x))
+''',
+    ),
     Function("floor", llvm="floor", device="floor", javascript="Math.floor"),
     Function("ceil", llvm="ceil", device="ceil", javascript="Math.ceil"),
     Function("fmod", arity=2, math="fmod", device="fmod"),
@@ -101,8 +111,8 @@ _ROWS = (
         needs=("real_cbrt",),
         definition='''
 def cbrt(x):
-    """The principal cube root, NaN for x < 0."""
-    return real_cbrt(x) if x >= 0 else real(nan)
+    """The principal cube root, NaN for x < 0; of -0.0 it is 0.0."""
+    return abs(real_cbrt(x)) if x >= 0 else real(nan)
 ''',
     ),
     Function(

@@ -34,9 +34,15 @@ function floored_mod(a, b) {
 }
 
 
-/** The principal cube root, NaN for x < 0. */
+/** The square root; of -0 it is 0, as 1/sqrt(x) is infinity there. */
+function sqrt(x) {
+    return Math.abs(Math.sqrt(x));
+}
+
+
+/** The principal cube root, NaN for x < 0; of -0 it is 0. */
 function cbrt(x) {
-    return x >= 0 ? Math.cbrt(x) : NaN;
+    return x >= 0 ? Math.abs(Math.cbrt(x)) : NaN;
 }
 
 

@@ -2,7 +2,7 @@
 
 Arguments: w0, w1, w2, x0, x1 (float64).
 Returns: (f, (d_w0, d_w1, d_w2, d_x0, d_x1)), where d_x stands for the derivative of f by x.
-Operations: 8 for the value, 15 for value and gradient.
+Operations: 8 for the value, 16 for value and gradient.
 
 Made by symgrad; a plain module that does not need it. It needs NumPy and Numba.
 """
@@ -34,9 +34,10 @@ real, real_name = float64, "float64"
 def kernel(w0, w1, w2, x0, x1):
     # forward
     s = w2 + w0 * x0 + w1 * x1
-    value = 1.0 / (1.0 + exp(-s))  # 1 / (1 + exp(-s))
+    exp_1 = exp(-s)
+    value = 1.0 / (1.0 + exp_1)  # 1 / (1 + exp(-s))
     # backward
-    d_w2 = value * (1.0 - value)  # d value / d w2
+    d_w2 = select(exp_1 == inf, 0.0, value * (exp_1 * value))  # d value / d w2
     d_w0 = d_w2 * x0  # d value / d w0
     d_w1 = d_w2 * x1  # d value / d w1
     d_x0 = d_w2 * w0  # d value / d x0

@@ -2,7 +2,7 @@
 //
 // Arguments: w0, w1, w2, x0, x1 (float64).
 // Returns: [f, [d_w0, d_w1, d_w2, d_x0, d_x1]], where d_x stands for the derivative of f by x.
-// Operations: 8 for the value, 15 for value and gradient.
+// Operations: 8 for the value, 16 for value and gradient.
 //
 // Made by symgrad; a plain module that does not need it. It needs nothing else.
 
@@ -12,9 +12,10 @@ export const WRT = ["w0", "w1", "w2", "x0", "x1"];
 export function kernel(w0, w1, w2, x0, x1) {
     // forward
     const s = w2 + w0 * x0 + w1 * x1;
-    const value = 1 / (1 + Math.exp(-s)); // 1 / (1 + exp(-s))
+    const exp_1 = Math.exp(-s);
+    const value = 1 / (1 + exp_1); // 1 / (1 + exp(-s))
     // backward
-    const d_w2 = value * (1 - value); // d value / d w2
+    const d_w2 = exp_1 === Infinity ? 0 : value * (exp_1 * value); // d value / d w2
     const d_w0 = d_w2 * x0; // d value / d w0
     const d_w1 = d_w2 * x1; // d value / d w1
     const d_x0 = d_w2 * w0; // d value / d x0
