@@ -44,6 +44,11 @@ class Domain(NamedTuple):
                 found += [axis(position).minus(bound[0]), bound[1].minus(axis(position))]
         return found + sorted(self.coupled, key=repr)
 
+    def conditions(self) -> list[Index]:
+        """Forms in extents that are >= 0 where there are indices, as far as that is seen."""
+        lengths = [bound[1].minus(bound[0]) for bound in self.bounds if bound is not None]
+        return [form for form in (*lengths, *self.coupled) if not form.axes]
+
     def least_in_box(self, form: Index) -> Index | None:
         """The least value of an affine form in the box, affine in extents."""
         total = number_index(form.offset)
@@ -68,14 +73,14 @@ class Extents:
         self.derived, self.known = derived, list(known)
         self._least: dict[str, int] = {}  # by name, where that is above 0
         self._others: list[Index] = []
-        for form in self._spelled(self.known):
+        for form in self.spelled(self.known):
             term, factor = form.terms[0] if len(form.terms) == 1 else (None, 0)
             if isinstance(term, Size) and factor > 0:
                 self._least[term.name] = max(self._least.get(term.name, 0), -(form.offset // factor))
             elif form.terms:
                 self._others.append(form)
 
-    def _spelled(self, forms: Iterable[Index]) -> Iterator[Index]:
+    def spelled(self, forms: Iterable[Index]) -> Iterator[Index]:
         """Forms >= 0 without derived extents, as far as they can be said so: min(a, b) >= 0 is both."""
         stack = list(forms)
         while stack:
@@ -98,8 +103,15 @@ class Extents:
 
     def where_some(self, bounds: Iterable[Bound | None]) -> Extents:
         """What is known besides where no range of `bounds` is empty: inside of loops over them."""
-        lengths = [bound[1].minus(bound[0]) for bound in bounds if bound is not None]
-        return Extents(self.derived, [*self.known, *(form for form in lengths if form.terms)])
+        return self.where([bound[1].minus(bound[0]) for bound in bounds if bound is not None])
+
+    def where(self, forms: Iterable[Index]) -> Extents:
+        """What is known besides where these forms are >= 0."""
+        return Extents(self.derived, [*self.known, *(form for form in forms if form.terms)])
+
+    def after(self, passed: Iterable[Passed]) -> Extents:
+        """What is known besides once a call has passed its checks: those whose loops are known to run."""
+        return self.where(form for check in passed if all(map(self.imply, check.conditions)) for form in check.forms)
 
     def imply(self, form: Index) -> bool:
         """Whether an affine form in extents is >= 0 whatever they are; False where that is not seen."""
@@ -326,6 +338,11 @@ class Domains:
                     )
             bounds.append(found)
         coupled = frozenset.intersection(*(demand.coupled for demand in demands))
+        # What one demand says of the extents, and all others imply: n > 0 where one has n > 0 and another n > 3.
+        of_sizes = [[form for form in demand.coupled if not form.axes] for demand in demands]
+        for form in {form for forms in of_sizes for form in forms} - coupled:
+            if all(form in forms or self.extents.where(forms).imply(form) for forms in of_sizes):
+                coupled |= {form}
         return Domain(tuple(bounds), coupled)
 
 
@@ -387,6 +404,26 @@ def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherChec
     return list(plain), list(gathered)
 
 
+class Passed(NamedTuple):
+    """What is known once a call has passed a check: forms >= 0, where the conditions are >= 0."""
+
+    conditions: tuple[Index, ...]
+    forms: tuple[Index, ...]
+
+
+def passed(graph: Graph) -> list[Passed]:
+    """What is known of the extents once the checks of `graph` are passed, without derived extents."""
+    domains = Domains(graph)
+    extents = domains.extents
+    found: dict[Passed, None] = {}
+    for check in checks(graph, domains)[0]:
+        conditions = [form for form in check.domain.conditions() if not extents.imply(form)]
+        if not any(isinstance(t, Size) and t.name in domains.derived for form in conditions for t, _ in form.terms):
+            forms = extents.spelled((check.low, check.extent.minus(1).minus(check.high)))
+            found[Passed(tuple(conditions), tuple(forms))] = None
+    return list(found)
+
+
 def numeric(form: Index, sizes: Mapping[str, int]) -> int:
     """The value of an affine form in extents."""
     total = form.offset
@@ -398,8 +435,7 @@ def numeric(form: Index, sizes: Mapping[str, int]) -> int:
 
 def is_empty(domain: Domain, sizes: Mapping[str, int]) -> bool:
     """Whether a domain is seen to hold no indices at all: nothing is read there."""
-    lengths = [bound[1].minus(bound[0]) for bound in domain.bounds if bound is not None]
-    return any(numeric(form, sizes) < 0 for form in (*lengths, *domain.coupled) if not form.axes)
+    return any(numeric(form, sizes) < 0 for form in domain.conditions())
 
 
 def with_derived(sizes: Mapping[str, int], derived: Derived) -> dict[str, int]:

@@ -32,7 +32,7 @@ from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Element, Expression, Integer, Read
 
 from .array_gates import EMPTY
-from .domains import Domain
+from .domains import Domain, passed
 from .errors import UnsupportedExpression
 from .formula import formulas
 from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, plain_axis, sizes_of
@@ -82,15 +82,16 @@ def schedule_arrays(
 ) -> ArrayProgram:
     """The program that computes `graph`; arguments as for `schedule`."""
     inputs, names = input_names(graph.inputs, [*reserved, *words_of(graph), name])
-    return Scheduler(graph, inputs, names, dtype).program(definition, name, accuracy)
+    return Scheduler(graph, definition, inputs, names, dtype).program(name, accuracy)
 
 
 class Scheduler:
     """The state of one scheduling: names, and where values are."""
 
-    def __init__(self, graph: Graph, inputs: list[str], names: Names, dtype: str) -> None:
-        self.graph, self.inputs, self.names, self.dtype = graph, inputs, names, dtype
+    def __init__(self, graph: Graph, definition: Graph, inputs: list[str], names: Names, dtype: str) -> None:
+        self.graph, self.definition, self.inputs, self.names, self.dtype = graph, definition, inputs, names, dtype
         self.plan = Plan(graph)
+        self.checks = passed(definition)
         self.literals = constants(graph, np.dtype(dtype))
         self.size_names = self._name_sizes()
         self.gradient_names = [names.take(f"d_{inputs[position]}") for position in graph.wrt]
@@ -274,8 +275,8 @@ class Scheduler:
 
     # --- the program --------------------------------------------------------------------------------------------------
 
-    def program(self, definition: Graph, name: str, accuracy: str) -> ArrayProgram:
-        plan, graph = self.plan, self.graph
+    def program(self, name: str, accuracy: str) -> ArrayProgram:
+        plan, graph, definition = self.plan, self.graph, self.definition
         steps: list[Step] = []
         last = max(plan.level.values(), default=0)
         for level in range(last + 1):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from symgrad_codegen.array_program import Accumulate, Statement, Store
+from symgrad_codegen.array_text import expression_names
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Literal, Number, Read
 
@@ -45,7 +46,7 @@ class NestBuilder:
     ) -> None:
         self.scheduler, self.plan = scheduler, scheduler.plan
         self.names, self.ranges, self.data, self.outside = names, ranges, data, outside
-        self.extents = self.plan.domains.extents.where_some(ranges.values())
+        self.extents = self.plan.domains.extents.where_some(ranges.values()).after(scheduler.checks)
         self.memo: dict[Key, Expression] = {}
         self.statements: list[Statement] = []
         self.temporaries: dict[str, None] = {}
@@ -108,7 +109,7 @@ class NestBuilder:
             target = self.scheduler.element(item, index)
             assert isinstance(target, Element)
             if not own.is_plain and index:  # a masked term adds nothing, and stays inside of the array
-                target = self._held(target, self._lengths(item), masked=masked)
+                target = self._held(target, self._lengths(item), masked=True)
             self.statements.append(Accumulate(item.gate.name, target, value))
         else:
             self._finish(item, index, value)
@@ -288,21 +289,19 @@ class NestBuilder:
         if name == "position":
             (place,) = index
             if not isinstance(place, Affine):
-                return place  # type: ignore[no-any-return]
+                return Number(place.value if isinstance(place, Integer) else place)
             return Number(place) if place.terms else Literal(float(place.offset))
         if name == "input":
             array = scheduler.inputs[node.attribute]
             if not index:
                 return Read(array)
-            element = Element(array, index)
-            if unsafe:
-                element = self._held(element, (scheduler.graph.shapes or ())[node.attribute])
+            element = self._held(Element(array, index), (scheduler.graph.shapes or ())[node.attribute], masked=unsafe)
             return Number(element) if node.attribute in scheduler.graph.integers else element
         if node in self.plan.stored:
             # Not made in this nest, or it would be known.
             read = scheduler.element(node, index)
-            if unsafe and isinstance(read, Element) and index:
-                read = self._held(read, self._lengths(node), scheduler.rows.get(read.array))
+            if isinstance(read, Element) and index:
+                read = self._held(read, self._lengths(node), scheduler.rows.get(read.array), masked=unsafe)
             return Number(read) if node in self.plan.integers else read
         return None
 
@@ -315,13 +314,17 @@ class NestBuilder:
             found.append(bound[1].minus(bound[0]).plus(1))
         return found
 
-    def _held(
-        self, element: Element, extents: Sequence[Index], data: int | None = None, masked: bool = True
-    ) -> Element:
-        """An entry held inside of the array: a gathered one, and in a mask what the loops alone do not keep there."""
+    def _held(self, element: Element, extents: Sequence[Index], data: int | None = None, *, masked: bool) -> Element:
+        """An entry held inside of the array where neither the loops nor what a call has checked keep it there.
+
+        What is gathered is checked, but for a single entry: that may be computed where nothing is read in the end.
+        """
         held = []
         for place, (index, extent) in enumerate(zip(element.index, extents, strict=True)):
-            is_inside = isinstance(index, Affine) and (not masked or self._stays_inside(index, extent))
+            if isinstance(index, Affine):
+                is_inside = self._stays_inside(index, extent)
+            else:
+                is_inside = not masked and not expression_names(index).isdisjoint({*self.ranges, *self.temporaries})
             if place != data and not is_inside:
                 held.append((place, self.scheduler.affine(extent)))
         return Element(element.array, element.index, tuple(held))

@@ -31,6 +31,7 @@ from .array_text import (
     kind_text,
     length_text,
     loop_line,
+    may_be_empty,
     nest_names,
     numba_type,
     number_text,
@@ -53,6 +54,8 @@ class Emission:
         self.outputs = dict(zip(program.gradients, program.wrt, strict=True))
         self.kinds = {step.name: step.kind for step in program.steps if isinstance(step, Assignment)}
         self.taken = {*reserved, program.name, *program_names(program)}
+        self.held_names: dict[str, str] = {}
+        self.held_here: dict[str, None] = {}  # in the function outside of the passes that is being written
         self.functions: list[list[str]] = []
         self.plain_functions: dict[tuple[Step, ...], tuple[str, list[str], list[str]]] = {}
         self.pass_functions: dict[str, tuple[str, list[str]]] = {}
@@ -72,6 +75,33 @@ class Emission:
         if array in self.outputs:
             return max(1, len(self.inputs[self.outputs[array]].shape))
         return len(self.inputs[array].shape)
+
+    # --- entries that are held inside of an array ---------------------------------------------------------------------
+
+    def shape(self, array: str) -> tuple[Affine, ...]:
+        if array in self.storages:
+            return self.storages[array].shape
+        return self.inputs[self.outputs.get(array, array)].shape
+
+    def needs_room(self, element: Element) -> bool:
+        """Whether a place is held inside of an array that may have no entries: there is nowhere to go then."""
+        shape = [self.shape(element.array)[place] for place, _ in element.clamped]
+        return may_be_empty(shape, self.program.derived, element.array in self.storages)
+
+    def held_name(self, array: str) -> str:
+        """What stands for an array where places are held inside: it has an entry, also where the array has none."""
+        if array not in self.held_names:
+            self.held_names[array] = self.free(f"{array}_held")
+        return self.held_names[array]
+
+    def held_line(self, array: str) -> str:
+        shape = ", ".join(self.padded(array))
+        return f"    {self.held_name(array)} = {array} if {array}.size else np.zeros(({shape},), {array}.dtype)"
+
+    def padded(self, array: str) -> list[str]:
+        """The lengths of an array, each at least 1."""
+        lengths = self.shape(array)
+        return [f"max(1, {affine_text(own)})" if own.terms else str(max(1, own.offset)) for own in lengths]
 
     # --- the whole ----------------------------------------------------------------------------------------------------
 
@@ -156,6 +186,7 @@ class Emission:
         key = tuple(inside)
         if key not in self.plain_functions:
             name = self.free("outside")
+            self.held_here = {}
             body: list[str] = []
             used: set[str] = set()
             made: list[str] = []
@@ -171,6 +202,8 @@ class Emission:
                 else:
                     body += self._plain_nest(step)
                     used |= nest_names(step) - {loop.axis for loop in step.loops} - set(made)
+            used |= {name for array in self.held_here for own in self.shape(array) for name, _ in own.terms}
+            body = [*map(self.held_line, self.held_here), *body]
             arguments = [name for name in self.order() if name in used]
             if made:
                 body.append(f"    return {', '.join(made)}")
@@ -262,8 +295,13 @@ class Emission:
         """An expression as text, every entry read where it stands; `lanes` say what stands for a loop index."""
         return expression_text(without_elements(expression, lambda e: self.entry_text(e, lanes)), self.program.dtype)
 
-    def entry_text(self, element: Element, lanes: dict[str, str]) -> str:
-        return f"{element.array}[{', '.join(self.place_text(element, p, lanes) for p in range(len(element.index)))}]"
+    def entry_text(self, element: Element, lanes: dict[str, str], array: str = "") -> str:
+        """An entry; `array` is what stands for its array where that is not its own name."""
+        if not array and self.needs_room(element):
+            self.held_here[element.array] = None
+            array = self.held_name(element.array)
+        places = (self.place_text(element, place, lanes) for place in range(len(element.index)))
+        return f"{array or element.array}[{', '.join(places)}]"
 
     def place_text(self, element: Element, place: int, lanes: dict[str, str]) -> str:
         index = element.index[place]

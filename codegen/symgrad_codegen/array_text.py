@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 
-from .array_program import ArrayProgram, LoopRange, Nest, Pass, Step
+from .array_program import ArrayProgram, LoopRange, Nest, Pass, Statement, Step
 from .program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Number, Read
 from .text import affine_text, literal_text
 
@@ -27,6 +27,11 @@ def is_length(extent: Affine, derived: Container[str]) -> bool:
     """Whether a form in extents is a length as it stands: it is never less than 0, and 0 only where an extent is."""
     is_sum = extent.offset >= 0 and all(factor > 0 and name not in derived for name, factor in extent.terms)
     return is_sum and bool(extent.terms or extent.offset)
+
+
+def may_be_empty(shape: Sequence[Affine], derived: Container[str], padded: bool) -> bool:
+    """Whether one of these lengths may be 0. Arrays of the program's own are `padded`: see `length_text`."""
+    return any(own.terms and own.offset < 1 and (is_length(own, derived) or not padded) for own in shape)
 
 
 def factor_text(text: str) -> str:
@@ -92,6 +97,24 @@ def without_elements(expression: Expression, read: Callable[[Element], str]) -> 
     if isinstance(expression, (Integer, Number)) and not isinstance(expression.value, Affine):
         return type(expression)(without_elements(expression.value, read))
     return expression
+
+
+def elements_of(statement: Statement) -> list[Element]:
+    """All entries of arrays that a statement reads or writes."""
+    found: list[Element] = []
+    stack: list[object] = [statement.value]
+    if not isinstance(statement, Assignment):
+        stack.append(statement.target)
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Element):
+            found.append(part)
+            stack.extend(part.index)
+        elif hasattr(part, "arguments"):
+            stack.extend(part.arguments)
+        elif hasattr(part, "value"):
+            stack.append(part.value)
+    return found
 
 
 def axes_of(place: object) -> list[str]:

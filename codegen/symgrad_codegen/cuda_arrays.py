@@ -26,6 +26,7 @@ from .array_program import (
 )
 from .array_text import (
     START,
+    elements_of,
     expression_names,
     extent_lines,
     factor_text,
@@ -33,6 +34,7 @@ from .array_text import (
     kind_text,
     length_text,
     loop_line,
+    may_be_empty,
     numba_type,
     number_text,
     one_of_text,
@@ -42,7 +44,6 @@ from .array_text import (
 from .cuda_segments import (
     Segment,
     arrays_of,
-    elements_of,
     is_injective,
     is_known,
     segments_of,
@@ -89,9 +90,8 @@ class DeviceEmission:
         self.inputs = {own.name: own for own in program.inputs}
         self.outputs = dict(zip(program.gradients, program.wrt, strict=True))
         self.kernels: list[KernelText] = []
-        self.numbers: dict[
-            str, str
-        ] = {}  # assigned outside of the passes: arrays of one entry on the device; the kinds
+        self.numbers: dict[str, str] = {}  # assigned outside of the passes, and the kind: arrays of one entry
+        self.held = {array: self.name(f"{array}_held") for array in self._needing_room()}
         self.libraries = any(isinstance(step, (Product, Matrix)) for step in program.steps) or any(
             isinstance(inner, Product) for step in program.steps if isinstance(step, Pass) for inner in step.steps
         )
@@ -145,7 +145,39 @@ class DeviceEmission:
         for name in self.numbers:
             if name != self.value:
                 lines += self._room(name, ["1"])
+        for array, held in self.held.items():
+            if array not in self.storages or self.storages[array].data is None:
+                lines += self._room(held, self._padded(self.shape(array)), f"{array} if {array}.size else ")
         return [*lines, *body]
+
+    # --- entries that are held inside of an array ---------------------------------------------------------------------
+
+    def shape(self, array: str) -> tuple[Affine, ...]:
+        if array in self.storages:
+            return self.storages[array].shape
+        return self.inputs[self.outputs.get(array, array)].shape
+
+    def _needing_room(self) -> list[str]:
+        """The arrays that places are held inside of, and that may have no entries: kernels get one of at least one."""
+        found: dict[str, None] = {}
+        stack = list(self.program.steps)
+        while stack:
+            step = stack.pop()
+            stack += step.steps if isinstance(step, Pass) else []
+            for statement in step.body if isinstance(step, Nest) else [step] if isinstance(step, Assignment) else []:
+                for element in elements_of(statement):
+                    shape = [self.shape(element.array)[place] for place, _ in element.clamped]
+                    if may_be_empty(shape, self.program.derived, element.array in self.storages):
+                        found[element.array] = None
+        return sorted(found)
+
+    def given(self, name: str) -> str:
+        """What a kernel gets for a name."""
+        return self.held.get(name, name)
+
+    @staticmethod
+    def _padded(lengths: Sequence[Affine], module: str = "builtins.") -> list[str]:
+        return [f"{module}max(1, {affine_text(own)})" if own.terms else str(max(1, own.offset)) for own in lengths]
 
     def name(self, wanted: str) -> str:
         """A name that nothing has, for the function that launches the kernels."""
@@ -156,10 +188,11 @@ class DeviceEmission:
         self.taken.add(name)
         return name
 
-    def _room(self, name: str, shape: Sequence[str]) -> list[str]:
+    def _room(self, name: str, shape: Sequence[str], instead: str = "") -> list[str]:
         kind = self.kind(name)
         typed = [] if kind == "real" else [kind_text(kind, "real_name")]
-        return listed(f"    {name} = room(", [self.stream, f'"{name}"', tuple_text(shape), *typed], ")", "    ")
+        given = [self.stream, f'"{name}"', tuple_text(shape), *typed]
+        return listed(f"    {name} = {instead}room(", given, ")", "    ")
 
     # --- what one thread does alone -----------------------------------------------------------------------------------
 
@@ -186,7 +219,7 @@ class DeviceEmission:
         arguments = [*given, *(own for own, _ in extra)]
         head = listed(f"def {name}(", arguments, "):")
         self.kernels.append(KernelText(name, [*types, *(kind for _, kind in extra)], [*head, *body]))
-        return arguments
+        return list(map(self.given, arguments))
 
     def _order(self) -> list[str]:
         """All names that kernels get, in one order."""
@@ -211,6 +244,9 @@ class DeviceEmission:
 
     def kind(self, name: str) -> str:
         """Of what is in the memory of the device: real, integer, boolean."""
+        name = next((array for array, held in self.held.items() if held == name), name)
+        if name in self.inputs:
+            return "real" if self.inputs[name].kind == "real" else "integer"
         return self.storages[name].kind if name in self.storages else self.numbers.get(name, "real")
 
     def rank(self, array: str) -> int:
@@ -258,6 +294,8 @@ class DeviceEmission:
     def _row_shape(self, storage: Storage, module: str = "builtins.") -> list[str]:
         """The lengths of a storage but for that of the data; on the device max is in no module."""
         lengths = [length for place, length in enumerate(storage.shape) if place != storage.data]
+        if storage.data is not None and storage.name in self.held:
+            return self._padded(lengths, module)
         return [length_text(length, self.program.derived, module) for length in lengths]
 
     def _whole_product(self, step: Product) -> str:
@@ -269,7 +307,11 @@ class DeviceEmission:
         for own in (step.target, step.left, step.right):
             text = own.array
             if axis in own.axes and own.array in long:
-                text += f"[{':, ' * (len(own.axes) - 1)}: {stop} - {low}]"
+                lengths = [":"] * (len(own.axes) - 1)
+                if own.array in self.held:
+                    shape, data = self.storages[own.array].shape, self.storages[own.array].data
+                    lengths = [f":{affine_text(length)}" for place, length in enumerate(shape) if place != data]
+                text += f"[{', '.join([*lengths, f': {stop} - {low}'])}]"
             elif axis in own.axes:
                 text += f"[{':, ' * own.axes.index(axis)}{low}:{stop}]"
             texts.append((text, own.axes))
@@ -556,7 +598,7 @@ class _SegmentText(_Text):
 
     def _launch(self, name: str, given: Sequence[str], joins: Sequence[tuple[str, str, str, str]]) -> list[str]:
         emission, stream = self.emission, self.emission.stream
-        own = [f"{array}.size" for _, array, _, own in joins if own]
+        own = [f"{emission.given(array)}.size" for _, array, _, own in joins if own]
         for array in self.rows:
             shape = emission._row_shape(emission.storages[array])
             own.append(" * ".join(shape) if shape else "1")
@@ -568,12 +610,13 @@ class _SegmentText(_Text):
             lines += emission._room(array, [*emission._row_shape(emission.storages[array]), f"{blocks} * THREADS"])
         for _, target, sums, own_name in joins:
             if own_name:
-                lines.append(f'    {own_name} = room({stream}, "{own_name}", (*{target}.shape, {blocks} * THREADS))')
-            entries = f"{target}.size" if own_name else "1"
+                lanes = f"(*{emission.given(target)}.shape, {blocks} * THREADS)"
+                lines.append(f'    {own_name} = room({stream}, "{own_name}", {lanes})')
+            entries = f"{emission.given(target)}.size" if own_name else "1"
             lines.append(f'    {sums} = room({stream}, "{sums}", ({entries}, {blocks}))')
         lines += listed("    launch(", [name, blocks, "THREADS", stream, *given], ")", "    ")
         for kind, target, sums, own_name in joins:
-            whole = target if own_name else target[: target.index("[")]
+            whole = emission.given(target if own_name else target[: target.index("[")])
             place = "0" if own_name else _flat(whole, _places(target))
             lines.append(f"    combine({kind}, {sums}, {whole}, {place}, {stream})")
         return lines

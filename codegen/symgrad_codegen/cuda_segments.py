@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .array_program import Accumulate, Fill, LoopRange, Nest, Product, Statement, Store
+from .array_program import Accumulate, Fill, LoopRange, Nest, Product, Store
+from .array_text import elements_of
 from .program import Affine, Assignment, Element
 
 
@@ -86,24 +87,6 @@ def arrays_of(segment: Segment | Product) -> set[str]:
         else:
             names |= {element.array for statement in step.body for element in elements_of(statement)}
     return names
-
-
-def elements_of(statement: Statement) -> list[Element]:
-    """All entries of arrays that a statement reads or writes."""
-    found: list[Element] = []
-    stack: list[object] = [statement.value]
-    if not isinstance(statement, Assignment):
-        stack.append(statement.target)
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Element):
-            found.append(part)
-            stack.extend(part.index)
-        elif hasattr(part, "arguments"):
-            stack.extend(part.arguments)
-        elif hasattr(part, "value"):
-            stack.append(part.value)
-    return found
 
 
 def is_known(element: Element, data: int | None) -> bool:

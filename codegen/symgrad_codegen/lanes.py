@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .array_program import Accumulate, Fill, Nest, Pass, Product, Storage, Store
 from .array_text import (
     JOIN,
+    elements_of,
     factor_text,
     factors,
     kind_text,
@@ -41,6 +42,7 @@ class PassText:
         self.shifted: dict[tuple[str, int], str] = {}  # copies of vectors at shifted places, held inside
         self.buffers: dict[str, Storage] = {}
         self.needs: dict[str, None] = {}  # names from the kernel
+        self.held: dict[str, str] = {}  # arrays that places are held inside of, and what stands for them
         statements = [s for inner in step.steps if isinstance(inner, Nest) for s in inner.body]
         self.stored = {statement.target.array for statement in statements if isinstance(statement, Store)}
         self.joined = {statement.target.array for statement in statements if isinstance(statement, Accumulate)}
@@ -106,10 +108,21 @@ class PassText:
         begin = f"{self.first} {'+' if shift > 0 else '-'} {abs(shift)}" if shift else self.first
         return f"{begin}:{begin} + {self.count}"
 
+    def room(self, array: str) -> str:
+        """What stands for an array that places are held inside of."""
+        self._note(array)
+        self._note_extents(self.emission.shape(array))
+        return self.held.setdefault(array, self.emission.held_name(array))
+
+    def _padded(self, name: str) -> list[str]:
+        lengths = self.emission.padded(name)
+        return [text for place, text in enumerate(lengths) if place != self.buffers[name].data]
+
     def _memory(self, block: int) -> list[str]:
-        lines = []
+        lines = [self.emission.held_line(array) for array in self.held if array not in self.buffers]
         for name, storage in self.buffers.items():
-            size = " * ".join([*(factor_text(text) for text in self._shape(storage)), str(block)])
+            shape = self._padded(name) if name in self.held else self._shape(storage)
+            size = " * ".join([*(factor_text(text) for text in shape), str(block)])
             kind = kind_text(storage.kind, "real")
             lines.append(f"    {self.local(name + '_memory')} = np.empty({size}, {kind})")
             self._note_extents(storage.shape)
@@ -136,6 +149,8 @@ class PassText:
         lines = []
         for name, storage in self.buffers.items():
             lines += self._view(name, self._shape(storage))
+            if name in self.held:
+                lines += self._view(self.held[name], self._padded(name), name)
         for (array, shift), buffer in self.packed.items():
             rank = self.emission.rank(array)
             lines += self._view(buffer, [f"{array}.shape[{place}]" for place in range(1, rank)])
@@ -149,8 +164,8 @@ class PassText:
             lines += self._view(buffer, [f"{array}.shape[{place}]" for place in range(1, rank)])
         return lines
 
-    def _view(self, name: str, shape: list[str]) -> list[str]:
-        memory = self.local(name + "_memory")
+    def _view(self, name: str, shape: list[str], of: str = "") -> list[str]:
+        memory = self.local(f"{of or name}_memory")
         if not shape:
             return [f"        {name} = {memory}[:{self.count}]"]
         size = " * ".join([*(factor_text(text) for text in shape), self.count])
@@ -199,6 +214,9 @@ class NestText:
         self.hoisted: dict[str, str] = {}  # text, the name that stands for it
         self.uses_first = False
         self.names: set[str] = set()
+        # One name for an array: the function is told that its arrays do not overlap.
+        elements = [element for statement in nest.body for element in elements_of(statement)]
+        self.held = {own.array for own in elements if self.emission.needs_room(own) and not self._is_shifted(own)}
 
     def function(self) -> list[str]:
         emission, nest = self.emission, self.nest
@@ -282,9 +300,17 @@ class NestText:
         return all(isinstance(p, Affine) and self.axis not in dict(p.terms) for p in element.index)
 
     def _target(self, element: Element) -> str:
-        self._use(element.array)
         self._use_places(element)
-        return self.emission.entry_text(element, {})
+        return self.emission.entry_text(element, {}, self._array(element.array))
+
+    def _array(self, array: str) -> str:
+        """The name of an array that is read or written entry by entry."""
+        if array not in self.held:
+            self._use(array)
+            return array
+        name = self.owner.room(array)
+        self.parameters[name] = name
+        return name
 
     def _use_places(self, element: Element) -> None:
         for place in element.index:
@@ -300,21 +326,30 @@ class NestText:
         """How an entry is read in the loop over the lanes: from a row, from a number before the loop, or directly."""
         array = element.array
         if self._is_invariant(element) and not element.clamped:
-            self._use(array)
             self._use_places(element)
-            return self._hoist(self.emission.entry_text(element, {}), f"{array}_at")
-        shifts = [
-            place.offset if isinstance(place, Affine) and place.terms == ((self.axis, 1),) else None
-            for place in element.index
-        ]
-        if element.clamped and len(shifts) == 1 and shifts[0] is not None and array in self.emission.inputs:
-            return self._shifted(element, shifts[0])
+            return self._hoist(self.emission.entry_text(element, {}, self._array(array)), f"{array}_at")
+        shifts = self._shifts(element)
+        if self._is_shifted(element):
+            return self._shifted(element, shifts[0] or 0)
         moving = [p for p, i in enumerate(element.index) if not isinstance(i, Affine) or self.axis in dict(i.terms)]
         if not element.clamped and len(moving) == 1 and shifts[moving[0]] is not None:
             row = self._row(element, moving[0], shifts[moving[0]] or 0)
             if row is not None:
                 return row
         return self._anywhere(element, lanes)
+
+    def _shifts(self, element: Element) -> list[int | None]:
+        """For each place how far it is from the index of the data, where it moves with that."""
+        return [
+            place.offset if isinstance(place, Affine) and place.terms == ((self.axis, 1),) else None
+            for place in element.index
+        ]
+
+    def _is_shifted(self, element: Element) -> bool:
+        """Whether a copy of a part of the vector serves, with its last entry where there is none."""
+        shifts = self._shifts(element)
+        is_vector = len(shifts) == 1 and element.array in self.emission.inputs
+        return bool(element.clamped) and is_vector and shifts[0] is not None
 
     def _shifted(self, element: Element, shift: int) -> str:
         """An entry of a vector that may lie outside: of a copy of the block that repeats its last entry there."""
@@ -328,7 +363,7 @@ class NestText:
     def _anywhere(self, element: Element, lanes: dict[str, str]) -> str:
         """An entry at a place that is known in the loop only."""
         array = element.array
-        self._use(array)
+        name = self._array(array)
         self._use_places(element)
         storage = self.emission.storages.get(array)
         is_buffer = storage is not None and storage.data is not None
@@ -346,7 +381,7 @@ class NestText:
                 if place in held:
                     inner = f"clamped({inner}, {affine_text(held[place])})"
                 texts.append(inner)
-        return f"{array}[{', '.join(texts)}]"
+        return f"{name}[{', '.join(texts)}]"
 
     def _row(self, element: Element, place: int, shift: int) -> str | None:
         """An entry of a row of lanes, as text."""

@@ -204,6 +204,9 @@ class Memory:
                 if extent > length:
                     self.breach(f"{_text(element)} is held inside of {extent} entries along axis {axis}, of {length}")
                 good = good & (at >= 0) & (at < extent)
+                if not length:  # nothing is there to be read
+                    places.append(None)
+                    continue
                 at = np.maximum(0, np.minimum(at, extent - 1))
             if not length and (marks.is_input or axis in held):  # a read of no use, where there is nothing to read
                 good = False
