@@ -564,9 +564,10 @@ class Graph:
 
     def rebuilt(self, views: dict[Node, View]) -> Graph:
         """The same graph with every node replaced by a view: what a pass returns."""
+        values = [_read(views, view) for view in self.values]
         return replace(
             self,
-            values=tuple(_read(views, view) for view in self.values),
+            values=tuple(values if self.shapes is None else map(as_node, values)),
             gradients=tuple(_read(views, view) for view in self.gradients),
             names={views[node].node: name for node, name in self.names.items() if node in views},
             adjoints={
@@ -682,6 +683,15 @@ def _read(views: Mapping[Node, View], edge: View) -> View:
 
 def _read_index(views: Mapping[Node, View], index: AnyIndex) -> AnyIndex:
     return Gather(_read(views, index.view)) if isinstance(index, Gather) else index
+
+
+def as_node(value: View) -> View:
+    """A value as a node of its own, also where it is one entry of another.
+
+    So the entry is read like any other: its index is checked, and the adjoint that goes back to it is that entry's.
+    """
+    table = value.node.table
+    return table.reduce(table.gates["sum"], value, (), ()) if value.index else value
 
 
 def sizes_of(graph: Graph) -> set[Size]:

@@ -19,7 +19,7 @@ from .domains import Domains
 from .errors import UnsupportedExpression
 from .gates import GATES
 from .gathers import share_gathers
-from .graph import Graph, Index, Node, Size, Table, View, sizes_of
+from .graph import Graph, Index, Node, Size, Table, View, as_node, sizes_of
 from .lowering import Lowering, describe
 from .survey import ARRAYS, Found, input_of, survey
 
@@ -120,12 +120,10 @@ def _array_graph(
         raise UnsupportedExpression(
             f"{describe(expression)} is no single number: {shape}; sum over it, or take a trace"
         )
-    if value.index:  # one entry: read by a node, so that its index is checked and its adjoint is that entry's alone
-        value = lowering.table.reduce(GATES["sum"], value, (), ())
     graph = Graph(
         lowering.table,
         tuple(symbol.name for symbol in inputs),
-        (value,),
+        (as_node(value),),
         names=_labels(lowering, names, set(inputs)),
         shapes=tuple(lowering.shape(place) for place in range(len(inputs))),
         integers=frozenset(lowering.integers),
