@@ -190,7 +190,9 @@ class Kernel:
             values[place] = value
         missing = [symbol.name for place, symbol in enumerate(self.args) if place not in values]
         if missing:
-            raise TypeError(f"missing {', '.join(missing)} in a call of {self._signature()}")
+            is_vector = len(args) == 1 and not named and np.ndim(args[0]) == 1
+            way_out = "; of one vector, as scipy.optimize gives it, take kernel.objective()" if is_vector else ""
+            raise TypeError(f"missing {', '.join(missing)} in a call of {self._signature()}{way_out}")
         return [values[place] for place in range(len(self.args))]
 
     def _signature(self) -> str:

@@ -101,7 +101,9 @@ def _check_told(graph: Graph, inputs: tuple[Input, ...], found: Found) -> None:
     names = {term.name for term in sizes_of(graph)}
     missing = sorted(name for name in names if name not in given and ".shape[" not in name)
     if missing:
-        raise ValueError(f"args lacks the extent {missing[0]!r}, which no array's shape tells; add it to args")
+        is_index = any(symbol.name == missing[0] for symbol in found.positions)
+        what = ("index", "no sum binds; sum over it, or") if is_index else ("extent", "no array's shape tells;")
+        raise ValueError(f"args lacks the {what[0]} {missing[0]!r}, which {what[1]} add it to args")
 
 
 def _array_graph(

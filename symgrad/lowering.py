@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import islice
 from typing import Any
 
@@ -71,7 +71,7 @@ class Lowering:
         if not self._knows(part):
             raise unsupported(part)  # before its arguments are looked at: the part is what is not supported
         if isinstance(part, sympy.Derivative):
-            return (_resolved(part),)
+            return (resolved(part),)
         if isinstance(part, sympy.Piecewise):
             return tuple(piece for pair in part.args for piece in pair.args)
         if isinstance(part, (sympy.Sum, sympy.Product)):
@@ -127,11 +127,12 @@ def _written_out(part: sympy.Sum | sympy.Product) -> tuple[sympy.Basic, ...]:
     return terms
 
 
-def _resolved(derivative: sympy.Derivative) -> sympy.Basic:
+@lru_cache(maxsize=128)
+def resolved(derivative: sympy.Derivative) -> sympy.Basic:
     """The derivative as an expression: one variable after the other, so that it is noticed when it grows too long."""
     try:
         inner = derivative.expr.atoms(sympy.Derivative)
-        done = derivative.expr.xreplace({part: _resolved(part) for part in inner}).doit()
+        done = derivative.expr.xreplace({part: resolved(part) for part in inner}).doit()
         left = _LONGEST_DERIVATIVE
         for variable, times in derivative.variable_count:
             if not times.is_Integer:
@@ -159,12 +160,15 @@ def unsupported(part: sympy.Basic) -> UnsupportedExpression:
     """The error for a part that no gate covers: names it, its class, and the way out."""
     name = type(part).__name__
     text = describe(part)
-    if part is sympy.I or part is sympy.zoo:
-        return UnsupportedExpression(f"cannot compile {text} ({name}): symgrad computes with real numbers only")
-    if isinstance(part, AppliedUndef) or hasattr(part, "symgrad_gate"):
+    advice = way_out(part.__class__)
+    if advice:
+        return UnsupportedExpression(f"cannot compile {text} ({name}): {advice}")
+    if hasattr(part, "symgrad_gate"):
+        return UnsupportedExpression(f"cannot compile {text}: the gate {name} is not given; pass gates=[{name}]")
+    if isinstance(part, AppliedUndef):
         return UnsupportedExpression(
-            f"cannot compile {text}: {name} is not known here; define it with "
-            f"symgrad.gate({name!r}, ...) and pass compile(..., gates=[{name}])"
+            f"cannot compile {text}: {name} has no definition; put a symbol or an expression in its place "
+            f"(expression.subs({text}, ...)), or define it with symgrad.gate({name!r}, ...) and pass gates=[{name}]"
         )
     if not isinstance(part, (sympy.Expr, sympy.logic.boolalg.Boolean)):
         return UnsupportedExpression(f"cannot compile {text} ({name}): give one scalar SymPy expression")
@@ -173,9 +177,42 @@ def unsupported(part: sympy.Basic) -> UnsupportedExpression:
             f"cannot compile {text} ({name}): no such matrix operation here; write it with sums over its entries"
         )
     return UnsupportedExpression(
-        f"cannot compile {text} ({name}): no gate for it; rewrite it in elementary functions "
-        "(expression.doit(), expression.rewrite(...)) or define a gate with symgrad.gate"
+        f"cannot compile {text} ({name}): no gate for it; write it in functions that there are (expression.doit(), "
+        "expression.rewrite(...), a series), of which gates of your own (symgrad.gate) are made, too"
     )
+
+
+_IN_GAMMA = "no gate for it; write it in gamma functions: expression.rewrite(gamma)"
+
+# By the name of a class, as some are slow to import: why SymPy's constructs are refused, and the way out.
+_WAYS_OUT = {
+    "Integral": "integrate first (expression.doit()), or write a quadrature as a Sum",
+    "Limit": "take the limit first (expression.doit())",
+    "Subs": "substitute first (expression.doit())",
+    "ComplexRootOf": "put its number in its place (root.evalf())",
+    "RootSum": "write the sum over the roots out (expression.doit())",
+    "Order": "drop the rest of the series (expression.removeO())",
+    "Quantity": "a unit is no number; divide it away (sympy.physics.units.convert_to), and compile what is left",
+    "AccumulationBounds": "an interval is no number",
+    "RandomSymbol": "a random variable is no number; compile its density (sympy.stats.density)",
+    "ImaginaryUnit": (
+        "symgrad computes with real numbers only; compile the parts of a complex expression: "
+        "sympy.expand_complex(expression).as_real_imag()"
+    ),
+    "ComplexInfinity": "symgrad computes with real numbers only, and this is what a division by zero has left",
+    "factorial": _IN_GAMMA,
+    "binomial": _IN_GAMMA,
+    "beta": _IN_GAMMA,
+    "RisingFactorial": _IN_GAMMA,
+    "FallingFactorial": _IN_GAMMA,
+}
+
+
+@lru_cache(maxsize=1024)
+def way_out(kind: type) -> str | None:
+    """Why a construct of SymPy's is refused, and the way out; what such a one binds or is named by is no input."""
+    names = (own.__name__ for own in kind.__mro__ if str(own.__module__).startswith("sympy."))
+    return next((_WAYS_OUT[name] for name in names if name in _WAYS_OUT), None)
 
 
 # --- one small function per SymPy class that is no gate of its own ----------------------------------------------------

@@ -9,7 +9,7 @@ import sympy
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from .errors import UnsupportedExpression
-from .lowering import describe, ranges
+from .lowering import describe, ranges, resolved, way_out
 from .reductions import Largest, Smallest
 
 ARRAYS = (sympy.IndexedBase, sympy.MatrixSymbol)
@@ -27,6 +27,7 @@ class Found:
     symbols: set[sympy.Symbol] = field(default_factory=set)  # scalars
     sizes: set[sympy.Symbol] = field(default_factory=set)  # free symbols of shapes, bounds and index expressions
     arrays: dict[Any, int] = field(default_factory=dict)  # IndexedBase and MatrixSymbol, and their ranks
+    positions: set[sympy.Symbol] = field(default_factory=set)  # those of `sizes` that no shape or bound holds
     bound: dict[sympy.Symbol, None] = field(default_factory=dict)  # index symbols, in order of appearance
     is_scalar: bool = True  # no arrays, and sums short enough to be written out
 
@@ -35,7 +36,9 @@ def survey(expression: sympy.Basic) -> Found:
     """The scalars, arrays, extents and indices of an expression."""
     found = Found()
     seen: set[int] = set()
-    indices: list[Any] = []  # expressions that are integers: extents, bounds, index expressions
+    kept: list[Any] = []  # holds what is known by its id, so that no id is used again
+    extents: list[Any] = []  # and bounds
+    indices: list[Any] = []
     stack: list[Any] = [expression]
     while stack:
         part = stack.pop()
@@ -47,33 +50,38 @@ def survey(expression: sympy.Basic) -> Found:
         elif isinstance(part, sympy.Symbol):
             found.symbols.add(part)
         elif isinstance(part, sympy.Derivative):
-            stack.extend([part.expr, *part.variables])
+            kept.append(resolved(part))
+            stack += [kept[-1], *(variable for variable, _ in part.variable_count)]
         elif isinstance(part, sympy.Indexed):
             _note_array(found, part.base, len(part.indices), part)
-            indices += [*(part.base.shape or ()), *part.indices]
+            extents += part.base.shape or ()
+            indices += part.indices
         elif isinstance(part, sympy.MatrixSymbol):
             found.arrays[part] = 2
-            indices += part.shape
+            extents += part.shape
         elif isinstance(part, MatrixElement):
             stack.append(part.parent)
             indices += [part.i, part.j]
         elif isinstance(part, _LIMITED):
             found.bound.update((limit[0], None) for limit in reversed(part.limits))
-            indices += [bound for limit in part.limits for bound in limit[1:]]
+            extents += [bound for limit in part.limits for bound in limit[1:]]
             found.is_scalar = found.is_scalar and _is_written_out(part)
             stack.append(part.function)
         elif isinstance(part, sympy.Lambda):
             _note_function(found, part)
         elif is_array_expression(part):
             found.is_scalar = False
-            stack += _note_array_expression(found, part, indices)
+            stack += _note_array_expression(found, part, extents, indices)
         elif isinstance(part, (sympy.MatrixBase, sympy.MatrixExpr)):
             found.is_scalar = False
-            indices += part.shape
+            extents += part.shape
             stack.extend(part.flat() if isinstance(part, sympy.MatrixBase) else part.args)
-        else:
+        elif not way_out(part.__class__):  # else lowering refuses it
             stack.extend(part.args)
+    _note_integers(found, extents)
+    given = set(found.sizes)
     _note_integers(found, indices)
+    found.positions = found.sizes - given
     if found.arrays:
         found.is_scalar = False
     if found.is_scalar:
@@ -101,11 +109,11 @@ def input_of(symbol: Any) -> Any:
     return sympy.IndexedBase(symbol.name, shape=symbol.shape) if is_array_expression(symbol) else symbol
 
 
-def _note_array_expression(found: Found, part: Any, indices: list[Any]) -> list[Any]:
+def _note_array_expression(found: Found, part: Any, extents: list[Any], indices: list[Any]) -> list[Any]:
     kind = type(part).__name__
     if kind == "ArraySymbol":
         _note_array(found, input_of(part), len(part.shape), part)
-        indices += part.shape
+        extents += part.shape
         return []
     if kind == "ArrayElement":
         indices += part.indices

@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 import sympy as sp
 from numba import njit
+from sympy.physics.units import meter
 from together import bits
 
 import symgrad
@@ -824,6 +826,128 @@ def test_refused(name: str, expr: Any, words: list[str]) -> None:
     with pytest.raises(UnsupportedExpression) as caught:
         symgrad.compile(expr)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+t = sp.Symbol("t")
+m, k = sp.symbols("m k", integer=True)
+v = sp.IndexedBase("v", shape=(m,))
+NO_GATE = (
+    "no gate for it; write it in functions that there are (expression.doit(), expression.rewrite(...), a series), "
+    "of which gates of your own (symgrad.gate) are made, too"
+)
+IN_GAMMA = "no gate for it; write it in gamma functions: expression.rewrite(gamma)"
+UNRESOLVED = (
+    "differentiate the expression before compiling it, or let symgrad differentiate by leaving the Derivative out"
+)
+COMPLEX_PARTS = "compile the parts of a complex expression: sympy.expand_complex(expression).as_real_imag()"
+MESSAGES: list[tuple[Any, str]] = [
+    (
+        sp.Integral(x * sp.sin(t), (t, 0, y)),
+        "cannot compile Integral(x*sin(t), (t, 0, y)) (Integral): integrate first (expression.doit()), "
+        "or write a quadrature as a Sum",
+    ),
+    (
+        sp.Limit(sp.sin(t * x) / t, t, 0),
+        "cannot compile Limit(sin(t*x)/t, t, 0, dir='+') (Limit): take the limit first (expression.doit())",
+    ),
+    (
+        sp.Subs(sp.Derivative(g(t), t), t, x) * y,
+        "cannot compile Subs(Derivative(g(t), t), t, x) (Subs): substitute first (expression.doit())",
+    ),
+    (
+        x * y * sp.CRootOf(t**5 - t + 1, 0),
+        "cannot compile CRootOf(t**5 - t + 1, 0) (ComplexRootOf): put its number in its place (root.evalf())",
+    ),
+    (
+        y * sp.RootSum(t**3 + t + 1, sp.Lambda(t, sp.log(t + x))),
+        "cannot compile RootSum(t**3 + t + 1, Lambda(t, log(t + x))) (RootSum): write the sum over the roots out "
+        "(expression.doit())",
+    ),
+    (x + sp.I * y, f"cannot compile I (ImaginaryUnit): symgrad computes with real numbers only; {COMPLEX_PARTS}"),
+    (
+        x + y + sp.zoo,
+        "cannot compile zoo (ComplexInfinity): symgrad computes with real numbers only, "
+        "and this is what a division by zero has left",
+    ),
+    (
+        sp.sin(x).series(x, 0, 5) * y,
+        "cannot compile O(x**5) (Order): drop the rest of the series (expression.removeO())",
+    ),
+    (
+        x * y * meter,
+        "cannot compile meter (Quantity): a unit is no number; divide it away (sympy.physics.units.convert_to), "
+        "and compile what is left",
+    ),
+    (
+        x * g(x + y),
+        "cannot compile g(x + y): g has no definition; put a symbol or an expression in its place "
+        "(expression.subs(g(x + y), ...)), or define it with symgrad.gate('g', ...) and pass gates=[g]",
+    ),
+    (sp.besselj(0, x * y), f"cannot compile besselj(0, x*y) (besselj): {NO_GATE}"),
+    (sp.LambertW(x) * y, f"cannot compile LambertW(x) (LambertW): {NO_GATE}"),
+    (sp.binomial(x, y), f"cannot compile binomial(x, y) (binomial): {IN_GAMMA}"),
+    (sp.factorial(x) * y, f"cannot compile factorial(x) (factorial): {IN_GAMMA}"),
+    (
+        sp.Derivative(g(x), x) * y,
+        f"cannot resolve Derivative(g(x), x) (Derivative): SymPy's doit leaves it as it is; {UNRESOLVED}",
+    ),
+    (
+        sp.Derivative(x**2 * y, (x, n)),
+        f"cannot resolve Derivative(x**2*y, (x, n)) (Derivative): SymPy's doit leaves it as it is; {UNRESOLVED}",
+    ),
+]
+
+
+@pytest.mark.parametrize("arguments", [None, (x, y)], ids=["all", "given"])
+@pytest.mark.parametrize(("expr", "message"), MESSAGES, ids=lambda value: str(value)[:30])
+def test_refusals_name_the_construct_and_the_way_out(expr: Any, message: str, arguments: Any) -> None:
+    """Whatever the arguments: a symbol that the construct binds is none."""
+    with pytest.raises(UnsupportedExpression) as caught:
+        symgrad.compile(expr, arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("expr", "arguments", "message"),
+    [
+        (v[k] * x, [v, x], "args lacks the index 'k', which no sum binds; sum over it, or add it to args"),
+        (
+            sp.Sum(v[k] * v[n], (k, 0, m - 1)),
+            [v],
+            "args lacks the index 'n', which no sum binds; sum over it, or add it to args",
+        ),
+        (sp.Sum(x**k, (k, 0, m - 1)), [x], "args lacks the extent 'm', which no array's shape tells; add it to args"),
+        (x * y, [x], "args lacks the symbol 'y' that the expression uses"),
+    ],
+    ids=["index", "index of a sum", "extent", "symbol"],
+)
+def test_what_args_lacks(expr: Any, arguments: Any, message: str) -> None:
+    with pytest.raises(ValueError, match="args lacks") as caught:
+        symgrad.compile(expr, arguments)
+    assert str(caught.value) == message
+
+
+def test_one_vector_for_all_inputs_is_for_objective() -> None:
+    with pytest.raises(TypeError, match=r"missing y, z in a call of kernel\(x, y, z\); .* take kernel\.objective\(\)"):
+        scipy.optimize.minimize(circuit(), np.zeros(3), jac=True)
+    with pytest.raises(TypeError, match=r"missing y, z in a call of kernel\(x, y, z\)$"):
+        circuit()(1.0)
+
+
+def test_functions_of_ones_own_may_be_named_like_those_of_sympy() -> None:
+    beta = symgrad.gate("beta", sp.Lambda(x, x**2), [lambda _, x: 2 * x])
+    assert symgrad.compile(beta(x) * y, gates=[beta])(3.0, 2.0) == (18.0, (12.0, 9.0))
+    with pytest.raises(UnsupportedExpression, match=r"the gate beta is not given; pass gates=\[beta\]"):
+        symgrad.compile(beta(x) * y)
+    with pytest.raises(UnsupportedExpression, match="beta has no definition"):
+        symgrad.compile(sp.Function("beta")(x) * y)
+
+
+def test_a_derivative_of_an_integral_is_none() -> None:
+    """What a construct binds is no input of what SymPy makes of it."""
+    kernel = symgrad.compile(sp.Derivative(sp.Integral(sp.sin(t) * y, (t, 0, x)), x))
+    assert [symbol.name for symbol in kernel.args] == ["x", "y"]
+    assert kernel(0.5, 3.0).value == pytest.approx(3 * math.sin(0.5), rel=1e-15)
 
 
 def test_refusal_of_a_large_expression_is_short() -> None:
