@@ -10,6 +10,7 @@ import argparse
 import itertools
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -96,6 +97,9 @@ def _sort(outcome: Outcome) -> str:
             if words in text:
                 return words
         return text[:100]
+    if "VerificationError" in text:
+        words = re.sub(r"\W\w*[_\d]\w*|\[.*?\]|\(.*?\)|\d+", " ", text.split("This is a fault")[0])
+        return f"verifier: {' '.join(words.split()[4:12])}"
     way, _, rest = text.partition(": ")
     if rest.startswith("value"):
         return f"{way}: value" + (" nan" if rest.startswith("value nan") else "")
