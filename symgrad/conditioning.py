@@ -49,6 +49,7 @@ def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = 
 
 # Their result is one of their arguments, or a whole number.
 _EXACT = {"select", "max", "min", "abs", "neg", "sign", "floor", "ceil"}
+_COMPARISONS = {"eq", "ne", "lt", "le"}
 
 
 def _handed_on(node: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any]) -> Any:
@@ -59,12 +60,8 @@ def _handed_on(node: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any
         if not own[0]:
             return own[1] if condition else own[2]
         return max(own[1:]) + abs(one - two)
-    if node.gate.name in ("eq", "ne", "lt", "le"):
-        if node.arguments[0] == node.arguments[1]:  # of NaN or not
-            return mpmath.mpf(0)
-        for winner, extremum in (node.arguments, node.arguments[::-1]):
-            if extremum.node.gate.name in ("max", "min") and winner in extremum.node.arguments:
-                return mpmath.mpf(_is_close(winner.node, extremum.node, values, errors))
+    if node.gate.name in _COMPARISONS and arguments[0] == arguments[1]:
+        return mpmath.mpf(0)  # one number twice: an argument of Max and its result, or a tie that the inputs make
     moved = mpmath.mpf(0)
     for place, error in enumerate(own):
         if not error:
@@ -82,13 +79,3 @@ def _handed_on(node: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any
                 (abs(other - values[node]) for other in others if mpmath.isfinite(other)), default=mpmath.mpf(0)
             )
     return moved
-
-
-def _is_close(winner: Node, extremum: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any]) -> bool:
-    """Whether rounding may decide if `winner` is the extreme one: then they have the same errors."""
-
-    def near(one: Node, two: Node) -> bool:
-        return bool(0 < errors[one] + errors[two] >= abs(values[one] - values[two]))
-
-    rivals = {edge.node for edge in extremum.arguments} - {winner}
-    return (values[winner] == values[extremum] or near(winner, extremum)) and any(near(winner, r) for r in rivals)
