@@ -365,11 +365,15 @@ def frac(y: View, a: View) -> tuple[View, ...]:
     return (_constant(y, 1),)
 
 
+def _mp_mod(a: Any, b: Any) -> Any:
+    return a % b if b else mpmath.mpf("nan")  # exact, where the digits of a quotient may be too many
+
+
 @gate(
     "mod",
     sympy.Mod,
     np.mod,
-    lambda a, b: a - b * mpmath.floor(a / b),
+    _mp_mod,
     on=((-9.0, 9.0), (0.5, 2.0)),
     trouble=((6.0, 2.0), (1.0, 0.1)),
     analytic=False,
@@ -975,7 +979,7 @@ def _loggamma(a: float) -> float:
     "loggamma",
     sympy.loggamma,
     _each(_loggamma),
-    mpmath.loggamma,
+    lambda a: mpmath.loggamma(a) if a else mpmath.mpf("inf"),
     on=((0.5, 4.0),),
     trouble=((1e10,), (1e-10,)),
     safe=_beyond_one,

@@ -319,7 +319,7 @@ class _Evaluator:
             return self.unknown([a])  # somewhere in the period
         value = _real(row.value, a.value)
         if value == POLE:
-            return self.pole([a])
+            return self.pole([a]) if a.is_exact else self.unknown([a])
         around = [_real(row.value, a.value + step) for step in (error, -error)] if error else []
         if any(v == POLE or mp.isnan(v) != mp.isnan(value) or mp.isinf(v) for v in around):
             return self.unknown([a])
@@ -334,7 +334,7 @@ class _Evaluator:
         if row.has_gaps and wrong > abs(value) / 4:
             return self.unknown([a])  # there may be a pole between
         if not (a.is_exact and a.value in (0, 1) and value in (0, 1)):
-            wrong += self.ulps(value)
+            wrong += self.ulps(max(abs(value), ONE) if row.is_absolute else value)
         return self.join(value, wrong, [(a, slope, self.slope_error(row.slope, a, slope))])
 
     def slope_error(self, slope: Callable[[Number], Number], a: Part, here: Number) -> Number:
@@ -443,7 +443,7 @@ class _Evaluator:
     def power(self, node: sp.Basic, arguments: list[Part]) -> Part:
         a, b = arguments
         if mp.isnan(a.value) or mp.isnan(b.value):
-            if a.value == 1 or b.value == 0 or not (a.is_nan or b.is_nan):
+            if a.value == 1 or b.value == 0 or a.is_unknown or b.is_unknown:
                 return self.unknown(arguments)
             return self.not_a_number(arguments)
         if b.is_exact and mp.isint(b.value) and not b.slopes:
@@ -533,7 +533,7 @@ class _Evaluator:
         if b == 0:
             return self.join(ONE, ZERO, [(a, ZERO, INF)])
         if a.value < 0 and not mp.isint(b):
-            return self.not_a_number([a])
+            return self.unknown([a])  # IEEE 754 has infinity for a power of minus infinity
         if mp.isinf(a.value):
             infinite = -INF if a.value < 0 and b % 2 == 1 else INF
             return self.join(ZERO if b < 0 else infinite, ZERO, [(a, NAN, INF)])
@@ -802,6 +802,7 @@ class _Function:
     slope: Callable[[Number], Number]
     is_reciprocal: bool = False  # computed from 1/a, so that its value moves as one rounding of that moves it
     is_wave: bool = False
+    is_absolute: bool = False  # the C library's is accurate beside 1 only, near its zeros
     has_gaps: bool = False  # poles, or numbers outside of its domain, between others that are in it
 
 
@@ -887,7 +888,7 @@ _FUNCTIONS: dict[type, _Function] = {
     sp.erf: _Function(_grows(mp.erf, mp.sign), _gauss),
     sp.erfc: _Function(_grows(mp.erfc, lambda a: 1 - mp.sign(a)), lambda a: -_gauss(a)),
     sp.gamma: _Function(_gamma, lambda a: _gamma(a) * mp.digamma(a), has_gaps=True),
-    sp.loggamma: _Function(_loggamma, mp.digamma),
+    sp.loggamma: _Function(_loggamma, mp.digamma, is_absolute=True),
 }
 
 _RULES: dict[type, Callable[[_Evaluator, sp.Basic, list[Part]], Part]] = {

@@ -16,10 +16,13 @@ from test_gates import ELEMENTWISE, ORDINARY, _points
 
 import symgrad
 import symgrad.kernel
-from symgrad.check import GradientCheck
+from symgrad.check import GradientCheck, _complex_step
+from symgrad.compiler import Stages
 from symgrad.conditioning import rounding_bounds
+from symgrad.differentiate import differentiate
 from symgrad.gates import GATES, TROUBLE
 from symgrad.graph import Graph, Table
+from symgrad.interpret import evaluate_exactly
 
 x, y = sp.symbols("x y")
 Derivatives = tuple[float, ...]
@@ -206,10 +209,6 @@ def test_conditions_and_branches_are_not_analytic() -> None:
 )
 def test_every_analytic_gate_has_its_complex_step(name: str) -> None:
     """Right to the last digits, beside the gate's own gradient."""
-    from symgrad.check import _complex_step
-    from symgrad.differentiate import differentiate
-    from symgrad.interpret import evaluate_exactly
-
     arity = len(ORDINARY[name])
     table = Table(dict(GATES))
     inputs = [table.input(i, ("p",)) for i in range(arity)]
@@ -238,3 +237,30 @@ def test_tables_show_numbers(interpreted: None) -> None:
     result = symgrad.compile("sin(x)**2 + cos(x)**2").check(0.3)
     assert result.rows[0].exact == 0.0
     assert np.isfinite(result.rows[0].relative_error)
+
+
+# --- the evaluator behind it ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "point", "want"),
+    [
+        ("Mod(x, 3/2)", (1.7e308,), lambda: mp.mpf(0.5)),
+        ("Mod(x, 10)", (1e200,), lambda: mp.mpf(int(1e200) % 10)),
+        ("Mod(x, y)", (6.0, 0.0), lambda: mp.nan),
+        ("x**(7/10)", (1e200,), lambda: mp.exp(mp.mpf(7) / 10 * mp.log(mp.mpf(1e200)))),
+        ("loggamma(x)", (1e16,), lambda: mp.loggamma(mp.mpf(1e16))),
+        ("loggamma(x)", (0.0,), lambda: mp.inf),
+        ("erfc(x)", (1.7e308,), lambda: mp.mpf(0)),
+        ("tanh(x**x)", (1e10,), lambda: mp.mpf(1)),
+        ("sin(x)", (1e300,), lambda: mp.sin(mp.mpf(1e300))),
+    ],
+)
+def test_the_exact_evaluator_is_exact_far_out(text: str, point: Derivatives, want: Callable[[], Any]) -> None:
+    symbols = [s for s in (x, y) if s.name in text]
+    graph = Stages(text, symbols, None, ()).graph
+    (found,) = evaluate_exactly(graph.values, point, 60)
+    with mp.workdps(400):
+        expected = +want()
+        same = found == expected or (mp.isnan(found) and mp.isnan(expected))
+        assert same or abs(found - expected) <= abs(expected) * mp.mpf(10) ** -50
