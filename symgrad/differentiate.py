@@ -186,7 +186,8 @@ def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None
         moved = view.at(names)
         if any(plain_axis(place) is None for place in index):
             moved = at_inputs(moved)
-        return Contribution(total(moved, reduced, inner), domain)  # type: ignore[arg-type]
+        derived = domains.derived if domains is not None else ()
+        return Contribution(total(moved, reduced, inner, derived=derived), domain)  # type: ignore[arg-type]
     names = {name: axis(table.fresh()) for name in loops}
     out = tuple(View(argument, (place,)).at(names).index[0] for place in index)
     limits = [substituted(form, names) for form in limits]

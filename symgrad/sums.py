@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
-from .graph import Axis, Gather, Index, Reduction, Table, View, axis, plain_axis, substituted
+from .graph import Axis, Gather, Index, Reduction, Size, Table, View, axis, plain_axis, substituted
 
 
-def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index], may_be_empty: bool = False) -> View:
+def total(
+    body: View,
+    reduced: Sequence[Axis],
+    constraints: Iterable[Index],
+    may_be_empty: bool = False,
+    derived: Container[str] = (),
+) -> View:
     """The sum of `body` over the axes `reduced` where all `constraints` are >= 0.
 
     Factors that do not vary along the reduced axes come out; an axis that nothing varies along becomes a number; a
     product of many factors is summed an axis at a time where that makes smaller loops (as one multiplies matrices).
-    With `may_be_empty` it is 0 without terms also where a factor that came out is infinite.
+    With `may_be_empty` it is 0 without terms also where a factor that came out is infinite. Extents that are `derived`
+    may be less than 0.
     """
     table = body.node.table
     if body.number == 0:
         return body
     if body.node.gate.name == "add" and all(map(is_guard, body.arguments)):  # branches, each on its own domain
         limits = list(constraints)
-        terms = [total(branch, reduced, limits, may_be_empty) for branch in body.arguments]
+        terms = [total(branch, reduced, limits, may_be_empty, derived) for branch in body.arguments]
         kept = [term for term in terms if term.number != 0] or terms[:1]
         return kept[0] if len(kept) == 1 else table.apply(table.gates["add"], *kept)
     body, limits = _without_guards(body, list(constraints))
@@ -36,7 +43,7 @@ def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index], may
             where = [form for form in where if form in limits]
     for name in list(inner):
         if name not in _axes(rest):
-            count = _count(table, name, limits)
+            count = _count(table, name, limits, derived)
             if count is not None:
                 inner.remove(name)
                 limits = [form for form in limits if form.coefficient(name) == 0]
@@ -46,7 +53,7 @@ def total(body: View, reduced: Sequence[Axis], constraints: Iterable[Index], may
                     factor = count if factor is None else factor * count
     rest = table.constant(1) if rest is None else rest
     if inner:
-        rest = _eliminated(rest, inner, limits)
+        rest = _eliminated(rest, inner, limits, derived)
     else:
         where = list(dict.fromkeys([*limits, *where]))
     result = rest if factor is None else factor if rest.number == 1 else factor * rest
@@ -188,7 +195,7 @@ def guarded(body: View, constraints: Iterable[Index]) -> View:
     return body.node.table.reduce(body.node.table.gates["sum"], body, (), limits)
 
 
-def _eliminated(body: View, reduced: list[Axis], limits: list[Index]) -> View:
+def _eliminated(body: View, reduced: list[Axis], limits: list[Index], derived: Container[str]) -> View:
     """The sum, an axis at a time where some factors do not vary along it and no constraint couples it."""
     table = body.node.table
     if len(reduced) > 1:
@@ -200,11 +207,11 @@ def _eliminated(body: View, reduced: list[Axis], limits: list[Index]) -> View:
                 inner_axes = {n for factor in with_it for n in factor.axes}
                 every = {n for factor in factors for n in factor.axes}
                 if inner_axes < every:
-                    first = total(_product(with_it), [name], own)  # type: ignore[arg-type]
+                    first = total(_product(with_it), [name], own, derived=derived)  # type: ignore[arg-type]
                     others = [factor for factor in factors if name not in factor.axes]
                     rest = [form for form in limits if form not in own]
                     body = _product([*others, first])  # type: ignore[assignment]
-                    return total(body, [n for n in reduced if n != name], rest)
+                    return total(body, [n for n in reduced if n != name], rest, derived=derived)
     return table.reduce(table.gates["sum"], body, reduced, limits)
 
 
@@ -252,7 +259,7 @@ def _split(view: View, reduced: set[Axis]) -> tuple[list[View], list[View]]:
     return [], [view]
 
 
-def _count(table: Table, name: Axis, limits: list[Index]) -> View | None:
+def _count(table: Table, name: Axis, limits: list[Index], derived: Container[str]) -> View | None:
     """How many values an axis takes, where its constraints are one bound on each side, in extents or other axes."""
     own = [form for form in limits if form.coefficient(name)]
     low = [form for form in own if form.coefficient(name) == 1]
@@ -261,5 +268,7 @@ def _count(table: Table, name: Axis, limits: list[Index]) -> View | None:
         return None
     number = low[0].plus(high[0]).plus(1)
     view = table.number_of(number)
-    is_positive = not number.axes and number.offset >= 0 and all(factor > 0 for _, factor in number.terms)
+    is_positive = number.offset >= 0 and all(
+        isinstance(term, Size) and term.name not in derived and factor > 0 for term, factor in number.terms
+    )
     return view if is_positive else view.call("max", table.constant(0))

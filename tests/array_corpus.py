@@ -1884,6 +1884,18 @@ _SUMS: list[Row] = [
             ),
         )
     ),
+    *(
+        (
+            f"at_most_three_inside_of_{length}",
+            f"x n, t; n={length}",
+            lambda x, t: Sum(sp.Piecewise((t + x[i], i <= 3), (0, True)), (i, 1, n - 2)),
+            lambda x, t: (
+                x[1:-1][:3].sum() + t * len(x[1:-1][:3]),
+                {"x": np.isin(np.arange(len(x)), np.arange(len(x))[1:-1][:3]).astype(float), "t": len(x[1:-1][:3])},
+            ),
+        )
+        for length in (0, 1, 3, 7)
+    ),
     # Nothing to sum
     (
         "infinite_terms_but_none",
