@@ -204,14 +204,10 @@ class Memory:
                 if extent > length:
                     self.breach(f"{_text(element)} is held inside of {extent} entries along axis {axis}, of {length}")
                 good = good & (at >= 0) & (at < extent)
-                if not length:  # nothing is there to be read
+                if not length:  # targets have an entry to spare for it, which nothing reads
                     places.append(None)
                     continue
                 at = np.maximum(0, np.minimum(at, extent - 1))
-            if not length and (marks.is_input or axis in held):  # a read of no use, where there is nothing to read
-                good = False
-                places.append(None)
-                continue
             outside = (at < 0) | (at >= length)
             if np.any(outside):
                 self.breach(f"{_text(element)} is outside of its array along axis {axis}, of length {length}", outside)

@@ -211,8 +211,6 @@ def _statement(run: Memory, statement: Statement) -> None:
         if marks.numbers is not None:
             marks.numbers[run.entries(places)] = np.nan if value.number is None else value.number
         return
-    if not marks.filled.size:
-        run.breach(f"{expression_text(target, 'float64')} is accumulated where there are no entries")
     outside = ~np.asarray(inside)
     if np.any(outside & (value.number is None or value.number != _START[kind])):
         run.breach(f"a term is added to {expression_text(target, 'float64')}, which is not there", outside)
