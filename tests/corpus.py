@@ -353,6 +353,7 @@ _SHAPES = [
     ("logic", "Piecewise((x, (x > 0) & (y > 0)), (y**2, (x > 1) | ~(y > -1)), (x*y, True))", "x y -2..2"),
     ("conditional", "x**2 if x > y else y**3 if y > 1 else x*y", "x y -2..2"),
     ("periodic", "Mod(x, 3)*y + Mod(-x, y)", "x -20..20, y 1..5"),
+    ("remainder_of_negative", "x + Mod(-y/2, 1)", "x 1..9, y 2..9"),
     ("stairs", "floor(x)*y + ceiling(x*y) + x*Heaviside(y)", "x y -5..5"),
     ("clipped", "Min(Max(x, -1), 1)*exp(Min(y, 0))", "x y -3..3"),
     ("angle", "atan2(y, x) + sqrt(x**2 + y**2)", "x y -3..3"),

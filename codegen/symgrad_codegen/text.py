@@ -14,6 +14,9 @@ Piece = tuple[str, int]  # a text and its precedence
 
 WIDTH = 116
 
+# Operators whose result has not the sign of its left operand: they round down.
+_ROUNDING = ("%", "//")
+
 
 def spell(function: Function, arguments: Sequence[Piece]) -> Piece:
     """A function of texts as text: `a - b`, `-x`, `exp(z)`."""
@@ -26,13 +29,15 @@ def spell(function: Function, arguments: Sequence[Piece]) -> Piece:
     if not function.operator:
         return f"{name}({', '.join(argument[0] for argument in arguments)})", ATOM
     if function.arity == 1:
-        is_product = arguments[0][1] == PRODUCT and not any(sign in arguments[0][0] for sign in ("%", "//"))
+        is_product = arguments[0][1] == PRODUCT and not any(sign in arguments[0][0] for sign in _ROUNDING)
         if name == "neg" and is_product and arguments[0][0][0] != "-":
             return f"-{arguments[0][0]}", PRODUCT  # -a*b is (-a)*b: the same bits as -(a*b)
         # -(-x) keeps its brackets; so does not (a < b), for the reader.
         return function.operator + bracketed(arguments[0], level + 1 if level != NOT else COMPARE + 1), level
     # Floating-point + and * do not associate: a right operand keeps its brackets. Comparisons do not chain.
     text = bracketed(arguments[0], level + (level == COMPARE))
+    if function.operator in _ROUNDING and text.startswith("-"):
+        text = f"({text})"  # a - b % c is not a + (-b % c)
     for argument in arguments[1:]:
         if name == "add" and argument[0].startswith("-") and argument[1] >= PRODUCT:
             text += f" - {argument[0][1:]}"
