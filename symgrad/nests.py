@@ -63,14 +63,12 @@ class NestBuilder:
         if data is not None:
             assert self.data is not None
             constant[data] = Affine(((self.data, 1),))
-        spans = [self._indices(item, own) for own in short]
         kept = [own for own in short if self._is_kept(item, own)]
-        groups: dict[tuple[Affine, ...], list[dict[int, Affine]]] = {}
-        for indices in itertools.product(*spans):
-            at = dict(zip(short, indices, strict=True))
-            groups.setdefault(tuple(at[own] for own in kept), []).append({**constant, **at})
-        for places in groups.values():
-            self._add_at(item, places)
+        reduced = [own for own in short if own not in kept]
+        for indices in itertools.product(*(self._indices(item, own) for own in kept)):
+            here = {**constant, **dict(zip(kept, indices, strict=True))}
+            terms = itertools.product(*(self._indices(item, own) for own in reduced))
+            self._add_at(item, here, [{**here, **dict(zip(reduced, own, strict=True))} for own in terms])
 
     def _indices(self, item: Item, own: int) -> list[Affine]:
         """All indices of a short axis: of a known number, from a first one that may be symbolic."""
@@ -84,19 +82,18 @@ class NestBuilder:
             return True
         return own < item.rank
 
-    def _add_at(self, item: Item, places: list[dict[int, Affine]]) -> None:
-        """One result, or one scattered term: `places` differ in the axes that are reduced and written out."""
+    def _add_at(self, item: Item, here: dict[int, Affine], places: list[dict[int, Affine]]) -> None:
+        """One result, or one scattered term: `places` have the axes that are reduced and written out as well."""
         if isinstance(item, Sink):
-            self._store_sink(item, places[0])
+            self._store_sink(item, here)
             return
         if not is_reduction(item):
-            self._store_value(item, places[0])
+            self._store_value(item, here)
             return
         terms = [term for at in places if (term := self._term(item, at)) is not None]
         own = item.attribute
-        masked = self._constraints(item, places[0]) != []
-        was, self.unsafe = self.unsafe, masked
-        index = tuple(self.place(form, places[0]) for form in own.out)
+        was, self.unsafe = self.unsafe, not own.is_plain and self._constraints(item, here) != []
+        index = tuple(self.place(form, here) for form in own.out)
         self.unsafe = was
         accumulates = self.scheduler._accumulates(item)
         join = FUNCTIONS[_JOIN[item.gate.name]]

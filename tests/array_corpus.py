@@ -1916,6 +1916,12 @@ _SUMS: list[Row] = [
         lambda x, y, t: (t * y[0], {"x": x, "y": t * _unit(len(y), 0), "t": y[0]}),
     ),
     (
+        "product_of_none",
+        "x n",
+        lambda x: Sum(x[i] * Product(sp.sin(x[i] + j), (j, 2, 1)), over_n),
+        lambda x: (x.sum(), {"x": 1}),
+    ),
+    (
         "as_often_as_before_it",
         "x n",
         lambda x: Sum(sp.sin(x[i]), (j, 0, i), over_n),
