@@ -112,7 +112,6 @@ def _sort(outcome: Outcome) -> str:
 unmended = pytest.mark.xfail(strict=False, reason="faults that are being mended")
 
 
-@unmended
 def test_programs_that_were_once_wrong() -> None:
     found = {name: tried(program) for name, program in programs.KNOWN.items()}
     assert not {name: outcome.why for name, outcome in found.items() if outcome.kind != "right"}
