@@ -237,7 +237,7 @@ class Memory:
         """Of an array of times those of some entries; the last one where it may be any along an axis."""
         for axis, place in enumerate(places):
             if place is None:
-                array = array.max(axis=axis, keepdims=True, initial=0)
+                array = array.max(axis=axis, keepdims=True, initial=-1)
         return array[tuple(0 if place is None else place for place in places)]
 
     def _read(self, element: Element) -> Value:
