@@ -272,6 +272,14 @@ def _convolution(x: Array, w: Array) -> Outcome:
     return y @ y, {"x": d_x, "w": 2 * y @ windows}
 
 
+def _part_of_a_contraction(X: Array, W: Array) -> Outcome:
+    P = np.tanh(X[:, 1:] @ W[1:])
+    G = 1 - P**2
+    d_X, d_W = np.zeros_like(X), np.zeros_like(W)
+    d_X[:, 1:], d_W[1:] = G @ W[1:].T, X[:, 1:].T @ G
+    return P.sum(), {"X": d_X, "W": d_W}
+
+
 def _chain_of_gathers(x: Array, a: Array, b: Array) -> Outcome:
     picked = x[a[b]]
     return (picked**2).sum(), {"x": scatter(x.shape, a[b], 2 * picked)}
@@ -1973,6 +1981,14 @@ _SUMS: list[Row] = [
         "x n, t; n=0",
         lambda x, t: Sum(x[i] ** 2, over_n) + t**2 * Product(x[i], over_n),
         lambda x, t: (t**2, {"x": np.zeros(0), "t": 2 * t}),
+    ),
+    # A product of matrices is one of whole arrays: this one is not
+    (
+        "part_of_a_contraction",
+        "X n m, W m p",
+        lambda X, W: Sum(sp.tanh(Sum(X[i, j] * W[j, k], (j, 1, m - 1))), over_n, over_p),
+        _part_of_a_contraction,
+        {"X": lambda X: X * (np.arange(X.shape[1]) == 0)},
     ),
     # Names that a code generator may want for itself
     (
