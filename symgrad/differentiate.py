@@ -317,11 +317,12 @@ def _passed(node: Node, place: int, adjoint: View, partial: View) -> View:
     else:
         return times(adjoint, partial)
     terms = adjoint.arguments if adjoint.node.gate.name == "add" else (adjoint,)
-    views = []
-    for term in terms:
-        above = _numerator(term, y)
-        views.append(times(term, partial) if above is None else times(above, exponent / argument))
-    return views[0] if len(views) == 1 else node.table.apply(GATES["add"], *views)
+    above = [_numerator(term, y) for term in terms]
+    views = [times(own, exponent / argument) for own in above if own is not None]
+    if not views:
+        return times(adjoint, partial)
+    rest = [term for term, own in zip(terms, above, strict=True) if own is None]
+    return _sum([*views, times(_sum(rest), partial)] if rest else views)
 
 
 # How deep in products and quotients an adjoint is looked into.
@@ -369,7 +370,7 @@ def times(adjoint: View, partial: View) -> View:
     if name == "select":
         condition, taken, otherwise = partial.arguments
         return condition.where(times(adjoint, taken), times(adjoint, otherwise))
-    if name == "div":
+    if name == "div" and partial.arguments[0].node.fixed:  # g*(a/b) stays: g*a may overflow where a/b does not
         above, below = partial.arguments
         return times(adjoint, above) / below
     if name == "mul":
@@ -384,6 +385,10 @@ def times(adjoint: View, partial: View) -> View:
                 others = factors[:place] + factors[place + 1 :]
                 return adjoint.node.table.apply(GATES["mul"], *others, times(adjoint, factor))
     return adjoint * partial
+
+
+def _sum(terms: list[View]) -> View:
+    return terms[0] if len(terms) == 1 else terms[0].node.table.apply(GATES["add"], *terms)
 
 
 def _product(factors: list[View]) -> View:

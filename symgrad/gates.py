@@ -366,7 +366,11 @@ def frac(y: View, a: View) -> tuple[View, ...]:
 
 
 def _mp_mod(a: Any, b: Any) -> Any:
-    return a % b if b else mpmath.mpf("nan")  # exact, where the digits of a quotient may be too many
+    """Exact: a quotient may have more digits than the precision. NaN also where these would fill the memory."""
+    return a % b if b and mpmath.mag(a) < mpmath.mag(b) + _LARGEST_QUOTIENT else mpmath.mpf("nan")
+
+
+_LARGEST_QUOTIENT = 100_000  # binary digits
 
 
 @gate(
