@@ -26,6 +26,9 @@ from .reductions import Largest, Smallest
 from .sums import at_inputs, guarded, total
 from .survey import Found, is_array_expression
 
+# No array is that long, and floating-point numbers hold all integers up to here.
+_LARGEST_INTEGER = 2**53
+
 Build = Callable[[Any, Any, list[View]], View]
 
 
@@ -107,6 +110,8 @@ class ArrayLowering(Lowering):
         """An index expression: affine in indices and extents, else the value of an integer expression."""
         part = sympy.sympify(part, strict=True)
         if isinstance(part, sympy.Integer):
+            if abs(part) > _LARGEST_INTEGER:
+                raise UnsupportedExpression(f"{describe(part)} is too large for an index, a bound or an extent")
             return number_index(int(part))
         if part in self.axis_of:
             return axis(self.axis_of[part])
@@ -123,7 +128,7 @@ class ArrayLowering(Lowering):
         if isinstance(part, sympy.Mul) and len(part.args) == 2 and part.args[0].is_Integer:
             inner = self.index(part.args[1])
             if isinstance(inner, Index):
-                return inner.scaled(int(part.args[0]))
+                return inner.scaled(self.affine(part.args[0]).offset)
         view = self(part)
         self._note_integer_inputs(view)
         return Gather(view)

@@ -92,7 +92,7 @@ class GradientCheck:
             return bool(np.isnan(self.value))
         if np.isinf(self.exact_value):
             return not np.isfinite(self.value)
-        return self.value == self.exact_value or abs(self.value - self.exact_value) <= self.value_tolerance
+        return bool(self.value == self.exact_value or abs(self.value - self.exact_value) <= self.value_tolerance)
 
     def __bool__(self) -> bool:
         return self.value_agrees and not self.trouble and all(row.verdict in ("ok", "kink") for row in self.rows)

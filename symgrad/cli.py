@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _refuse(f"{error.filename}: {error.strerror}")
         _drop_output()
         return _refuse(error.strerror or str(error))
-    except (SymgradError, ValueError, TypeError) as error:
+    except (SymgradError, ArithmeticError, IndexError, ValueError, TypeError) as error:
         return _refuse(str(error))
     except RecursionError:
         return _refuse("the expression is nested too deeply for SymPy; name its parts on lines of their own")

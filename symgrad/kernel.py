@@ -90,6 +90,16 @@ def _assumptions(symbol: sympy.Symbol) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(own.items())) or "no assumptions"
 
 
+def one_point(names: Sequence[str], values: Sequence[Any], what: str) -> list[float]:
+    """The inputs as numbers. TypeError where one is an array, or no real number."""
+    for name, value in zip(names, values, strict=True):
+        if np.ndim(value):
+            raise TypeError(f"{name} is an array of shape {np.shape(value)}: {what} is of one point")
+        if isinstance(value, (complex, np.complexfloating)):
+            raise TypeError(f"{name} is complex: real numbers wanted")
+    return [float(value) for value in values]
+
+
 class Kernel:
     """A compiled value and gradient. Made by `symgrad.compile`.
 
@@ -263,7 +273,8 @@ class Kernel:
         """The gradient check at a point: see symgrad.check.GradientCheck."""
         from .check import check
 
-        return check(self, [float(value) for value in self._ordered(args, by_name)])
+        values = self._ordered(args, by_name)
+        return check(self, one_point([symbol.name for symbol in self.args], values, "a check"))
 
     def trace(self, *args: Any, level: str = "gates", **by_name: Any) -> Trace:
         """Every gate at a point: value, local gradients, upstream gradient, troubles: see symgrad.trace.Trace.

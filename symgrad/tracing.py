@@ -16,6 +16,7 @@ from .errors import SymgradError
 from .graph import Graph, Index, no_collection
 from .interpret import evaluate
 from .interpret_arrays import Evaluation, evaluate_arrays
+from .kernel import one_point
 from .trace import Trace, TracedGate, TracedWire, Value, summarised
 
 if TYPE_CHECKING:
@@ -136,21 +137,12 @@ def _compiled(kernel: Any, subject: Subject) -> list[Any]:
 def _numbers(kernel: Kernel, subject: Subject) -> list[Any]:
     """The numbers of all slots at one point."""
     made, dtype = subject.circuit, np.dtype(kernel._dtype)
-    point = [dtype.type(value) for value in _one_point(made, subject.values)]
+    point = [dtype.type(value) for value in one_point(made.graph.inputs, subject.values, "a trace")]
     found = evaluate([slot.view for slot in made.slots], point, dtype)
     return [
         bool(number) if slot.view.node.kind == "boolean" else float(number)
         for slot, number in zip(made.slots, found, strict=True)
     ]
-
-
-def _one_point(made: Circuit, values: Sequence[Any]) -> list[float]:
-    for name, value in zip(made.graph.inputs, values, strict=True):
-        if np.ndim(value):
-            raise TypeError(f"{name} is an array of shape {np.shape(value)}: a trace is of one point")
-        if isinstance(value, (complex, np.complexfloating)):
-            raise TypeError(f"{name} is complex: real numbers wanted")
-    return [float(value) for value in values]
 
 
 def _numbers_over_arrays(kernel: Any, subject: Subject) -> list[Any]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 import runpy
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import numba
 import pytest
+from corpus import CORPUS
 
 import symgrad
 from symgrad.cli import main
+from symgrad.lower import free_symbols
 
 Captured = pytest.CaptureFixture[str]
 
@@ -208,6 +214,89 @@ def test_bad_text_is_refused_in_words(text: str | bytes, words: str, tmp_path: P
     assert said.startswith("symgrad: ")
     assert "expr.txt: " in said
     assert words in said
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs", "words"),
+    [
+        ("x: vector(n)\nx[3]", "x=[1,2]", "an index of axis 0 of x is 3, out of the bounds 0 .. 1"),
+        ("x: vector(n)\ny: integers(n)\nsum(x[y[i]] for i in range(n))", "x=[1,2] y=[1,5]", "y holds 5, an index of"),
+        ("A: matrix(n, n)\nlogdet(A)", "A=[[1,2],[2,4]]", "Singular matrix"),
+        ("x: vector(n)\nsum(x)", "x=1", "x"),
+        ("x: vector(1e400)\nsum(x)", "x=[1,2]", "is too large for an index, a bound or an extent"),
+        ("sum(x*i for i in range(10**30))", "x=1", "is too large for an index, a bound or an extent"),
+        ("x*y", "x=[1,2] y=1", "x is an array of shape (2,): a "),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["eval", "check", "trace", "draw --format dot"])
+def test_bad_arrays_are_refused_in_words(
+    command: str, text: str, inputs: str, words: str, tmp_path: Path, capsys: Captured
+) -> None:
+    if (command, text) == ("eval", "x*y"):
+        words = ""  # a batch
+    status = main([*command.split(), written(tmp_path, text), *inputs.split()])
+    said = capsys.readouterr().err
+    assert (status, said.startswith("symgrad: "), words in said) == ((2, True, True) if words else (0, False, True))
+
+
+TOKENS = [token for case in CORPUS for token in re.findall(r"\w+|\s|[^\w\s]", case.text)]
+TOKENS += "[ ] ( , : = # @ % // i n nan oo 1/0 1e400 2**99 for in range(n) vector(n) matrix(n,n) .T é \0 '".split()
+LINES = [f"v: vector(n)\ny: integers(n)\nA: matrix(n, n)\n{line}" for line in (
+    "sum(v[i]*A[i, j] for i in range(n) for j in range(i))", "logdet(A @ A.T) + norm(v)",
+    "sum(exp(v)[y[i]] for i in range(n))",
+    "max(v) + sum(v[(i + 1) % n] for i in range(n) if i > 0)", "z = tanh(A @ v)\nsum(z**2)/n",
+)]  # fmt: skip
+VALUES = [
+    "0.5",
+    "2",
+    "-1",
+    "0",
+    "nan",
+    "inf",
+    "1e400",
+    "",
+    "[1,2]",
+    "[0.5,1.5,2]",
+    "[0,2,1]",
+    "[[1,2],[3,4]]",
+    "[[",
+    "[]",
+]
+
+
+def spoiled(rng: random.Random) -> str:
+    """A text, mostly with a few tokens dropped, doubled, swapped or replaced."""
+    tokens = re.findall(r"\w+|\s|[^\w\s]", rng.choice([*LINES, rng.choice(CORPUS).text]))
+    for _ in range(rng.choice([0, 0, 1, 1, 2, 3])):
+        at, other = rng.randrange(len(tokens)), rng.randrange(len(tokens))
+        change = rng.choice([[], [tokens[at]] * 2, [tokens[other]], [rng.choice(TOKENS)]])
+        tokens[at : at + 1] = change or [" "]
+    return "".join(tokens)
+
+
+@pytest.mark.parametrize("part", range(10))
+def test_no_input_ends_in_a_traceback(
+    part: int, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand spoiled texts, at points that suit them or not. What `main` does not catch fails here."""
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)  # the same calls, without waiting for the compiler
+    for seed in range(100 * part, 100 * part + 100):
+        rng = random.Random(seed)
+        text = spoiled(rng)
+        path = written(tmp_path, text.encode(errors="surrogatepass"))
+        command = rng.choice(
+            ["emit --target=python", "emit", "eval", "check", "trace", "trace --json", "draw --format=dot"]
+        )
+        inputs = []
+        if not command.startswith("emit"):
+            with suppress(symgrad.SymgradError):
+                symbols = {symbol.name for symbol in free_symbols(symgrad.parse(text).expression)}
+                inputs = [f"{name}={rng.choice(VALUES)}" for name in sorted(symbols) if rng.random() < 0.95]
+        options = rng.choice([[], [], ["--dtype=float32"], ["--wrt=x"]])
+        status = main([*command.split(), path, *inputs, *options])
+        said = capsys.readouterr()
+        assert status in (0, 1, 2), text
+        assert ("symgrad: " in said.err) == (status == 2), text
 
 
 @pytest.mark.parametrize("arguments", ["", "run", "emit", "emit - --bad", "emit - extra", "eval - --stage graph"])
