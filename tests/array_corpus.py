@@ -356,6 +356,24 @@ def _rows_of_logsumexp(S: Array, c: Array) -> Outcome:
     return c @ rows, {"S": c[:, None] * softmax(S), "c": rows}
 
 
+def _matern_expression(x: Any, scale: Any, c: Any) -> sp.Expr:
+    """A quadratic form of a Matern kernel of smoothness 5/2 with a length scale per axis: also of each point itself."""
+    r = sp.sqrt(5 * Sum((x[i, k] - x[j, k]) ** 2 / scale[k] ** 2, over_p))
+    return Sum(c[i] * c[j] * (1 + r + r**2 / 3) * exp(-r), over_n, (j, 0, n - 1))
+
+
+def _matern(x: Array, scale: Array, c: Array) -> Outcome:
+    apart = x[:, None, :] - x[None, :, :]
+    r = np.sqrt(5 * (apart**2 / scale**2).sum(axis=2))
+    kernel = (1 + r + r**2 / 3) * np.exp(-r)
+    slope = -(1 + r) * np.exp(-r) / 3 * np.outer(c, c)  # of the kernel by r, over r
+    return c @ kernel @ c, {
+        "x": 10 * (slope[:, :, None] * apart).sum(axis=1) / scale**2,
+        "scale": -5 * (slope[:, :, None] * apart**2).sum(axis=(0, 1)) / scale**3,
+        "c": 2 * kernel @ c,
+    }
+
+
 def _log_two_and_sum(x: Array) -> Outcome:
     """log(2 + sum exp x), of any size of x."""
     padded = np.append(x, np.log(np.longdouble(2)))
@@ -1989,6 +2007,66 @@ _SUMS: list[Row] = [
         lambda X, W: Sum(sp.tanh(Sum(X[i, j] * W[j, k], (j, 1, m - 1))), over_n, over_p),
         _part_of_a_contraction,
         {"X": lambda X: X * (np.arange(X.shape[1]) == 0)},
+    ),
+    # Norms at 0: the subgradient 0
+    ("norm_at_zero", "x n zero", lambda x: sp.sqrt(Sum(x[i] ** 2, over_n)), lambda x: (0, {"x": 0 * x})),
+    (
+        "weighted_norm_at_zero",
+        "x n zero, w n positive, t",
+        lambda x, w, t: t * sp.sqrt(3 * Sum(w[i] * x[i] ** 2, over_n)) + t**2,
+        lambda x, w, t: (t**2, {"x": 0 * x, "w": 0 * w, "t": 2 * t}),
+    ),
+    (
+        "root_of_product_with_itself_at_zero",
+        "X n m zero, y n",
+        lambda X, y: Sum(y[i] * sp.sqrt(Sum(X[i, j] * X[i, j], over_m)), over_n),
+        lambda X, y: (0, {"X": 0 * X, "y": 0 * y}),
+    ),
+    (
+        "weighted_norm",
+        "x n, w n positive",
+        lambda x, w: sp.sqrt(Sum(w[i] * x[i] ** 2, over_n)),
+        lambda x, w: (
+            np.sqrt(w @ x**2),
+            {"x": w * x / np.sqrt(w @ x**2), "w": x**2 / (2 * np.sqrt(w @ x**2))},
+        ),
+    ),
+    ("matern_of_all_pairs", "x n p, scale p positive, c n", _matern_expression, _matern),
+    # Who loses contributes exactly 0, also at a pole
+    (
+        "largest_logarithm_at_a_pole",
+        "x n hole",
+        lambda x: largest(log(x[i]), over_n),
+        lambda x: (np.log(x.max()), {"x": np.where(x == x.max(), 1 / x.max(), 0)}),
+    ),
+    (
+        "smallest_inverse_at_a_pole",
+        "x n hole, t",
+        lambda x, t: t * smallest(1 / x[i] ** 2, over_n),
+        lambda x, t: (t / x.max() ** 2, {"x": np.where(x == x.max(), -2 * t / x.max() ** 3, 0), "t": x.max() ** -2}),
+    ),
+    (
+        "loser_of_each",
+        "x n hole, y n",
+        lambda x, y: Sum(sp.Min(1 / x[i] ** 2, y[i] ** 2 + 100), over_n),
+        lambda x, y: (
+            np.minimum(np.where(x == 0, 1e-3, x) ** -2, y**2 + 100).sum(),
+            {"x": np.where(x > 0, -2 * np.where(x > 0, x, 1) ** -3, 0), "y": np.where(x > 0, 0, 2 * y)},
+        ),
+    ),
+    (
+        "rectified_layer",
+        "W m n, x n, b m, c m",
+        lambda W, x, b, c: Sum(c[j] * sp.Max(0, Sum(W[j, i] * x[i], over_n) + b[j]), over_m),
+        lambda W, x, b, c: (
+            c @ np.maximum(W @ x + b, 0),
+            {
+                "W": np.outer(c * (W @ x + b > 0), x),
+                "x": (c * (W @ x + b > 0)) @ W,
+                "b": c * (W @ x + b > 0),
+                "c": np.maximum(W @ x + b, 0),
+            },
+        ),
     ),
     # Names that a code generator may want for itself
     (

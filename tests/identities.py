@@ -589,6 +589,8 @@ _IDENTITIES: list[Row] = [
         lambda x: sp.sqrt((x.T * x)[0, 0]),
         lambda x: (np.sqrt(square(x)), {"x": x / np.sqrt(square(x))}),
     ),
+    ("norm_of_matrix_at_zero", "x n 1 zero", lambda x: sp.sqrt((x.T * x)[0, 0]), lambda x: (0, {"x": 0 * x})),
+    ("frobenius_norm_at_zero", "X n m zero", lambda X: sp.sqrt(Trace(X.T * X)), lambda X: (0, {"X": 0 * X})),
     (
         "norm_as_matrix_power",
         "x n 1",
