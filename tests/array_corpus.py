@@ -2068,6 +2068,15 @@ _SUMS: list[Row] = [
             },
         ),
     ),
+    (
+        "transposes_beside_matrices",
+        "T n m m",
+        lambda T: Sum(sp.tanh(T[i, j, k]) * sp.tanh(T[i, k, j]), over_n, over_m, (k, 0, m - 1)),
+        lambda T: (
+            (np.tanh(T) * np.tanh(T).transpose(0, 2, 1)).sum(),
+            {"T": 2 * np.tanh(T).transpose(0, 2, 1) * (1 - np.tanh(T) ** 2)},
+        ),
+    ),
     # Names that a code generator may want for itself
     (
         "generated_names",
