@@ -629,12 +629,19 @@ class Scheduler:
     # --- products of matrices -----------------------------------------------------------------------------------------
 
     def _is_product(self, item: Item) -> bool:
-        """Whether it is one for BLAS here: not in a pass that goes beyond the rows that its factors have."""
-        if item not in self.plan.products or self.span is None or not self.plan.varies(item):
+        """Whether it is one for BLAS here: not in a pass that may go beyond the rows that its factors have."""
+        if item not in self.plan.products or self.span is None or self._data(item) is None:
             return item in self.plan.products
-        low, high = self._range(item)
-        extents = self.plan.domains.extents.where_some([self.span])
-        return extents.imply(self.span[0].minus(low)) and extents.imply(high.minus(self.span[1]))
+        extents = self.plan.domains.extents.where_some([self.span]).after(self.checks)
+        ranges = [self._range(item)]
+        for factor in self.plan.products[item]:
+            own = [plain_axis(at) for at in factor.index]
+            if factor.node.gate.name == "input" and self._data(item) in own:
+                bound = self.plan.domains.of[factor.node].bounds[own.index(self._data(item))]
+                assert bound is not None
+                ranges.append(bound)
+        low, high = self.span
+        return all(extents.imply(low.minus(first)) and extents.imply(last.minus(high)) for first, last in ranges)
 
     def _product(self, node: Node) -> Product:
         factors = self.plan.products[node]

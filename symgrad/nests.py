@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from symgrad_codegen.array_program import Accumulate, Statement, Store
-from symgrad_codegen.array_text import expression_names
+from symgrad_codegen.array_text import elements_of, expression_names
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Literal, Number, Read
 
@@ -314,14 +314,16 @@ class NestBuilder:
     def _held(self, element: Element, extents: Sequence[Index], data: int | None = None, *, masked: bool) -> Element:
         """An entry held inside of the array where neither the loops nor what a call has checked keep it there.
 
-        What is gathered is checked, but for a single entry: that may be computed where nothing is read in the end.
+        What is gathered is checked, but for what may be computed where nothing is read in the end: a single entry, and
+        one whose index had to be held itself.
         """
         held = []
         for place, (index, extent) in enumerate(zip(element.index, extents, strict=True)):
             if isinstance(index, Affine):
                 is_inside = self._stays_inside(index, extent)
             else:
-                is_inside = not masked and not expression_names(index).isdisjoint({*self.ranges, *self.temporaries})
+                moves = not expression_names(index).isdisjoint({*self.ranges, *self.temporaries})
+                is_inside = not masked and moves and not any(own.clamped for own in elements_of(Assignment("", index)))
             if place != data and not is_inside:
                 held.append((place, self.scheduler.affine(extent)))
         return Element(element.array, element.index, tuple(held))

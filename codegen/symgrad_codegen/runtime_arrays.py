@@ -149,15 +149,19 @@ def copy_shifted(vector, start, block):
 
 @njit(**INNER)
 def pack_2(rows, block):
-    """Rows of an array as lanes: transposed. Short rows a cache line of lanes at a time, so that they are read once."""
+    """Rows of an array as lanes: transposed. Short rows a cache line of lanes at a time, so that they are read once.
+
+    There may be fewer rows than lanes where no loop reads them in the end.
+    """
     wide_and_unaliased()
-    whole = block.shape[1] - block.shape[1] % 8 if block.shape[0] <= 32 else 0
+    lanes = min(block.shape[1], rows.shape[0])
+    whole = lanes - lanes % 8 if block.shape[0] <= 32 else 0
     for first in range(0, whole, 8):
         for j in range(block.shape[0]):
             for i in range(8):
                 block[j, first + i] = rows[first + i, j]
     for j in range(block.shape[0]):
-        for i in range(whole, block.shape[1]):
+        for i in range(whole, lanes):
             block[j, i] = rows[i, j]
 
 
@@ -168,7 +172,7 @@ def pack_3(rows, block):
     for j in range(block.shape[0]):
         for k in range(block.shape[1]):
             lane = block[j, k]
-            for i in range(lane.shape[0]):
+            for i in range(min(lane.shape[0], rows.shape[0])):
                 lane[i] = rows[i, j, k]
 
 
