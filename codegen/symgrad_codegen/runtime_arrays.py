@@ -58,6 +58,10 @@ if JIT:
         """out = a b, or out + a b where `adds`; `flip` says which factor is transposed. Rows are contiguous."""
         size = out.itemsize
         inner = a.shape[0] if flip_a else a.shape[1]
+        if out.size == 0 or inner == 0:  # BLAS refuses the strides of what is empty
+            if not adds:
+                out[:] = 0.0
+            return
         # In column-major order, as BLAS has it, an array is its transpose: out' = b' a'.
         rows_a, rows_b, rows = (
             max(1, a.strides[0] // size),
