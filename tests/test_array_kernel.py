@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
 from typing import Any
 
@@ -12,6 +13,7 @@ import numba
 import numpy as np
 import pytest
 import sympy as sp
+from symgrad_codegen import build
 
 import symgrad
 from symgrad import ShapeError
@@ -76,6 +78,16 @@ def test_no_rows(kernel: Any) -> None:
     assert value == pytest.approx((given["W"] ** 2).sum())
     np.testing.assert_allclose(d_W, 2 * given["W"])
     assert d_X.shape == (0, 4)
+
+
+def test_no_rows_in_memory_that_has_held_others(kernel: Any) -> None:
+    """A product over no rows is written, whatever was in its buffer."""
+    source = re.sub(r"np\.empty\((\w.*), real\)$", r"np.full(\1, nan, real)", kernel.source, flags=re.MULTILINE)
+    assert source != kernel.source
+    given = inputs(0)
+    value, (d_W, _) = build.load(source).kernel(given["W"], given["X"], given["y"])
+    assert value == pytest.approx((given["W"] ** 2).sum())
+    np.testing.assert_allclose(d_W, 2 * given["W"])
 
 
 def test_a_minibatch_is_a_slice(kernel: Any) -> None:
