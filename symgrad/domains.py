@@ -49,6 +49,14 @@ class Domain(NamedTuple):
         lengths = [bound[1].minus(bound[0]) for bound in self.bounds if bound is not None]
         return [form for form in (*lengths, *self.coupled) if not form.axes]
 
+    def of_loops(self, axes: Sequence[Axis]) -> Domain:
+        """What is known of some loops alone: others may be empty, and what does not vary along them is read anyway.
+
+        Of no loops in particular it is all: a single entry is held inside of its array where it is not read.
+        """
+        bounds = tuple(bound if place in axes or not axes else None for place, bound in enumerate(self.bounds))
+        return Domain(bounds, self.coupled)
+
     def least_in_box(self, form: Index) -> Index | None:
         """The least value of an affine form in the box, affine in extents."""
         total = number_index(form.offset)
@@ -400,7 +408,7 @@ def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherChec
                     last = domains.least(over, index.scaled(-1))
                     if low is None or last is None:
                         raise UnsupportedExpression(f"the range of an index of {what} is not known")
-                    plain[Check(what, place, low, last.scaled(-1), bound[1].plus(1), over)] = None
+                    plain[Check(what, place, low, last.scaled(-1), bound[1].plus(1), over.of_loops(index.axes))] = None
     return list(plain), list(gathered)
 
 

@@ -173,6 +173,15 @@ def test_an_index_that_runs_outside() -> None:
         f(np.ones(5))
 
 
+def test_an_index_that_runs_outside_beside_an_empty_loop() -> None:
+    """What does not vary along the empty loop is read before it."""
+    x, w = sp.IndexedBase("x", shape=(d,)), sp.IndexedBase("w", shape=(c,))
+    f = symgrad.compile(sp.Sum(x[i] - w[k], (k, 0, c - 1), (j, 0, i - 1), (i, 0, n - 1)), args=[n, w, x])
+    assert f(3, np.ones(0), np.ones(3)).value == 0.0
+    with pytest.raises(IndexError, match=r"axis 0 of x is 3, out of the bounds 0 .. 2"):
+        f(4, np.ones(0), np.ones(3))
+
+
 def test_a_batch_for_a_scalar_beside_arrays() -> None:
     x, s = sp.IndexedBase("x", shape=(n,)), sp.Symbol("s")
     f = symgrad.compile(s * sp.Sum(x[i] ** 2, (i, 0, n - 1)))
