@@ -255,3 +255,21 @@ def test_interning_is_up_to_order_of_commutative_arguments_only() -> None:
     assert (a / b).node is not (b / a).node
     assert (a - b).node is not (b - a).node
     assert (a < b).node is not (b < a).node
+
+
+@pytest.mark.parametrize(
+    "limits", [((5, 1),), ((5, 4),), ((1, 5),), ((5, 1), (4, 2)), ((5, 1), (2, 4))], ids=lambda limits: str(limits)
+)
+def test_ranges_of_numbers_run_as_in_sympy(limits: tuple[tuple[int, int], ...]) -> None:
+    """Also backwards: minus what lies between, of a product its reciprocal."""
+    own = [(index, *ends) for index, ends in zip(sp.symbols("i j", integer=True), limits, strict=False)]
+    for written in (sp.Sum(x**2 + own[0][0] * x, *own), sp.Product(x + own[0][0], *own)):
+        want = written.doit()
+        value, slope = interpreted(gradient_graph(written, [x]), [0.75])
+        assert value == pytest.approx(float(want.subs(x, 0.75)), rel=1e-14, abs=1e-14)
+        assert slope == pytest.approx(float(want.diff(x).subs(x, 0.75)), rel=1e-13, abs=1e-13)
+
+
+def test_a_range_of_a_text_is_empty_where_pythons_is() -> None:
+    value, slope = interpreted(gradient_graph("sum(k*x for k in range(5, 2)) + x"), [3.0])
+    assert (value, slope) == (3.0, 1.0)
