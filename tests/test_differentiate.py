@@ -13,6 +13,7 @@ from mpmath import mp
 from reference import agrees, explain, reference
 from together import gradient_graph, interpreted
 
+from symgrad.compiler import Stages
 from symgrad.differentiate import differentiate
 from symgrad.errors import UnsupportedExpression
 from symgrad.gates import GATES
@@ -136,6 +137,37 @@ def test_gradient_of_the_gradient(name: str, expr: sp.Expr, point: Point) -> Non
         for got, number, effect in rows:
             # A second derivative goes through more roundings than its inputs show.
             assert agrees(float(got), number, 4 * effect), explain(float(got), number, effect)
+
+
+INF = math.inf
+BENT: list[tuple[str, sp.Expr, float, float]] = [
+    # name, expression of x, point, second derivative: the limit, and 0 at a kink
+    ("power_3_2", x ** sp.Rational(3, 2), 0.0, INF),
+    ("power_5_2", x ** sp.Rational(5, 2), 0.0, 0),
+    ("power_7_3", x ** sp.Rational(7, 3), 0.0, 0),
+    ("power_as_float", x**2.5, 0.0, 0),
+    ("power_2_3", x ** sp.Rational(2, 3), 0.0, -INF),
+    ("root", sp.sqrt(x), 0.0, -INF),
+    ("inverse_root", 1 / sp.sqrt(x), 0.0, INF),
+    ("inverse_fifth_power", x**-5, 0.0, INF),
+    ("inverse_square_far_out", x**-2, 1e70, 6e-280),
+    ("root_of_fourth_power", sp.sqrt(x**4), 0.0, 2),
+    ("norm", sp.sqrt(x**2 + 2 * x**4 + 3 * sp.sin(x) ** 2 + x**6), 0.0, 0),
+    ("weighted_norm", sp.sqrt(3 * x**2), 0.0, 0),
+    ("loser", sp.Min(sp.exp(x), 1), 1000.0, 0),
+    ("loser_at_pole", sp.Max(sp.log(x), -10), 0.0, 0),
+    ("logistic", 1 / (1 + sp.exp(-x)), 40.0, -4.248354255291589e-18),
+    ("logistic_left", 1 / (1 + sp.exp(-x)), -40.0, 4.248354255291589e-18),
+    ("logistic_at_0", 1 / (1 + sp.exp(-x)), 0.0, 0),
+]
+
+
+@pytest.mark.parametrize(("name", "expr", "at", "want"), BENT, ids=[row[0] for row in BENT])
+def test_gradient_of_the_gradient_at_special_points(name: str, expr: sp.Expr, at: float, want: float) -> None:
+    first = Stages(expr, (x,), None, ()).gradient  # where powers are powers still
+    again = simplify(Graph(first.table, first.inputs, first.gradients), ("stabler", "cheaper"))
+    _, got = interpreted(simplify(differentiate(again, (0,)), ("cheaper", "spelling")), (at,))
+    assert float(got) == pytest.approx(want, rel=1e-14, abs=0)
 
 
 def test_third_derivative_exactly() -> None:
