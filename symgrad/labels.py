@@ -50,6 +50,8 @@ class Labels:
             return ""
         if node.gate.name in ("max", "min") and not local.node.fixed:
             return f"1 where it is the {'larger' if node.gate.name == 'max' else 'smaller'}, else 0"
+        if node.gate.name == "sigmoid":  # how it is computed is of no interest here
+            return f"{self.name(node)} * (1 - {self.name(node)})"
         if local.node in self.numbers:
             return self.name(local.node)
         if node.gate.name == "div" and local.node.gate.name == "neg" and self.graph.shapes is None:

@@ -516,3 +516,11 @@ def test_long_expressions_are_described_by_numbers() -> None:
     explained = trace.explain("x8")
     assert "gates lie between f and x8" in explained
     assert len(explained.splitlines()) < 90
+
+
+def test_the_slope_of_the_logistic_function_is_that_of_the_lecture() -> None:
+    """In words; its number is right also where 1 - y has no digit left."""
+    trace = symgrad.compile("y = 1/(1 + exp(-x))\ny").trace(x=40.0)
+    (wire,) = trace.gates[-1].wires
+    assert wire.local_formula == "y * (1 - y)"
+    assert wire.local == pytest.approx(4.248354255291589e-18, rel=1e-14)
