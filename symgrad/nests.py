@@ -47,6 +47,8 @@ class NestBuilder:
         self.scheduler, self.plan = scheduler, scheduler.plan
         self.names, self.ranges, self.data, self.outside = names, ranges, data, outside
         self.extents = self.plan.domains.extents.where_some(ranges.values()).after(scheduler.checks)
+        # A loop over the last index of what has none is run once, at -1.
+        self.begins_inside = all(self.extents.imply(low) for low, _ in ranges.values())
         self.memo: dict[Key, Expression] = {}
         self.statements: list[Statement] = []
         self.temporaries: dict[str, None] = {}
@@ -314,8 +316,8 @@ class NestBuilder:
     def _held(self, element: Element, extents: Sequence[Index], data: int | None = None, *, masked: bool) -> Element:
         """An entry held inside of the array where neither the loops nor what a call has checked keep it there.
 
-        What is gathered is checked, but for what may be computed where nothing is read in the end: a single entry, and
-        one whose index had to be held itself.
+        What is gathered is checked, but for what may be computed where nothing is read in the end: a single entry, one
+        whose index had to be held itself, and in loops that may begin before 0.
         """
         held = []
         for place, (index, extent) in enumerate(zip(element.index, extents, strict=True)):
@@ -323,7 +325,8 @@ class NestBuilder:
                 is_inside = self._stays_inside(index, extent)
             else:
                 moves = not expression_names(index).isdisjoint({*self.ranges, *self.temporaries})
-                is_inside = not masked and moves and not any(own.clamped for own in elements_of(Assignment("", index)))
+                is_checked = not any(own.clamped for own in elements_of(Assignment("", index)))
+                is_inside = not masked and moves and is_checked and self.begins_inside
             if place != data and not is_inside:
                 held.append((place, self.scheduler.affine(extent)))
         return Element(element.array, element.index, tuple(held))

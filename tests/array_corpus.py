@@ -1253,6 +1253,13 @@ _SUMS: list[Row] = [
         lambda x, y, t: (t**2 + t, {"x": 0, "y": 0, "t": 2 * t + 1}),
         {"x": np.ones_like, "y": np.ones_like},
     ),
+    (
+        "last_factor_of_none",
+        "A n n, s, m size; m=0",
+        lambda A, s, m: Product(s * exp(A[sp.floor(i / 2), i]) * sp.KroneckerDelta(i, m - 1), (i, 0, m - 1)),
+        lambda A, s, m: (np.longdouble(1), {"A": 0, "s": 0}),
+        {"A": np.ones_like},
+    ),
     # Gathers
     (
         "gathered_beside_the_last",
