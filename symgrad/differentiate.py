@@ -66,6 +66,7 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     varying = _varying(order, set(wrt))
     domains = Domains(replace(graph, gradients=(), wrt=())) if graph.shapes is not None else None
     active = activity(order, varying, domains, extremes=True)
+    taken = activity(order, varying, domains)
     arriving: dict[Node, list[Contribution]] = {value.node: [Contribution(graph.table.constant(1))]}
     adjoints: dict[Node, Node] = {}
     spoilt: set[Node] = set()  # whose adjoints may be anything where they do not matter, and not 0
@@ -95,7 +96,7 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
                 record.contributions[node, place] = _whole(_received(node, edge, seen, adjoint.domain, domains))
             if view.number == 0:
                 continue
-            if where is not None and (node in spoilt or _spoils(node, local, graph.shapes is None)):
+            if where is not None and (node in spoilt or _spoils(node, local, taken[node], graph.shapes is None)):
                 if active[edge.node] is None or active[edge.node] != _at_argument(where, edge):
                     view = where.where(view, 0)  # leaves a branch: no NaN gets out of it
                 else:
@@ -137,14 +138,14 @@ def _keeps_axes(node: Node) -> bool:
     return not is_scatter and node.gate.name not in MATRIX_RULES
 
 
-def _spoils(node: Node, local: View | None, over_points: bool) -> bool:
+def _spoils(node: Node, local: View | None, taken: View | None, over_points: bool) -> bool:
     """Whether an adjoint that is 0 where its node does not matter may be anything once it is handed on.
 
-    The entries of arrays are taken to be finite: a branch would keep a product of matrices from being one. Over points
-    one more costs nothing.
+    `taken` is where the branches around it are. The entries of arrays are taken to be finite: a branch would keep a
+    product of matrices from being one. Over points one more costs nothing.
     """
-    if node.gate.name in EXTREMES:
-        return False  # the local gradient of who loses is 0, whatever it is multiplied with
+    if node.gate.name in EXTREMES:  # the local gradient of who loses is 0; that of NaN is NaN, as it may be in a branch
+        return taken is not None
     return node.gate.name == "select" or local is None or not is_finite(local) or (over_points and not local.node.fixed)
 
 

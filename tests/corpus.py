@@ -515,6 +515,8 @@ EDGES = [
         ("loser_infinite", "Min(x*y, 5)", (_INF, 1.0), (5, 0, 0)),
         ("loser_in_branch", "Max(log(x), y) if z > 0 else x", (0.0, 2.0, 1.0), (2, 0, 1, 0)),
         ("branch_in_loser", "Max(y, log(x) if z > 0 else x)", (0.0, 2.0, 1.0), (2, 0, 1, 0)),
+        ("loser_in_branch_not_taken", "Min(x, x**(5/2))**x if x > 0 else x", (-1.0,), (-1, 1)),
+        ("power_in_branches", "2*x**(7/10) if x > 0 else x**(7/10)", (0.0,), (0, _INF)),
         ("tie_of_computed", "Max(2*x, y)", (1.0, 2.0), (2, 1, 0.5)),
         ("tie_at_root", "Max(sqrt(x), y)", (4.0, 2.0), (2, 0.125, 0.5)),
         ("winner_at_pole", "Max(sqrt(x), -1)", (0.0,), (0, _INF)),
