@@ -437,6 +437,34 @@ def _at_argument(place: View, edge: View) -> View | None:
     return place.at(places) if all(name in places for name in place.axes) else None
 
 
+def _matters_at_argument(place: View, edge: View, limits: Sequence[Index]) -> View:
+    """Where an argument matters to some of the loops of its reader: those within `limits` where `place` holds."""
+    parts = _conjuncts(place)
+    known = [own for part in parts if (own := _at_argument(part, edge)) is not None]
+    rest = [part for part in parts if _at_argument(part, edge) is None]
+    if rest:
+        table = place.node.table
+        names = _loops_of_argument(edge.index)
+        forms = [index for part in rest for index in map(axis, part.axes)] + list(limits)
+        missing = dict.fromkeys(name for form in forms for name in form.axes if name not in names)
+        fresh = {name: table.fresh() for name in missing}
+        moved = {**names, **{name: axis(own) for name, own in fresh.items()}}
+        holds = _all(rest).at(moved).where(1, 0)
+        within = [substituted(form, moved) for form in limits if not missing.keys().isdisjoint(form.axes)]
+        known.append(table.reduce(GATES["largest"], holds, fresh.values(), within) > 0)
+    return _all(known)
+
+
+def _conjuncts(condition: View) -> list[View]:
+    if condition.node.gate.name != "and":
+        return [condition]
+    return [part for argument in condition.arguments for part in _conjuncts(argument)]
+
+
+def _all(conditions: list[View]) -> View:
+    return conditions[0] if len(conditions) == 1 else conditions[0].call("and", *conditions[1:])
+
+
 class Place(NamedTuple):
     """Where a node is read, over its own axes: where a condition holds (None: always) and affine forms are >= 0."""
 
@@ -448,7 +476,7 @@ class Place(NamedTuple):
         conditions = [_is_at_least_zero(form, table) for form in sorted(self.limits - common, key=repr)]
         if self.condition is not None:
             conditions.append(self.condition)
-        return conditions[0].call("and", *conditions[1:]) if len(conditions) > 1 else next(iter(conditions), None)
+        return _all(conditions) if conditions else None
 
 
 def _is_at_least_zero(form: Index, table: Table) -> View:
@@ -480,6 +508,8 @@ def activity(
                 condition = None if place is None else _at_argument(place, edge)
                 here = Place(condition)
                 if domains is not None:
+                    if place is not None and condition is None and _keeps_axes(node):
+                        condition = _matters_at_argument(place, edge, limits)
                     here = Place(condition, _limits_of_argument(edge.node, edge.index, limits, domains))
                 read_at.setdefault(edge.node, []).append(here)
     return active

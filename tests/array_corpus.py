@@ -781,6 +781,13 @@ def _guarded_logs(x: Array) -> Outcome:
     return np.where(x > 0, np.log(safe), x**2).sum(), {"x": np.where(x > 0, 1 / safe, 2 * x)}
 
 
+def _roots_of_pairs(x: Array, y: Array, taken: Array) -> Outcome:
+    """sqrt(x_i)*y_j, summed over the pairs of a table of truth values."""
+    root = np.sqrt(np.where(taken.any(1), x, 1))
+    weights = (taken * y).sum(1)
+    return (root * weights).sum(), {"x": weights / (2 * root), "y": (taken * root[:, None]).sum(0)}
+
+
 def _generated_names(b: Array, i0: Any, nb: Any, start: Any, stop: Any, m: Any, n_: Any, value: Any) -> Outcome:
     weight = i0 + nb * start - stop * m
     s = (b * value).sum()
@@ -1631,6 +1638,24 @@ _SUMS: list[Row] = [
         "x n",
         lambda x: Sum(sp.Piecewise((log(x[i]), x[i] > 0), (x[i] ** 2, True)), over_n),
         _guarded_logs,
+    ),
+    (
+        "roots_of_pairs",
+        "x n, y m",
+        lambda x, y: Sum(sp.Piecewise((sp.sqrt(x[i]) * y[j], (x[i] > 0) & (y[j] > 0)), (0, True)), over_n, over_m),
+        lambda x, y: _roots_of_pairs(x, y, (x > 0)[:, None] & (y > 0)),
+    ),
+    (
+        "roots_of_pairs_in_order",
+        "x n, y m",
+        lambda x, y: Sum(sp.Piecewise((sp.sqrt(x[i]) * y[j], x[i] > sp.Abs(y[j])), (0, True)), over_n, over_m),
+        lambda x, y: _roots_of_pairs(x, y, x[:, None] > np.abs(y)),
+    ),
+    (
+        "roots_of_none",
+        "x n, y m",
+        lambda x, y: Sum(sp.Piecewise((sp.sqrt(x[i]) * y[j], y[j] > 9), (0, True)), over_n, over_m),
+        lambda x, y: _roots_of_pairs(x, y, (0 * x)[:, None] + y > 9),
     ),
     (
         "piecewise_on_index",
