@@ -653,6 +653,8 @@ class _Evaluator:
         error = 2 * relative + (self.ulps(value) if value else ZERO)
         size = 1 / mp.sqrt(square)
         wrong = size * (4 * relative + 8 * self.form.eps)
+        if max(abs(y.value), abs(x.value)) > mp.sqrt(self.form.largest):
+            wrong = INF  # times what is handed back it may be infinite
         return self.join(value, error, [(y, x.value / square, wrong), (x, -y.value / square, wrong)])
 
     def nothing(self, node: sp.Basic, arguments: list[Part]) -> Part:
