@@ -78,6 +78,10 @@ class Slope:
     value: Number
     size: Number
     error: Number
+    # The products of what is below 1 and of what is above 1 along a way, the extreme ones of all ways: how small and
+    # how large it may get if the factors are taken in another order.
+    small: Number = ONE
+    large: Number = ONE
 
 
 @dataclass
@@ -164,7 +168,8 @@ def _answer(evaluator: _Evaluator, expr: sp.Expr) -> Answer:
         elif abs(slope.value) > form.largest / 4:
             gradient.append(Bounded(slope.value, INF))
         else:
-            gradient.append(Bounded(slope.value, slope.error))
+            lost = form.smallest * slope.large if slope.small < form.smallest else ZERO
+            gradient.append(Bounded(slope.value, slope.error + lost))
     return Answer(value, gradient)
 
 
@@ -232,6 +237,8 @@ class _Evaluator:
         if node.func in _LOGIC:
             return _LOGIC[node.func](*arguments)
         if node.func in _COMPARISONS:
+            if all(map(self.is_huge, arguments)) and not all(mp.isinf(a.value) for a in arguments):
+                return None  # two infinities, as far as floats go
             return _COMPARISONS[node.func](*_sign_of_difference(*arguments))
         if node.func is sp.Piecewise:
             return _first_that_holds(arguments)
@@ -278,6 +285,8 @@ class _Evaluator:
                     local * slope.value,
                     size * slope.size,
                     _times(size + wrong, slope.error) + _times(wrong, slope.size),
+                    slope.small * min(size or ONE, ONE),
+                    slope.large * max(size, ONE),
                 )
                 handed.error += self.ulps(handed.size) if mp.isfinite(handed.size) else 0
                 if INF in (wrong, slope.error):
@@ -287,7 +296,11 @@ class _Evaluator:
                     slopes[i] = handed
                 else:
                     slopes[i] = Slope(
-                        before.value + handed.value, before.size + handed.size, before.error + handed.error
+                        before.value + handed.value,
+                        before.size + handed.size,
+                        before.error + handed.error,
+                        min(before.small, handed.small),
+                        max(before.large, handed.large),
                     )
         ratio = (value, ONE) if error == 0 and mp.isfinite(value) else None
         return Part(value, error, slopes, ratio, edges)
@@ -318,6 +331,8 @@ class _Evaluator:
         if row.is_wave and error > ONE / 16:
             return self.unknown([a])  # somewhere in the period
         value = _real(row.value, a.value)
+        if value == 0 and abs(a.value) > 1:  # of what falls off like an exponential function
+            return self.join(ZERO, self.form.smallest, [(a, ZERO, self.form.smallest)])
         if value == POLE:
             return self.pole([a]) if a.is_exact else self.unknown([a])
         around = [_real(row.value, a.value + step) for step in (error, -error)] if error else []
@@ -502,6 +517,8 @@ class _Evaluator:
         value = a.value**n
         slope = n * a.value ** (n - 1) if n else ZERO
         error, slope_error = self.power_error(a, n), abs(n) * self.power_error(a, n - 1) if n else ZERO
+        if n < 0 and abs(value) < 1 / self.form.largest:
+            slope_error = INF  # the power is on the way, and beyond the largest float
         ratio = None
         if a.ratio is not None:
             above, below = a.ratio if n > 0 else a.ratio[::-1]
