@@ -130,6 +130,8 @@ class _Structure:
         wanted = ["boolean"] * len(kinds) if name in _BOOLEAN_ARGUMENTS else ["other"] * len(kinds)
         if name == "select":
             wanted[0] = "boolean"
+        if name in ("eq", "ne") and "boolean" in kinds:  # of two conditions: whether they say the same
+            wanted = ["boolean"] * len(kinds)
         for kind, want in zip(kinds, wanted, strict=True):
             if (kind == "boolean") != (want == "boolean"):
                 self.breach(f"has an argument of kind {kind}", node)

@@ -351,6 +351,7 @@ _SHAPES = [
     ("branches", "Piecewise((log(x), x > 0), (sqrt(-x)*y, y > 0), (x*y**3, True))", "x y -2..2"),
     ("guarded_pole", "Piecewise((sin(x)/x, Ne(x, 0)), (1, True))*y", "x y -3..3"),
     ("logic", "Piecewise((x, (x > 0) & (y > 0)), (y**2, (x > 1) | ~(y > -1)), (x*y, True))", "x y -2..2"),
+    ("exclusive", "Piecewise((x*y, Xor(x > 0, y > 1)), (x**2, True))", "x y -2..2"),
     ("conditional", "x**2 if x > y else y**3 if y > 1 else x*y", "x y -2..2"),
     ("periodic", "Mod(x, 3)*y + Mod(-x, y)", "x -20..20, y 1..5"),
     ("remainder_of_negative", "x + Mod(-y/2, 1)", "x 1..9, y 2..9"),

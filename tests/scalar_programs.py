@@ -489,6 +489,7 @@ def _smaller_expressions(expr: sp.Basic) -> Iterator[sp.Basic]:
         return
     wanted = Boolean if isinstance(expr, Boolean) else sp.Expr
     inside = [part for argument in expr.args for part in (argument, *argument.args) if isinstance(part, wanted)]
+    # To SymPy a symbol may be a condition.
     yield from (part for part in inside if wanted is sp.Expr or not isinstance(part, sp.Symbol))
     if wanted is Boolean:
         yield from (sp.true, sp.false)

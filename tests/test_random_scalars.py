@@ -1,0 +1,66 @@
+"""Random scalar programs by every engine against the oracle: one seed that is always the same, and a fresh one.
+
+`--random N` runs N of each instead of some hundreds; scalar_programs.py is the script for more.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+
+import numpy as np
+import pytest
+from scalar_programs import Figures, program, run
+from together import bits
+
+import symgrad
+
+FIXED = 11
+FRESH = random.SystemRandom().randrange(10**6)
+COUNT = 400
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node, which runs JavaScript, is not installed")
+
+
+def assert_right(figures: Figures) -> None:
+    lines = [f"{failure.program.name}: {failure}" for failure in (figures.found or {}).values()]
+    assert not figures.failures, "\n".join([f"{figures.failures} of {figures.programs} programs", *lines])
+    assert figures.unknown < figures.numbers / 3
+
+
+@pytest.mark.parametrize("seed", [FIXED, FRESH], ids=["fixed", "fresh"])
+def test_interpreted(seed: int, random_count: int | None) -> None:
+    numbers = range(random_count or COUNT)
+    assert_right(run(seed, numbers, ["evaluator", "exact", "python"], 10))
+    assert_right(run(seed, numbers[::4], ["evaluator_32"], 10))
+
+
+@pytest.mark.parametrize("engine", ["cpu", "cpu_strict", "cpu_32"])
+def test_compiled(engine: str, random_count: int | None) -> None:
+    seed = FIXED + 1 if random_count is None else FRESH  # compiling takes a second for a dozen
+    assert_right(run(seed, range((random_count or 160) // 10), [engine], 10))
+
+
+@needs_node
+def test_javascript(random_count: int | None) -> None:
+    assert_right(run(FIXED + 2, range((random_count or COUNT) // 5), ["javascript"], 10))
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_strides_and_out(number: int) -> None:
+    """What the arrays look like in memory changes no bit."""
+    made = program(FIXED + 3, number)
+    kernel = symgrad.compile(made.expr, made.symbols)
+    columns = [np.array([point[i] for point in made.points * 50]) for i in range(len(made.symbols))]
+    plain = kernel(*columns)
+    strided = [np.repeat(column, 3)[::3] for column in columns]
+    reversed_ = [column[::-1].copy()[::-1] for column in columns]
+    outputs = kernel(*columns, out=symgrad_result(plain))
+    for other in (kernel(*strided), kernel(*reversed_), outputs):
+        for one, two in zip([plain.value, *plain.grad], [other.value, *other.grad], strict=True):
+            assert bits(one) == bits(two)
+
+
+def symgrad_result(like: object) -> object:
+    """Arrays of NaN of the same shapes."""
+    value, grad = like  # type: ignore[misc]
+    return type(like)(np.full_like(value, np.nan), type(grad)(np.full_like(array, np.nan) for array in grad))  # type: ignore[call-arg]
