@@ -390,3 +390,17 @@ def test_a_branch_over_more_axes_than_a_factor() -> None:
     assert value == 4.0
     np.testing.assert_array_equal(d_X, [[0.0, 0.0, 0.5]])
     np.testing.assert_array_equal(d_y, [2.0])
+
+
+def test_products_over_several_blocks_of_the_data() -> None:
+    source = symgrad.emit(
+        sp.Sum(sp.tanh(sp.Sum(X[i, k] * W[k, j], (k, 0, d - 1))), (i, 0, n - 1), (j, 0, c - 1)), target="python"
+    )
+    names: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(source, "<emitted>", "exec"), names)
+    x, w = RNG.normal(size=(300, 2)), RNG.normal(size=(2, 300))
+    value, (d_w, d_x) = names["kernel"](w, x)
+    g = 1 - np.tanh(x @ w) ** 2
+    assert value == pytest.approx(np.tanh(x @ w).sum())
+    np.testing.assert_allclose(d_x, g @ w.T, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(d_w, x.T @ g, rtol=1e-9, atol=1e-9)
