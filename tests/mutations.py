@@ -28,7 +28,10 @@ SECONDS = 900  # for the tests of one mutation
 # Which tests: those that notice most come first.
 _TABLES = ("tests/test_arrays.py::test_graph_agrees_with_the_reference",)
 _PROGRAMS = ("tests/test_verify.py", "tests/test_array_kernel.py::test_nothing_is_read_before_it_is_written")
-_BLOCKS = ("tests/test_array_kernel.py::test_products_over_several_blocks_of_the_data",)
+_BLOCKS = tuple(
+    f"tests/test_array_kernel.py::test_{name}_of_the_data"
+    for name in ("products_over_several_blocks", "a_product_over_several_parts")
+)
 _RANDOM = ("tests/test_random_programs.py::test_random_programs_agree_with_the_oracle",)
 _RULES = ("tests/test_differentiate.py", "tests/test_simplify.py", "tests/test_array_laws.py")
 SCHEDULE = (*_PROGRAMS, *_BLOCKS, *_RANDOM)

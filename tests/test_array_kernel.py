@@ -404,3 +404,14 @@ def test_products_over_several_blocks_of_the_data() -> None:
     assert value == pytest.approx(np.tanh(x @ w).sum())
     np.testing.assert_allclose(d_x, g @ w.T, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(d_w, x.T @ g, rtol=1e-9, atol=1e-9)
+
+
+def test_a_product_over_several_parts_of_the_data() -> None:
+    x = sp.IndexedBase("x", shape=(n,))
+    source = symgrad.emit(sp.Product(1 + x[i], (i, 0, n - 1)), target="python")
+    names: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(source, "<emitted>", "exec"), names)
+    data = RNG.normal(size=9000) / 100
+    value, (d_x,) = names["kernel"](data)
+    assert value == pytest.approx(np.prod(1 + data))
+    np.testing.assert_allclose(d_x, np.prod(1 + data) / (1 + data), rtol=1e-9)

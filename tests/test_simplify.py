@@ -403,3 +403,10 @@ def test_stable_forms_compiled(part: int, accuracy: str) -> None:
         for k, point in enumerate(points):
             wrong += differences(name, point, [output[k] for output in outputs], "float64")
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_quotient_through_another_one_is_divided_by_its_own_divisor_only() -> None:
+    table = Table(dict(GATES))
+    a, b = table.input(0, (0,)), table.input(1, (0,))
+    graph = simplify(Graph(table, ("a", "b"), ((1 / (a / b)) / a,)), ("cheaper",))
+    assert float(evaluate_exactly(graph.values, (2, 3))[0]) == 0.75
