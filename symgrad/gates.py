@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -21,7 +21,7 @@ import mpmath
 import numpy as np
 import sympy
 
-from .graph import Gate, View
+from .graph import Gate, Node, View
 
 GATES: dict[str, Gate] = {}
 BY_CLASS: dict[type, str] = {}  # SymPy class to gate, where the arguments correspond one to one
@@ -418,23 +418,32 @@ _NON_NEGATIVE = frozenset("abs exp sqrt cbrt hypot cosh sech sigmoid softplus so
 
 def non_negative(a: View, depth: int = _DEPTH) -> bool:
     """Whether a view is known to be >= 0 wherever it is real: however it rounds."""
-    name, own = a.node.gate.name, a.node.attribute
-    if name in _NON_NEGATIVE:
-        return True
+    return _is_non_negative(a.node, lambda edge: depth > 0 and non_negative(edge, depth - 1))
+
+
+def non_negative_nodes(order: Iterable[Node]) -> set[Node]:
+    """Those of the nodes, arguments first, that are known to be >= 0 wherever they are real."""
+    known: set[Node] = set()
+    for node in order:
+        if _is_non_negative(node, lambda edge: edge.node in known):
+            known.add(node)
+    return known
+
+
+def _is_non_negative(node: Node, holds: Callable[[View], bool]) -> bool:
+    """The same of a node, where `holds` says it of its arguments."""
+    name, own, arguments = node.gate.name, node.attribute, node.arguments
     if name == "constant":
         return own >= 0 if isinstance(own, Fraction) else own not in ("-oo", "nan")
     if name == "power":
-        return own % 2 != 1 or non_negative(a.arguments[0], depth)
-    if not depth:
-        return False
+        return own % 2 != 1 or holds(arguments[0])
     if name == "mul":
-        counts = Counter(a.arguments)
-        return all(count % 2 == 0 or non_negative(factor, depth - 1) for factor, count in counts.items())
+        return all(count % 2 == 0 or holds(factor) for factor, count in Counter(arguments).items())
     if name == "max":
-        return any(non_negative(argument, depth - 1) for argument in a.arguments)
+        return any(map(holds, arguments))
     if name in ("add", "div", "min", "sum", "product", "largest", "smallest"):
-        return all(non_negative(edge, depth - 1) for edge in a.node.arguments)
-    return name == "select" and all(non_negative(side, depth - 1) for side in a.arguments[1:])
+        return all(map(holds, arguments))
+    return name in _NON_NEGATIVE or (name == "select" and all(map(holds, arguments[1:])))
 
 
 def _squares(a: View, depth: int = _DEPTH) -> list[View] | None:

@@ -16,13 +16,15 @@ from .graph import Gather, Graph, Node, Reduction, View
 from .naming import merged
 
 _CLOSED = {"add", "mul", "neg", "mod", "abs", "max", "min"}  # an integer, where the arguments are
+_IN_FLOATS = {"power", "sign"}  # the same, but computed as floating-point numbers
 ROUNDED = {"floor", "ceil"}
 _COMPARED = {"eq", "ne", "lt", "le"}
 
 
 def index_nodes(graph: Graph) -> set[Node]:
     """The nodes that are computed as integers: what indices and comparisons of integers are made of."""
-    order, whole = graph.order(), integer_nodes(graph)
+    order = graph.order()
+    whole = {node for node in integer_nodes(graph) if node.gate.name not in _IN_FLOATS}
     stack = [view.node for node in order for view in node.gathered]
     stack += [index.view.node for view in graph.outputs for index in view.index if isinstance(index, Gather)]
     for node in order:
@@ -60,7 +62,9 @@ def _is_integer(node: Node, whole: set[Node], graph: Graph) -> bool:
         return True
     is_guard = isinstance(node.attribute, Reduction) and node.loops == node.rank
     made_of = node.arguments[1:] if name == "select" else node.arguments
-    return (name in _CLOSED or name == "select" or is_guard) and all(edge.node in whole for edge in made_of)
+    is_closed = name in _CLOSED | _IN_FLOATS | {"select"} or is_guard
+    is_root = name == "power" and not (isinstance(node.attribute, int) and node.attribute >= 0)
+    return is_closed and not is_root and all(edge.node in whole for edge in made_of)
 
 
 def divided(node: Node) -> tuple[View, ...]:

@@ -14,10 +14,10 @@ where they do not. Families, in the order in which they are of use:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from . import array_laws, cheaper, stabler
-from .gates import GATES, non_negative
+from .gates import GATES, non_negative_nodes
 from .graph import Graph, Node, View, positional, reachable, translated
 from .laws import LAWS, Law
 
@@ -51,7 +51,8 @@ def reuse_reciprocals(graph: Graph) -> Graph:
     """
     order = graph.order()
     existing = set(order)
-    fragile = set(reachable(node for step in order for node in _before_step(step)))
+    squares = non_negative_nodes(order)
+    fragile = set(reachable(node for step in order for node in _before_step(step, squares)))
     kept = fragile | set(reachable(view.node for view in graph.values))
     below_gradients = Counter(n.arguments[1] for n in order if n.gate.name == "div" and n not in kept)
     views: dict[Node, View] = {}
@@ -70,9 +71,9 @@ def reuse_reciprocals(graph: Graph) -> Graph:
     return graph.rebuilt(views)
 
 
-def _before_step(node: Node) -> list[Node]:
+def _before_step(node: Node, squares: Container[Node]) -> list[Node]:
     """What a rounding must not change: the arguments of a step or an edge. However it rounds, a square is >= 0."""
-    arguments = [edge for edge in node.arguments if edge.node.kind == "real" and not non_negative(edge)]
+    arguments = [edge for edge in node.arguments if edge.node.kind == "real" and edge.node not in squares]
     if node.gate.name in _EDGES:
         return [edge.node for edge in arguments[:1]]
     if node.kind == "boolean":

@@ -152,6 +152,10 @@ def _note_integers(found: Found, indices: list[Any]) -> None:
             stack += [*(part.base.shape or ()), *part.indices]
         elif isinstance(part, MatrixElement):
             stack += [part.i, part.j]
+        elif isinstance(part, _LIMITED):
+            raise UnsupportedExpression(
+                f"{describe(part)} stands in an index or a bound: compute it beforehand, and give it as an integer array"
+            )
         elif isinstance(part, sympy.Idx):
             found.bound[part] = None
             stack += [bound for bound in (part.lower, part.upper) if bound is not None]

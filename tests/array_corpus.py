@@ -781,6 +781,12 @@ def _guarded_logs(x: Array) -> Outcome:
     return np.where(x > 0, np.log(safe), x**2).sum(), {"x": np.where(x > 0, 1 / safe, 2 * x)}
 
 
+def _at_remainders(x: Array, y: Array, at: Array) -> Outcome:
+    d_y = np.zeros_like(y)
+    np.add.at(d_y, at, 2 * x * y[at])
+    return (x * y[at] ** 2).sum(), {"x": y[at] ** 2, "y": d_y}
+
+
 def _roots_of_pairs(x: Array, y: Array, taken: Array) -> Outcome:
     """sqrt(x_i)*y_j, summed over the pairs of a table of truth values."""
     root = np.sqrt(np.where(taken.any(1), x, 1))
@@ -1638,6 +1644,12 @@ _SUMS: list[Row] = [
         "x n",
         lambda x: Sum(sp.Piecewise((log(x[i]), x[i] > 0), (x[i] ** 2, True)), over_n),
         _guarded_logs,
+    ),
+    (
+        "read_at_remainders_of_squares",
+        "x n, y m",
+        lambda x, y: Sum(x[i] * y[sp.Mod(i**2, m)] ** 2, over_n),
+        lambda x, y: _at_remainders(x, y, np.arange(len(x)) ** 2 % len(y)),
     ),
     (
         "roots_of_pairs",

@@ -26,6 +26,7 @@ from symgrad.simplify import simplify
 i, j, k, l = sp.symbols("i j k l", integer=True)  # noqa: E741  # the letter of the mathematics
 n, m = sp.symbols("n m", integer=True, positive=True)
 x, y, v = (sp.IndexedBase(name, shape=(n,)) for name in "xyv")
+TABLE = sp.IndexedBase("a", shape=(n,), integer=True)
 S = sp.IndexedBase("S", shape=(n, m))
 A, B = sp.MatrixSymbol("A", n, m), sp.MatrixSymbol("B", 2, 2)
 exp, log = sp.exp, sp.log
@@ -349,8 +350,9 @@ def test_array_expression(name: str, array: Any, want: Any) -> None:
         (sp.Trace(sp.KroneckerProduct(B, sp.MatrixSymbol("C", n, n))), r"KroneckerProduct\(B, C\)"),
         (sp.Trace(sp.MatrixSymbol("C", n, n) ** sp.Rational(1, 2)), r"C\*\*\(1/2\)"),
         (A[0, 0] + sp.Symbol("s") * sp.Function("f")(sp.Symbol("s")), r"f\(s\)"),
+        (total(x[i] * y[sp.Mod(i + total(TABLE[j]), n)], i), r"Sum\(a\[j\].* stands in an index .* an integer array"),
     ],
-    ids=["reshape", "kronecker_of_symbolic_size", "root", "function"],
+    ids=["reshape", "kronecker_of_symbolic_size", "root", "function", "sum_in_an_index"],
 )
 def test_refused_by_name(expression: sp.Expr, named: str) -> None:
     with pytest.raises(UnsupportedExpression, match=named):
