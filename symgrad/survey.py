@@ -154,7 +154,7 @@ def _note_integers(found: Found, indices: list[Any]) -> None:
             stack += [part.i, part.j]
         elif isinstance(part, _LIMITED):
             raise UnsupportedExpression(
-                f"{describe(part)} stands in an index or a bound: compute it beforehand, and give it as an integer array"
+                f"{describe(part)} stands in an index or a bound: compute it before, and give it as an integer array"
             )
         elif isinstance(part, sympy.Idx):
             found.bound[part] = None
