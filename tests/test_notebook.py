@@ -6,6 +6,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from html.parser import HTMLParser
 from itertools import product
 from typing import Any
@@ -354,7 +355,12 @@ class Reader:
         else:
             places = self.conditions()
             body = self.term()
-        gather = {r"\sum": mpmath.fsum, r"\prod": mpmath.fprod, r"\max": max, r"\min": min}[sign]
+        gather = {
+            r"\sum": mpmath.fsum,
+            r"\prod": mpmath.fprod,
+            r"\max": partial(max, default=-mpmath.inf),
+            r"\min": partial(min, default=mpmath.inf),
+        }[sign]
         return lambda env: gather([body(inner) for inner in places(env)])
 
     def conditions(self) -> Callable[[Env], Iterator[Env]]:
