@@ -331,7 +331,7 @@ class _Evaluator:
         if row.is_wave and error > ONE / 16:
             return self.unknown([a])  # somewhere in the period
         value = _real(row.value, a.value)
-        if value == 0 and abs(a.value) > 1:  # of what falls off like an exponential function
+        if value == 0 and row.falls_off and abs(a.value) > 1:
             return self.join(ZERO, self.form.smallest, [(a, ZERO, self.form.smallest)])
         if value == POLE:
             return self.pole([a]) if a.is_exact else self.unknown([a])
@@ -670,7 +670,7 @@ class _Evaluator:
         error = 2 * relative + (self.ulps(value) if value else ZERO)
         size = 1 / mp.sqrt(square)
         wrong = size * (4 * relative + 8 * self.form.eps)
-        if max(abs(y.value), abs(x.value)) > mp.sqrt(self.form.largest):
+        if not self.form.smallest < square < self.form.largest:
             wrong = INF  # times what is handed back it may be infinite
         return self.join(value, error, [(y, x.value / square, wrong), (x, -y.value / square, wrong)])
 
@@ -821,6 +821,7 @@ class _Function:
     slope: Callable[[Number], Number]
     is_reciprocal: bool = False  # computed from 1/a, so that its value moves as one rounding of that moves it
     is_wave: bool = False
+    falls_off: bool = False  # to less than the smallest number there is
     is_absolute: bool = False  # the C library's is accurate beside 1 only, near its zeros
     has_gaps: bool = False  # poles, or numbers outside of its domain, between others that are in it
 
@@ -877,7 +878,7 @@ _gauss = _grows(lambda a: 2 / mp.sqrt(mp.pi) * mp.exp(-a * a), lambda a: ZERO)
 _gamma = _grows(mp.gamma, lambda a: INF if a > 0 else NAN)
 
 _FUNCTIONS: dict[type, _Function] = {
-    sp.exp: _Function(_exp, _exp),
+    sp.exp: _Function(_exp, _exp, falls_off=True),
     sp.log: _Function(_logarithm, _over),
     sp.sin: _Function(mp.sin, mp.cos, is_wave=True),
     sp.cos: _Function(mp.cos, lambda a: -mp.sin(a), is_wave=True),
@@ -894,8 +895,8 @@ _FUNCTIONS: dict[type, _Function] = {
     sp.sinh: _Function(_sinh, _cosh),
     sp.cosh: _Function(_cosh, _sinh),
     sp.tanh: _Function(_tanh, lambda a: _sech(a) ** 2),
-    sp.sech: _Function(_sech, lambda a: -_sech(a) * _tanh(a)),
-    sp.csch: _Function(_csch, lambda a: -_csch(a) * _coth(a), has_gaps=True),
+    sp.sech: _Function(_sech, lambda a: -_sech(a) * _tanh(a), falls_off=True),
+    sp.csch: _Function(_csch, lambda a: -_csch(a) * _coth(a), has_gaps=True, falls_off=True),
     sp.coth: _Function(_coth, lambda a: -(_csch(a) ** 2), has_gaps=True),
     sp.asinh: _Function(mp.asinh, lambda a: 1 / mp.sqrt(1 + a * a)),
     sp.acosh: _Function(mp.acosh, lambda a: _over(mp.sqrt((a - 1) * (a + 1)))),
@@ -905,7 +906,7 @@ _FUNCTIONS: dict[type, _Function] = {
     sp.acoth: _Function(lambda a: _atanh(1 / a), lambda a: 1 / ((1 - a) * (1 + a)), True, has_gaps=True),
     sp.sinc: _Function(mp.sinc, _sinc_slope, True, is_wave=True),
     sp.erf: _Function(_grows(mp.erf, mp.sign), _gauss),
-    sp.erfc: _Function(_grows(mp.erfc, lambda a: 1 - mp.sign(a)), lambda a: -_gauss(a)),
+    sp.erfc: _Function(_grows(mp.erfc, lambda a: 1 - mp.sign(a)), lambda a: -_gauss(a), falls_off=True),
     sp.gamma: _Function(_gamma, lambda a: _gamma(a) * mp.digamma(a), has_gaps=True),
     sp.loggamma: _Function(_loggamma, mp.digamma, is_absolute=True),
 }
