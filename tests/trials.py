@@ -216,7 +216,7 @@ QUICK = ("evaluator", "python")
 class Outcome:
     """What came of a program: "right", "refused", "undecided", "out of bounds", "raises" or "wrong"; and why."""
 
-    kind: str
+    kind: str  # and "unknown": the oracle has no rule for it
     why: str = ""
     ratio: float = 0.0  # the error in units of what rounding may do
 
@@ -229,6 +229,8 @@ def tried(program: Program, runs: Sequence[str] = QUICK) -> Outcome:
         return Outcome("undecided", str(error))
     except oracle.OutOfBounds:
         want = None  # symgrad has to refuse
+    except oracle.Unknown as error:
+        return Outcome("unknown", str(error))
     except ZeroDivisionError:
         return Outcome("undecided", "a singular matrix")
     try:
