@@ -64,7 +64,8 @@ def prepare_simulator() -> None:
 
 # --- in the simulator: sums and identities ----------------------------------------------------------------------------
 
-# What plain Python raises where a GPU gives infinity, in a branch that is not taken or on the way to exp(-inf) = 0.
+# What plain Python raises where a GPU gives infinity or NaN, in a branch that is not taken, at an entry that no sum
+# reads, or on the way to exp(-inf) = 0.
 RAISES = {
     "stress": ZeroDivisionError,  # 1/|x_i - x_j| at i = j
     "total_variation": ZeroDivisionError,  # the slope of a square root at 0

@@ -98,7 +98,7 @@ OTHER_RANGES = {
 def simulated_corpus() -> Found:
     """Every formula, beside plain Python: where they differ by more than a few units in the last place."""
     warnings.simplefilter("ignore", RuntimeWarning)  # of infinities on the way, which are no mistake
-    modes = [(case, "float64") for case in CORPUS] + [(case, "float32") for case in CORPUS[::5]]
+    modes = [(case, "float64") for case in CORPUS] + [(case, "float32") for case in CORPUS[::5] if not case.hard]
     failed = []
     for case, dtype in modes:
         columns = points(replace(case, ranges=OTHER_RANGES.get(case.name, case.ranges)), 4)

@@ -298,6 +298,8 @@ class _Run:
         return known
 
     def entry(self, name: str, at: tuple[int, ...]) -> Any:
+        if name not in self.arrays:
+            raise Unknown(f"{name} is neither an input nor bound")
         array = np.asarray(self.arrays[name])
         if len(at) != array.ndim or not all(0 <= index < length for index, length in zip(at, array.shape, strict=True)):
             raise OutOfBounds(f"{name}{list(at)} of the shape {array.shape}")

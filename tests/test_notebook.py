@@ -230,7 +230,7 @@ class Reader:
             return lambda env: mpmath.mpf(token)
         if token == r"\frac":
             self.take()
-            return joined(self.group(), self.group(), lambda a, b: a / b)
+            return joined(self.group(), self.group(), divided)
         if token == r"\sqrt":
             self.take()
             index = int(self.until("]")[1:]) if self.next == "[" else 2
@@ -413,6 +413,11 @@ def real(number: Any) -> Any:
 
 def negated(meaning: Meaning) -> Meaning:
     return lambda env: -meaning(env)
+
+
+def divided(a: Any, b: Any) -> Any:
+    """The quotient; at a pole as floats have it, where mpmath raises."""
+    return mpmath.sign(a) * mpmath.inf if not isinstance(b, np.ndarray) and b == 0 != a else a / b
 
 
 def times(a: Any, b: Any) -> Any:

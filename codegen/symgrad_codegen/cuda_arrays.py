@@ -172,8 +172,9 @@ class DeviceEmission:
         return sorted(found)
 
     def given(self, name: str) -> str:
-        """What a kernel gets for a name."""
-        return self.held.get(name, name)
+        """What a kernel gets for a name; rows of the data have a row to spare themselves."""
+        has_rows = name in self.storages and self.storages[name].data is not None
+        return name if has_rows else self.held.get(name, name)
 
     @staticmethod
     def _padded(lengths: Sequence[Affine], module: str = "builtins.") -> list[str]:
