@@ -70,6 +70,12 @@ RAISES = {
     "stress": ZeroDivisionError,  # 1/|x_i - x_j| at i = j
     "total_variation": ZeroDivisionError,  # the slope of a square root at 0
     "cox_huge": OverflowError,  # exp of a number that is shifted down only where it is read
+    "infinite_term_no_times": OverflowError,  # exp of a number that is multiplied by 0
+    "largest_logarithm_at_a_pole": ValueError,  # log of 0 in a loser
+    "logarithms_in_triangles": ValueError,  # log of an entry that no sum reads
+    "roots_of_none": ValueError,  # roots in branches that are not taken, whose conditions have more axes
+    "roots_of_pairs": ValueError,
+    "roots_of_pairs_in_order": ValueError,
 }
 ROWS = [case.name for case in [*CORPUS, *identities.CORPUS[::6]]]
 # Sums that each thread has in registers, and in memory of its own; scattered ones; products of matrices.

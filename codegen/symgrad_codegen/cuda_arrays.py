@@ -407,7 +407,7 @@ class _Text:
             if isinstance(statement, Store):
                 body.append(f"{target} = {value}")
                 continue
-            kind, level = statement.kind, _level(statement.target, nest.loops)
+            kind, level = statement.kind, _level(statement.target, nest)
             if level < len(nest.loops) and not target.isidentifier() and statement.target.array not in read:
                 running = self.running()
                 before[level].append(f"{running} = real({START[kind]})")
@@ -633,10 +633,14 @@ def _loops(lengths: Sequence[str], indent: str) -> tuple[list[str], str, list[st
     return lines, indent + "    " * len(lengths), entry
 
 
-def _level(element: Element, loops: Sequence[LoopRange]) -> int:
-    """How many of the loops, from the first on, the place of an entry needs."""
-    names = expression_names(element)
-    return max((place + 1 for place, loop in enumerate(loops) if loop.axis in names), default=0)
+def _level(element: Element, nest: Nest) -> int:
+    """How many of the loops, from the first on, the place of an entry needs, also by way of what has a name."""
+    made = {statement.name: statement.value for statement in nest.body if isinstance(statement, Assignment)}
+    names, fresh = set[str](), expression_names(element)
+    while fresh:
+        names |= fresh
+        fresh = set().union(*(expression_names(made[name]) for name in fresh if name in made)) - names
+    return max((place + 1 for place, loop in enumerate(nest.loops) if loop.axis in names), default=0)
 
 
 def _flat(array: str, places: Sequence[str]) -> str:
