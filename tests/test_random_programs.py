@@ -108,16 +108,11 @@ def _sort(outcome: Outcome) -> str:
     return f"{way}: {''.join(c for c in rest if not c.isdigit())[:60]}"
 
 
-# Until all of them are mended.
-unmended = pytest.mark.xfail(strict=False, reason="faults that are being mended")
-
-
 def test_programs_that_were_once_wrong() -> None:
     found = {name: tried(program) for name, program in programs.KNOWN.items()}
     assert not {name: outcome.why for name, outcome in found.items() if outcome.kind != "right"}
 
 
-@unmended
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_programs_agree_with_the_oracle(kind: str, random_count: int | None) -> None:
     """From a seed that stays, and one that is new each time."""
