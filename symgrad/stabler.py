@@ -140,7 +140,10 @@ def _as_power(view: View) -> tuple[View, Fraction] | None:
 
 @law("sqrt cbrt power pow", "(a**p)**q = |a|**(p*q)", exact=False, family="stabler")  # a**p may overflow
 def power_of_power(y: View) -> View | None:
-    """Where p is even or the result is no whole power: of a < 0 either side is NaN. At 0 the chain would be inf*0."""
+    """Where p is even or the result is no whole power: of a < 0 either side is NaN. At 0 the chain would be inf*0.
+
+    An exponent that is whole only once it is rounded is left alone: it would give numbers where there are none.
+    """
     outer = _as_power(y)
     inner = None if outer is None else _as_power(outer[0])
     if outer is None or inner is None or outer[1].denominator == 1 or inner[1] <= 0:
@@ -148,7 +151,7 @@ def power_of_power(y: View) -> View | None:
     base, exponent = inner[0], inner[1] * outer[1]
     if inner[1].denominator == 1 and inner[1] % 2 == 0:
         return power_of(base.call("abs"), exponent)
-    return power_of(base, exponent) if exponent.denominator > 1 else None
+    return None if float(exponent).is_integer() else power_of(base, exponent)
 
 
 @law("mul", "a**p*a**q = a**(p + q), of powers that are no whole ones", exact=False, family="stabler")  # at infinity

@@ -138,8 +138,8 @@ def agrees(got: Any, want: Bounded, form: Format) -> bool:
         return not want.is_infinite or is_huge or bool(mp.isnan(got))
     if mp.isnan(want.value):
         return not mp.isfinite(got)
-    if mp.isinf(want.value):
-        return is_huge if want.is_infinite else bool(mp.isnan(got)) or (is_huge and (want.value > 0) == (got > 0))
+    if mp.isinf(want.value):  # its sign may be that of a zero
+        return is_huge or (not want.is_infinite and bool(mp.isnan(got)))
     with mp.workdps(DIGITS):
         bound = SLACK * (want.bound + ULPS * form.eps * abs(want.value))
         bound += form.smallest if abs(want.value) < form.smallest else 0
@@ -266,6 +266,7 @@ class _Evaluator:
     def quotient_error(self, value: Number, above: Number, below: Number) -> Number:
         """That of a quotient of numbers that are computed exactly: none where it is a float itself."""
         is_float = _bits(value) <= self.form.bits and (value == 0 or abs(value) >= self.form.smallest)
+        is_float = is_float and (below == 1 or self.form.name != "exact")  # 60 digits take reciprocals
         return ZERO if is_float and value * below == above else self.ulps(value)
 
     def join(self, value: Number, error: Number, locals_: Sequence[tuple[Part, Number, Number]]) -> Part:
@@ -358,6 +359,8 @@ class _Evaluator:
             return ZERO if a.is_exact and mp.isinf(here) else INF
         error = a.error + self.form.eps * abs(a.value)
         around = [_slope(slope, a.value + step) for step in (error, -error)]
+        if abs(a.value) < error:
+            around.append(_slope(slope, ZERO))  # where it is steepest, mostly
         if not all(mp.isfinite(v) for v in around):
             return ZERO if a.is_exact else INF
         return max(abs(v - here) for v in around)
@@ -472,6 +475,8 @@ class _Evaluator:
         if abs(a.value) <= a.error:
             return self.unknown(arguments)
         if a.value < 0:
+            if b.error and abs(b.value - mp.nint(b.value)) <= SLACK * b.error:
+                return self.unknown(arguments)  # it may be rounded to a whole number
             if not b.slopes and not mp.isint(b.value):
                 return self.not_a_number(arguments)
             if not b.is_exact:
@@ -641,7 +646,9 @@ class _Evaluator:
             return self.not_a_number(arguments)
         if any(map(self.is_huge, arguments)) or abs(b.value) <= SLACK * b.error:
             return self.unknown(arguments)
-        with mp.workdps(DIGITS + 700):  # exactly
+        if abs(_magnitude(a.value) - _magnitude(b.value)) > 1000:
+            return self.unknown(arguments)
+        with mp.workdps(2 * DIGITS + 2 * max(0, _magnitude(a.value) - _magnitude(b.value))):  # exactly
             quotient = a.value / b.value
             whole = mp.floor(quotient)
             value = a.value - b.value * whole
@@ -702,6 +709,11 @@ def _real(function: Callable[[Number], Number], a: Number) -> Number:
 def _slope(function: Callable[[Number], Number], a: Number) -> Number:
     y = _real(function, a)
     return NAN if y == POLE else y
+
+
+def _magnitude(number: Number) -> int:
+    """Digits before the point."""
+    return int(mp.mag(number) * 0.302) if number else 0
 
 
 def _bits(number: Number) -> int:

@@ -181,7 +181,7 @@ def _expression(source: random.Random, symbols: Sequence[sp.Symbol]) -> sp.Expr 
 
 def _is_fit(expr: sp.Expr) -> bool:
     for count, node in enumerate(sp.preorder_traversal(expr)):
-        if count >= LARGEST or node in (sp.I, sp.nan, sp.zoo, sp.oo, -sp.oo):
+        if count >= LARGEST or node in (sp.I, sp.nan, sp.zoo, sp.oo, -sp.oo) or isinstance(node, sp.arg):
             return False
         if not node.args and isinstance(node, sp.Float | sp.Rational) and node and not -400 < _magnitude(node) < 400:
             return False
