@@ -206,6 +206,8 @@ def _is_out_of_range(name: str, arguments: list[Any]) -> bool:
         base, exponent = arguments
         if isinstance(base, mpmath.mpf) and base < 0 and not mpmath.isint(exponent):
             return False  # complex, whatever its size
+        if mpmath.mag(exponent) > _LARGEST_ANGLE:  # a whole number, written out
+            return True
         return bool(base != 0 and abs(exponent * mpmath.log(abs(base))) > _LARGEST_ARGUMENT)
     return name in _FAST_GROWING and any(abs(a) > _LARGEST_ARGUMENT for a in arguments)
 

@@ -328,7 +328,7 @@ class _Evaluator:
             return self.far_out(row, a)
         if row.is_reciprocal and 0 < abs(a.value) < self.form.smallest:
             return self.unknown([a])  # the reciprocal is infinite
-        error = a.error + (self.form.eps * abs(a.value) if row.is_reciprocal else 0)
+        error = a.error + (self.form.eps * abs(a.value) if row.is_reciprocal or row.is_shifted else 0)
         if row.is_wave and error > ONE / 16:
             return self.unknown([a])  # somewhere in the period
         value = _real(row.value, a.value)
@@ -349,7 +349,7 @@ class _Evaluator:
             wrong = max(*(abs(v - value) for v in around), _times(abs(slope), error) if mp.isfinite(slope) else ZERO)
         if row.has_gaps and wrong > abs(value) / 4:
             return self.unknown([a])  # there may be a pole between
-        if not (a.is_exact and a.value in (0, 1) and value in (0, 1)):
+        if not (a.is_exact and a.value in (0, 1) and value in (0, 1)):  # exp(0), log(1)
             wrong += self.ulps(max(abs(value), ONE) if row.is_absolute else value)
         return self.join(value, wrong, [(a, slope, self.slope_error(row.slope, a, slope))])
 
@@ -832,6 +832,7 @@ class _Function:
     value: Callable[[Number], Number]
     slope: Callable[[Number], Number]
     is_reciprocal: bool = False  # computed from 1/a, so that its value moves as one rounding of that moves it
+    is_shifted: bool = False  # beside others of its kind, computed from a difference of arguments
     is_wave: bool = False
     falls_off: bool = False  # to less than the smallest number there is
     is_absolute: bool = False  # the C library's is accurate beside 1 only, near its zeros
@@ -887,10 +888,10 @@ _sech = _grows(mp.sech, lambda a: ZERO)
 _csch = _grows(mp.csch, lambda a: ZERO)
 _coth = _grows(mp.coth, mp.sign)
 _gauss = _grows(lambda a: 2 / mp.sqrt(mp.pi) * mp.exp(-a * a), lambda a: ZERO)
-_gamma = _grows(mp.gamma, lambda a: INF if a > 0 else NAN)
+_gamma = _grows(mp.gamma, lambda a: INF if a > 0 else POLE if mp.isint(a) else ZERO)
 
 _FUNCTIONS: dict[type, _Function] = {
-    sp.exp: _Function(_exp, _exp, falls_off=True),
+    sp.exp: _Function(_exp, _exp, is_shifted=True, falls_off=True),
     sp.log: _Function(_logarithm, _over),
     sp.sin: _Function(mp.sin, mp.cos, is_wave=True),
     sp.cos: _Function(mp.cos, lambda a: -mp.sin(a), is_wave=True),

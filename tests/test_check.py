@@ -253,6 +253,7 @@ def test_tables_show_numbers(interpreted: None) -> None:
         ("loggamma(x)", (0.0,), lambda: mp.inf),
         ("erfc(x)", (1.7e308,), lambda: mp.mpf(0)),
         ("tanh(x**x)", (1e10,), lambda: mp.mpf(1)),
+        ("(x - 1e10)**gamma(x)", (1e10,), lambda: mp.mpf(0)),
         ("sin(x)", (1e300,), lambda: mp.sin(mp.mpf(1e300))),
     ],
 )
