@@ -20,7 +20,7 @@ import pytest
 import sympy as sp
 from programs import Choices
 from red_zones import SIDES, Job
-from test_random_programs import KINDS
+from test_random_programs import KINDS, seed_of
 from trials import REFUSALS, Program, built
 
 import symgrad
@@ -73,7 +73,7 @@ def test_nothing_outside_of_an_array_is_touched(side: str, all_rows: bool) -> No
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_programs_touch_nothing_outside(kind: str, random_count: int | None) -> None:
     """Right beside the oracle, too: what is read in a red zone is NaN."""
-    start = random.SystemRandom().randrange(10**9)
+    start = seed_of(random_count)
     jobs: list[tuple[Job, Program]] = []
     for seed in itertools.count(start):
         program = KINDS[kind](Choices(random.Random(seed)))
