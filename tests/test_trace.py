@@ -100,8 +100,12 @@ def test_chain_rule_holds_at_every_gate(case: corpus.Case, level: str) -> None:
         for wire in step.wires:
             if wire.local is not None and wire.contribution is not None:
                 products += 1
-                product = numbers[step.gradient] * numbers[wire.local]
-                assert math.isclose(numbers[wire.contribution], product, rel_tol=1e-12, abs_tol=1e-300), step.formula
+                gradient, local, got = (numbers[at] for at in (step.gradient, wire.local, wire.contribution))
+                if gradient == 0 == got and not math.isfinite(local):
+                    continue  # in a branch that is not taken nothing is handed on, whatever the local gradient is
+                if case.hard and local == 0:
+                    continue  # it underflows by itself, and its product with the gradient does not
+                assert math.isclose(got, gradient * local, rel_tol=1e-12, abs_tol=1e-300), step.formula
         arriving = [made.steps[reader].wires[place].contribution for reader, place in readers]
         parts = [numbers[place] for place in arriving if place is not None]
         total = 1.0 if number == made.output and not parts else math.fsum(parts)
