@@ -47,7 +47,11 @@ class Campaign:
 
     def run(self, seed: int) -> None:
         choices = Choices(random.Random(seed))
-        program = KINDS[self.kind](choices)
+        try:
+            program = KINDS[self.kind](choices)
+        except TypeError:  # SymPy does not take what it would be made of
+            self.outcomes["not made"] += 1
+            return
         outcome = tried(program, self.runs)
         self.outcomes[outcome.kind] += 1
         self.ratio = max(self.ratio, outcome.ratio)
