@@ -49,7 +49,7 @@ class Campaign:
         choices = Choices(random.Random(seed))
         try:
             program = KINDS[self.kind](choices)
-        except TypeError:  # SymPy does not take what it would be made of
+        except (TypeError, ValueError):  # SymPy does not take what it would be made of
             self.outcomes["not made"] += 1
             return
         outcome = tried(program, self.runs)
