@@ -11,13 +11,15 @@ import itertools
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import programs
@@ -31,7 +33,39 @@ FIXED = 1000
 # Of each kind, as plain Python; others take longer, and there are fewer of them.
 MANY = 150
 
+# For one program, with what makes it small where it is wrong: SymPy rewrites some without end.
+SECONDS = 120
+
 KINDS: dict[str, Callable[[Choices], Program]] = {"arrays": programs.array_program, "matrices": programs.matrix_program}
+
+
+class NotMadeError(Exception):
+    """SymPy does not take what a program would be made of."""
+
+
+def made(kind: str, choices: Choices) -> Program:
+    try:
+        return KINDS[kind](choices)
+    except (TypeError, ValueError) as error:
+        raise NotMadeError from error
+
+
+class TooLongError(BaseException):
+    """A program takes longer than SECONDS; no Exception, as what tries a program takes those for its answers."""
+
+
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise TooLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass
@@ -43,22 +77,28 @@ class Campaign:
     outcomes: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)  # one of each sort, made small
+    unfinished: list[int] = field(default_factory=list)
     ratio: float = 0.0
 
     def run(self, seed: int) -> None:
         choices = Choices(random.Random(seed))
         try:
-            program = KINDS[self.kind](choices)
-        except (TypeError, ValueError):  # SymPy does not take what it would be made of
+            with limited(SECONDS):
+                outcome = tried(made(self.kind, choices), self.runs)
+        except NotMadeError:
             self.outcomes["not made"] += 1
             return
-        outcome = tried(program, self.runs)
+        except TooLongError:
+            self.unfinished.append(seed)
+            self.outcomes["unfinished"] += 1
+            return
         self.outcomes[outcome.kind] += 1
         self.ratio = max(self.ratio, outcome.ratio)
         if outcome.kind == "refused":
             self.refusals[_sort(outcome)] += 1
         if outcome.kind == "wrong":
-            self._note(seed, choices, outcome)
+            with suppress(TooLongError), limited(SECONDS):
+                self._note(seed, choices, outcome)
 
     def _note(self, seed: int, choices: Choices, outcome: Outcome) -> None:
         sort = _sort(outcome)
@@ -67,15 +107,20 @@ class Campaign:
             return
 
         def fails(given: Sequence[int]) -> bool:
-            found = tried(KINDS[self.kind](Choices(given=given)), self.runs)
+            try:
+                found = tried(made(self.kind, Choices(given=given)), self.runs)
+            except NotMadeError:
+                return False
             return found.kind == "wrong" and _sort(found) == sort
 
-        small = KINDS[self.kind](Choices(given=shrunk(choices.taken, fails)))
+        self.failures[sort] = f"{outcome.why}\n    seed {seed}"
+        small = made(self.kind, Choices(given=shrunk(choices.taken, fails)))
         self.failures[sort] = f"{tried(small, self.runs).why}\n    {small}\n    seed {seed}"
 
     def join(self, other: Campaign) -> None:
         self.outcomes += other.outcomes
         self.refusals += other.refusals
+        self.unfinished += other.unfinished
         self.ratio = max(self.ratio, other.ratio)
         for sort, text in other.failures.items():
             seeds = text.rpartition("    seed ")[2]
@@ -85,6 +130,7 @@ class Campaign:
         counts = ", ".join(f"{count} {kind}" for kind, count in self.outcomes.most_common())
         lines = [f"{self.outcomes.total()} programs with {self.kind}: {counts}; largest error {self.ratio:.2g} slacks"]
         lines += [f"refused {count} times: {sort}" for sort, count in self.refusals.most_common()]
+        lines += [f"longer than {SECONDS} s: seeds {', '.join(map(str, self.unfinished))}"] if self.unfinished else []
         lines += [f"wrong {sort}\n  {text}" for sort, text in self.failures.items()]
         return "\n".join(lines)
 
