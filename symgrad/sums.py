@@ -18,7 +18,8 @@ def total(
 
     Factors that do not vary along the reduced axes come out; an axis that nothing varies along becomes a number; a
     product of many factors is summed an axis at a time where that makes smaller loops (as one multiplies matrices).
-    With `may_be_empty` it is 0 without terms also where a factor that came out is infinite. Extents that are `derived`
+    Without terms it is 0, also where a factor that came out is infinite: with `may_be_empty` always, else where the
+    factor is an entry that is not there then, or is multiplied by how many terms there are. Extents that are `derived`
     may be less than 0.
     """
     table = body.node.table
@@ -39,8 +40,6 @@ def total(
     where = []  # what came out is multiplied by 0 elsewhere
     if factor is not None and not is_finite(factor):
         where = _where_some(limits, inner)
-        if not may_be_empty:
-            where = [form for form in where if form in limits]
     for name in list(inner):
         if name not in _axes(rest):
             count = _count(table, name, limits, derived)
@@ -54,6 +53,8 @@ def total(
     rest = table.constant(1) if rest is None else rest
     if inner:
         rest = _eliminated(rest, inner, limits, derived)
+        if factor is not None and not (may_be_empty or reads_entry(factor)):
+            where = [form for form in where if form in limits]
     else:
         where = list(dict.fromkeys([*limits, *where]))
     result = rest if factor is None else factor if rest.number == 1 else factor * rest
@@ -126,6 +127,21 @@ def is_finite(factor: View) -> bool:
         if len(seen) > _SMALL:
             return False
     return True
+
+
+def reads_entry(factor: View) -> bool:
+    """Whether a factor reads a single entry of an input, or may: where a sum is empty there may be none."""
+    seen, stack = {factor}, [factor]
+    while stack:
+        view = stack.pop()
+        if view.node.gate.name == "input" and view.index and not view.axes:
+            return True
+        inner = [argument for argument in view.arguments if argument not in seen]
+        seen.update(inner)
+        stack += inner
+        if len(seen) > _SMALL:
+            return True
+    return False
 
 
 def _tightest(limits: list[Index]) -> list[Index]:

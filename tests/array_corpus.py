@@ -1986,6 +1986,12 @@ _SUMS: list[Row] = [
         lambda x, y, t: (t * y[0], {"x": x, "y": t * _unit(len(y), 0), "t": y[0]}),
     ),
     (
+        "none_over_an_entry_of_none",
+        "x n, y m, t; n=0",
+        lambda x, y, t: Sum(sp.exp(t * i) / x[0], over_n) + Sum(Sum(i + t, over_n) / y[0] / x[0], over_n) + t,
+        lambda x, y, t: (t, {"x": x, "y": 0 * y, "t": 1}),
+    ),
+    (
         "product_of_none",
         "x n",
         lambda x: Sum(x[i] * Product(sp.sin(x[i] + j), (j, 2, 1)), over_n),
