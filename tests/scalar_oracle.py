@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from types import MappingProxyType
 from typing import Any
 
 import mpmath
@@ -269,8 +270,17 @@ class _Evaluator:
         is_float = is_float and (below == 1 or self.form.name != "exact")  # 60 digits take reciprocals
         return ZERO if is_float and value * below == above else self.ulps(value)
 
-    def join(self, value: Number, error: Number, locals_: Sequence[tuple[Part, Number, Number]]) -> Part:
-        """A part from its value and its local slopes, each with its error: the chain rule."""
+    def join(
+        self,
+        value: Number,
+        error: Number,
+        locals_: Sequence[tuple[Part, Number, Number]],
+        through: Mapping[int, tuple[Number, Number]] = MappingProxyType({}),
+    ) -> Part:
+        """A part from its value and its local slopes, each with its error: the chain rule.
+
+        `through` has, by identity of an argument, two factors into which its local slope may come apart on the way.
+        """
         if mp.isfinite(value) and abs(value) > self.form.largest / 2 and error != INF:
             error = ZERO  # it is infinite, or as good as that
         slopes: dict[int, Slope] = {}
@@ -281,13 +291,14 @@ class _Evaluator:
                 wrong = wrong + self.ulps(local)
                 if size > self.form.largest / 4:
                     wrong = INF
+            sizes = (size or ONE, ONE, *through.get(id(argument), ()))
             for i, slope in argument.slopes.items():
                 handed = Slope(
                     local * slope.value,
                     size * slope.size,
                     _times(size + wrong, slope.error) + _times(wrong, slope.size),
-                    slope.small * min(size or ONE, ONE),
-                    slope.large * max(size, ONE),
+                    slope.small * min(sizes),
+                    slope.large * max(sizes),
                 )
                 handed.error += self.ulps(handed.size) if mp.isfinite(handed.size) else 0
                 if INF in (wrong, slope.error):
@@ -409,22 +420,24 @@ class _Evaluator:
         for k, factor in enumerate(factors):
             others = factors[:k] + factors[k + 1 :]
             locals_.append((factor, *self.product(others)))
-        self.below(node, value, locals_)
+        through = self.below(node, value, locals_)
         if ratio is not None:
             above, below = ratio
             value = above / below
             error = self.quotient_error(value, above, below)
-        made = self.join(value, error, locals_)
+        made = self.join(value, error, locals_, through)
         made.ratio = ratio
         return made
 
-    def below(self, node: sp.Basic, value: Number, locals_: list[tuple[Part, Number, Number]]) -> None:
+    def below(
+        self, node: sp.Basic, value: Number, locals_: list[tuple[Part, Number, Number]]
+    ) -> dict[int, tuple[Number, Number]]:
         """In a/(b*c) the slope by b*c is a number of its own, which may leave the range of floats."""
         places = [
             k for k, arg in enumerate(node.args) if isinstance(arg, sp.Pow) and arg.exp.could_extract_minus_sign()
         ]
         if len(places) < 2:
-            return
+            return {}
         numbers = [abs(locals_[k][0].value) for k in places]
         size = INF if min(numbers) == 0 else reduce(lambda s, number: s / number, numbers, ONE)
         if max(size, abs(value) / size) > self.form.largest / 4:
@@ -432,10 +445,11 @@ class _Evaluator:
         elif abs(value) / size < self.form.smallest:
             wrong = self.form.smallest * size
         else:
-            return
+            return {id(locals_[k][0]): (abs(value) / size, size / numbers[at]) for at, k in enumerate(places)}
         for k in places:
             factor, local, error = locals_[k]
             locals_[k] = factor, local, error + (wrong / abs(factor.value) if wrong < INF else INF)
+        return {}
 
     def product(self, factors: Sequence[Part]) -> tuple[Number, Number]:
         """A product, and its error. What is lost on the way depends on the order, which is not known."""
@@ -593,7 +607,11 @@ class _Evaluator:
         value = (max if sign > 0 else min)(a.value for a in arguments)
         wrong = max(a.error for a in arguments if a.value == value)
         near = [a for a in arguments if a.value == value or sign * (value - a.value) <= SLACK * (a.error + wrong)]
-        if all(a.is_exact for a in near) or len(near) == 1:
+        winner = next(a for a in near if a.value == value)
+        tied = [a for a in arguments if self.is_huge(a) and a.value * value > 0] if self.is_huge(winner) else []
+        if len(tied) > 1:
+            near = tied  # all of them are infinite as floats
+        elif all(a.is_exact for a in near) or len(near) == 1:
             share = ONE / len(near)
             return self.join(value, max(a.error for a in near), [(a, share, ZERO) for a in near])
         # Which of them wins is not known, but one of them does.
