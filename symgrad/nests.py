@@ -195,7 +195,9 @@ class NestBuilder:
         return self._where(item, limits, value, self._identity(item))
 
     def _where(self, node: Node, limits: list[Affine], value: Expression, otherwise: Expression) -> Expression:
-        conditions = tuple(Holds(limit) for limit in limits)
+        conditions: tuple[Expression, ...] = tuple(Holds(limit) for limit in limits)
+        if node.kind == "boolean":
+            return Call(FUNCTIONS["and"], (*conditions, value))
         condition = conditions[0] if len(conditions) == 1 else Call(FUNCTIONS["and"], conditions)
         return self._select(node, condition, value, otherwise)
 
@@ -211,6 +213,8 @@ class NestBuilder:
     def _identity(self, item: Item) -> Expression:
         from .loops import _empty
 
+        if self.plan.kind(item) == "boolean":
+            return Holds(Affine((), -1))
         return Literal(_empty(item)) if is_reduction(item) else Literal(0.0)  # type: ignore[arg-type]
 
     # --- values -------------------------------------------------------------------------------------------------------

@@ -37,23 +37,25 @@ def total(
     outside, inside = _split(body, set(inner))
     factor = _product(outside)
     rest = _product(inside)
-    where = []  # what came out is multiplied by 0 elsewhere
-    if factor is not None and not is_finite(factor):
-        where = _where_some(limits, inner)
+    where = _where_some(limits, inner)
+    many = [] if factor is None else [factor]  # what is multiplied by 0 where there are no terms
     for name in list(inner):
         if name not in _axes(rest):
             count = _count(table, name, limits, derived)
             if count is not None:
                 inner.remove(name)
                 limits = [form for form in limits if form.coefficient(name) == 0]
+                many += [] if rest is None else [rest]
                 if set(count.axes) & set(inner):
                     rest = count if rest is None else rest * count
                 else:
                     factor = count if factor is None else factor * count
+    if all(map(is_finite, many)):
+        where = []
     rest = table.constant(1) if rest is None else rest
     if inner:
         rest = _eliminated(rest, inner, limits, derived)
-        if factor is not None and not (may_be_empty or reads_entry(factor)):
+        if not (may_be_empty or any(map(reads_entry, many))):
             where = [form for form in where if form in limits]
     else:
         where = list(dict.fromkeys([*limits, *where]))

@@ -143,12 +143,22 @@ def _known() -> dict[str, Program]:
         # Empty sums.
         "empty_sum_of_infinity": Program(Sum(x[i] / w[0], (i, 0, n - 1)), {"x": numbers(0), "w": np.array([0.0])}),
         "empty_sum_of_an_infinite_scalar": Program(Sum(x[i] * exp(t), (i, 0, n - 1)), {"x": numbers(0), "t": 1e3}),
+        "largest_of_none_no_times": Program(
+            Sum(Sum(Largest(t, (l, 0, n - 1)), (k, 0, j)) - t, (j, 0, m - 1), (i, 0, n - 1)), {"t": 2.0, "n": 0, "m": 3}
+        ),
+        "logarithm_of_none_no_times": Program(
+            Sum(exp(j) * log(t) - t, (j, 0, m - 1), (i, 0, n - 1)), {"t": 0.0, "n": 0, "m": 3}
+        ),
         # Computed indices into arrays of two axes, and conditions that are kept.
         "next_row_in_a_circle": Program(Sum(c[sp.Mod(i + 1, n), j] ** 2, (i, 0, n - 1), (j, 0, m - 1)), {"A": rows}),
         "next_column_in_a_circle": Program(Sum(c[i, sp.Mod(j + 1, m)] ** 2, (i, 0, n - 1), (j, 0, m - 1)), {"A": rows}),
         "every_row_twice": Program(Sum(c[sp.floor(i / 2), j] ** 2, (i, 0, n - 1), (j, 0, m - 1)), {"A": rows}),
         "condition_that_is_kept": Program(kept, {"x": np.array([1.0, -1.0, 2.0]), "y": numbers(3), "t": 1.5}),
         "condition_that_is_kept_not": Program(kept, {"x": three + 4, "y": numbers(3), "t": 1.5}),
+        "condition_of_a_gather_beside_a_shift": Program(
+            Sum(sp.Piecewise((x[i] * sp.Min(y[i], x[i - 1]), (m > 1) & (x[a[i]] > 0)), (0, True)), (i, 1, n - 1)),
+            {"x": three, "y": numbers(3, seed=1), "a": lab, "m": 2},
+        ),
         "gathered_twice_beside_largest": Program(
             Sum(x[a[a[i]]] ** 2, (i, 0, n - 1)) + Largest(x[i], (i, 0, n - 1)), {"x": three, "a": lab}
         ),
