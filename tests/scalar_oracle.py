@@ -358,7 +358,7 @@ class _Evaluator:
         wrong = ZERO
         if around:
             wrong = max(*(abs(v - value) for v in around), _times(abs(slope), error) if mp.isfinite(slope) else ZERO)
-        if row.has_gaps and wrong > abs(value) / 4:
+        if row.has_gaps and around and wrong >= abs(value) / 4:
             return self.unknown([a])  # there may be a pole between
         if not (a.is_exact and a.value in (0, 1) and value in (0, 1)):  # exp(0), log(1)
             wrong += self.ulps(max(abs(value), ONE) if row.is_absolute else value)
