@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
 from typing import NamedTuple
 
 from .array_gates import MATRIX_RULES
@@ -18,6 +19,7 @@ from .errors import UnsupportedExpression
 from .gates import GATES
 from .graph import (
     AnyIndex,
+    Gate,
     Gather,
     Graph,
     Index,
@@ -31,7 +33,7 @@ from .graph import (
     reachable,
     substituted,
 )
-from .sums import at_inputs, guarded, is_finite, total
+from .sums import at_inputs, factors_of, guarded, is_finite, may_lack_terms, total
 
 
 class Handed(NamedTuple):
@@ -65,8 +67,8 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     order = reachable([value.node])
     varying = _varying(order, set(wrt))
     domains = Domains(replace(graph, gradients=(), wrt=())) if graph.shapes is not None else None
-    active = activity(order, varying, domains, extremes=True)
-    taken = activity(order, varying, domains)
+    active = activity(order, varying, domains, extremes=True, slopes=True)
+    taken = activity(order, varying, domains, slopes=True)
     arriving: dict[Node, list[Contribution]] = {value.node: [Contribution(graph.table.constant(1))]}
     adjoints: dict[Node, Node] = {}
     spoilt: set[Node] = set()  # whose adjoints may be anything where they do not matter, and not 0
@@ -385,7 +387,21 @@ def times(adjoint: View, partial: View) -> View:
             if factor.node.gate.name == "div" and factor.arguments[0].number == 1:
                 others = factors[:place] + factors[place + 1 :]
                 return adjoint.node.table.apply(GATES["mul"], *others, times(adjoint, factor))
-    return adjoint * partial
+    product = adjoint * partial
+    counts = [factor for factor in factors_of(adjoint) if _is_count(factor)]
+    if counts and may_lack_terms(partial, entries=False):
+        return _product(counts).equals(0).where(0, product)
+    return product
+
+
+def _is_count(view: View) -> bool:
+    """Whether a number is made of extents alone: how often there is something, which may be never."""
+    leaves, stack = set(), [view]
+    while stack:
+        part = stack.pop()
+        leaves.add(part.node.gate.name if not part.arguments else "constant" if part.node.fixed else "")
+        stack += part.arguments
+    return leaves <= {"size", "constant", ""} and "size" in leaves
 
 
 def _sum(terms: list[View]) -> View:
@@ -470,6 +486,7 @@ class Place(NamedTuple):
 
     condition: View | None
     limits: frozenset[Index] = frozenset()
+    is_flat: bool = False  # by a step, which hands nothing on
 
     def holds(self, common: frozenset[Index], table: Table) -> View | None:
         """The place as one condition, for where the forms of `common` are >= 0 anyway."""
@@ -487,32 +504,56 @@ def _is_at_least_zero(form: Index, table: Table) -> View:
 
 
 def activity(
-    order: list[Node], varying: set[Node], domains: Domains | None = None, *, extremes: bool = False
+    order: list[Node],
+    varying: set[Node],
+    domains: Domains | None = None,
+    *,
+    extremes: bool = False,
+    slopes: bool = False,
 ) -> dict[Node, View | None]:
     """For each varying node the condition under which any of its readers matters; None for always.
 
     What is read inside branches only, or on some domains only, may be NaN elsewhere: it matters where one of these
     branches is taken, on one of these domains. What a condition reads has no gradient and counts for nothing. Inputs
     are outside of all branches. With `extremes` the arguments of Max and Min are branches, too, taken where they do not
-    lose.
+    lose; with `slopes` a step does not count among several readers.
     """
     read_at: dict[Node, list[Place]] = {order[-1]: [Place(None)]}
     active: dict[Node, View | None] = {}
     for node in reversed(order):
         if node not in varying or node not in read_at:
             continue
-        active[node] = None if node.gate.name == "input" else _joined(read_at.pop(node), node.table)
+        places = read_at.pop(node)
+        if node.gate.name == "input":
+            active[node] = None
+        else:
+            active[node] = _joined([place for place in places if not place.is_flat] or places, node.table)
         limits = domains.of[node].constraints() if domains is not None else []
+        is_flat = slopes and _is_step(node)
         for edge, place in zip(node.arguments, _places(node, active[node], extremes), strict=True):
             if edge.node in varying:
                 condition = None if place is None else _at_argument(place, edge)
-                here = Place(condition)
+                limited: frozenset[Index] = frozenset()
                 if domains is not None:
                     if place is not None and condition is None and _keeps_axes(node):
                         condition = _matters_at_argument(place, edge, limits)
-                    here = Place(condition, _limits_of_argument(edge.node, edge.index, limits, domains))
-                read_at.setdefault(edge.node, []).append(here)
+                    limited = _limits_of_argument(edge.node, edge.index, limits, domains)
+                read_at.setdefault(edge.node, []).append(Place(condition, limited, is_flat))
     return active
+
+
+def _is_step(node: Node) -> bool:
+    return node.attribute is None and len(node.arguments) == 1 and _is_flat(node.gate)
+
+
+@cache
+def _is_flat(gate: Gate) -> bool:
+    """Whether a function of one argument has the slope 0 wherever it has one, as sign, floor and ceiling."""
+    if gate.local_gradients is None or gate.kind != "real":
+        return False
+    table = Table(GATES)
+    argument = table.input(0, ())
+    return gate.local_gradients(table.apply(gate, argument), argument)[0].number == 0
 
 
 def _joined(places: list[Place], table: Table) -> View | None:

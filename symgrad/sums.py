@@ -19,8 +19,8 @@ def total(
     Factors that do not vary along the reduced axes come out; an axis that nothing varies along becomes a number; a
     product of many factors is summed an axis at a time where that makes smaller loops (as one multiplies matrices).
     Without terms it is 0, also where a factor that came out is infinite: with `may_be_empty` always, else where the
-    factor is an entry that is not there then, or is multiplied by how many terms there are. Extents that are `derived`
-    may be less than 0.
+    factor may lack terms of its own, or is multiplied by how many terms there are. Extents that are `derived` may be
+    less than 0.
     """
     table = body.node.table
     if body.number == 0:
@@ -55,7 +55,7 @@ def total(
     rest = table.constant(1) if rest is None else rest
     if inner:
         rest = _eliminated(rest, inner, limits, derived)
-        if not (may_be_empty or any(map(reads_entry, many))):
+        if not (may_be_empty or any(map(may_lack_terms, many))):
             where = [form for form in where if form in limits]
     else:
         where = list(dict.fromkeys([*limits, *where]))
@@ -65,7 +65,7 @@ def total(
 
 def _without_guards(body: View, limits: list[Index]) -> tuple[View, list[Index]]:
     """Factors that are 0 outside of a domain hand that domain to the sum."""
-    factors = _factors(body)
+    factors = factors_of(body)
     if not any(map(is_guard, factors)):
         return body, list(dict.fromkeys(limits))
     kept = []
@@ -131,14 +131,21 @@ def is_finite(factor: View) -> bool:
     return True
 
 
-def reads_entry(factor: View) -> bool:
-    """Whether a factor reads a single entry of an input, or may: where a sum is empty there may be none."""
-    seen, stack = {factor}, [factor]
+def may_lack_terms(view: View, entries: bool = True) -> bool:
+    """Whether a view reads a single entry of an input, or is arithmetic with the largest or smallest of some terms.
+
+    Where sums are empty the array may have no such entry, and there may be none of these terms, which is an infinity.
+    Without `entries` the latter alone.
+    """
+    seen, stack = {(view, True)}, [(view, True)]
     while stack:
-        view = stack.pop()
-        if view.node.gate.name == "input" and view.index and not view.axes:
+        part, is_arithmetic = stack.pop()
+        name = part.node.gate.name
+        is_entry = name == "input" and part.index and not part.axes
+        if (entries and is_entry) or (is_arithmetic and name in ("largest", "smallest")):
             return True
-        inner = [argument for argument in view.arguments if argument not in seen]
+        is_arithmetic = is_arithmetic and name in ("add", "neg", "mul", "div", "power")
+        inner = [(argument, is_arithmetic) for argument in part.arguments if (argument, is_arithmetic) not in seen]
         seen.update(inner)
         stack += inner
         if len(seen) > _SMALL:
@@ -217,7 +224,7 @@ def _eliminated(body: View, reduced: list[Axis], limits: list[Index], derived: C
     """The sum, an axis at a time where some factors do not vary along it and no constraint couples it."""
     table = body.node.table
     if len(reduced) > 1:
-        factors = _factors(body)
+        factors = factors_of(body)
         for name in reduced:
             with_it = [factor for factor in factors if name in factor.axes]
             own = [form for form in limits if form.coefficient(name)]
@@ -244,7 +251,7 @@ def _product(factors: list[View]) -> View | None:
     return result
 
 
-def _factors(view: View) -> list[View]:
+def factors_of(view: View) -> list[View]:
     found: list[View] = []
     stack = [view]
     while stack:

@@ -467,7 +467,7 @@ class _Run:
         if isinstance(part, sp.Product):
             return self._many(part, env)
         if kind in ("Largest", "Smallest"):
-            extreme = [self.scalar(part.args[0], own) for own, _ in self.points(part, env)]
+            extreme = [self.scalar(part.args[0], own) for own, _ in self.points(part, env, reverses=False)]
             return self.extreme(extreme, 1 if kind == "Largest" else -1, alike=True)
         if kind == "ArrayElement":
             return self.array(part.args[0], env)[tuple(self.integer(index, env) for index in part.indices)]
@@ -583,26 +583,29 @@ class _Run:
             raise Unknown(f"no rule for the index {type(part).__name__}")
         return _INTEGERS[type(part)](*(self.rational(own, env) for own in part.args))
 
-    def points(self, part: Any, env: Mapping[Any, Any]) -> Iterator[tuple[Mapping[Any, Any], int]]:
+    def points(
+        self, part: Any, env: Mapping[Any, Any], reverses: bool = True
+    ) -> Iterator[tuple[Mapping[Any, Any], int]]:
         """The indices of a Sum and the like, with the sign of each term; of its limits the last is outermost.
 
-        From a to b < a there is nothing; but where both are numbers, what lies between, with the opposite sign.
+        From a to b < a there is nothing; but where both are numbers, what lies between, with the opposite sign, if
+        that `reverses`.
         """
         limits = [limit if len(limit) == 3 else (limit[0], limit[0].lower, limit[0].upper) for limit in part.limits]
-        return self._points(list(reversed(limits)), env, 1)
+        return self._points(list(reversed(limits)), env, 1, reverses)
 
     def _points(
-        self, limits: Sequence[Any], env: Mapping[Any, Any], sign: int
+        self, limits: Sequence[Any], env: Mapping[Any, Any], sign: int, reverses: bool
     ) -> Iterator[tuple[Mapping[Any, Any], int]]:
         if not limits:
             yield env, sign
             return
         symbol, low, high = limits[0]
         first, last = self.integer(low, env), self.integer(high, env)
-        if low.is_Integer and high.is_Integer and last < first - 1:
+        if reverses and low.is_Integer and high.is_Integer and last < first - 1:
             first, last, sign = last + 1, first - 1, -sign
         for index in range(first, last + 1):
-            yield from self._points(limits[1:], {**env, symbol: index}, sign)
+            yield from self._points(limits[1:], {**env, symbol: index}, sign, reverses)
 
     # --- matrices -----------------------------------------------------------------------------------------------------
 

@@ -149,6 +149,12 @@ def _known() -> dict[str, Program]:
         "logarithm_of_none_no_times": Program(
             Sum(exp(j) * log(t) - t, (j, 0, m - 1), (i, 0, n - 1)), {"t": 0.0, "n": 0, "m": 3}
         ),
+        "smallest_of_none_no_times": Program(
+            Sum(t * Smallest(t, (l, 0, m - 1)) + x[i], (j, 0, n - 1), (i, 0, m - 1)), {"x": three, "t": 2.0, "m": 0}
+        ),
+        "largest_of_none_before_an_index": Program(
+            Sum(x[0] * i * Largest(x[j], (j, 0, n - 2)) - x[0], (i, 1, n - 2)), {"x": one}
+        ),
         # Computed indices into arrays of two axes, and conditions that are kept.
         "next_row_in_a_circle": Program(Sum(c[sp.Mod(i + 1, n), j] ** 2, (i, 0, n - 1), (j, 0, m - 1)), {"A": rows}),
         "next_column_in_a_circle": Program(Sum(c[i, sp.Mod(j + 1, m)] ** 2, (i, 0, n - 1), (j, 0, m - 1)), {"A": rows}),
