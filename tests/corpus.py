@@ -504,6 +504,8 @@ EDGES = [
         ("norm_of_higher_powers", "sqrt(x**4 + 2*y**2 + z**6 + x**2)", (0.0, 0.0, 0.0), (0, 0, 0, 0)),
         ("matern_at_0", f"r = sqrt((x/l)**2 + (y/m)**2)\n{_MATERN_5}", (2.0, 3.0, 0.0, 0.0), (1, 0, 0, 0, 0)),
         # Who loses contributes exactly 0, also where its own derivative is infinite.
+        ("loser_beside_its_sign", "Min(sinh(x), sign(sinh(x)))", (1e16,), (1, 0)),
+        ("root_beside_its_ceiling", "Piecewise((sqrt(abs(x)), x < -2), (ceil(sqrt(abs(x))), True))", (0.0,), (0, 0)),
         ("loser_overflows", "Min(exp(x), 1)", (1000.0,), (1, 0)),
         ("loser_at_pole", "Max(log(x), -10)", (0.0,), (-10, 0)),
         ("loser_at_root", "Max(sqrt(x), 1)", (0.0,), (1, 0)),
