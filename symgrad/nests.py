@@ -187,6 +187,8 @@ class NestBuilder:
         limits = self._constraints(item, at)
         if limits is None:
             return self._identity(item)
+        if is_guard(item):  # says its own conditions where it is computed
+            limits = [form for form in limits if form not in (self._undecided(item.attribute.constraints, at) or ())]
         if not limits:
             return compute()  # type: ignore[no-any-return]
         was, self.unsafe = self.unsafe, True
