@@ -74,6 +74,7 @@ def _known() -> dict[str, Program]:
     logs = Sum(log(v[i]), (i, 0, 1)) + Sum(log(v[i]), (i, 3, n - 1))
     kept = sp.Piecewise((log(x[0] ** 2 + 1) + Sum(y[j], (j, 0, n - 1)), x[1] <= 0), (t, True))
     c = A
+    none, square_3 = sp.IndexedBase("none", (0, 3)), sp.IndexedBase("square_3", (3, 3))
     return {
         # One element is the output.
         "first_element": Program(x[0], {"x": three}),
@@ -154,6 +155,10 @@ def _known() -> dict[str, Program]:
         ),
         "largest_of_none_before_an_index": Program(
             Sum(x[0] * i * Largest(x[j], (j, 0, n - 2)) - x[0], (i, 1, n - 2)), {"x": one}
+        ),
+        "product_over_no_rows": Program(
+            sp.Product(sp.Min(none[i, 1], square_3[sp.floor(i / 2), i]), (i, 0, -1)),
+            {"none": numbers(0, 3), "square_3": numbers(3, 3)},
         ),
         # Computed indices into arrays of two axes, and conditions that are kept.
         "next_row_in_a_circle": Program(Sum(c[sp.Mod(i + 1, n), j] ** 2, (i, 0, n - 1), (j, 0, m - 1)), {"A": rows}),

@@ -31,7 +31,7 @@ def is_length(extent: Affine, derived: Container[str]) -> bool:
 
 def may_be_empty(shape: Sequence[Affine], derived: Container[str], padded: bool) -> bool:
     """Whether one of these lengths may be 0. Arrays of the program's own are `padded`: see `length_text`."""
-    return any(own.terms and own.offset < 1 and (is_length(own, derived) or not padded) for own in shape)
+    return any(own.offset < 1 and (is_length(own, derived) or not padded) for own in shape)
 
 
 def factor_text(text: str) -> str:
