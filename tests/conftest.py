@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import tempfile
 
@@ -21,7 +22,12 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = os.environ["SYMGRAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="symgrad-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         config.add_cleanup(lambda: os.environ.pop("SYMGRAD_CACHE_DIR", None))
+    os.environ.setdefault("SYMGRAD_SEED", str(random.SystemRandom().randrange(10**9)))
     os.environ.setdefault("SYMGRAD_VERIFY", "1")
+
+
+def pytest_report_header() -> str:
+    return f"random programs: new ones from seed {os.environ['SYMGRAD_SEED']}; SYMGRAD_SEED=... makes the same again"
 
 
 @pytest.fixture
@@ -39,3 +45,9 @@ def random_count(request: pytest.FixtureRequest) -> int | None:
     """How many random programs of a kind were asked for; None: what the test runs by itself."""
     count: int | None = request.config.getoption("--random")
     return count
+
+
+@pytest.fixture
+def fresh_seed() -> int:
+    """From which random programs are made that no run before had; the head of the report says it."""
+    return int(os.environ["SYMGRAD_SEED"])

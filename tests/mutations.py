@@ -560,7 +560,7 @@ def copied(folder: Path) -> None:
             shutil.copy(source, folder / name)
 
 
-def failing(folder: Path, tests: Iterable[str], random_count: int, known: Sequence[str] | None = None) -> list[str]:
+def failing(folder: Path, tests: Iterable[str], known: Sequence[str] | None = None) -> list[str]:
     """The tests that fail beside those that are known to; with `known` the first of them only."""
     environment = {
         **os.environ,
@@ -568,7 +568,7 @@ def failing(folder: Path, tests: Iterable[str], random_count: int, known: Sequen
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     command = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=line", "-o", "cache_dir=failed"]
-    command += ["--runxfail", f"--random={random_count}", *dict.fromkeys(tests)]
+    command += ["--runxfail", *dict.fromkeys(tests)]
     command += [f"--deselect={test}" for test in known or ()]
     command += ["-x"] if known is not None else []
     shutil.rmtree(folder / "failed", ignore_errors=True)
@@ -587,7 +587,6 @@ def failing(folder: Path, tests: Iterable[str], random_count: int, known: Sequen
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="words of a file's name or of a comment")
-    parser.add_argument("--random", type=int, default=40, help="random programs of each kind")
     parser.add_argument("--list", action="store_true", help="check that every text occurs, and run nothing")
     options = parser.parse_args()
     chosen = [own for own in MUTATIONS if options.only in own.file or options.only in own.comment]
@@ -603,7 +602,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mutation-") as name:
         copied(Path(name))
         for tests in dict.fromkeys(test for own in chosen for test in own.tests):
-            for test in failing(Path(name), [tests], options.random):
+            for test in failing(Path(name), [tests]):
                 print(f"fails without a mutation: {test}", flush=True)
                 known.append(test)
     survivors = []
@@ -614,7 +613,7 @@ def main() -> None:
             copied(folder)
             text = (folder / own.file).read_text(encoding="utf-8")
             (folder / own.file).write_text(text.replace(own.old, own.new), encoding="utf-8")
-            found = failing(folder, own.tests, options.random, known)
+            found = failing(folder, own.tests, known)
         seconds = time.perf_counter() - start
         if found:
             verdict = f"noticed by {found[0][:110]}" + (" (said to change nothing)" if own.equivalent else "")

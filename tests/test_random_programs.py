@@ -1,6 +1,6 @@
 """Random programs with arrays and matrices against the oracle, and the programs that were once wrong.
 
-pytest tests/test_random_programs.py --random 1000            # of each kind, with seeds of their own
+pytest tests/test_random_programs.py --random 1000            # new ones of each kind, beside those of a fixed seed
 python tests/test_random_programs.py arrays 1000 --seed 7     # prints figures, and each failure made small
 """
 
@@ -30,8 +30,8 @@ from trials import QUICK, RUNS, Outcome, tried
 
 FIXED = 1000
 
-# Of each kind, as plain Python; others take longer, and there are fewer of them.
-MANY = 150
+# As plain Python: those of the fixed seed, and new ones. Others take longer, and there are fewer of them.
+MANY = {"arrays": (600, 150), "matrices": (250, 60)}
 
 # For one program, with what makes it small where it is wrong: SymPy rewrites some without end.
 SECONDS = 120
@@ -160,23 +160,26 @@ def _sort(outcome: Outcome) -> str:
     return f"{way}: {''.join(c for c in rest if not c.isdigit())[:60]}"
 
 
-def seed_of(random_count: int | None) -> int:
-    """The first seed: a new one where random programs are asked for."""
-    return FIXED if random_count is None else random.SystemRandom().randrange(10**9)
-
-
 def test_programs_that_were_once_wrong() -> None:
     found = {name: tried(program) for name, program in programs.KNOWN.items()}
     assert not {name: outcome.why for name, outcome in found.items() if outcome.kind != "right"}
 
 
+@pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("kind", KINDS)
-def test_random_programs_agree_with_the_oracle(kind: str, random_count: int | None) -> None:
-    """From a seed that stays; with --random from one that is new each time."""
-    count, start = random_count or MANY, seed_of(random_count)
-    campaign = Campaign(kind)
-    for seed in range(start, start + count):
-        campaign.run(seed)
+def test_random_programs_agree_with_the_oracle(kind: str, part: int) -> None:
+    """From a seed that stays."""
+    count = MANY[kind][0] // 4
+    assert_right(kind, FIXED + part * count, count)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_new_random_programs_agree_with_the_oracle(kind: str, random_count: int | None, fresh_seed: int) -> None:
+    assert_right(kind, fresh_seed, random_count or MANY[kind][1])
+
+
+def assert_right(kind: str, start: int, count: int) -> None:
+    campaign = campaign_of(kind, QUICK, range(start, start + count))
     assert not campaign.failures, f"{campaign.figures()}\nseeds from {start}"
     assert campaign.outcomes["refused"] < count / 5
 
@@ -185,16 +188,16 @@ def test_random_programs_agree_with_the_oracle(kind: str, random_count: int | No
 @pytest.mark.parametrize(
     ("way", "share", "variables"),
     [
-        ("compiled", 50, {"NUMBA_BOUNDSCHECK": "1"}),
-        pytest.param("cuda", 30, {"NUMBA_ENABLE_CUDASIM": "1"}, marks=needs_compiler),
+        ("compiled", 15, {"NUMBA_BOUNDSCHECK": "1"}),
+        pytest.param("cuda", 10, {"NUMBA_ENABLE_CUDASIM": "1"}, marks=needs_compiler),
     ],
 )
 def test_random_programs_are_right(
-    kind: str, way: str, share: int, variables: dict[str, str], random_count: int | None
+    kind: str, way: str, share: int, variables: dict[str, str], random_count: int | None, fresh_seed: int
 ) -> None:
-    """Compiled with bounds checks, and in the simulator of a GPU: some few."""
-    count = max(1, (random_count or MANY) // share)
-    seed = seed_of(random_count)
+    """Compiled with bounds checks, and in the simulator of a GPU: some few, and with --random new ones."""
+    count = max(1, (random_count or 60) // share)
+    seed = FIXED if random_count is None else fresh_seed
     command = [sys.executable, __file__, kind, str(count), "--seed", str(seed), "--runs", way]
     variables = environment(PYTHONPATH=os.pathsep.join(sys.path), **variables)
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
