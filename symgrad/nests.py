@@ -159,7 +159,11 @@ class NestBuilder:
     def _constraints(self, item: Item, at: dict[int, Affine]) -> list[Affine] | None:
         """What has to hold here and does not follow from the loops; None where it cannot."""
         domain = item.domain if isinstance(item, Sink) else self.plan.domains.of[item]
-        forms = list(domain.coupled)  # what bounds loops of their own further follows from these
+        forms = list(domain.coupled)
+        for place, bound in enumerate(domain.bounds):
+            looped = self.plan.bounds(item, place)
+            if bound is not None and bound != looped:
+                forms += [Index(((place, 1),)).minus(bound[0]), bound[1].minus(Index(((place, 1),)))]
         data = self.plan.data_axis(item)
         if data is not None:
             low, high = self.plan.bounds(item, data)

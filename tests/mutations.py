@@ -209,6 +209,13 @@ MUTATIONS = [
     # --- nests --------------------------------------------------------------------------------------------------------
     Mutation(
         "symgrad/nests.py",
+        "if bound is not None and bound != looped:",
+        "if False:",
+        "a loop that is wider than the terms has no mask",
+        SCHEDULE,
+    ),
+    Mutation(
+        "symgrad/nests.py",
         "if self.ranges[self.data] != (low, high):",
         "if False:",
         "a pass that is wider than the terms has no mask",
