@@ -31,6 +31,7 @@ if __name__ == "__main__":
 
 import numpy as np
 import sympy as sp
+from limits import TooLongError, limited
 from mpmath import mp
 from scalar_oracle import DIGITS, FORMATS, Answer, Bounded, agrees, oracle
 from symgrad_codegen.targets import TARGETS
@@ -359,6 +360,7 @@ ENGINES: dict[
     "javascript": (by_javascript, "float64"),
 }
 TOGETHER = 16  # programs in one kernel, and in one process of Node
+SECONDS = 60  # for making one program, and its answers
 
 
 # --- comparing --------------------------------------------------------------------------------------------------------
@@ -522,6 +524,7 @@ class Figures:
     numbers: int = 0  # compared
     unknown: int = 0  # of these, where a float cannot know the answer
     failures: int = 0
+    unfinished: int = 0  # that take too long to make, or to answer
     found: dict[str, Failure] | None = None  # by shape, shrunk
 
     def add(self, other: Figures) -> None:
@@ -529,6 +532,7 @@ class Figures:
         self.numbers += other.numbers
         self.unknown += other.unknown
         self.failures += other.failures
+        self.unfinished += other.unfinished
         self.found = {**(other.found or {}), **(self.found or {})}
 
 
@@ -543,8 +547,17 @@ def run(seed: int, numbers: Sequence[int], engines: Sequence[str], shrinks: int 
     figures = Figures(found={})
     assert figures.found is not None
     for start in range(0, len(numbers), TOGETHER):
-        programs = [program(seed, number) for number in numbers[start : start + TOGETHER]]
-        wanted = [answers(made) for made in programs]
+        programs, wanted = [], []
+        for number in numbers[start : start + TOGETHER]:
+            try:
+                with limited(SECONDS):
+                    made = program(seed, number)
+                    answered = answers(made)
+            except TooLongError:
+                figures.unfinished += 1
+            else:
+                programs.append(made)
+                wanted.append(answered)
         bounds = [part.bound for rows in wanted for row in rows for part in (row.value, *row.gradient)]
         figures.programs += len(programs)
         figures.numbers += len(bounds)
@@ -586,7 +599,7 @@ def main() -> int:
     print(
         f"seed {options.seed}, {total.programs:,} programs by {', '.join(engines)} in {seconds:.0f} s: "
         f"{total.numbers:,} numbers, of which floats cannot know {total.unknown:,}; "
-        f"{total.failures:,} programs fail, of {len(total.found or {})} shapes: "
+        f"{total.unfinished} more take too long; {total.failures:,} programs fail, of {len(total.found or {})} shapes: "
         f"{dict(Counter(failure.kind for failure in (total.found or {}).values()))}"
     )
     return 1 if total.failures else 0

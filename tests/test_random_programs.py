@@ -11,19 +11,19 @@ import itertools
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import programs
 import pytest
+from limits import TooLongError, limited
 from programs import Choices, Program, shrunk
 from test_cuda import environment, needs_compiler
 from trials import QUICK, RUNS, Outcome, tried
@@ -33,8 +33,7 @@ FIXED = 1000
 # As plain Python: those of the fixed seed, and new ones. Others take longer, and there are fewer of them.
 MANY = {"arrays": (600, 150), "matrices": (250, 60)}
 
-# For one program, with what makes it small where it is wrong: SymPy rewrites some without end.
-SECONDS = 120
+SECONDS = 120  # for one program, and once more to make it small where it is wrong
 
 KINDS: dict[str, Callable[[Choices], Program]] = {"arrays": programs.array_program, "matrices": programs.matrix_program}
 
@@ -48,24 +47,6 @@ def made(kind: str, choices: Choices) -> Program:
         return KINDS[kind](choices)
     except (TypeError, ValueError) as error:
         raise NotMadeError from error
-
-
-class TooLongError(BaseException):
-    """A program takes longer than SECONDS; no Exception, as what tries a program takes those for its answers."""
-
-
-@contextmanager
-def limited(seconds: int) -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise TooLongError
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass
