@@ -411,6 +411,8 @@ class _Evaluator:
                 any(abs(v) < 1 for v in values) and not any(map(mp.isinf, values))
             ):
                 return self.unknown(factors)
+            if self.form.name == "exact" and min(values) < 0:
+                return self.pole(factors)  # 1/(-1*0**2), where 0 has no sign
             value = reduce(lambda s, v: s * v, values)
             rest = [reduce(lambda s, v: s * v, values[:k] + values[k + 1 :], ONE) for k in range(len(values))]
             return self.join(value, ZERO, [(f, p, INF) for f, p in zip(factors, rest, strict=True)])
