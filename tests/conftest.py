@@ -26,8 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("SYMGRAD_VERIFY", "1")
 
 
-def pytest_report_header() -> str:
-    return f"random programs: new ones from seed {os.environ['SYMGRAD_SEED']}; SYMGRAD_SEED=... makes the same again"
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    seed = os.environ["SYMGRAD_SEED"]
+    terminalreporter.write_line(f"new random programs are from seed {seed}; SYMGRAD_SEED={seed} makes the same again")
 
 
 @pytest.fixture
@@ -49,5 +50,5 @@ def random_count(request: pytest.FixtureRequest) -> int | None:
 
 @pytest.fixture
 def fresh_seed() -> int:
-    """From which random programs are made that no run before had; the head of the report says it."""
+    """From which random programs are made that no run before had; the end of the report says it."""
     return int(os.environ["SYMGRAD_SEED"])
