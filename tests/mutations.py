@@ -34,10 +34,10 @@ _BLOCKS = tuple(
 )
 _RANDOM = ("tests/test_random_programs.py::test_random_programs_agree_with_the_oracle",)
 _RULES = ("tests/test_differentiate.py", "tests/test_simplify.py", "tests/test_array_laws.py")
-SCHEDULE = (*_PROGRAMS, *_BLOCKS, *_RANDOM)
-DOMAINS = (*_PROGRAMS, *_TABLES, *_RANDOM)
-DERIVATIVES = (*_RULES[:1], *_TABLES, *_PROGRAMS, *_RANDOM)
-LAWS = (*_RULES, *_TABLES, *_PROGRAMS)
+SCHEDULE = (*_RANDOM, *_PROGRAMS, *_BLOCKS)
+DOMAINS = (*_RANDOM, *_PROGRAMS, *_TABLES)
+DERIVATIVES = (*_RANDOM, *_TABLES, *_PROGRAMS, *_RULES[:1])
+LAWS = (*_RULES[1:], *_TABLES, *_PROGRAMS, *_RULES[:1])
 
 
 class Mutation(NamedTuple):
@@ -587,6 +587,7 @@ def failing(folder: Path, tests: Iterable[str], known: Sequence[str] | None = No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=[""], help="words of a file's name or of a comment")
+    parser.add_argument("--green", action="store_true", help="the tests are known to pass without a mutation")
     parser.add_argument("--list", action="store_true", help="check that every text occurs, and run nothing")
     options = parser.parse_args()
     chosen = [own for own in MUTATIONS if any(words in own.file or words in own.comment for words in options.only)]
@@ -601,7 +602,7 @@ def main() -> None:
     known: list[str] = []
     with tempfile.TemporaryDirectory(prefix="mutation-") as name:
         copied(Path(name))
-        for tests in dict.fromkeys(test for own in chosen for test in own.tests):
+        for tests in () if options.green else dict.fromkeys(test for own in chosen for test in own.tests):
             for test in failing(Path(name), [tests]):
                 print(f"fails without a mutation: {test}", flush=True)
                 known.append(test)
