@@ -477,7 +477,7 @@ class _Evaluator:
     def power(self, node: sp.Basic, arguments: list[Part]) -> Part:
         a, b = arguments
         if mp.isnan(a.value) or mp.isnan(b.value):
-            if a.value == 1 or b.value == 0 or a.is_unknown or b.is_unknown:
+            if a.value == 1 or abs(b.value) <= b.error or a.is_unknown or b.is_unknown:
                 return self.unknown(arguments)
             return self.not_a_number(arguments)
         if b.is_exact and mp.isint(b.value) and not b.slopes:
