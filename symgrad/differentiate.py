@@ -33,7 +33,7 @@ from .graph import (
     reachable,
     substituted,
 )
-from .sums import at_inputs, factors_of, guarded, is_finite, may_lack_terms, total
+from .sums import at_inputs, guarded, is_finite, may_lack_terms, total
 
 
 class Handed(NamedTuple):
@@ -328,8 +328,9 @@ def _passed(node: Node, place: int, adjoint: View, partial: View) -> View:
     return _sum([*views, times(_sum(rest), partial)] if rest else views)
 
 
-# How deep in products and quotients an adjoint is looked into.
+# How deep in products and quotients an adjoint is looked into, and how many nodes a number of extents has.
 _DEPTH = 4
+_FEW = 16
 
 
 def _holds_power(view: View, depth: int = _DEPTH) -> bool:
@@ -388,20 +389,38 @@ def times(adjoint: View, partial: View) -> View:
                 others = factors[:place] + factors[place + 1 :]
                 return adjoint.node.table.apply(GATES["mul"], *others, times(adjoint, factor))
     product = adjoint * partial
-    counts = [factor for factor in factors_of(adjoint) if _is_count(factor)]
+    counts = _counts(adjoint)
     if counts and may_lack_terms(partial, entries=False):
         return _product(counts).equals(0).where(0, product)
     return product
 
 
+def _counts(view: View) -> list[View]:
+    """The factors, of a few, that say how often there is something."""
+    stack, found, left = [view], [], _FEW
+    while stack and left:
+        part, left = stack.pop(), left - 1
+        if part.node.gate.name == "mul":
+            stack += reversed(part.arguments)
+        elif _is_count(part):
+            found.append(part)
+    return found
+
+
 def _is_count(view: View) -> bool:
-    """Whether a number is made of extents alone: how often there is something, which may be never."""
-    leaves, stack = set(), [view]
+    """Whether a number is made of a few extents alone: how often there is something, which may be never."""
+    seen, stack, has_size = {view}, [view], False
     while stack:
         part = stack.pop()
-        leaves.add(part.node.gate.name if not part.arguments else "constant" if part.node.fixed else "")
-        stack += part.arguments
-    return leaves <= {"size", "constant", ""} and "size" in leaves
+        name = part.node.gate.name
+        has_size = has_size or name == "size"
+        if not part.arguments and name != "size" and not part.node.fixed:
+            return False
+        stack += [argument for argument in dict.fromkeys(part.arguments) if argument not in seen]
+        seen.update(part.arguments)
+        if len(seen) > _FEW:
+            return False
+    return has_size
 
 
 def _sum(terms: list[View]) -> View:

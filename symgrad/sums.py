@@ -65,7 +65,7 @@ def total(
 
 def _without_guards(body: View, limits: list[Index]) -> tuple[View, list[Index]]:
     """Factors that are 0 outside of a domain hand that domain to the sum."""
-    factors = factors_of(body)
+    factors = _factors(body)
     if not any(map(is_guard, factors)):
         return body, list(dict.fromkeys(limits))
     kept = []
@@ -224,7 +224,7 @@ def _eliminated(body: View, reduced: list[Axis], limits: list[Index], derived: C
     """The sum, an axis at a time where some factors do not vary along it and no constraint couples it."""
     table = body.node.table
     if len(reduced) > 1:
-        factors = factors_of(body)
+        factors = _factors(body)
         for name in reduced:
             with_it = [factor for factor in factors if name in factor.axes]
             own = [form for form in limits if form.coefficient(name)]
@@ -251,7 +251,7 @@ def _product(factors: list[View]) -> View | None:
     return result
 
 
-def factors_of(view: View) -> list[View]:
+def _factors(view: View) -> list[View]:
     found: list[View] = []
     stack = [view]
     while stack:
