@@ -81,6 +81,7 @@ class Extents:
         self.derived, self.known = derived, list(known)
         self._least: dict[str, int] = {}  # by name, where that is above 0
         self._others: list[Index] = []
+        self._said: dict[Index, bool] = {}
         for form in self.spelled(self.known):
             term, factor = form.terms[0] if len(form.terms) == 1 else (None, 0)
             if isinstance(term, Size) and factor > 0:
@@ -90,14 +91,17 @@ class Extents:
 
     def spelled(self, forms: Iterable[Index]) -> Iterator[Index]:
         """Forms >= 0 without derived extents, as far as they can be said so: min(a, b) >= 0 is both."""
-        stack = list(forms)
+        stack = list(dict.fromkeys(forms))
+        seen = set(stack)
         while stack:
             form = stack.pop()
             found = self._derived_in(form)
             if found is None:
                 yield form
             elif (found[0] == "min") == (found[1] > 0):
-                stack += found[2:]
+                new = [own for own in found[2:] if own not in seen]
+                seen.update(new)
+                stack += new
 
     def _derived_in(self, form: Index) -> tuple[str, int, Index, Index] | None:
         """The kind and the factor of a derived extent in a form, and the form with each of its two forms instead."""
@@ -126,6 +130,12 @@ class Extents:
         return self._say(form) or any(self._say(form.minus(known)) for known in self._others)
 
     def _say(self, form: Index) -> bool:
+        said = self._said.get(form)
+        if said is None:
+            said = self._said[form] = self._found(form)
+        return said
+
+    def _found(self, form: Index) -> bool:
         found = self._derived_in(form)
         if found is not None:
             kind, factor, *both = found
