@@ -74,6 +74,11 @@ class Domain(NamedTuple):
 Derived = Mapping[str, tuple[str, Index, Index]]  # extents that are the larger or smaller of two affine forms, by name
 
 
+# Bounds of a box are not made sharper by larger and smaller extents that are nested deeper than this: where conditions
+# couple axes to each other, each is sharper by the others without end. What couples them is masked anyway.
+MOST_NESTED = 2
+
+
 class Extents:
     """What is known of the extents: each is at least 0, and so are the affine forms `known`; some are derived."""
 
@@ -238,7 +243,8 @@ class Domains:
                     if isinstance(term, Size) or abs(factor) != 1:
                         continue
                     rest = self._largest(form, term, lows, highs)
-                    if rest is None:
+                    ends = lows if factor > 0 else highs
+                    if rest is None or (ends[term] is not None and self._depth(rest) >= MOST_NESTED):
                         continue
                     if factor > 0:
                         lows[term] = self.chosen("max", lows[term], rest.scaled(-1))
@@ -249,6 +255,11 @@ class Domains:
         )
         box = Domain(found)
         return Domain(found, frozenset(form for form in forms if not self.implies(box, form)))
+
+    def _depth(self, form: Index) -> int:
+        """How deep the derived extents in a form are nested."""
+        inner = [self.derived[t.name][1:] for t, _ in form.terms if isinstance(t, Size) and t.name in self.derived]
+        return 1 + max(self._depth(own) for both in inner for own in both) if inner else 0
 
     @staticmethod
     def _largest(form: Index, but: Axis, lows: list[Index | None], highs: list[Index | None]) -> Index | None:
