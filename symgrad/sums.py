@@ -44,7 +44,10 @@ def total(
             count = _count(table, name, limits, derived)
             if count is not None:
                 inner.remove(name)
-                limits = [form for form in limits if form.coefficient(name) == 0]
+                own = [form for form in limits if form.coefficient(name)]
+                limits = [form for form in limits if form not in own]
+                if rest is not None and not is_finite(rest):  # may be none for some indices of the other axes
+                    limits += [form for form in _where_some(own, [name]) if set(form.axes) & set(inner)]
                 many += [] if rest is None else [rest]
                 if set(count.axes) & set(inner):
                     rest = count if rest is None else rest * count

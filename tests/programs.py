@@ -153,6 +153,9 @@ def _known() -> dict[str, Program]:
         "smallest_of_none_no_times": Program(
             Sum(t * Smallest(t, (l, 0, m - 1)) + x[i], (j, 0, n - 1), (i, 0, m - 1)), {"x": three, "t": 2.0, "m": 0}
         ),
+        "smallest_of_none_in_a_triangle": Program(
+            Sum(Smallest(x[0], (k, 0, i - 1)), (j, 0, i - 1), (i, 0, m - 2)), {"x": three, "m": 5}
+        ),
         "largest_of_none_before_an_index": Program(
             Sum(x[0] * i * Largest(x[j], (j, 0, n - 2)) - x[0], (i, 1, n - 2)), {"x": one}
         ),
