@@ -10,6 +10,7 @@ builds its view, and what of it has to be lowered before.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -118,7 +119,7 @@ class ArrayLowering(Lowering):
         if isinstance(part, sympy.Symbol) and part in self.found.sizes:
             number = self.known.get(part.name)
             return number_index(number) if number is not None else Index(((Size(part.name), 1),))
-        if isinstance(part, sympy.Add):
+        if isinstance(part, sympy.Add) and all(term.as_coeff_Mul()[0].is_Integer for term in part.args):
             terms = [self.index(term) for term in part.args]
             if not any(isinstance(term, Gather) for term in terms):
                 result = terms[0]
@@ -129,6 +130,10 @@ class ArrayLowering(Lowering):
             inner = self.index(part.args[1])
             if isinstance(inner, Index):
                 return inner.scaled(self.affine(part.args[0]).offset)
+        if not _is_whole(part):
+            raise UnsupportedExpression(
+                f"the index {describe(part)} is not always an integer; write floor({describe(part)}) to round it down"
+            )
         view = self(part)
         self._note_integer_inputs(view)
         return Gather(view)
@@ -306,6 +311,41 @@ def delta(lowering: ArrayLowering, one: Index, two: Index) -> View:
     """1 where two index expressions are equal, else 0."""
     difference = one.minus(two)
     return guarded(lowering.table.constant(1), [difference, difference.scaled(-1)])
+
+
+# --- integers ---------------------------------------------------------------------------------------------------------
+
+# What has integers for values where its arguments have.
+_CLOSED = (sympy.Mod, sympy.Abs, sympy.Max, sympy.Min)
+
+
+def _is_whole(part: Any) -> bool:
+    """Whether an index is an integer whatever the integers are that it is made of: i*(i - 1)/2, but not i/2.
+
+    A polynomial with rational coefficients is, if it is one at 0 .. degree in each of its variables: its differences
+    there are the coefficients by which it is a sum of binomials (Polya, 1915).
+    """
+    if part.is_Number:
+        return sympy.Rational(part).is_Integer if part.is_finite else False
+    if isinstance(part, (sympy.Symbol, sympy.Indexed, sympy.floor, sympy.ceiling, sympy.KroneckerDelta, sympy.sign)):
+        return True
+    if isinstance(part, _CLOSED):
+        return all(map(_is_whole, part.args))
+    if isinstance(part, sympy.Piecewise):
+        return all(_is_whole(value) for value, _ in part.args)
+    if not isinstance(part, (sympy.Add, sympy.Mul, sympy.Pow)):
+        return bool(part.is_integer)
+    exact = part.xreplace({number: sympy.Rational(number) for number in part.atoms(sympy.Float)})
+    try:
+        polynomial = sympy.Poly(exact, domain="QQ")
+    except (sympy.PolynomialError, sympy.CoercionFailed):
+        return bool(part.is_integer)
+    if exact in polynomial.gens:
+        return bool(part.is_integer)
+    if not all(map(_is_whole, polynomial.gens)):
+        return False
+    grid = itertools.product(*(range(polynomial.degree(own) + 1) for own in polynomial.gens))
+    return all(polynomial.eval(dict(zip(polynomial.gens, at, strict=True))).is_Integer for at in grid)
 
 
 # --- what rounds ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ becomes a graph whose inputs have the ranks of their declarations, and whose ext
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -69,6 +70,17 @@ def _lower_scalars(
     return Graph(table, tuple(symbol.name for symbol in inputs), (value,), names=labels), inputs
 
 
+def _length(key: Any, number: Any) -> int:
+    """A number that is told for an extent."""
+    try:
+        length = operator.index(number)
+    except TypeError:
+        raise ValueError(f"the extent {key} is {number!r}: an extent is an integer") from None
+    if length < 0:
+        raise ValueError(f"the extent {key} is {length}: an extent is at least 0")
+    return length
+
+
 def _lower_arrays(
     expression: sympy.Expr,
     found: Found,
@@ -77,7 +89,7 @@ def _lower_arrays(
     names: Mapping[str, sympy.Basic],
     extents: Mapping[Any, int],
 ) -> tuple[Graph, tuple[Input, ...]]:
-    known = {getattr(key, "name", key): int(number) for key, number in extents.items()}
+    known = {getattr(key, "name", key): _length(key, number) for key, number in extents.items()}
     unknown = sorted(set(known) - {symbol.name for symbol in found.sizes})
     if unknown:
         sizes = ", ".join(sorted(symbol.name for symbol in found.sizes)) or "none"
