@@ -13,7 +13,7 @@ from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 from sympy.functions.elementary.piecewise import ExprCondPair
 
 from .mistakes import Mistake, place, short
-from .reductions import Largest, Smallest
+from .reductions import REDUCTIONS, unfolded
 
 if TYPE_CHECKING:
     from lark import Token
@@ -134,13 +134,10 @@ def _as_it_stands(function: Any, arguments: list[Value]) -> Any:
 
 def unsimplified(function: Any, expressions: Iterable[Any]) -> Any:
     """`function` of the expressions, without walking them."""
-    if function in (sympy.Piecewise, *_LIMITED):
+    if function in (sympy.Piecewise, *REDUCTIONS):
         # Not through the classes: they walk their arguments even when told not to evaluate.
         parts = [e if isinstance(e, sympy.Basic) else sympy.Tuple.__new__(ExprCondPair, *e) for e in expressions]
-        expr = sympy.Expr.__new__(function, *parts)
-        if function in _LIMITED:
-            expr.is_commutative = True
-        return expr
+        return unfolded(function, *parts) if function in REDUCTIONS else sympy.Expr.__new__(function, *parts)
     if function in (ExprCondPair, sympy.Tuple):
         return sympy.Tuple.__new__(function, *expressions)
     if function in _SORTING:
@@ -152,7 +149,6 @@ def unsimplified(function: Any, expressions: Iterable[Any]) -> Any:
 
 
 _SORTING = (sympy.Max, sympy.Min, sympy.And, sympy.Or, sympy.Xor)
-_LIMITED = (sympy.Sum, sympy.Product, Largest, Smallest)
 
 
 def _expressions(function: Any, arguments: list[Value]) -> list[Any]:

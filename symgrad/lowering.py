@@ -15,6 +15,7 @@ from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 from .errors import UnsupportedExpression
 from .gates import BY_CLASS, HALF, power_of
 from .graph import Gate, Table, View, positional, reachable
+from .reductions import REDUCTIONS, unfolded
 
 # A SymPy number beyond this many binary digits is refused: it could not even be printed.
 _LARGEST_EXPONENT = 100_000
@@ -123,6 +124,9 @@ def _written_out(part: sympy.Sum | sympy.Product) -> tuple[sympy.Basic, ...]:
     """The terms of a sum with numbers for bounds, innermost index first."""
     terms = (part.function,)
     for symbol, low, high in ranges(part)[0]:
+        if not (isinstance(low, sympy.Integer) and isinstance(high, sympy.Integer)):
+            bounds = f"{describe(low)} .. {describe(high)}"
+            raise UnsupportedExpression(f"{symbol} runs over {bounds}, and these bounds are no numbers here")
         terms = tuple(term.xreplace({symbol: sympy.Integer(k)}) for term in terms for k in range(low, high + 1))
     return terms
 
@@ -132,21 +136,74 @@ def resolved(derivative: sympy.Derivative) -> sympy.Basic:
     """The derivative as an expression: one variable after the other, so that it is noticed when it grows too long."""
     try:
         inner = derivative.expr.atoms(sympy.Derivative)
-        done = derivative.expr.xreplace({part: resolved(part) for part in inner}).doit()
+        done = _replaced(derivative.expr, {part: resolved(part) for part in inner})
+        done = done if done.has(*REDUCTIONS) else done.doit()
         left = _LONGEST_DERIVATIVE
         for variable, times in derivative.variable_count:
             if not times.is_Integer:
                 raise _unresolved(derivative, "SymPy's doit leaves it as it is")
             for _ in range(int(times)):
-                done = done.diff(variable)
+                done = _differentiated(done, variable)
                 left -= sum(1 for _ in islice(sympy.preorder_traversal(done), left + 1))
                 if left < 0:
                     raise _unresolved(derivative, "written out, it grows too long")
     except RecursionError:
         raise _unresolved(derivative, "it is nested too deeply for SymPy") from None
+    except (AttributeError, NotImplementedError, TypeError, ValueError):
+        raise _unresolved(derivative, "SymPy has no derivative of it") from None
     if done.has(sympy.Derivative):
         raise _unresolved(derivative, "SymPy's doit leaves it as it is")
     return done
+
+
+def _differentiated(expression: sympy.Basic, variable: sympy.Symbol) -> sympy.Basic:
+    """SymPy's derivative; but sums are differentiated term by term, and stay as they are said."""
+    reductions: dict[sympy.Basic, sympy.Basic] = {}
+    parts = sympy.preorder_traversal(expression)
+    for part in parts:
+        if isinstance(part, REDUCTIONS):
+            parts.skip()
+            if variable in part.free_symbols:
+                reductions[part] = sympy.Function(f"_reduction_{len(reductions)}")(variable)
+    done = _replaced(expression, reductions).diff(variable)
+    derivatives = {sympy.Derivative(own, variable): _of_reduction(part, variable) for part, own in reductions.items()}
+    done = _replaced(done, {product: _with_one_power(product) for product in done.atoms(sympy.Mul)})
+    return _replaced(done, {**derivatives, **{own: part for part, own in reductions.items()}})
+
+
+def _with_one_power(product: sympy.Mul) -> sympy.Basic:
+    """a**b*b/a, which SymPy has for the derivative of a**b, as b*a**(b - 1): at a = 0 it is no quotient of zeros."""
+    exponents: dict[sympy.Basic, list[sympy.Basic]] = {}
+    for factor in product.args:
+        base, exponent = factor.as_base_exp()
+        exponents.setdefault(base, []).append(exponent)
+    if all(len(own) == 1 for own in exponents.values()):
+        return product
+    return sympy.Mul(*(sympy.Pow(base, sympy.Add(*own)) for base, own in exponents.items()))
+
+
+def _of_reduction(part: Any, variable: sympy.Symbol) -> sympy.Basic:
+    body, *limits = part.args
+    if isinstance(part, sympy.Sum) and not any(variable in limit.free_symbols for limit in limits):
+        done = _differentiated(body, variable)
+        return sympy.S.Zero if done == 0 else unfolded(sympy.Sum, done, *limits)
+    if isinstance(part, sympy.Product) and not body.has(sympy.Piecewise, *REDUCTIONS):
+        return part.diff(variable)
+    return sympy.Derivative(part, variable)
+
+
+def _replaced(expression: sympy.Basic, parts: Mapping[sympy.Basic, sympy.Basic]) -> sympy.Basic:
+    """The expression with other parts; sums are made anew as they are said."""
+    if expression in parts:
+        return parts[expression]
+    if not parts or not expression.args:
+        return expression
+    arguments = [_replaced(argument, parts) for argument in expression.args]
+    if all(new is old for new, old in zip(arguments, expression.args, strict=True)):
+        return expression
+    if isinstance(expression, REDUCTIONS):
+        return unfolded(expression.func, *arguments)
+    return expression.func(*arguments)
 
 
 def _unresolved(derivative: sympy.Derivative, reason: str) -> UnsupportedExpression:

@@ -43,6 +43,9 @@ class Smallest(ExprWithLimits):  # type: ignore[misc]
         return None
 
 
+REDUCTIONS = (sympy.Sum, sympy.Product, Largest, Smallest)
+
+
 def _extreme(kind: Any, body: Any, *limits: Any) -> Any:
     # Not through ExprWithLimits(...): it folds the branches of a Piecewise out of the body, one for each combination.
     body = sympy.sympify(body, strict=True)
@@ -51,8 +54,16 @@ def _extreme(kind: Any, body: Any, *limits: Any) -> Any:
         raise ValueError(f"{kind.__name__} takes limits (i, a, b), with a symbol i")
     if type(body) is kind:
         body, own = body.args[0], body.args[1:] + own
-    expr = sympy.Expr.__new__(kind, body, *own)
-    expr.is_commutative = body.is_commutative
+    return unfolded(kind, body, *own)
+
+
+def unfolded(kind: Any, body: Any, *limits: Any) -> Any:
+    """A Sum, Product, Largest or Smallest as it is said: SymPy's classes fold a Piecewise out of the body.
+
+    They do that with conditions on the index of an inner sum as well, which then stand outside of it.
+    """
+    expr = sympy.Expr.__new__(kind, body, *limits)
+    expr.is_commutative = getattr(body, "is_commutative", True)
     return expr
 
 

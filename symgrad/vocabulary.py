@@ -192,7 +192,11 @@ def derivative(at: Token, value: Value, *variables: Value) -> Value:
         if not (real and times.expr in range(1, 101)):
             raise Mistake("Derivative takes variables x or pairs (x, times), at most 100 times", variable.at)
         counts.append((symbol.expr, times.expr))
-    return build(at, lambda expr: sympy.Derivative(expr, *counts), [value])
+
+    def derived(expr: Any, evaluate: bool = False) -> Any:
+        return sympy.Derivative(expr, *counts)  # which never evaluates by itself
+
+    return build(at, derived, [value])
 
 
 def kronecker_delta(at: Token, i: Value, j: Value) -> Value:

@@ -480,7 +480,7 @@ class _Evaluator:
             if a.value == 1 or abs(b.value) <= b.error or a.is_unknown or b.is_unknown:
                 return self.unknown(arguments)
             return self.not_a_number(arguments)
-        if b.is_exact and mp.isint(b.value) and not b.slopes:
+        if b.is_exact and mp.isint(b.value) and not b.slopes and abs(b.value) <= 2**31:
             return self.integer_power(a, int(b.value))
         if self.is_huge(b) or (self.is_huge(a) and (b.slopes or b.value == 0)):
             return self.unknown(arguments)

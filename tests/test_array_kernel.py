@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from symgrad_codegen import build
+from trials import check
 
 import symgrad
 from symgrad import ShapeError
@@ -422,3 +423,24 @@ def test_a_product_over_several_parts_of_the_data() -> None:
     value, (d_x,) = names["kernel"](data)
     assert value == pytest.approx(np.prod(1 + data))
     np.testing.assert_allclose(d_x, np.prod(1 + data) / (1 + data), rtol=1e-9)
+
+
+@pytest.mark.parametrize("index", ["i/2", "i + 1/2", "sqrt(i)", "n/2", "0.5*i", "3/2"])
+def test_what_is_not_always_an_integer_is_no_index(index: str) -> None:
+    n, i = sp.symbols("n i", integer=True)
+    x = sp.IndexedBase("x", shape=(n,))
+    at = sp.sympify(index, locals={"n": n, "i": i}, rational=False)
+    with pytest.raises(symgrad.UnsupportedExpression, match="is not always an integer; write floor"):
+        symgrad.emit(sp.Sum(x[at], (i, 0, n - 1)), target="python")
+
+
+def test_binomials_are_indices() -> None:
+    n, i = sp.symbols("n i", integer=True)
+    x = sp.IndexedBase("x")
+    check(sp.Sum(x[i * (i - 1) / 2 + 1] ** 2, (i, 0, n - 1)), {"x": np.arange(8.0), "n": 4})
+
+
+@pytest.mark.parametrize(("number", "words"), [(2.5, "is an integer"), ("3", "is an integer"), (-1, "at least 0")])
+def test_told_extents_are_lengths(number: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        symgrad.emit("x: vector(n)\nsum(x)", target="python", extents={"n": number})

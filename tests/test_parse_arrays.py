@@ -13,6 +13,7 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from limits import limited
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 import symgrad
@@ -590,6 +591,42 @@ def test_conditions_in_many_pieces(condition: str) -> None:
     value, (gradient,) = module["kernel"](v)
     assert value == (v[kept] ** 2).sum()
     assert gradient.tolist() == np.where(kept, 2 * v, 0).tolist()
+
+
+NESTED_CONDITION = "sum(sum(x[j]*a if t[j] >= t[i] else 0 for j in range(n))**3 for i in range(n))"
+
+
+@pytest.mark.parametrize("text", [f"Derivative({NESTED_CONDITION}, a)", f"r = {NESTED_CONDITION}\nDerivative(r, a)"])
+def test_conditions_stay_in_the_sums_of_a_derivative(text: str) -> None:
+    """SymPy folds the condition on j out of the sum over j."""
+    module: dict[str, Any] = {}
+    exec(symgrad.emit(f"x: vector(n)\nt: vector(n)\n{text}", target="python"), module)
+    x, t, a = np.array([1.0, 2.0, 3.0]), np.array([3.0, 1.0, 2.0]), 0.5
+    later = np.where(t >= t[:, None], x, 0).sum(axis=1)
+    value, (d_a, _, _) = module["kernel"](a=a, t=t, x=x)
+    assert value == pytest.approx((3 * a**2 * later**3).sum(), rel=1e-14)
+    assert d_a == pytest.approx((6 * a * later**3).sum(), rel=1e-14)
+
+
+def test_derivatives_that_sympy_does_not_have_are_refused() -> None:
+    text = "A: matrix(n, n)\nDerivative(trace(inv(A + a*eye(n))), a)"
+    with pytest.raises(symgrad.UnsupportedExpression, match="cannot resolve"):
+        symgrad.emit(text, target="python")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: vector(n)\nk: vector(m)\n"
+        "sum(sum(x[i-j]*k[j] for j in range(m) if i >= j and i-j < n)**2 for i in range(n+m-1))",
+        "a: vector(n)\nb: vector(m)\nc: vector(p)\nq: integer\nsum(sum(a[i]*b[j]*c[i+j-k] for i in range(n) "
+        "for j in range(m) if 0 <= i+j-k and i+j-k < p)**2 for k in range(q))",
+        "y0 = a\n" + "".join(f"y{k + 1} = y{k} + h*(y{k} - y{k}**3 + b)\n" for k in range(60)) + "y60",
+    ],
+)
+def test_does_not_take_for_ever(text: str) -> None:
+    with limited(100):  # one of them takes a second, or else years
+        symgrad.emit(text, target="python")
 
 
 def test_products_of_products_do_not_double() -> None:
