@@ -134,7 +134,8 @@ class ArrayLowering(Lowering):
             raise UnsupportedExpression(
                 f"the index {describe(part)} is not always an integer; write floor({describe(part)}) to round it down"
             )
-        view = self(part)
+        has_fractions = any(not number.is_Integer for number in part.atoms(sympy.Rational))
+        view = self(sympy.floor(part) if has_fractions else part)  # i*(i - 1)/2 is a quotient of integers
         self._note_integer_inputs(view)
         return Gather(view)
 
