@@ -149,6 +149,8 @@ def resolved(derivative: sympy.Derivative) -> sympy.Basic:
                     raise _unresolved(derivative, "written out, it grows too long")
     except RecursionError:
         raise _unresolved(derivative, "it is nested too deeply for SymPy") from None
+    except UnsupportedExpression:
+        raise
     except (AttributeError, NotImplementedError, TypeError, ValueError):
         raise _unresolved(derivative, "SymPy has no derivative of it") from None
     if done.has(sympy.Derivative):
@@ -167,19 +169,7 @@ def _differentiated(expression: sympy.Basic, variable: sympy.Symbol) -> sympy.Ba
                 reductions[part] = sympy.Function(f"_reduction_{len(reductions)}")(variable)
     done = _replaced(expression, reductions).diff(variable)
     derivatives = {sympy.Derivative(own, variable): _of_reduction(part, variable) for part, own in reductions.items()}
-    done = _replaced(done, {product: _with_one_power(product) for product in done.atoms(sympy.Mul)})
     return _replaced(done, {**derivatives, **{own: part for part, own in reductions.items()}})
-
-
-def _with_one_power(product: sympy.Mul) -> sympy.Basic:
-    """a**b*b/a, which SymPy has for the derivative of a**b, as b*a**(b - 1): at a = 0 it is no quotient of zeros."""
-    exponents: dict[sympy.Basic, list[sympy.Basic]] = {}
-    for factor in product.args:
-        base, exponent = factor.as_base_exp()
-        exponents.setdefault(base, []).append(exponent)
-    if all(len(own) == 1 for own in exponents.values()):
-        return product
-    return sympy.Mul(*(sympy.Pow(base, sympy.Add(*own)) for base, own in exponents.items()))
 
 
 def _of_reduction(part: Any, variable: sympy.Symbol) -> sympy.Basic:

@@ -54,7 +54,9 @@ def _extreme(kind: Any, body: Any, *limits: Any) -> Any:
         raise ValueError(f"{kind.__name__} takes limits (i, a, b), with a symbol i")
     if type(body) is kind:
         body, own = body.args[0], body.args[1:] + own
-    return unfolded(kind, body, *own)
+    expr = unfolded(kind, body, *own)
+    expr.is_commutative = body.is_commutative
+    return expr
 
 
 def unfolded(kind: Any, body: Any, *limits: Any) -> Any:
@@ -63,7 +65,7 @@ def unfolded(kind: Any, body: Any, *limits: Any) -> Any:
     They do that with conditions on the index of an inner sum as well, which then stand outside of it.
     """
     expr = sympy.Expr.__new__(kind, body, *limits)
-    expr.is_commutative = getattr(body, "is_commutative", True)
+    expr.is_commutative = True  # numbers: to ask the body would be to walk it
     return expr
 
 
