@@ -225,6 +225,16 @@ class Domains:
                 found = tighter
         return found
 
+    def lowest(self, over: Domain, form: Index) -> Index | None:
+        """The largest of the lower bounds of a form in a domain that are known, which may be a derived extent."""
+        found, extents = self.least(over, form), self.inside(over)
+        coupled = [own for own in sorted(over.coupled, key=repr) if len(set(own.axes) & set(form.axes)) > 1]
+        for rest in (form, *map(form.minus, coupled)) if coupled else ():
+            bound = over.least_in_box(rest)
+            if bound is not None and found is not None and not extents.imply(found.minus(bound)):
+                found = self.chosen("max", found, bound)
+        return found
+
     def inside(self, over: Domain) -> Extents:
         """What is known of the extents where a domain is not empty."""
         known = self._inside.get(over.bounds)
@@ -425,8 +435,8 @@ def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherChec
                 if not (is_input or is_whole):  # all that is read of it is computed
                     continue
                 if not (domains.implies(over, index) and domains.implies(over, bound[1].minus(index))):
-                    what, low = name or edge.node.gate.name, domains.least(over, index)
-                    last = domains.least(over, index.scaled(-1))
+                    what, low = name or edge.node.gate.name, domains.lowest(over, index)
+                    last = domains.lowest(over, index.scaled(-1))
                     if low is None or last is None:
                         raise UnsupportedExpression(f"the range of an index of {what} is not known")
                     plain[Check(what, place, low, last.scaled(-1), bound[1].plus(1), over.of_loops(index.axes))] = None

@@ -130,6 +130,21 @@ def _known() -> dict[str, Program]:
             Sum(sp.Piecewise((u[0], sp.Ne(j, 3)), (0, True)), (j, 0, n - 1)), {"u": three}
         ),
         "condition_reads_beyond_data": Program(_text("y: vector(n)\nsum(y[i] for i in range(n) if i < 2)"), {"y": one}),
+        # Conditions that couple indices keep them inside of their arrays.
+        "full_convolution": Program(
+            _text(
+                "x: vector(n)\ny: vector(m)\n"
+                "sum(sum(x[i-j]*y[j] for j in range(m) if i >= j and i-j < n)**2 for i in range(n+m-1))"
+            ),
+            {"x": five, "y": three},
+        ),
+        "same_convolution": Program(
+            _text(
+                "x: vector(n)\ny: vector(m)\nh: integer\n"
+                "sum(sum(x[i+j-h]*y[j] for j in range(m) if i+j >= h and i+j-h < n)**2 for i in range(n))"
+            ),
+            {"x": five, "y": three, "h": 1},
+        ),
         # One summand on two ranges.
         "logarithms_on_two_ranges": Program(logs, {"v": np.array([1.0, 2.0, 0.0, 4.0])}),
         "all_pairs_but_equal_ones": Program(
