@@ -102,8 +102,9 @@ class ArrayLowering(Lowering):
 
     def affine(self, part: Any) -> Index:
         """An affine form of extents and axes. Raises UnsupportedExpression for anything else."""
-        index = self.index(part)
-        if isinstance(index, Gather):
+        is_infinite = isinstance(part, sympy.Basic) and part.is_Number and not part.is_finite
+        index = None if is_infinite else self.index(part)
+        if index is None or isinstance(index, Gather):
             raise UnsupportedExpression(f"the bound or extent {describe(part)} is not affine in extents and indices")
         return index
 
@@ -327,7 +328,7 @@ def _is_whole(part: Any) -> bool:
     there are the coefficients by which it is a sum of binomials (Polya, 1915).
     """
     if part.is_Number:
-        return sympy.Rational(part).is_Integer if part.is_finite else False
+        return bool(part.is_finite) and sympy.Rational(part).is_Integer
     if isinstance(part, (sympy.Symbol, sympy.Indexed, sympy.floor, sympy.ceiling, sympy.KroneckerDelta, sympy.sign)):
         return True
     if isinstance(part, _CLOSED):
