@@ -166,7 +166,7 @@ def _answer(evaluator: _Evaluator, expr: sp.Expr) -> Answer:
             # The sign of an infinite slope is that of a zero, which is not promised.
             is_known = abs(root.value) <= form.largest / 2 and slope.error != INF
             gradient.append(Bounded(slope.value, ZERO if is_known else INF, is_known))
-        elif abs(slope.value) > form.largest / 4:
+        elif max(abs(slope.value), slope.large) > form.largest / 4:  # on the way, in some order of its factors
             gradient.append(Bounded(slope.value, INF))
         else:
             lost = form.smallest * slope.large if slope.small < form.smallest else ZERO
