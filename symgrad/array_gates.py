@@ -55,9 +55,9 @@ def product(y: View, a: View) -> tuple[View, ...]:
 
 
 def _routed(y: View, a: View) -> tuple[View, ...]:
-    # Ties share evenly.
+    # Ties share evenly. Without terms none hits, which a body that does not vary is not told.
     hit = a.equals(y)
-    return (hit.where(1 / _reduced(y, "sum", hit.where(1, 0)), 0),)
+    return (hit.where(1 / _reduced(y, "sum", hit.where(1, 0)).call("max", 1), 0),)
 
 
 gate("largest", None, np.maximum, label="max")(_routed)

@@ -54,7 +54,8 @@ class Domain(NamedTuple):
 
         Of no loops in particular it is all: a single entry is held inside of its array where it is not read.
         """
-        bounds = tuple(bound if place in axes or not axes else None for place, bound in enumerate(self.bounds))
+        once = number_index(0), number_index(0)
+        bounds = tuple(bound if place in axes or not axes else once for place, bound in enumerate(self.bounds))
         return Domain(bounds, self.coupled)
 
     def least_in_box(self, form: Index) -> Index | None:
@@ -430,7 +431,7 @@ def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherChec
                 if bound is None:
                     raise UnsupportedExpression(f"the range of an index of {name or edge.node.gate.name} is not known")
                 if isinstance(index, Gather):
-                    gathered[GatherCheck(name, place, index.view, over, *bound)] = None
+                    gathered[GatherCheck(name, place, index.view, over.of_loops(index.axes), *bound)] = None
                     continue
                 if not (is_input or is_whole):  # all that is read of it is computed
                     continue

@@ -10,11 +10,13 @@ import numpy as np
 
 from .domains import Domains, GatherCheck, checks, numeric, with_derived
 from .errors import UnsupportedExpression
-from .graph import Graph, Reduction, Size, sizes_of
+from .graph import Graph, Reduction, Size, reachable, sizes_of
 from .interpret_arrays import Evaluation
 
 # At most so many are made, with so many entries in all arrays together.
 _TRIALS, _ENTRIES = 8, 100_000
+# An index outside of any array: where none is read, integers may hold it.
+_OUTSIDE = 1_000_000
 
 
 class Trial(NamedTuple):
@@ -74,6 +76,7 @@ def _trial(graph: Graph, sizes: dict[str, int], plain: Sequence[Any], gathered: 
     ]
     rng = np.random.default_rng(0)
     limits = dict.fromkeys(range(len(arguments)), 4)
+    indices = {node.attribute for node in reachable(check.view.node for check in gathered) if node.gate.name == "input"}
     for check in gathered:
         node = check.view.node
         if node.gate.name == "input":
@@ -83,6 +86,11 @@ def _trial(graph: Graph, sizes: dict[str, int], plain: Sequence[Any], gathered: 
             most = max(1, limits[place] if limit is None else limit)
             arguments[place] = rng.integers(0, most, shapes[place])
         if all(_is_kept(graph, check, arguments, known) for check in gathered):
+            for place in graph.integers:
+                wild = [*arguments]
+                wild[place] = np.full(shapes[place], _OUTSIDE)
+                if place in indices and all(_is_kept(graph, check, wild, known) for check in gathered):
+                    arguments = wild
             return Trial(sizes, tuple(arguments))
     return None
 

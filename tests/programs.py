@@ -174,6 +174,9 @@ def _known() -> dict[str, Program]:
         "largest_of_none_before_an_index": Program(
             Sum(x[0] * i * Largest(x[j], (j, 0, n - 2)) - x[0], (i, 1, n - 2)), {"x": one}
         ),
+        "smallest_of_none_of_what_does_not_vary": Program(
+            Smallest(-t + Smallest(t, (k, 1, n - 1)), (j, 0, i), (i, 2, n - 1)), {"t": 0.5, "n": 1}
+        ),
         "product_over_no_rows": Program(
             sp.Product(sp.Min(none[i, 1], square_3[sp.floor(i / 2), i]), (i, 0, -1)),
             {"none": numbers(0, 3), "square_3": numbers(3, 3)},

@@ -183,6 +183,14 @@ def test_an_index_that_runs_outside_beside_an_empty_loop() -> None:
         f(4, np.ones(0), np.ones(3))
 
 
+def test_integers_that_lead_outside_beside_an_empty_loop() -> None:
+    x, lead = sp.IndexedBase("x", shape=(n,)), sp.IndexedBase("lead", shape=(c,), integer=True)
+    f = symgrad.compile(sp.Product(x[lead[j]], (j, 0, c - 1), (i, 0, d - 1)), args=[d, lead, x])
+    assert f(0, np.array([1, 2]), np.ones(3)).value == 1.0
+    with pytest.raises(IndexError, match=r"lead holds 1000000000, an index of axis 0 of x"):
+        f(0, np.array([1, 10**9]), np.ones(3))
+
+
 def test_a_batch_for_a_scalar_beside_arrays() -> None:
     x, s = sp.IndexedBase("x", shape=(n,)), sp.Symbol("s")
     f = symgrad.compile(s * sp.Sum(x[i] ** 2, (i, 0, n - 1)))

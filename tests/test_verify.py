@@ -25,7 +25,7 @@ from symgrad_codegen.program import Affine, Assignment, Call, Element
 import symgrad
 from symgrad.compiler import Stages, program_of
 from symgrad.differentiate import differentiate
-from symgrad.domains import Extents
+from symgrad.domains import Domain, Extents
 from symgrad.errors import VerificationError
 from symgrad.gates import GATES
 from symgrad.graph import Gather, Graph, Index, Node, Reduction, Size, Table, View, axis, number_index, positional
@@ -520,6 +520,12 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
             Sum(sp.KroneckerDelta(1, j) * x[0], (j, 0, m - 1)),
             Sum(sp.Piecewise((x[0], sp.Ne(j, 3)), (0, True)), (j, 0, m - 1)),
         ],
+    ),
+    "an index is checked where other loops are empty": (
+        Domain,
+        "of_loops",
+        lambda self, axes: self,
+        [sp.Product(x[lab[j]], (j, 0, n - 1), (i, 0, d - 1)), sp.Product(x[j + 3], (j, 0, m - 1), (i, 0, d - 1))],
     ),
 }
 
