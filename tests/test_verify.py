@@ -525,7 +525,7 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
         Domain,
         "of_loops",
         lambda self, axes: self,
-        [sp.Product(x[lab[j]], (j, 0, n - 1), (i, 0, d - 1)), sp.Product(x[j + 3], (j, 0, m - 1), (i, 0, d - 1))],
+        [sp.Product(x[lab[j]], (j, 0, n - 1), (i, 0, d - 1))],
     ),
 }
 
