@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from symgrad.bench_worker import repetitions, sample
+from symgrad.bench.worker import repetitions, sample
 
 from .array_peers import peers_of
 from .peers import PEERS

@@ -2,9 +2,10 @@
 
 from .compiler import compile, emit
 from .errors import ParseError, ShapeError, SymgradError, UnsupportedExpression, VerificationError
-from .kernel import Kernel, Result
-from .own import gate
-from .parse import Problem, parse
+from .kernel.kernel import Kernel
+from .language.parse import Problem, parse
+from .lower.user_gates import gate
+from .result import Result
 
 __version__ = "0.1.0"
 

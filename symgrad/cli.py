@@ -19,11 +19,11 @@ from typing import Any
 from . import __version__
 from .compiler import ACCURACIES, DTYPES, STAGES, compile, emit, stage_text
 from .errors import SymgradError
-from .lower import free_symbols, natural_order
-from .page import PAGE_MARK
-from .parse import MAX_CHARACTERS, Problem, parse
+from .explore.page import PAGE_MARK
+from .explore.tracing import LEVELS
+from .language.parse import MAX_CHARACTERS, Problem, parse
+from .lower.lower import free_symbols, natural_order
 from .tables import show, visible_lines
-from .tracing import LEVELS
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141  # exit statuses; the last two as shells give them
 
@@ -247,7 +247,7 @@ def _drawing(options: argparse.Namespace, done: str) -> Any:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from .bench import bench  # it knows of processes and tables, which no other command needs
+    from .bench.bench import bench  # it knows of processes and tables, which no other command needs
 
     problem = _problem(options.file)
     result = bench(

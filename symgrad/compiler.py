@@ -9,27 +9,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import sympy
-from symgrad_codegen.array_program import ArrayProgram, Pass
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import Program
 from symgrad_codegen.targets import TARGETS
 
 from . import verify
-from .array_kernel import ArrayKernel
-from .cuda_kernel import CudaArrayKernel, CudaKernel
-from .differentiate import differentiate
+from .emission import program_of, source_of
 from .errors import UnsupportedExpression
-from .graph import Graph, View, no_collection, reachable, sizes_of
-from .guard import guard
-from .kernel import Kernel
-from .loops import schedule_arrays
-from .lower import lower
-from .lowering import describe
-from .parse import Problem, parse
-from .schedule import operations, schedule
-from .simplify import simplify
-from .survey import ARRAYS
-from .trials import Trial, trials
+from .evaluate.trials import Trial, trials
+from .graph.graph import Graph, no_collection, reachable, sizes_of
+from .graph.node import View
+from .kernel.arrays import ArrayKernel
+from .kernel.cuda import CudaArrayKernel, CudaKernel
+from .kernel.kernel import Kernel
+from .language.parse import Problem, parse
+from .lower.lower import lower
+from .lower.survey import ARRAYS
+from .lower.unsupported import describe
+from .schedule.points import operations
+from .transform.differentiate import differentiate
+from .transform.mask_branches import guard
+from .transform.simplify import simplify
 
 DTYPES = ("float64", "float32")
 ACCURACIES = ("fast", "strict")
@@ -206,46 +205,6 @@ class Stages:
             "statements": None,  # known once the source is made
             "seconds": self.seconds,
         }
-
-
-def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], stats: dict[str, Any] | None = None) -> str:
-    """The source for a simplified graph; how many statements it has and how long it took goes into `stats`."""
-    start = time.perf_counter()
-    with no_collection():
-        program = program_of(graph, definition, options)
-        source = TARGETS[options["target"]].emit(program)
-    if stats is not None:
-        stats["statements"] = program.statements
-        if isinstance(program, ArrayProgram):
-            stats["data"] = next((step.axis for step in program.steps if isinstance(step, Pass)), None)
-        stats["seconds"]["emit"] = time.perf_counter() - start
-    return source
-
-
-def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program | ArrayProgram:
-    """The program for a simplified graph."""
-    make = schedule if graph.shapes is None else schedule_arrays
-    target = TARGETS[options["target"]]
-    if graph.shapes is not None and not target.arrays:
-        others = ", ".join(name for name, other in TARGETS.items() if other.arrays)
-        raise UnsupportedExpression(
-            f"the target {options['target']!r} takes numbers, and has neither arrays nor sums of symbolic length; "
-            f"the targets {others} have them"
-        )
-    program = make(
-        graph,
-        definition=definition,
-        name=options["name"],
-        dtype=options["dtype"],
-        accuracy=options["accuracy"],
-        reserved=target.reserved(),
-    )
-    for function in program.functions:
-        if not target.supports(function):
-            raise UnsupportedExpression(f"the target {options['target']!r} has no function {function.name}")
-    if verify.is_on():
-        verify.verify_program(program, definition)
-    return program
 
 
 def _problem(expr: Any) -> Problem:

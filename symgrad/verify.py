@@ -21,15 +21,18 @@ from symgrad_codegen.marks import BrokenProgram
 from symgrad_codegen.program import Program
 from symgrad_codegen.verify import verify
 
-from .array_gates import MATRIX_RULES
-from .domains import Domains, numeric, with_derived
+from .analysis.domains import Domains
+from .analysis.extents import numeric, with_derived
 from .errors import VerificationError
-from .gates import CONSTANTS
-from .graph import AnyIndex, Gather, Graph, Index, Node, Reduction, Size, View, positional
-from .integers import integer_nodes
-from .interpret_arrays import Evaluation
-from .plan import is_guard
-from .trials import Trial, trials
+from .evaluate.arrays import Evaluation
+from .evaluate.trials import Trial, trials
+from .gates.linear_algebra import MATRIX_RULES
+from .gates.table import CONSTANTS
+from .graph.affine import Index, Size
+from .graph.graph import Graph
+from .graph.node import AnyIndex, Gather, Node, Reduction, View, positional
+from .schedule.integers import integer_nodes
+from .schedule.plan import is_guard
 
 # Loops of more indices than this are not counted.
 _LARGEST = 100_000

@@ -493,6 +493,12 @@ EDGES = [
         ("root_of_left", "sqrt(-x)", (0.0,), (0, -_INF)),
         ("root_of_minus_zero", "sqrt(x)", (-0.0,), (0, _INF)),
         ("cube_root_of_minus_zero", "cbrt(x)", (-0.0,), (0, _INF)),
+        # A maximum routes: who loses gets exactly 0, also of an infinite adjoint.
+        ("root_of_relu_left", "sqrt(Max(0, x))", (-1.0,), (0, 0)),
+        ("logarithm_of_relu_left", "log(Max(0, x))", (-1.0,), (-_INF, 0)),
+        ("inverse_of_largest", "1/Max(x, y)", (0.0, -1.0), (_INF, -_INF, 0)),
+        ("root_of_largest_of_3", "sqrt(Max(x, y, z))", (0.0, -1.0, -2.0), (0, _INF, 0, 0)),
+        ("logarithm_of_smallest", "log(Min(x, y))", (0.0, 1.0), (-_INF, _INF, 0)),
         # Norms have a kink at 0, and the subgradient 0 there.
         ("norm_of_4", "sqrt(w**2 + x**2 + y**2 + z**2)", (0.0,) * 4, (0,) * 5),
         ("norm_of_4_elsewhere", "sqrt(w**2 + x**2 + y**2 + z**2)", (1.0, 1.0, 1.0, 1.0), (2, 0.5, 0.5, 0.5, 0.5)),

@@ -39,7 +39,7 @@ from together import bits, together
 
 import symgrad
 from symgrad import Kernel, Result, ShapeError, SymgradError
-from symgrad.compiler import program_of
+from symgrad.emission import program_of
 
 x, y, z = sp.symbols("x y z")
 RICH = sp.exp(-(x**2)) * sp.sin(y) / (1 + z**2) + sp.Max(x, y) * sp.Rational(1, 3) + sp.pi * sp.log(z)

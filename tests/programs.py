@@ -20,7 +20,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from trials import Program
 
 from symgrad import parse
-from symgrad.construct import unsimplified
+from symgrad.language.construct import unsimplified
 from symgrad.reductions import Largest, Smallest
 
 n, m, d = EXTENTS = sp.symbols("n m d", integer=True)

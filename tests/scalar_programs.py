@@ -37,8 +37,9 @@ from scalar_oracle import DIGITS, FORMATS, Answer, Bounded, agrees, oracle
 from symgrad_codegen.targets import TARGETS
 from together import Batch, bits
 
-from symgrad.compiler import Stages, program_of
-from symgrad.interpret import evaluate, evaluate_exactly
+from symgrad.compiler import Stages
+from symgrad.emission import program_of
+from symgrad.evaluate.points import evaluate, evaluate_exactly
 
 Point = tuple[float, ...]
 Boolean = sp.logic.boolalg.Boolean

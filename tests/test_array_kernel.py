@@ -19,8 +19,8 @@ from trials import check
 import symgrad
 from symgrad import ShapeError
 from symgrad.compiler import Stages
-from symgrad.loops import schedule_arrays
-from symgrad.lower import lower
+from symgrad.lower.lower import lower
+from symgrad.schedule.loops import schedule_arrays
 
 i, j, k, n, d, c = sp.symbols("i j k n d c", integer=True)
 X, W = sp.IndexedBase("X", shape=(n, d)), sp.IndexedBase("W", shape=(d, c))

@@ -14,14 +14,15 @@ import sympy as sp
 from sympy.tensor.array.expressions import array_expressions as arrays
 
 from symgrad.compiler import Stages
-from symgrad.differentiate import differentiate
 from symgrad.errors import UnsupportedExpression
-from symgrad.graph import Graph, Reduction
-from symgrad.interpret_arrays import evaluate_arrays, evaluate_arrays_exactly
-from symgrad.laws import LAWS
-from symgrad.lower import lower
+from symgrad.evaluate.arrays import evaluate_arrays, evaluate_arrays_exactly
+from symgrad.graph.graph import Graph
+from symgrad.graph.node import Reduction
+from symgrad.lower.lower import lower
 from symgrad.reductions import Largest
-from symgrad.simplify import simplify
+from symgrad.transform.differentiate import differentiate
+from symgrad.transform.laws.law import LAWS
+from symgrad.transform.simplify import simplify
 
 i, j, k, l = sp.symbols("i j k l", integer=True)  # noqa: E741  # the letter of the mathematics
 n, m = sp.symbols("n m", integer=True, positive=True)
@@ -179,7 +180,9 @@ def test_every_law_of_sums_fires() -> None:
     fired: Counter[str] = Counter()
     for expression in [*STABLE.values(), total(-x[j] - y[j]), log(sp.Determinant(B))]:
         simplify(lower(expression)[0], ("stabler", "sharing", "cheaper"), fired)
-    own = {law.name for laws in LAWS.values() for law in laws if law.rewrite.__module__ == "symgrad.array_laws"}
+    own = {
+        law.name for laws in LAWS.values() for law in laws if law.rewrite.__module__ == "symgrad.transform.laws.arrays"
+    }
     assert own <= set(fired)
 
 

@@ -12,10 +12,10 @@ import sympy as sp
 from array_corpus import SIZES, ArrayCase, central_differences
 
 import symgrad
+from symgrad.analysis.shapes import bind
 from symgrad.compiler import Stages
-from symgrad.graph import sizes_of
-from symgrad.interpret_arrays import evaluate_arrays
-from symgrad.shapes import bind
+from symgrad.evaluate.arrays import evaluate_arrays
+from symgrad.graph.graph import sizes_of
 
 CASES = {case.name: case for case in [*array_corpus.CORPUS, *identities.CORPUS]}
 SHORT = [(name, size) for name in CASES for size in SIZES if size != "long"]

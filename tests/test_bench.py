@@ -16,14 +16,15 @@ import pytest
 import sympy
 
 import symgrad
-from symgrad import bench_peers, bench_worker
-from symgrad.bench import _default_points, _progress, _row, bench
-from symgrad.bench_compare import compare, largest_difference
-from symgrad.bench_peers import Peer
-from symgrad.bench_table import Bench, Row, rate_text, ratio_text
-from symgrad.bench_worker import Job, Range, job_of
+from symgrad.bench import peers as bench_peers
+from symgrad.bench import worker as bench_worker
+from symgrad.bench.bench import _default_points, _progress, _row, bench
+from symgrad.bench.compare import compare, largest_difference
+from symgrad.bench.peers import Peer
+from symgrad.bench.table import Bench, Row, rate_text, ratio_text
+from symgrad.bench.worker import Job, Range, job_of
 from symgrad.cli import main
-from symgrad.lower import free_symbols, natural_order
+from symgrad.lower.lower import free_symbols, natural_order
 
 Captured = pytest.CaptureFixture[str]
 NEURON = (Path(__file__).parent.parent / "examples" / "neuron.txt").read_text(encoding="utf-8")
@@ -77,7 +78,9 @@ def test_a_run_compares_times_and_prints_every_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     made: list[Bench] = []
-    monkeypatch.setattr("symgrad.bench.bench", lambda *given, **named: made.append(bench(*given, **named)) or made[0])
+    monkeypatch.setattr(
+        "symgrad.bench.bench.bench", lambda *given, **named: made.append(bench(*given, **named)) or made[0]
+    )
     assert main(["bench", written(tmp_path, NEURON), "--points", "1000", "w0=2", "--rounds", "2"]) == 0
     said, (result,) = capsys.readouterr(), made
 
@@ -136,7 +139,7 @@ def test_threads_have_rows_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None
         def rates(self) -> tuple[float, ...]:
             return (2.0, 4.0) if self.is_streaming else (1.0, 2.0)
 
-    monkeypatch.setattr("symgrad.bench.Peer", Quick)
+    monkeypatch.setattr("symgrad.bench.bench.Peer", Quick)
     result = bench(symgrad.parse("x*y"), points=1000, rounds=2, threads="2")
     labels = ["symgrad", "symgrad, 2 threads", "lambdify", "memory limit", "memory limit, 2 threads"]
     assert [row.label for row in result.rows] == labels
@@ -402,7 +405,7 @@ def test_what_cannot_be_measured_is_refused(
 
 
 def test_a_wrong_symgrad_is_status_1(tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("symgrad.bench.bench", lambda *_, **__: [])
+    monkeypatch.setattr("symgrad.bench.bench.bench", lambda *_, **__: [])
     assert main(["bench", written(tmp_path, "x*y")]) == 1
 
 

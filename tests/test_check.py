@@ -16,13 +16,14 @@ from test_gates import ELEMENTWISE, ORDINARY, _points
 
 import symgrad
 import symgrad.kernel
-from symgrad.check import GradientCheck, _complex_step
 from symgrad.compiler import Stages
-from symgrad.conditioning import rounding_bounds
-from symgrad.differentiate import differentiate
-from symgrad.gates import GATES, TROUBLE
-from symgrad.graph import Graph, Table
-from symgrad.interpret import evaluate_exactly
+from symgrad.evaluate.conditioning import rounding_bounds
+from symgrad.evaluate.points import evaluate_exactly
+from symgrad.gates.table import GATES, TROUBLE
+from symgrad.graph.graph import Graph
+from symgrad.graph.node import Table
+from symgrad.kernel.check import GradientCheck, _complex_step
+from symgrad.transform.differentiate import differentiate
 
 x, y = sp.symbols("x y")
 Derivatives = tuple[float, ...]

@@ -17,7 +17,7 @@ from corpus import CORPUS
 
 import symgrad
 from symgrad.cli import main
-from symgrad.lower import free_symbols
+from symgrad.lower.lower import free_symbols
 
 Captured = pytest.CaptureFixture[str]
 

@@ -14,7 +14,7 @@ from reference import Reference, agrees, explain, reference
 from together import Batch, gradient_graph, interpreted
 
 import symgrad
-from symgrad.parse import parse
+from symgrad.language.parse import parse
 
 POINTS = 3
 CASES = {case.name: case for case in CORPUS}

@@ -23,7 +23,8 @@ from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.targets import TARGETS
 
 import symgrad
-from symgrad import SymgradError, UnsupportedExpression, cuda_kernel
+from symgrad import SymgradError, UnsupportedExpression
+from symgrad.kernel import cuda as cuda_kernel
 
 ROOT = Path(__file__).resolve().parent.parent
 REGISTERS = ROOT / "docs" / "registers.md"

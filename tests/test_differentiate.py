@@ -14,13 +14,14 @@ from reference import agrees, explain, reference
 from together import gradient_graph, interpreted
 
 from symgrad.compiler import Stages
-from symgrad.differentiate import differentiate
 from symgrad.errors import UnsupportedExpression
-from symgrad.gates import GATES
-from symgrad.graph import Graph, Table
-from symgrad.interpret import evaluate, evaluate_exactly
-from symgrad.lower import lower
-from symgrad.simplify import simplify
+from symgrad.evaluate.points import evaluate, evaluate_exactly
+from symgrad.gates.table import GATES
+from symgrad.graph.graph import Graph
+from symgrad.graph.node import Table
+from symgrad.lower.lower import lower
+from symgrad.transform.differentiate import differentiate
+from symgrad.transform.simplify import simplify
 
 x, y, z = sp.symbols("x y z", real=True)
 Point = tuple[float, ...]

@@ -15,9 +15,9 @@ import sympy as sp
 
 import symgrad
 from symgrad.cli import BAD_INPUT, DONE, main
-from symgrad.draw import MOST_GATES, Drawing, brief
+from symgrad.explore.draw import MOST_GATES, Drawing, brief
+from symgrad.explore.records import Summary
 from symgrad.tables import visible
-from symgrad.trace import Summary
 
 pytest.importorskip("pygraphviz", reason="Graphviz, the extra draw, is missing")
 

@@ -18,12 +18,13 @@ from reference import EPS, agrees, explain, ulp
 from symgrad_codegen.functions import FUNCTIONS
 from together import Batch, gradient_graph, interpreted
 
-from symgrad.differentiate import differentiate
-from symgrad.gates import GATES, ORDINARY, TROUBLE
-from symgrad.graph import Graph, Table, View
-from symgrad.interpret import evaluate_exactly
-from symgrad.plan import LEAVES
-from symgrad.simplify import simplify
+from symgrad.evaluate.points import evaluate_exactly
+from symgrad.gates.table import GATES, ORDINARY, TROUBLE
+from symgrad.graph.graph import Graph
+from symgrad.graph.node import Table, View
+from symgrad.schedule.plan import LEAVES
+from symgrad.transform.differentiate import differentiate
+from symgrad.transform.simplify import simplify
 
 Point = tuple[float, ...]
 x, y, z = sp.symbols("x y z")

@@ -19,9 +19,9 @@ from together import together
 
 import symgrad
 from symgrad import Kernel, Result
-from symgrad.compiler import program_of
-from symgrad.graph import Graph
-from symgrad.parse import parse
+from symgrad.emission import program_of
+from symgrad.graph.graph import Graph
+from symgrad.language.parse import parse
 
 pytestmark = pytest.mark.gpu
 

@@ -27,12 +27,13 @@ from together import gradient_graph, together
 
 import symgrad
 from symgrad.cli import main
-from symgrad.compiler import program_of
-from symgrad.differentiate import differentiate
+from symgrad.emission import program_of
 from symgrad.errors import UnsupportedExpression
-from symgrad.gates import GATES
-from symgrad.graph import Graph, Table, View
-from symgrad.parse import parse
+from symgrad.gates.table import GATES
+from symgrad.graph.graph import Graph
+from symgrad.graph.node import Table, View
+from symgrad.language.parse import parse
+from symgrad.transform.differentiate import differentiate
 
 x, y, z = sp.symbols("x y z")
 NAN, INF = math.nan, math.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,31 @@ import symgrad
 
 ROOT = Path(__file__).resolve().parent.parent
 CODEGEN = sorted((ROOT / "codegen" / "symgrad_codegen").glob("*.py"))
-SYMGRAD = sorted((ROOT / "symgrad").glob("*.py"))
+SYMGRAD = sorted((ROOT / "symgrad").rglob("*.py"))
+# The order of symgrad/: folders and files, each importing only what stands before it. It is that of the data.
+LAYERS = (
+    "errors",
+    "tables",
+    "reductions",
+    "result",
+    "graph",
+    "gates",
+    "analysis",
+    "evaluate",
+    "lower",
+    "transform",
+    "schedule",
+    "verify",
+    "emission",
+    "language",
+    "explore",
+    "kernel",
+    "compiler",
+    "__init__",
+    "bench",
+    "cli",
+    "__main__",
+)
 
 
 def imports(path: Path) -> set[str]:
@@ -24,6 +49,19 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add((node.module or "").split(".")[0])
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of symgrad that a file of it imports: those for types and those inside of functions as well."""
+    parts = path.relative_to(ROOT / "symgrad").with_suffix("").parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            start = [*parts[: len(parts) - node.level], *(node.module.split(".") if node.module else ())]
+            for alias in node.names:  # a module, or a name in one
+                is_module = (ROOT / "symgrad" / Path(*start, f"{alias.name}.py")).exists()
+                found.add(".".join([*start, alias.name] if is_module else start) or "__init__")
     return found
 
 
@@ -45,9 +83,27 @@ def test_symgrad_leaves_numba_to_codegen(path: Path) -> None:
     assert not imports(path) & {"numba", "llvmlite"}
 
 
-def test_graph_and_passes_know_no_sympy() -> None:
-    for name in ("graph.py", "differentiate.py", "simplify.py"):
-        assert not imports(ROOT / "symgrad" / name) & {"sympy", "numba"}, name
+@pytest.mark.parametrize("path", SYMGRAD, ids=lambda path: str(path.relative_to(ROOT / "symgrad")))
+def test_imports_go_one_way(path: Path) -> None:
+    own = LAYERS.index(path.relative_to(ROOT / "symgrad").with_suffix("").parts[0])
+    above = {name for name in imported(path) if LAYERS.index(name.split(".")[0]) > own}
+    assert not above, f"{path} imports what comes later: {', '.join(sorted(above))}"
+
+
+def test_no_circles() -> None:
+    """Whatever imports what, nothing comes back to itself."""
+    files = {".".join(path.relative_to(ROOT / "symgrad").with_suffix("").parts): path for path in SYMGRAD}
+    arrows = {name.removesuffix(".__init__"): imported(path) for name, path in files.items()}
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("folder", ["graph", "analysis", "transform", "schedule"])
+def test_graphs_and_passes_know_no_sympy(folder: str) -> None:
+    for path in (ROOT / "symgrad" / folder).rglob("*.py"):
+        assert not imports(path) & {"sympy", "numba"}, path
 
 
 def test_import_symgrad_is_light() -> None:

@@ -23,15 +23,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import symgrad
-from symgrad.array_gates import MATRIX_RULES
-from symgrad.gates import CONSTANTS, GATES, ORDINARY
-from symgrad.graph import Graph, Table, View
-from symgrad.interpret import evaluate_exactly
-from symgrad.interpret_arrays import evaluate_arrays
-from symgrad.latex import LONGEST, latex
-from symgrad.latex_pieces import symbol
-from symgrad.lower import lower
-from symgrad.parse import parse
+from symgrad.evaluate.arrays import evaluate_arrays
+from symgrad.evaluate.points import evaluate_exactly
+from symgrad.explore.latex import LONGEST, latex
+from symgrad.explore.latex_pieces import symbol
+from symgrad.gates.linear_algebra import MATRIX_RULES
+from symgrad.gates.table import CONSTANTS, GATES, ORDINARY
+from symgrad.graph.graph import Graph
+from symgrad.graph.node import Table, View
+from symgrad.language.parse import parse
+from symgrad.lower.lower import lower
 from symgrad.reductions import Largest
 from symgrad.tables import COLOURS, Cell, visible
 from symgrad.tables import Table as TextTable
@@ -768,7 +769,7 @@ def test_formula_of_a_kernel_instead_of_a_table(hostile: symgrad.Kernel, monkeyp
     assert text is not None
     assert text == rf"$\displaystyle {latex(hostile.definition)}$"
     assert hostile._repr_html_() is None
-    monkeypatch.setattr("symgrad.latex.LONGEST", 20)
+    monkeypatch.setattr("symgrad.explore.latex.LONGEST", 20)
     assert hostile._repr_latex_() is None
     html = hostile._repr_html_()
     assert html is not None

@@ -15,7 +15,7 @@ import pytest
 import sympy as sp
 
 import symgrad
-from symgrad.draw import brief
+from symgrad.explore.draw import brief
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

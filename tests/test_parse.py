@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import symgrad
 from symgrad.errors import ParseError
-from symgrad.parse import parse
-from symgrad.vocabulary import ALIASES, FUNCTIONS
+from symgrad.language.parse import parse
+from symgrad.language.vocabulary import ALIASES, FUNCTIONS
 
 x, y, z = sp.symbols("x y z")
 settings.register_profile("parse", max_examples=200, deadline=None)

@@ -18,7 +18,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 import symgrad
 from symgrad.errors import ParseError
-from symgrad.parse import parse
+from symgrad.language.parse import parse
 from symgrad.reductions import Largest, Smallest
 
 i, j, k, n, d, E = sp.symbols("i j k n d E", integer=True)

@@ -21,11 +21,13 @@ from symgrad_codegen.targets import TARGETS
 from together import Batch, bits, gradient_graph, interpreted
 
 import symgrad
-from symgrad import interpret
-from symgrad.circuit import LEVELS, circuit
-from symgrad.compiler import Stages, program_of
-from symgrad.graph import Graph
-from symgrad.interpret import evaluate_exactly
+from symgrad.compiler import Stages
+from symgrad.emission import program_of
+from symgrad.evaluate import points as interpret
+from symgrad.evaluate.points import evaluate_exactly
+from symgrad.explore.circuit import LEVELS, circuit
+from symgrad.graph.graph import Graph
+from symgrad.graph.rows import graph_of, rows_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SYMBOLS = sp.symbols("a b c")
@@ -162,11 +164,11 @@ def test_no_two_nodes_are_equal(expr: sp.Expr) -> None:
 @steady
 @given(expressions())
 def test_rows_give_the_graph_again(expr: sp.Expr) -> None:
-    from symgrad.gates import GATES
+    from symgrad.gates.table import GATES
 
     graph = gradient_graph(expr, SYMBOLS)
-    again = Graph.from_rows(graph.rows(), GATES)
-    assert again.rows() == graph.rows()
+    again = graph_of(rows_of(graph), GATES)
+    assert rows_of(again) == rows_of(graph)
 
 
 @steady

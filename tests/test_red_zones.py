@@ -24,8 +24,8 @@ from test_random_programs import FIXED, KINDS, NotMadeError, made
 from trials import REFUSALS, Program, built
 
 import symgrad
-from symgrad.array_kernel import ArrayKernel
-from symgrad.lower import lower
+from symgrad.kernel.arrays import ArrayKernel
+from symgrad.lower.lower import lower
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pages are protected as Linux does it")
 

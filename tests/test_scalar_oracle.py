@@ -13,7 +13,7 @@ from scalar_oracle import FORMATS, agrees, is_sum_of_squares, oracle
 from scalar_programs import program
 from test_gates import CONVENTIONS, Point
 
-from symgrad.parse import parse
+from symgrad.language.parse import parse
 
 x, y, z = sp.symbols("x y z")
 FORM = FORMATS["float64"]

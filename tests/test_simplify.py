@@ -17,14 +17,15 @@ from mpmath import mp
 from reference import agrees, explain, reference
 from together import Batch, bits, gradient_graph, interpreted
 
-from symgrad.gates import GATES
-from symgrad.graph import Graph, Table, View
-from symgrad.interpret import evaluate_exactly
-from symgrad.laws import LAWS, Law
-from symgrad.simplify import simplify
+from symgrad.evaluate.points import evaluate_exactly
+from symgrad.gates.table import GATES
+from symgrad.graph.graph import Graph
+from symgrad.graph.node import Table, View
+from symgrad.transform.laws.law import LAWS, Law
+from symgrad.transform.simplify import simplify
 
 # Those of sums over indices are tried in test_array_laws.py.
-EVERY = [law for laws in LAWS.values() for law in laws if law.rewrite.__module__ != "symgrad.array_laws"]
+EVERY = [law for laws in LAWS.values() for law in laws if law.rewrite.__module__ != "symgrad.transform.laws.arrays"]
 ALL = list(dict.fromkeys(EVERY))  # a law may be filed under several gates
 BY_NAME = {law.name: law for law in ALL}
 Build = Callable[..., View]
@@ -205,7 +206,7 @@ def only(law: Law, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Graph:
     with monkeypatch.context() as patch:
         for gate, laws in LAWS.items():
             patch.setitem(LAWS, gate, [law] if law in laws else [])
-        patch.setattr("symgrad.simplify._rewritten", _only_laws)
+        patch.setattr("symgrad.transform.simplify._rewritten", _only_laws)
         fired: Counter[str] = Counter()
         after = simplify(graph, (law.family,), fired)
     assert fired[law.name], f"{law.name} does not fire on {graph}"

@@ -14,15 +14,18 @@ import sympy as sp
 from array_corpus import CORPUS as SUMS
 
 import symgrad
-from symgrad.array_kernel import ArrayKernel
-from symgrad.circuit import LEVELS, circuit
 from symgrad.compiler import KERNELS, Stages
-from symgrad.gates import GATES
-from symgrad.graph import View, reachable
-from symgrad.interpret import evaluate
-from symgrad.kernel import Kernel, gradient_class
-from symgrad.trace import Summary, Trace
-from symgrad.troubles import RULES
+from symgrad.evaluate.points import evaluate
+from symgrad.explore.circuit import LEVELS, circuit
+from symgrad.explore.records import Summary
+from symgrad.explore.trace import Trace
+from symgrad.gates.diagnostics import RULES
+from symgrad.gates.table import GATES
+from symgrad.graph.graph import reachable
+from symgrad.graph.node import View
+from symgrad.kernel.arrays import ArrayKernel
+from symgrad.kernel.kernel import Kernel
+from symgrad.result import gradient_class
 
 NEURON = "s = w0*x0 + w1*x1 + w2\n1/(1 + exp(-s))"
 POINT = {"w0": 2.0, "w1": -3.0, "w2": -3.0, "x0": -1.0, "x1": -2.0}

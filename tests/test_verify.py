@@ -23,15 +23,18 @@ from symgrad_codegen.array_program import (
 from symgrad_codegen.program import Affine, Assignment, Call, Element
 
 import symgrad
-from symgrad.compiler import Stages, program_of
-from symgrad.differentiate import differentiate
-from symgrad.domains import Domain, Extents
+from symgrad.analysis.extents import Domain, Extents
+from symgrad.compiler import Stages
+from symgrad.emission import program_of
 from symgrad.errors import VerificationError
-from symgrad.gates import GATES
-from symgrad.graph import Gather, Graph, Index, Node, Reduction, Size, Table, View, axis, number_index, positional
-from symgrad.loops import Place, Scheduler
-from symgrad.nests import NestBuilder
-from symgrad.trials import trials
+from symgrad.evaluate.trials import trials
+from symgrad.gates.table import GATES
+from symgrad.graph.affine import Index, Size, axis, number_index
+from symgrad.graph.graph import Graph
+from symgrad.graph.node import Gather, Node, Reduction, Table, View, positional
+from symgrad.schedule.loops import Place, Scheduler
+from symgrad.schedule.nests import NestBuilder
+from symgrad.transform.differentiate import differentiate
 from symgrad.verify import verify_graph, verify_program
 
 n, m, d, c = sp.symbols("n m d c", integer=True)

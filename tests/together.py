@@ -10,10 +10,13 @@ import sympy as sp
 from symgrad_codegen import build
 from symgrad_codegen.targets import TARGETS
 
-from symgrad.compiler import Stages, program_of
-from symgrad.gates import GATES
-from symgrad.graph import Graph, Node, Table, View, translated
-from symgrad.interpret import evaluate
+from symgrad.compiler import Stages
+from symgrad.emission import program_of
+from symgrad.evaluate.points import evaluate
+from symgrad.gates.table import GATES
+from symgrad.graph.graph import Graph
+from symgrad.graph.node import Node, Table, View
+from symgrad.graph.rebuild import translated
 
 Point = Sequence[float]
 Columns = list[np.ndarray]

@@ -22,8 +22,8 @@ import oracle
 
 import symgrad
 from symgrad import compiler
-from symgrad.array_kernel import ArrayKernel
-from symgrad.interpret_arrays import evaluate_arrays
+from symgrad.evaluate.arrays import evaluate_arrays
+from symgrad.kernel.arrays import ArrayKernel
 
 # What symgrad says when it refuses: with these, and a message. An IndexError is one of a call's checks.
 REFUSALS = (symgrad.UnsupportedExpression, symgrad.ShapeError, IndexError, np.linalg.LinAlgError)

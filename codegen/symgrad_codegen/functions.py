@@ -1,6 +1,6 @@
 """The functions that a program may call: how each is spelled, and which library routine computes it.
 
-A gate's row in symgrad/gates.py points here by its name. `libm` names the C routine, of which SIMD versions exist under
+A gate's row in symgrad/gates/ points here by its name. `libm` names the C routine, of which SIMD versions exist under
 the names of the vector function ABI; `math` the function of Python's math module; `device` the routine of libdevice,
 NVIDIA's library for GPUs; `definition` is Python text for what these lack. `real` in a definition is the kernel's
 floating-point type. `javascript` is JavaScript's operator where it is not Python's, or the function: of its Math, or of

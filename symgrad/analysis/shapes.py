@@ -1,0 +1,65 @@
+"""Shapes: which numbers the symbolic extents are, as the arrays of a call say; and what does not fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import ShapeError
+from ..graph.affine import Index, Size
+from .extents import numeric
+
+
+def bind(
+    names: Sequence[str],
+    shapes: Sequence[tuple[Index, ...]],
+    arrays: Sequence[Any],
+    given: Mapping[str, int],
+) -> dict[str, int]:
+    """The extents by name, of the arrays' shapes and of those `given` as inputs of their own.
+
+    Raises ShapeError, naming the axis, the arrays and both numbers, where a rank or an extent does not fit.
+    """
+    sizes = dict(given)
+    told_by = {name: f"the argument {name}" for name in given}
+    later: list[tuple[str, int, Index, int]] = []
+    for name, shape, array in zip(names, shapes, arrays, strict=True):
+        if array.ndim != len(shape):
+            raise ShapeError(f"{name} wants {_rank(shape)}, not an array of shape {tuple(array.shape)}")
+        for place, (extent, found) in enumerate(zip(shape, array.shape, strict=True)):
+            _tell(sizes, told_by, name, place, extent, found, later)
+    for name, place, extent, found in later:
+        try:
+            wanted = numeric(extent, sizes)
+        except KeyError as error:
+            raise ShapeError(f"the extent {error.args[0]} is told by no array; give it as an argument") from None
+        if wanted != found:
+            raise ShapeError(
+                f"axis {place} of {name} has the length {found}, and {extent} is {wanted} "
+                f"({', '.join(_told(extent, sizes, told_by))})"
+            )
+    return sizes
+
+
+def _tell(
+    sizes: dict[str, int], told_by: dict[str, str], name: str, place: int, extent: Index, found: int, later: list[Any]
+) -> None:
+    if len(extent.terms) == 1:
+        ((term, factor),) = extent.terms
+        assert isinstance(term, Size)
+        if term.name not in sizes and factor > 0 and (found - extent.offset) % factor == 0 and found >= extent.offset:
+            sizes[term.name] = (found - extent.offset) // factor
+            told_by[term.name] = f"axis {place} of {name}"
+            return
+    later.append((name, place, extent, found))
+
+
+def _told(extent: Index, sizes: Mapping[str, int], told_by: Mapping[str, str]) -> list[str]:
+    names = [term.name for term, _ in extent.terms if isinstance(term, Size)]
+    return [f"{name} = {sizes[name]} by {told_by[name]}" for name in names] or [f"it is {extent}"]
+
+
+def _rank(shape: tuple[Index, ...]) -> str:
+    if not shape:
+        return "one number"
+    return f"an array of shape ({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

@@ -1,0 +1,57 @@
+"""From a simplified graph to its program, and to the text of a target."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from symgrad_codegen.array_program import ArrayProgram, Pass
+from symgrad_codegen.program import Program
+from symgrad_codegen.targets import TARGETS
+
+from . import verify
+from .errors import UnsupportedExpression
+from .graph.graph import Graph, no_collection
+from .schedule.loops import schedule_arrays
+from .schedule.points import schedule
+
+
+def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], stats: dict[str, Any] | None = None) -> str:
+    """The source for a simplified graph; how many statements it has and how long it took goes into `stats`."""
+    start = time.perf_counter()
+    with no_collection():
+        program = program_of(graph, definition, options)
+        source = TARGETS[options["target"]].emit(program)
+    if stats is not None:
+        stats["statements"] = program.statements
+        if isinstance(program, ArrayProgram):
+            stats["data"] = next((step.axis for step in program.steps if isinstance(step, Pass)), None)
+        stats["seconds"]["emit"] = time.perf_counter() - start
+    return source
+
+
+def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program | ArrayProgram:
+    """The program for a simplified graph."""
+    make = schedule if graph.shapes is None else schedule_arrays
+    target = TARGETS[options["target"]]
+    if graph.shapes is not None and not target.arrays:
+        others = ", ".join(name for name, other in TARGETS.items() if other.arrays)
+        raise UnsupportedExpression(
+            f"the target {options['target']!r} takes numbers, and has neither arrays nor sums of symbolic length; "
+            f"the targets {others} have them"
+        )
+    program = make(
+        graph,
+        definition=definition,
+        name=options["name"],
+        dtype=options["dtype"],
+        accuracy=options["accuracy"],
+        reserved=target.reserved(),
+    )
+    for function in program.functions:
+        if not target.supports(function):
+            raise UnsupportedExpression(f"the target {options['target']!r} has no function {function.name}")
+    if verify.is_on():
+        verify.verify_program(program, definition)
+    return program

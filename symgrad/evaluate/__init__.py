@@ -1,0 +1,1 @@
+"""The reference evaluator: any graph in NumPy and in mpmath, over points and over arrays."""

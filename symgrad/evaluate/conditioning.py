@@ -1,0 +1,82 @@
+"""How far rounding may move what a graph computes at a point: a running error bound, gate by gate.
+
+Every gate adds some units in the last place of its result, and hands on the errors of its arguments by as much as they
+move it (N. Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.3). So where large terms cancel,
+what remains is known no better than they are, whatever the conditioning of the inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from ..graph.graph import reachable
+from ..graph.node import Node, View
+from .points import apply_exactly, evaluate_exactly, rounded
+
+ULPS = 4  # that a gate may be off: those of SIMD functions
+_DIGITS = 60
+
+
+def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = "float64") -> list[Any]:
+    """For each view, how far a computation in `dtype` may be from its exact number; the inputs are exact.
+
+    Where rounding may decide a condition, either branch may be taken.
+    """
+    limits = np.finfo(dtype)
+    eps, smallest = mpmath.mpf(float(limits.eps)), mpmath.mpf(float(limits.tiny))
+    order = reachable(view.node for view in views)
+    values = dict(zip(order, evaluate_exactly([View(node) for node in order], point, _DIGITS), strict=True))
+    errors: dict[Node, Any] = {}  # of conditions: 1 where rounding may decide them
+    with mpmath.workdps(_DIGITS):
+        for node, value in values.items():
+            if node.arguments:
+                error = _handed_on(node, values, errors)
+                if node.kind != "boolean" and node.gate.name not in _EXACT and mpmath.isfinite(value):
+                    size = abs(value)
+                    if node.gate.name == "add" and len(node.arguments) > 2:  # in whatever order
+                        size = mpmath.fsum(abs(values[edge.node]) for edge in node.arguments)
+                    error += ULPS * eps * size + (smallest if 0 < size < smallest else 0)
+            elif node.gate.name == "constant":
+                error = abs(value - mpmath.mpf(float(rounded(node.attribute, dtype))))
+            else:
+                error = mpmath.mpf(0)
+            errors[node] = error if mpmath.isfinite(error) else mpmath.mpf(0)
+        return [errors[view.node] for view in views]
+
+
+# Their result is one of their arguments, or a whole number.
+_EXACT = {"select", "max", "min", "abs", "neg", "sign", "floor", "ceil"}
+_COMPARISONS = {"eq", "ne", "lt", "le"}
+
+
+def _handed_on(node: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any]) -> Any:
+    """How far the errors of its arguments move a gate; of a condition: 1 where they may change it."""
+    arguments, own = [values[edge.node] for edge in node.arguments], [errors[edge.node] for edge in node.arguments]
+    if node.gate.name == "select":
+        condition, one, two = arguments
+        if not own[0]:
+            return own[1] if condition else own[2]
+        return max(own[1:]) + abs(one - two)
+    if node.gate.name in _COMPARISONS and arguments[0] == arguments[1]:
+        return mpmath.mpf(0)  # one number twice: an argument of Max and its result, or a tie that the inputs make
+    moved = mpmath.mpf(0)
+    for place, error in enumerate(own):
+        if not error:
+            continue
+        if isinstance(arguments[place], bool):  # a condition that may be the other way
+            return mpmath.mpf(1)
+        others = [
+            apply_exactly(node, [*arguments[:place], arguments[place] + step, *arguments[place + 1 :]])
+            for step in (error, -error)
+        ]
+        if node.kind == "boolean":
+            moved = max(moved, *(mpmath.mpf(other != values[node]) for other in others))
+        else:
+            moved += max(
+                (abs(other - values[node]) for other in others if mpmath.isfinite(other)), default=mpmath.mpf(0)
+            )
+    return moved

@@ -1,0 +1,113 @@
+"""Every gate of the circuit at a point, with its value, local gradients, upstream gradient and troubles.
+
+The numbers are those of the reference evaluator, in the kernel's dtype. For kernels over arrays a number is the summary
+of an array: its shape, norm, least and largest entry, and the shares of zeros and of entries that are not finite.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..result import Gradient
+
+
+class Summary(NamedTuple):
+    """An array in a few numbers: the Euclidean norm, extremes of what is finite, and shares between 0 and 1."""
+
+    shape: tuple[int, ...]
+    norm: float
+    least: float
+    largest: float
+    zeros: float
+    non_finite: float
+
+    def __str__(self) -> str:
+        text = f"{self.shape} norm {self.norm:.4g}, {self.least:.3g} .. {self.largest:.3g}"
+        if self.zeros:
+            text += f", {self.zeros:.0%} zeros"
+        return text + (f", {self.non_finite:.0%} not finite" if self.non_finite else "")
+
+
+Value = float | bool | Summary
+
+
+class TracedWire(NamedTuple):
+    """One argument of a gate: what it is called, the local gradient by it, and what it receives."""
+
+    source: int
+    name: str
+    local_formula: str
+    local: Value | None  # None where no gradient flows; and for operations on whole matrices
+    contribution: Value | None  # upstream gradient times local gradient; None where no gradient flows
+
+
+class TracedGate(NamedTuple):
+    """A gate, input or condition at the point."""
+
+    number: int
+    kind: str  # "input", "gate" or "condition"
+    operation: str  # the gate's row in the table of gates
+    label: str
+    name: str
+    formula: str
+    value: Value
+    wires: tuple[TracedWire, ...]
+    addends: tuple[tuple[int, Value], ...]  # what arrives from each reader, by its number
+    gradient: Value | None  # the sum of the addends: of the output with respect to this gate
+    troubles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TracedCircuit:
+    """The circuit at a point, gate by gate.
+
+    `gates` are in the order of the forward pass, inputs first; `value` is the value of the expression, `gradient` its
+    derivatives as a kernel returns them: numbers, or arrays of the shapes of the inputs.
+    """
+
+    title: str
+    level: str  # "gates" or "elementary"
+    gates: tuple[TracedGate, ...]
+    output: int  # the gate that computes the value
+    value: float
+    gradient: Gradient
+    unused: tuple[str, ...]  # inputs that the expression does not read
+    remark: str = ""  # where the elementary gates lose what the compiled kernel does not
+
+
+def shown(value: Value) -> str:
+    """A number in six digits; the summary of an array."""
+    if isinstance(value, (bool, Summary)):
+        return str(value)
+    return f"{value:.6g}"
+
+
+def size_of(value: Value) -> float:
+    """How large a number or an array is: its modulus or norm."""
+    return value.norm if isinstance(value, Summary) else abs(float(value))
+
+
+def summarised(value: Any) -> Value:
+    """A number as it is, an array in a few numbers."""
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return bool(array) if array.dtype.kind == "b" else float(array)
+    numbers = np.asarray(array, np.float64)
+    finite = numbers[np.isfinite(numbers)]
+    if not numbers.size:
+        return Summary(array.shape, 0.0, math.nan, math.nan, 0.0, 0.0)
+    largest = float(np.max(np.abs(finite), initial=0.0))
+    with np.errstate(all="ignore"):  # relative to the largest entry: squares of large numbers overflow
+        norm = largest * float(np.sqrt(np.sum((finite / largest) ** 2))) if largest else 0.0
+    return Summary(
+        array.shape,
+        norm if finite.size == numbers.size else math.nan if np.isnan(numbers).any() else math.inf,
+        float(finite.min()) if finite.size else math.nan,
+        float(finite.max()) if finite.size else math.nan,
+        float(np.mean(numbers == 0)),
+        1 - finite.size / numbers.size,
+    )

@@ -1,0 +1,194 @@
+"""Leaves, sums, products, powers, and functions that are lines with steps and kinks."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import reduce
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy
+
+from ..graph.node import View
+from .table import GATES, HALF, PAIR, beyond_one, constant, gate, no_gradient
+
+no_gradient("constant")
+no_gradient("input")
+
+
+@gate(
+    "add",
+    None,
+    lambda *a: reduce(np.add, a),
+    lambda *a: reduce(lambda s, t: s + t, a),
+    on=PAIR,
+    commutative=True,
+    label="+",
+)
+def add(y: View, *a: View) -> tuple[View, ...]:
+    return tuple(constant(y, 1) for _ in a)
+
+
+@gate(
+    "mul",
+    None,
+    lambda *a: reduce(np.multiply, a),
+    lambda *a: reduce(lambda s, t: s * t, a),
+    on=PAIR,
+    trouble=((0.0, 3.0), (0.0, 0.0)),
+    commutative=True,
+    label="*",
+)
+def mul(y: View, *a: View) -> tuple[View, ...]:
+    # The product of the others, from prefix and suffix products: product / factor is wrong where a factor is zero.
+    before: list[View | None] = [None]
+    for factor in a[:-1]:
+        before.append(factor if before[-1] is None else before[-1] * factor)
+    others: list[View] = []
+    after: View | None = None
+    for prefix, factor in zip(reversed(before), reversed(a), strict=True):
+        others.append(after if prefix is None else prefix if after is None else prefix * after)  # type: ignore[arg-type]
+        after = factor if after is None else factor * after
+    return tuple(reversed(others))
+
+
+@gate("div", None, np.divide, lambda a, b: a / b, on=PAIR, trouble=((0.0, 2.0),), label="/")
+def div(y: View, a: View, b: View) -> tuple[View, ...]:
+    return 1 / b, -(y * (1 / b))
+
+
+@gate("neg", None, np.negative, lambda a: -a, label="*-1")
+def neg(y: View, a: View) -> tuple[View, ...]:
+    return (constant(y, -1),)
+
+
+def power_by_products(base: View, exponent: int) -> View:
+    """`base**exponent` for an integer exponent >= 1 by repeated squaring, so that powers of one base share."""
+    squared = base
+    result: View | None = None
+    while True:
+        if exponent & 1:
+            result = squared if result is None else result * squared
+        exponent >>= 1
+        if not exponent:
+            assert result is not None
+            return result
+        squared = squared * squared
+
+
+def power_of(base: View, exponent: Fraction) -> View:
+    """`base**exponent` for a rational exponent, as the gates that say it; a negative one is a quotient."""
+    table = base.node.table
+    if exponent < 0:
+        return 1 / power_of(base, -exponent)
+    if exponent in (0, 1):
+        return base if exponent else table.constant(1)
+    if exponent in _ROOTS:
+        return base.call(_ROOTS[exponent])
+    if exponent.denominator > 3:
+        return base.call("pow", table.constant(exponent))
+    whole = exponent.denominator == 1
+    return table.apply(GATES["power"], base, attribute=exponent.numerator if whole else exponent)
+
+
+_ROOTS = {HALF: "sqrt", Fraction(1, 3): "cbrt"}
+
+
+def spelled_power(base: View, exponent: Fraction) -> View:
+    """A power as products and roots: by repeated squaring, and at most two roots."""
+    whole, rest = divmod(exponent, 1)
+    factors = [power_by_products(base, whole)] if whole else []
+    if rest:
+        root = _ROOTS[Fraction(1, rest.denominator)]
+        factors += [base.call(root)] * rest.numerator
+    return reduce(lambda one, two: one * two, factors)
+
+
+def _mp_rational_power(a: Any, n: Fraction) -> Any:
+    return a ** int(n) if n == int(n) else mpmath.power(a, mpmath.mpf(n.numerator) / n.denominator)
+
+
+@gate("power", None, lambda a, n: np.power(a, float(n)), _mp_rational_power, trouble=((0.0,), (-3.0,)))
+def power(y: View, a: View) -> tuple[View, ...]:
+    """An exact power, its exponent in the attribute: a whole number >= 2, or halves and thirds.
+
+    Products and roots only after differentiation: those of x*sqrt(x) have the derivative 0*inf at 0.
+    """
+    exponent = Fraction(y.node.attribute)
+    return (exponent * power_of(a, exponent - 1),)
+
+
+def _mp_pow(a: Any, b: Any) -> Any:
+    return mpmath.mpf(1) if b == 0 else mpmath.power(a, b)
+
+
+@gate(
+    "pow",
+    None,
+    np.power,
+    _mp_pow,
+    on=((0.5, 3.0), (-2.0, 2.0)),
+    trouble=((0.0, 1.5), (0.0, 2.5), (1.0, 0.5)),
+    safe=beyond_one,
+    label="x^y",
+)
+def pow(y: View, a: View, b: View) -> tuple[View, ...]:
+    # By the exponent it is 0 at the base 0, where y*log(a) would be 0*inf; by the base it is 0 at the exponent 0.
+    by_base = b.equals(0).where(0, b * a.call("pow", b - 1))
+    return by_base, a.equals(0).call("and", (b < 0).call("not")).where(0, y * a.call("log"))
+
+
+@gate("abs", sympy.Abs, np.abs, abs, trouble=((0.0,),), label="|x|", analytic=False)
+def absolute(y: View, a: View) -> tuple[View, ...]:
+    return (a.call("sign"),)
+
+
+@gate("sign", sympy.sign, np.sign, mpmath.sign, trouble=((0.0,),), analytic=False)
+def sign(y: View, a: View) -> tuple[View, ...]:
+    return (constant(y, 0),)
+
+
+@gate("floor", sympy.floor, np.floor, mpmath.floor, trouble=((1.0,),), analytic=False)
+def floor(y: View, a: View) -> tuple[View, ...]:
+    return (constant(y, 0),)
+
+
+@gate("ceil", sympy.ceiling, np.ceil, mpmath.ceil, trouble=((1.0,),), analytic=False)
+def ceil(y: View, a: View) -> tuple[View, ...]:
+    return (constant(y, 0),)
+
+
+@gate(
+    "frac",
+    sympy.frac,
+    lambda a: a - np.floor(a),
+    lambda a: a - mpmath.floor(a),
+    trouble=((1.0,), (-0.25,)),
+    expansion=lambda a: a - a.call("floor"),
+    analytic=False,
+)
+def frac(y: View, a: View) -> tuple[View, ...]:
+    return (constant(y, 1),)
+
+
+def _mp_mod(a: Any, b: Any) -> Any:
+    """Exact: a quotient may have more digits than the precision. NaN also where these would fill the memory."""
+    return a % b if b and mpmath.mag(a) < mpmath.mag(b) + _LARGEST_QUOTIENT else mpmath.mpf("nan")
+
+
+_LARGEST_QUOTIENT = 100_000  # binary digits
+
+
+@gate(
+    "mod",
+    sympy.Mod,
+    np.mod,
+    _mp_mod,
+    on=((-9.0, 9.0), (0.5, 2.0)),
+    trouble=((6.0, 2.0), (1.0, 0.1)),
+    analytic=False,
+)
+def mod(y: View, a: View, b: View) -> tuple[View, ...]:
+    # floor(a/b), found from the exact remainder: a/b itself may round up to the next integer.
+    return constant(y, 1), -(((a - y) / b + HALF).call("floor"))

@@ -1,0 +1,107 @@
+"""Comparisons, their connectives, what chooses by them, and the larger and smaller of some arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy
+
+from ..graph.node import View
+from .table import GATES, HALF, PAIR, constant, gate, no_gradient
+
+no_gradient("lt", None, np.less, lambda a, b: a < b, on=PAIR, kind="boolean", label="<", analytic=False)
+no_gradient("le", None, np.less_equal, lambda a, b: a <= b, on=PAIR, kind="boolean", label="<=", analytic=False)
+no_gradient(
+    "eq", None, np.equal, lambda a, b: a == b, on=PAIR, kind="boolean", commutative=True, label="==", analytic=False
+)
+no_gradient(
+    "ne",
+    None,
+    np.not_equal,
+    lambda a, b: a != b,
+    on=PAIR,
+    kind="boolean",
+    commutative=True,
+    label="!=",
+    analytic=False,
+)
+no_gradient(
+    "and",
+    None,
+    lambda *a: reduce(np.logical_and, a),
+    lambda *a: all(a),
+    kind="boolean",
+    commutative=True,
+    analytic=False,
+)
+no_gradient(
+    "or", None, lambda *a: reduce(np.logical_or, a), lambda *a: any(a), kind="boolean", commutative=True, analytic=False
+)
+no_gradient("not", None, np.logical_not, lambda a: not a, kind="boolean", analytic=False)
+# A branch guards what flows through it: differentiate.py has its rule.
+no_gradient("select", None, np.where, lambda c, a, b: a if c else b, label="if", analytic=False)
+
+
+@gate(
+    "undefined",
+    None,
+    lambda *a: sum(a) * np.nan,
+    lambda *a: mpmath.mpf("nan"),
+    expansion=lambda *a: constant(a[0], "nan"),
+    analytic=False,
+)
+def undefined(y: View, *a: View) -> tuple[View, ...]:
+    """What a Piecewise is outside all its branches: NaN, and so are its derivatives by its inputs."""
+    return tuple(constant(y, "nan") for _ in a)
+
+
+def _shares(y: View, a: tuple[View, ...], wins: Callable[[View, View], View]) -> tuple[View, ...]:
+    """Max and min route the gradient to the extreme argument; k tied ones get 1/k each, NaN stays NaN."""
+    nan = constant(y, "nan")
+    if len(a) == 2:
+        one, two = a
+        tie = one.equals(two).where(HALF, nan)
+        return (
+            wins(one, two).where(1, wins(two, one).where(0, tie)),
+            wins(two, one).where(1, wins(one, two).where(0, tie)),
+        )
+    ties = [argument.equals(y).where(1, 0) for argument in a]
+    count = y.node.table.apply(GATES["add"], *ties)
+    loser = y.equals(y).where(0, nan)
+    return tuple(argument.equals(y).where(1 / count, loser) for argument in a)
+
+
+def _nan_aware(choose: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *a: next((x for x in a if mpmath.isnan(x)), None) or choose(a)
+
+
+@gate(
+    "max",
+    sympy.Max,
+    lambda *a: reduce(np.maximum, a),
+    _nan_aware(max),
+    on=PAIR,
+    trouble=((1.0, 1.0),),
+    commutative=True,
+    analytic=False,
+)
+def maximum(y: View, *a: View) -> tuple[View, ...]:
+    return _shares(y, a, lambda one, two: one > two)
+
+
+@gate(
+    "min",
+    sympy.Min,
+    lambda *a: reduce(np.minimum, a),
+    _nan_aware(min),
+    on=PAIR,
+    trouble=((1.0, 1.0),),
+    commutative=True,
+    analytic=False,
+)
+def minimum(y: View, *a: View) -> tuple[View, ...]:
+    return _shares(y, a, lambda one, two: one < two)

@@ -1,0 +1,124 @@
+"""Hyperbolic functions and their inverses."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import sympy
+
+from ..graph.node import View
+from .table import beyond_one, constant, gate, within_one
+
+
+@gate("sinh", sympy.sinh, np.sinh, mpmath.sinh, trouble=((0.0,), (1e-9,)))
+def sinh(y: View, a: View) -> tuple[View, ...]:
+    return (a.call("cosh"),)
+
+
+@gate("cosh", sympy.cosh, np.cosh, mpmath.cosh, trouble=((0.0,),))
+def cosh(y: View, a: View) -> tuple[View, ...]:
+    return (a.call("sinh"),)
+
+
+@gate("tanh", sympy.tanh, np.tanh, mpmath.tanh, trouble=((0.0,), (1000.0,), (-1000.0,), (12.0,)))
+def tanh(y: View, a: View) -> tuple[View, ...]:
+    return (a.call("sech") * a.call("sech"),)  # 1 - y*y has no correct digit left beyond |a| = 19
+
+
+@gate(
+    "sech",
+    sympy.sech,
+    lambda a: 1 / np.cosh(a),
+    mpmath.sech,
+    trouble=((0.0,), (1000.0,)),
+    expansion=lambda a: 1 / a.call("cosh"),
+)
+def sech(y: View, a: View) -> tuple[View, ...]:
+    return (-(y * a.call("tanh")),)
+
+
+@gate(
+    "csch",
+    sympy.csch,
+    lambda a: 1 / np.sinh(a),
+    mpmath.csch,
+    on=((0.3, 2.0),),
+    trouble=((1000.0,),),
+    expansion=lambda a: 1 / a.call("sinh"),
+)
+def csch(y: View, a: View) -> tuple[View, ...]:
+    return (-(y / a.call("tanh")),)
+
+
+@gate(
+    "coth",
+    sympy.coth,
+    lambda a: 1 / np.tanh(a),
+    mpmath.coth,
+    on=((0.3, 2.0),),
+    trouble=((12.0,),),
+    expansion=lambda a: 1 / a.call("tanh"),
+)
+def coth(y: View, a: View) -> tuple[View, ...]:
+    return (-(a.call("csch") * a.call("csch")),)
+
+
+@gate("asinh", sympy.asinh, np.arcsinh, mpmath.asinh, trouble=((0.0,), (1e200,), (-1e-9,)))
+def asinh(y: View, a: View) -> tuple[View, ...]:
+    return (1 / a.call("hypot", constant(a, 1)),)
+
+
+@gate("acosh", sympy.acosh, np.arccosh, mpmath.acosh, on=((1.2, 3.0),), trouble=((1e200,),), safe=beyond_one)
+def acosh(y: View, a: View) -> tuple[View, ...]:
+    return (1 / ((a - 1).call("sqrt") * (a + 1).call("sqrt")),)
+
+
+@gate(
+    "atanh",
+    sympy.atanh,
+    np.arctanh,
+    mpmath.atanh,
+    on=((-0.9, 0.9),),
+    trouble=((0.0,), (0.999999999,)),
+    safe=within_one,
+)
+def atanh(y: View, a: View) -> tuple[View, ...]:
+    return (1 / ((1 - a) * (1 + a)),)
+
+
+@gate(
+    "asech",
+    sympy.asech,
+    lambda a: np.arccosh(1 / a),
+    mpmath.asech,
+    on=((0.2, 0.9),),
+    expansion=lambda a: (1 / a).call("acosh"),
+)
+def asech(y: View, a: View) -> tuple[View, ...]:
+    return (-(1 / (a * ((1 - a) * (1 + a)).call("sqrt"))),)
+
+
+@gate(
+    "acsch",
+    sympy.acsch,
+    lambda a: np.arcsinh(1 / a),
+    mpmath.acsch,
+    on=((0.3, 2.0),),
+    trouble=((-1.0,),),
+    expansion=lambda a: (1 / a).call("asinh"),
+)
+def acsch(y: View, a: View) -> tuple[View, ...]:
+    return (-(1 / (a.call("abs") * a.call("hypot", constant(a, 1)))),)
+
+
+@gate(
+    "acoth",
+    sympy.acoth,
+    lambda a: np.arctanh(1 / a),
+    mpmath.acoth,
+    on=((1.2, 3.0),),
+    trouble=((-2.0,),),
+    expansion=lambda a: (1 / a).call("atanh"),
+)
+def acoth(y: View, a: View) -> tuple[View, ...]:
+    return (-(1 / ((1 - a) * (1 + a)).call("abs")),)  # the sign that it has where |a| > 1, at 1 and -1 too

@@ -1,0 +1,54 @@
+"""Reductions: what is added, multiplied or chosen along axes, and the integers that axes are.
+
+A rule is like any other: the result and the argument, both over its loop axes, and one local gradient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..graph.node import Reduction, View
+from .table import GATES, gate, no_gradient
+
+# The value of a reduction without terms.
+EMPTY: dict[str, int | str] = {"sum": 0, "product": 1, "largest": "-oo", "smallest": "oo"}
+
+no_gradient("position", kind="integer")  # the value of an axis
+no_gradient("size", kind="integer")  # the value of a symbolic extent
+
+
+@gate("detached", None, lambda a: a, lambda a: a, expansion=lambda a: a, analytic=False)
+def detached(y: View, a: View) -> tuple[View, ...]:
+    """The argument, with a derivative of 0: a shift that cancels in the value, such as that of a log-sum-exp."""
+    return (y.node.table.constant(0),)
+
+
+def _reduced(y: View, name: str, body: View) -> View:
+    """Another reduction over the same loops as that which `y` is the result of."""
+    own = y.node.attribute
+    assert isinstance(own, Reduction)
+    return y.node.table.reduce(GATES[name], body, range(y.node.rank, y.node.loops), own.constraints)
+
+
+@gate("sum", None, np.add, label="Σ")
+def sum(y: View, a: View) -> tuple[View, ...]:
+    return (y.node.table.constant(1),)
+
+
+@gate("product", None, np.multiply, label="Π")
+def product(y: View, a: View) -> tuple[View, ...]:
+    # The product of the others. Where one factor is 0 it is that of the nonzero ones, where two are, 0.
+    is_zero = a.equals(0)
+    zeros = _reduced(y, "sum", is_zero.where(1, 0))
+    others = _reduced(y, "product", is_zero.where(1, a))
+    return (is_zero.where((zeros < 2).where(others, 0), (zeros < 1).where(y / is_zero.where(1, a), 0)),)
+
+
+def _routed(y: View, a: View) -> tuple[View, ...]:
+    # Ties share evenly. Without terms none hits, which a body that does not vary is not told.
+    hit = a.equals(y)
+    return (hit.where(1 / _reduced(y, "sum", hit.where(1, 0)).call("max", y.node.table.constant(1)), 0),)
+
+
+gate("largest", None, np.maximum, label="max")(_routed)
+gate("smallest", None, np.minimum, label="min")(_routed)

@@ -1,0 +1,187 @@
+"""Trigonometric functions, their inverses, and lengths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy
+
+from ..graph.node import View
+from .table import PAIR, constant, elementwise, gate, no_gradient, within_one
+
+
+@gate("sin", sympy.sin, np.sin, mpmath.sin, trouble=((0.0,), (1e5,)))
+def sin(y: View, a: View) -> tuple[View, ...]:
+    return (a.call("cos"),)
+
+
+@gate("cos", sympy.cos, np.cos, mpmath.cos, trouble=((0.0,), (1e5,)))
+def cos(y: View, a: View) -> tuple[View, ...]:
+    return (-a.call("sin"),)
+
+
+@gate("tan", sympy.tan, np.tan, mpmath.tan, on=((-1.2, 1.2),), trouble=((0.0,),))
+def tan(y: View, a: View) -> tuple[View, ...]:
+    return (1 + y * y,)
+
+
+@gate(
+    "sec",
+    sympy.sec,
+    lambda a: 1 / np.cos(a),
+    mpmath.sec,
+    on=((-1.2, 1.2),),
+    trouble=((0.0,),),
+    expansion=lambda a: 1 / a.call("cos"),
+)
+def sec(y: View, a: View) -> tuple[View, ...]:
+    return (y * a.call("tan"),)
+
+
+@gate("csc", sympy.csc, lambda a: 1 / np.sin(a), mpmath.csc, on=((0.3, 2.8),), expansion=lambda a: 1 / a.call("sin"))
+def csc(y: View, a: View) -> tuple[View, ...]:
+    return (-(y / a.call("tan")),)
+
+
+@gate("cot", sympy.cot, lambda a: 1 / np.tan(a), mpmath.cot, on=((0.3, 2.8),), expansion=lambda a: 1 / a.call("tan"))
+def cot(y: View, a: View) -> tuple[View, ...]:
+    return (-(1 + y * y),)
+
+
+@gate(
+    "versine",
+    None,
+    lambda a: 2 * np.sin(a / 2) ** 2,
+    lambda a: 2 * mpmath.sin(a / 2) ** 2,
+    trouble=((0.0,), (1e-9,)),
+    expansion=lambda a: 2 * ((a / 2).call("sin") * (a / 2).call("sin")),
+)
+def versine(y: View, a: View) -> tuple[View, ...]:
+    """1 - cos(a), without the cancellation near 0."""
+    return (a.call("sin"),)
+
+
+@gate(
+    "sinc",
+    sympy.sinc,
+    lambda a: np.sinc(np.divide(a, np.pi)),
+    mpmath.sinc,
+    trouble=((0.0,), (1e-9,), (0.4,)),
+    expansion=lambda a: a.equals(0).where(1, a.call("sin") / a),
+)
+def sinc(y: View, a: View) -> tuple[View, ...]:
+    return (a.call("sinc_slope"),)
+
+
+def _mp_sinc_slope(a: Any) -> Any:
+    """The spherical Bessel function -j1; near 0 as a series, where the closed form cancels (DLMF 10.53.1)."""
+    return -a / 3 * mpmath.hyp0f1(mpmath.mpf(5) / 2, -a * a / 4) if abs(a) < 1 else (mpmath.cos(a) - mpmath.sinc(a)) / a
+
+
+def _sinc_slope(a: float) -> float:
+    with mpmath.workdps(50):
+        return float(_mp_sinc_slope(mpmath.mpf(a)))
+
+
+# The derivative of sin(a)/a: (cos(a) - sinc(a))/a cancels near 0, where the spelling uses the Taylor series.
+no_gradient(
+    "sinc_slope",
+    None,
+    elementwise(_sinc_slope),
+    _mp_sinc_slope,
+    trouble=((0.0,), (1e-300,), (1e-9,), (0.45,), (0.55,)),
+)
+
+
+@gate("asin", sympy.asin, np.arcsin, mpmath.asin, on=((-0.9, 0.9),), trouble=((0.0,), (0.999999999,)), safe=within_one)
+def asin(y: View, a: View) -> tuple[View, ...]:
+    return (1 / ((1 - a) * (1 + a)).call("sqrt"),)  # not 1 - a*a, which cancels near 1
+
+
+@gate("acos", sympy.acos, np.arccos, mpmath.acos, on=((-0.9, 0.9),), trouble=((0.0,), (0.999999999,)), safe=within_one)
+def acos(y: View, a: View) -> tuple[View, ...]:
+    return (-(1 / ((1 - a) * (1 + a)).call("sqrt")),)
+
+
+@gate("atan", sympy.atan, np.arctan, mpmath.atan, trouble=((0.0,), (1e200,)))
+def atan(y: View, a: View) -> tuple[View, ...]:
+    return (1 / (1 + a * a),)
+
+
+def _inverse_secant_slope(a: View) -> View:
+    size = a.call("abs")
+    return 1 / (size * (size - 1).call("sqrt") * (size + 1).call("sqrt"))
+
+
+@gate(
+    "asec",
+    sympy.asec,
+    lambda a: np.arccos(1 / a),
+    mpmath.asec,
+    on=((1.2, 3.0),),
+    trouble=((-2.0,),),
+    expansion=lambda a: (1 / a).call("acos"),
+)
+def asec(y: View, a: View) -> tuple[View, ...]:
+    return (_inverse_secant_slope(a),)
+
+
+@gate(
+    "acsc",
+    sympy.acsc,
+    lambda a: np.arcsin(1 / a),
+    mpmath.acsc,
+    on=((1.2, 3.0),),
+    trouble=((-2.0,),),
+    expansion=lambda a: (1 / a).call("asin"),
+)
+def acsc(y: View, a: View) -> tuple[View, ...]:
+    return (-_inverse_secant_slope(a),)
+
+
+@gate(
+    "acot",
+    sympy.acot,
+    lambda a: np.arctan(1 / (a + 0.0)),  # -0.0 + 0.0 is 0.0
+    lambda a: mpmath.atan(1 / a) if a else mpmath.pi / 2,
+    on=((0.3, 2.0),),
+    trouble=((-1.0,), (0.0,), (-0.0,)),
+    expansion=lambda a: a.equals(0).where(constant(a, "pi") / 2, (1 / a).call("atan")),
+)
+def acot(y: View, a: View) -> tuple[View, ...]:
+    return (-(1 / (1 + a * a)),)
+
+
+def _mp_atan2(a: Any, b: Any) -> Any:
+    if isinstance(a, mpmath.mpc) or isinstance(b, mpmath.mpc):
+        return mpmath.log((b + 1j * a) / mpmath.sqrt(a * a + b * b)) / 1j
+    return mpmath.atan2(a, b)
+
+
+@gate(
+    "atan2",
+    sympy.atan2,
+    np.arctan2,
+    _mp_atan2,
+    on=PAIR,
+    trouble=((1.0, -1.0), (-1.0, -1.0), (1.0, 0.0), (1e200, 1e200)),
+)
+def atan2(y: View, a: View, b: View) -> tuple[View, ...]:
+    radius = a.call("hypot", b)  # a*a + b*b would overflow
+    return b / radius / radius, -(a / radius / radius)
+
+
+@gate(
+    "hypot",
+    None,
+    np.hypot,
+    lambda a, b: mpmath.sqrt(a * a + b * b),
+    on=PAIR,
+    trouble=((0.0, 0.0), (0.0, 2.0), (1e200, 1e200), (1e-200, 1e-200)),
+    commutative=True,
+)
+def hypot(y: View, a: View, b: View) -> tuple[View, ...]:
+    # At the origin the subgradient 0, as Abs has it on the line.
+    return y.equals(0).where(0, a / y), y.equals(0).where(0, b / y)

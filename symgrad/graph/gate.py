@@ -1,0 +1,27 @@
+"""What is known of an operation: one row of the table of gates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """An operation: everything that is known of it. The rows are in gates/."""
+
+    name: str
+    # The partial derivative by each argument, as views: called with the result, then the arguments.
+    local_gradients: Callable[..., tuple[Any, ...]] | None = None
+    # The same value said in simpler gates; applied after differentiation. None: the target spells the gate.
+    expansion: Callable[..., Any] | None = None
+    numpy: Callable[..., Any] | None = None  # reference implementation on floats and arrays
+    mpmath: Callable[..., Any] | None = None  # reference implementation at any precision
+    kind: str = "real"  # of the result: real, integer or boolean
+    commutative: bool = False
+    safe: Callable[..., Any] | None = None  # of a limited domain: a point in it, made of the first argument
+    label: str = ""  # what people write on it in a drawing; empty: its name
+    # Whether it is an analytic function (but for poles and branch points), so that a complex step gives its derivative:
+    # then its reference for mpmath takes complex numbers.
+    analytic: bool = True

@@ -1,0 +1,134 @@
+"""What is computed: inputs, values and gradients, as views of one table."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from .affine import Index, Size
+from .node import Node, Reduction, Table, View
+from .rebuild import read_after, rebuilt
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """What is computed: inputs by name, the values, and the gradients of the (first) value, as views of one table."""
+
+    table: Table
+    inputs: tuple[str, ...]  # their names as the user wrote them
+    values: tuple[View, ...]
+    gradients: tuple[View, ...] = ()
+    wrt: tuple[int, ...] = ()  # the inputs that the gradients belong to, by position
+    names: dict[Node, str] = field(default_factory=dict)  # the user's names for intermediate results
+    adjoints: dict[Node, Node] = field(default_factory=dict)  # which node's adjoint a node is
+    # The extents of each input, affine in symbolic sizes; None for a graph of scalars over points.
+    shapes: tuple[tuple[Index, ...], ...] | None = None
+    labels: dict[Node, tuple[str, ...]] = field(default_factory=dict)  # the user's names of a reduction's loop axes
+    integers: frozenset[int] = frozenset()  # positions of inputs that hold integers: labels, tables of indices
+    # Extents that are the larger ("max") or smaller ("min") of two affine forms, in the order in which they depend.
+    derived: dict[str, tuple[str, Index, Index]] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> tuple[View, ...]:
+        return self.values + self.gradients
+
+    def order(self) -> list[Node]:
+        """The nodes that the outputs need, arguments first."""
+        return reachable(view.node for view in self.outputs)
+
+    def compact(self) -> Graph:
+        """The same graph in a table of its own, numbered so that arguments stand right before their readers."""
+        table = Table(self.table.gates)
+        views: dict[Node, View] = {}
+        stack: list[tuple[Node, bool]] = [(view.node, False) for view in reversed(self.outputs)]
+        while stack:
+            node, ready = stack.pop()
+            if node in views:
+                continue
+            if ready or not node.arguments:
+                views[node] = rebuilt(table, node, views)
+            else:
+                stack.append((node, True))
+                stack.extend((source, False) for source in reversed(node.sources) if source not in views)
+        return replace(self.rebuilt(views), table=table)
+
+    def rebuilt(self, views: dict[Node, View]) -> Graph:
+        """The same graph with every node replaced by a view: what a pass returns."""
+        values = [read_after(views, view) for view in self.values]
+        return replace(
+            self,
+            values=tuple(values if self.shapes is None else map(as_node, values)),
+            gradients=tuple(read_after(views, view) for view in self.gradients),
+            names={views[node].node: name for node, name in self.names.items() if node in views},
+            adjoints={
+                views[node].node: views[of].node for node, of in self.adjoints.items() if node in views and of in views
+            },
+            labels={
+                views[node].node: names
+                for node, names in self.labels.items()
+                if node in views and views[node].node.loops == len(names)
+            },
+        )
+
+    def __str__(self) -> str:
+        lines = [repr(node) for node in self.order()]
+        lines += [f"value %{view.node.number}" for view in self.values]
+        lines += [
+            f"d_{self.inputs[position]} %{view.node.number}"
+            for position, view in zip(self.wrt, self.gradients, strict=True)
+        ]
+        return "\n".join(lines)
+
+
+def as_node(value: View) -> View:
+    """A value as a node of its own, also where it is one entry of another.
+
+    So the entry is read like any other: its index is checked, and the adjoint that goes back to it is that entry's.
+    """
+    table = value.node.table
+    return table.reduce(table.gates["sum"], value, (), ()) if value.index else value
+
+
+def sizes_of(graph: Graph) -> set[Size]:
+    """The symbolic extents that a graph speaks of."""
+    forms = [form for shape in graph.shapes or () for form in shape]
+    found = set()
+    for node in graph.order():
+        if node.gate.name == "size":
+            found.add(node.attribute)
+        if isinstance(node.attribute, Reduction):
+            forms += node.attribute.constraints
+        elif node.loops != node.rank:  # the lengths of whole arrays
+            forms += node.attribute
+        forms += [
+            index for edge in (*node.arguments, *node.gathered) for index in edge.index if isinstance(index, Index)
+        ]
+    return found | {term for form in forms for term, _ in form.terms if isinstance(term, Size)}
+
+
+def reachable(roots: Iterable[Node]) -> list[Node]:
+    """The nodes that `roots` need, arguments first (creation order), found without recursion."""
+    seen: set[Node] = set()
+    stack: list[Node] = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(edge.node for edge in node.arguments)
+            if node.gathered:
+                stack.extend(view.node for view in node.gathered)
+    return sorted(seen, key=lambda node: node.number)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Building a graph makes many objects and no garbage: the collector would walk all of them, again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

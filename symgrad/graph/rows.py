@@ -1,0 +1,93 @@
+"""A graph as plain data, and back: what a pickle of a kernel holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .affine import Index, Size
+from .gate import Gate
+from .graph import Graph
+from .node import AnyIndex, Gather, Node, Reduction, Table, View
+
+
+def rows_of(graph: Graph) -> dict[str, Any]:
+    """The graph as plain data, for pickling: a pickle of linked nodes would recurse."""
+    order = graph.order()
+    place = {node: i for i, node in enumerate(order)}
+
+    def flat(view: View) -> tuple[int, tuple[Any, ...]]:
+        return place[view.node], tuple(map(flat_index, view.index))
+
+    def flat_index(index: AnyIndex) -> Any:
+        if isinstance(index, Gather):
+            return flat(index.view)
+        return (
+            tuple((t.name if isinstance(t, Size) else t, factor) for t, factor in index.terms),
+            index.offset,
+            None,
+        )
+
+    def flat_attribute(attribute: Any) -> Any:
+        if isinstance(attribute, Reduction):
+            return "reduction", tuple(map(flat_index, attribute.out)), tuple(map(flat_index, attribute.constraints))
+        return attribute
+
+    return {
+        "nodes": [
+            (
+                node.gate.name,
+                tuple(map(flat, node.arguments)),
+                flat_attribute(node.attribute),
+                node.rank,
+                node.loops,
+            )
+            for node in order
+        ],
+        "inputs": graph.inputs,
+        "wrt": graph.wrt,
+        "values": tuple(map(flat, graph.values)),
+        "gradients": tuple(map(flat, graph.gradients)),
+        "names": {place[node]: name for node, name in graph.names.items() if node in place},
+        "adjoints": {place[node]: place[of] for node, of in graph.adjoints.items() if node in place and of in place},
+        "shapes": graph.shapes,
+        "labels": {place[node]: names for node, names in graph.labels.items() if node in place},
+        "integers": graph.integers,
+        "derived": graph.derived,
+    }
+
+
+def graph_of(rows: dict[str, Any], gates: dict[str, Gate]) -> Graph:
+    """The graph that `rows` were made of."""
+    table = Table(dict(gates))
+    nodes: list[Node] = []
+
+    def view(flat: tuple[int, tuple[Any, ...]]) -> View:
+        return View(nodes[flat[0]], tuple(map(index, flat[1])))
+
+    def index(flat: Any) -> AnyIndex:
+        if len(flat) == 2:
+            return Gather(view(flat))
+        return Index(tuple((Size(t) if isinstance(t, str) else t, factor) for t, factor in flat[0]), flat[1])
+
+    def attribute(flat: Any) -> Any:
+        if isinstance(flat, tuple) and flat[:1] == ("reduction",):
+            return Reduction(tuple(map(index, flat[1])), tuple(map(index, flat[2])))  # type: ignore[arg-type]
+        return flat
+
+    for name, arguments, extra, rank, loops in rows["nodes"]:
+        looped = loops if loops != rank or isinstance(attribute(extra), Reduction) else None
+        edges = tuple(map(view, arguments))
+        nodes.append(table.intern(table.gates[name], edges, attribute(extra), rank, looped))
+    return Graph(
+        table,
+        rows["inputs"],
+        tuple(map(view, rows["values"])),
+        tuple(map(view, rows["gradients"])),
+        rows["wrt"],
+        {nodes[i]: name for i, name in rows["names"].items()},
+        {nodes[i]: nodes[of] for i, of in rows["adjoints"].items()},
+        rows["shapes"],
+        {nodes[i]: names for i, names in rows["labels"].items()},
+        rows["integers"],
+        rows["derived"],
+    )

@@ -1,0 +1,1 @@
+"""Kernels: compiled programs that are called with numbers and arrays, and checked."""

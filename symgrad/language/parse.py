@@ -1,0 +1,89 @@
+"""The language of expr.txt: from text to SymPy expressions, by a grammar; nothing is ever evaluated as Python."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ParseError
+from .messages import Mistake, end_of_text, parse_error, place, strange_character, unexpected
+from .reader import Reader
+from .tokens import Lines
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+MAX_CHARACTERS = 1_000_000  # longer texts are refused
+
+
+def parse(text: str) -> Problem:
+    """The expression that `text` says, with its named intermediate results.
+
+    Raises ParseError with line and column for whatever is not in the language, and for constants too large to compute.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"parse takes text (str), not {type(text).__name__}")
+    if len(text) > MAX_CHARACTERS:
+        raise ParseError(f"the text is longer than {MAX_CHARACTERS:,} characters", 1, 1)
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    reader = Reader()
+    outer = _reader.set(reader)
+    try:
+        expression = _read(lines)
+    except Mistake as mistake:
+        raise parse_error(lines, mistake) from None
+    finally:
+        _reader.reset(outer)
+    names = {name: value.expr for name, value in reader.results.items() if not value.shape}
+    return Problem(expression, names, text, tuple(reader.declared))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a text says: the output, and the intermediate results that it names, in their order."""
+
+    expression: Any  # a sympy.Expr: the last line
+    names: dict[str, Any]  # sympy.Expr or a condition, of no arrays; later ones contain the earlier objects themselves
+    source: str
+    declared: tuple[Any, ...] = ()  # the inputs that the text declares, in order: Symbol and IndexedBase
+
+
+# Text to lines of tokens ----------------------------------------------------------------------------------------------
+
+
+def _read(text: str) -> Any:
+    from lark import UnexpectedCharacters, UnexpectedToken
+
+    try:
+        return _grammar().parse(text)
+    except UnexpectedCharacters as error:
+        offset = error.pos_in_stream or 0
+        raise Mistake(strange_character(text[offset]), offset) from None
+    except UnexpectedToken as error:
+        offset = end_of_text(text) if error.token.type == "$END" else place(error.token)
+        raise Mistake(unexpected(text, error), offset) from None
+
+
+@functools.cache
+def _grammar() -> Lark:
+    # Imported at the first text: compiling SymPy expressions needs no parser.
+    from lark import Lark
+
+    grammar = Path(__file__).with_name("expression.lark").read_text(encoding="utf-8")
+    lines = Lines(lambda names: _reader.get().know(names))
+    return Lark(grammar, parser="lalr", lexer="basic", maybe_placeholders=False, transformer=_ToReader(), postlex=lines)
+
+
+class _ToReader:
+    """Hands each rule to the reader of the text at hand: the grammar is built once, texts may be read in threads."""
+
+    def __getattr__(self, rule: str) -> Callable[[list[Any]], Any]:
+        method = getattr(Reader, rule)
+        return lambda children: method(_reader.get(), children)
+
+
+_reader: ContextVar[Reader] = ContextVar("reader")

@@ -1,0 +1,350 @@
+"""Reading lines: a method for each rule of the grammar, from its tokens and values to a value."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import sympy
+
+from .arrays import AXES, Elements, Extents, elementwise, extents, indexed, reduced
+from .construct import (
+    CONDITION,
+    LOOP,
+    NUMBER,
+    RANGE,
+    SHAPELESS,
+    TRUE,
+    TUPLE,
+    Limit,
+    Value,
+    add,
+    compare,
+    described,
+    expect,
+    floor_divide,
+    logic,
+    modulo,
+    multiply,
+    negative,
+    over,
+    piecewise,
+    power,
+    reciprocal,
+)
+from .linear_algebra import matmul, transpose
+from .messages import Mistake, place, short
+from .tokens import Names, identifier, literal
+from .vocabulary import (
+    ALIASES,
+    ARRAYS,
+    CONSTANTS,
+    FUNCTIONS,
+    LEFT_OUT,
+    LIMITED,
+    REDUCTIONS,
+    Function,
+    range_call,
+    unknown_function,
+)
+
+if TYPE_CHECKING:
+    from lark import Token
+
+
+Loop = tuple[Limit, list[Value]]  # what a `for` says, and its conditions
+
+
+class Reader:
+    """Reads one text: a method for each rule of the grammar, called with the rule's tokens and values, bottom up."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, Value] = {}  # by assignment
+        self.introduced: dict[str, Token] = {}  # by assignment or declaration
+        self.used: dict[str, Token] = {}  # first uses
+        self.symbols: dict[str, Value] = {}
+        self.declared: list[Any] = []
+        self.ranks: dict[Any, int] = {}  # of arrays without a shape
+        self.know(Names())
+
+    def know(self, names: Names) -> None:
+        self.names = names
+        self.elements = Elements(names.taken)
+
+    # Lines
+
+    def start(self, lines: list[tuple[Token | None, Value | None]]) -> Any:
+        name, value = lines[-1]
+        for at, line in lines[:-1]:
+            if at is None and line is not None:
+                raise Mistake("only the last line may go without a name; write name = ...", line.at)
+        if value is None:
+            raise Mistake("the last line is a declaration; an expression should follow", place(name))
+        if value.kind != NUMBER or value.shape:
+            advice = "; sum it, as in sum(...)" if value.shape and value.kind == NUMBER else ""
+            reason = f"the output is {described(value)}, not a number{advice}"
+            raise Mistake(reason, value.at if name is None else place(name))
+        return value.expr
+
+    def output(self, children: list[Any]) -> tuple[Token | None, Value]:
+        return None, children[0]
+
+    def assignment(self, children: list[Any]) -> tuple[Token, Value]:
+        at, value = children
+        name = self._introduce(at)
+        if value.kind not in (NUMBER, CONDITION):
+            raise Mistake(f"'{name}' is given {value.kind}, not a number", place(at))
+        self.results[name] = self.symbols[name] = value._replace(whole=True)
+        return at, value
+
+    def declaration(self, children: list[Any]) -> tuple[Token, None]:
+        at, kind, *rest = children
+        sizes = rest[0] if rest else []
+        _check_type(kind, sizes)
+        name = identifier(at)
+        if kind != "integer" and name in self.names.extents:
+            line = self.names.extents[name].line
+            raise Mistake(f"'{short(name)}' is an extent or bound on line {line}, which is an integer", place(at))
+        self._introduce(at)
+        if sizes:
+            value = self._array(name, place(at), kind == "integers", extents(sizes))
+        else:
+            value = _symbol(name, place(at), integer=kind == "integer")
+        self.symbols[name] = value
+        self.declared.append(value.expr.base if value.shape else value.expr)
+        return at, None
+
+    def _introduce(self, at: Token) -> str:
+        name = identifier(at)
+        if name in self.introduced:
+            raise Mistake(f"'{short(name)}' already has a meaning from line {self.introduced[name].line}", place(at))
+        if name in self.used:
+            raise Mistake(f"'{short(name)}' is used on line {self.used[name].line}, before it is given here", place(at))
+        self.introduced[name] = at
+        return name
+
+    # Atoms
+
+    def number(self, children: list[Token]) -> Value:
+        return literal(children[0])
+
+    def truth(self, children: list[Token]) -> Value:
+        return Value(sympy.true if children[0] == "True" else sympy.false, CONDITION, place(children[0]))
+
+    def name(self, children: list[Token]) -> Value:
+        at = children[0]
+        index = self.names.indices.get(place(at))
+        if index is not None:
+            return Value(index, NUMBER, place(at), closed=True)
+        name = identifier(at)
+        self.used.setdefault(name, at)
+        if name not in self.symbols:
+            self.symbols[name] = self._undeclared(name, at)
+        return self.symbols[name]._replace(at=place(at))
+
+    def _undeclared(self, name: str, at: Token) -> Value:
+        if name == "zoo":
+            raise Mistake("zoo (complex infinity) is not a real number", place(at))
+        if name in self.names.arrays:
+            return self._array(name, place(at), integer=False)
+        if name in CONSTANTS and (name not in self.names.extents or name in ("oo", "nan")):
+            return Value(CONSTANTS[name], NUMBER, 0, constant=True, closed=True)
+        return _symbol(name, place(at), integer=name in self.names.extents)
+
+    def _array(self, name: str, at: int, integer: bool, shape: Extents | None = None) -> Value:
+        if integer or name in self.names.tables:
+            label = sympy.Symbol(name, integer=True)
+        else:
+            # As IndexedBase(name) is, where only its name is known.
+            label = sympy.Symbol(name) if shape is None else sympy.Symbol(name, real=True)
+        if shape is None:
+            return Value(sympy.IndexedBase(label), SHAPELESS, at)
+        axes = AXES[: len(shape)][::-1]
+        return Value(sympy.IndexedBase(label, shape=shape)[axes], NUMBER, at, shape=shape)
+
+    def tuple(self, children: list[Any]) -> Value:
+        at, first, *rest = children
+        return Value((first, *(rest[0] if rest else ())), TUPLE, place(at))
+
+    def arguments(self, children: list[Value]) -> list[Value]:
+        return children
+
+    def call(self, children: list[Any]) -> Value:
+        at, arguments = children[0], children[1] if len(children) > 1 else []
+        name = identifier(at)
+        if name in self.introduced:
+            line = self.introduced[name].line
+            raise Mistake(f"'{short(name)}' is a variable (line {line}), not a function", place(at))
+        name = ALIASES.get(name, name)
+        if name in LIMITED:
+            return self._limited(at, LIMITED[name], arguments)
+        if name in REDUCTIONS and len(arguments) == 1 and (arguments[0].kind == LOOP or arguments[0].shape):
+            return self._reduction(at, REDUCTIONS[name], arguments[0])
+        if name in ARRAYS:
+            _check_count(at, ARRAYS[name], arguments)
+            return ARRAYS[name].build(self.elements, at, *arguments)
+        function = FUNCTIONS.get(name)
+        if function is None and name in REDUCTIONS:
+            raise Mistake(f"{at} takes an array, or terms over an index: {at}(x[i] for i in range(n))", place(at))
+        if function is None:
+            raise Mistake(unknown_function(name), place(at))
+        _check_count(at, function, arguments)
+        if not function.elementwise:
+            return function.build(at, *arguments)
+        return self._elementwise(at, functools.partial(function.build, at), *arguments)
+
+    def _elementwise(self, at: Token, function: Callable[..., Value], *values: Value) -> Value:
+        return elementwise(self.elements, at, function, values)
+
+    def attribute(self, children: list[Any]) -> Value:
+        value, at, name = children
+        if name != "T":
+            raise Mistake("there are no attributes but .T, the transpose of an array", place(at))
+        return transpose(self.elements, name, value)
+
+    def index(self, children: list[Any]) -> Value:
+        array, at, indices = children
+        return indexed(self.elements, at, array, indices, self.ranks)
+
+    # Loops
+
+    def loop(self, children: list[Any]) -> Loop:
+        _, name, bounds, *rest = children
+        identifier(name)
+        if bounds.kind != RANGE:
+            raise Mistake(f"'for' takes a range here, not {described(bounds)}; write range(n)", bounds.at)
+        for link, condition in zip(rest[::2], rest[1::2], strict=True):
+            expect(link, CONDITION, condition)
+        low, high = bounds.expr
+        if low.expr.is_Integer and high.expr.is_Integer and high.expr < low.expr - 1:
+            high = high._replace(expr=low.expr - 1)  # empty, as Python has it: SymPy would turn it around
+        return (self.names.binders[place(name)], low, high), rest[1::2]
+
+    def generator(self, children: list[Any]) -> Value:
+        body, *loops = children
+        return Value((body, loops), LOOP, body.at)
+
+    def _reduction(self, at: Token, function: Any, terms: Value) -> Value:
+        if terms.shape:
+            return reduced(self.elements, at, function, terms)
+        body, loops = terms.expr
+        expect(at, NUMBER, body)
+        conditions = [condition for _, more in loops for condition in more]
+        if conditions:
+            every = conditions[0] if len(conditions) == 1 else logic(sympy.And, at, conditions)
+            rest = Value(LEFT_OUT[function], NUMBER, body.at, constant=True, closed=True)
+            body = piecewise(at, [(body, every), (rest, TRUE)])
+        return over(function, at, body, [limit for limit, _ in reversed(loops)])
+
+    def _limited(self, at: Token, function: Any, arguments: list[Value]) -> Value:
+        """`Sum(x[i], (i, 0, n - 1))`, as SymPy prints it."""
+        limits: list[Limit] = []
+        for limit in arguments[1:]:
+            if limit.kind != TUPLE or len(limit.expr) != 3 or limit.expr[0].at not in self.names.binders:
+                raise Mistake(f"{at} takes limits (i, a, b): a name, the first and the last integer", limit.at)
+            index, low, high = limit.expr
+            range_call(at, low, high)
+            limits.append((index.expr, low, high))
+        if not limits:
+            raise Mistake(f"{at} takes a term and limits (i, a, b)", place(at))
+        return over(function, at, arguments[0], limits)
+
+    # Operators
+
+    def power(self, children: list[Any]) -> Value:
+        base, at, exponent = children
+        return self._elementwise(at, lambda *pair: power(at, *pair), base, exponent)
+
+    def signed(self, children: list[Any]) -> Value:
+        at, value = children
+        return self._elementwise(at, functools.partial(_signed, at), value)
+
+    def product(self, children: list[Any]) -> Value:
+        factors = [children[0]]
+        for at, value in zip(children[1::2], children[2::2], strict=True):
+            if at == "*":
+                factors.append(value)
+            elif at == "/":
+                factors.append(self._elementwise(at, lambda divisor, at=at: reciprocal(at, divisor), value))
+            elif at == "@":
+                factors = [matmul(self.elements, at, self._multiply(at, factors), value)]
+            else:
+                divide = floor_divide if at == "//" else modulo
+                factors = [self._elementwise(at, functools.partial(divide, at), self._multiply(at, factors), value)]
+        return self._multiply(children[1], factors)
+
+    def _multiply(self, at: Token, factors: list[Value]) -> Value:
+        if len(factors) == 1:
+            return factors[0]
+        return self._elementwise(at, lambda *each: multiply(at, list(each)), *factors)
+
+    def sum(self, children: list[Any]) -> Value:
+        terms = [children[0]]
+        for at, term in zip(children[1::2], children[2::2], strict=True):
+            terms.append(self._elementwise(at, functools.partial(_signed, at), term))
+        return self._elementwise(children[1], lambda *each: add(children[1], list(each)), *terms)
+
+    def intersection(self, children: list[Any]) -> Value:
+        return self._logic(sympy.And, children[1], children[::2])
+
+    def union(self, children: list[Any]) -> Value:
+        return self._logic(sympy.Or, children[1], children[::2])
+
+    conjunction = intersection
+    disjunction = union
+
+    def _logic(self, function: Any, at: Token, conditions: list[Value]) -> Value:
+        return self._elementwise(at, lambda *each: logic(function, at, list(each)), *conditions)
+
+    def comparison(self, children: list[Any]) -> Value:
+        links = []
+        for a, at, b in zip(children[::2], children[1::2], children[2::2], strict=False):
+            links.append(self._elementwise(at, functools.partial(compare, at), a, b))
+        return links[0] if len(links) == 1 else self._logic(sympy.And, children[1], links)
+
+    def negation(self, children: list[Any]) -> Value:
+        return self._logic(sympy.Not, children[0], children[1:])
+
+    def choice(self, children: list[Any]) -> Value:
+        value, at, condition, otherwise = children
+        return self._elementwise(at, functools.partial(_choice, at), value, condition, otherwise)
+
+
+def _signed(at: Token, value: Value) -> Value:
+    expect(at, NUMBER, value)
+    return negative(at, value) if at == "-" else value
+
+
+def _choice(at: Token, value: Value, condition: Value, otherwise: Value) -> Value:
+    expect(at, NUMBER, value, otherwise)
+    expect(at, CONDITION, condition)
+    return piecewise(at, [(value, condition), (otherwise, TRUE)])
+
+
+def _symbol(name: str, at: int, integer: bool) -> Value:
+    return Value(sympy.Symbol(name, integer=True) if integer else sympy.Symbol(name), NUMBER, at)
+
+
+def _check_type(kind: Token, sizes: list[Value]) -> None:
+    if kind not in _TYPES:
+        raise Mistake(f"'{short(kind)}' is no type; write real, integer, {', '.join(list(_TYPES)[2:])}", place(kind))
+    least, most, example = _TYPES[kind]
+    if not least <= len(sizes) <= most:
+        raise Mistake(f"write {example}", place(kind))
+
+
+_TYPES: dict[str, tuple[int, float, str]] = {  # the least and the largest number of extents
+    "real": (0, 0, "x: real, or vector(n), matrix(n, m), array(n, m, ...)"),
+    "integer": (0, 0, "n: integer, or integers(n) for an array of them"),
+    "vector": (1, 1, "w: vector(n)"),
+    "matrix": (2, 2, "X: matrix(n, d)"),
+    "array": (1, math.inf, "T: array(n, m, ...)"),
+    "integers": (1, math.inf, "y: integers(n)"),
+}
+
+
+def _check_count(at: Token, function: Function, arguments: list[Value]) -> None:
+    if not function.least <= len(arguments) <= function.most:
+        raise Mistake(f"{at} takes {function.takes()}, not {len(arguments)}", place(at))

@@ -1,0 +1,382 @@
+"""Lowering of arrays: Indexed and Sum to views over named axes, matrix expressions to views over ROW and COLUMN.
+
+Each index symbol has one axis for the whole expression, and each matrix expression is lowered once, gather-free and at
+its own axes; where it is read, its view is given other index expressions. So the same sub-expression under two names,
+or read at y[i], is one node. A length that is 1 has no axis: what lacks an axis is broadcast.
+
+What is known of a SymPy class is one row here, in matrices.py, blocks.py or array_expressions.py: a function that
+builds its view, and what of it has to be lowered before.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import sympy
+from sympy.matrices.expressions.matexpr import MatrixElement
+
+from ..errors import UnsupportedExpression
+from ..gates.arithmetic import power_of
+from ..gates.table import GATES
+from ..graph.affine import Axis, Index, Size, axis, number_index
+from ..graph.node import AnyIndex, Gather, Table, View
+from ..graph.sums import at_inputs, guarded, total
+from ..reductions import Largest, Smallest
+from .limits import ranges
+from .scalars import Lowering
+from .survey import Found
+from .unsupported import describe
+
+# No array is that long, and floating-point numbers hold all integers up to here.
+_LARGEST_INTEGER = 2**53
+
+Build = Callable[[Any, Any, list[View]], View]
+
+
+class Row(NamedTuple):
+    """What is known of a SymPy class."""
+
+    build: Build  # called with the lowering, the part, and the views of its children
+    children: Callable[[Any], tuple[Any, ...]] | None  # None: its arguments
+
+
+ROWS: dict[type, Row] = {}
+
+
+def lowers(*kinds: type, children: Callable[[Any], tuple[Any, ...]] | None = None) -> Callable[[Build], Build]:
+    """File a function under the SymPy classes that it lowers."""
+
+    def enter(build: Build) -> Build:
+        ROWS.update({kind: Row(build, children) for kind in kinds})
+        return build
+
+    return enter
+
+
+def alone(_: Any) -> tuple[Any, ...]:
+    """Of a class that has nothing to be lowered before."""
+    return ()
+
+
+def _row(part: Any) -> Row | None:
+    return next((ROWS[kind] for kind in type(part).__mro__ if kind in ROWS), None)
+
+
+class ArrayLowering(Lowering):
+    """Lowers expressions with arrays; inputs are read at the axes of their declarations."""
+
+    def __init__(
+        self,
+        table: Table,
+        inputs: Sequence[Any],
+        found: Found,
+        gates: Iterable[type] = (),
+        known: Mapping[str, int] | None = None,
+    ) -> None:
+        views = {s: table.input(i, ()) for i, s in enumerate(inputs) if s in found.symbols or s not in found.sizes}
+        super().__init__(table, {s: v for s, v in views.items() if isinstance(s, sympy.Symbol)}, gates)
+        self.inputs, self.found = tuple(inputs), found
+        self.places = {symbol: place for place, symbol in enumerate(inputs)}
+        self.known = known or {}
+        self.axis_of: dict[sympy.Basic, Axis] = {symbol: table.fresh() for symbol in found.bound}
+        self.axis_names: dict[Axis, str] = {name: str(symbol) for symbol, name in self.axis_of.items()}
+        self.row, self.column = table.fresh(), table.fresh()
+        self.further: list[Axis] = []  # axes of arrays of more than two
+        self.integers: set[int] = {
+            place for symbol, place in self.places.items() if symbol in found.arrays and _holds_integers(symbol)
+        }
+
+    # --- inputs -------------------------------------------------------------------------------------------------------
+
+    def shape(self, place: int) -> tuple[Index, ...]:
+        """The extents of an input; an axis that was not declared has an extent of its own."""
+        symbol = self.inputs[place]
+        if symbol not in self.found.arrays:
+            return ()
+        if symbol.shape is None:
+            rank = self.found.arrays[symbol]
+            return tuple(Index(((Size(f"{symbol.name}.shape[{at}]"), 1),)) for at in range(rank))
+        return tuple(self.affine(extent) for extent in symbol.shape)
+
+    def affine(self, part: Any) -> Index:
+        """An affine form of extents and axes. Raises UnsupportedExpression for anything else."""
+        is_infinite = isinstance(part, sympy.Basic) and part.is_Number and not part.is_finite
+        index = None if is_infinite else self.index(part)
+        if index is None or isinstance(index, Gather):
+            raise UnsupportedExpression(f"the bound or extent {describe(part)} is not affine in extents and indices")
+        return index
+
+    def index(self, part: Any) -> AnyIndex:
+        """An index expression: affine in indices and extents, else the value of an integer expression."""
+        part = sympy.sympify(part, strict=True)
+        if isinstance(part, sympy.Integer):
+            if abs(part) > _LARGEST_INTEGER:
+                raise UnsupportedExpression(f"{describe(part)} is too large for an index, a bound or an extent")
+            return number_index(int(part))
+        if part in self.axis_of:
+            return axis(self.axis_of[part])
+        if isinstance(part, sympy.Symbol) and part in self.found.sizes:
+            number = self.known.get(part.name)
+            return number_index(number) if number is not None else Index(((Size(part.name), 1),))
+        if isinstance(part, sympy.Add) and all(term.as_coeff_Mul()[0].is_Integer for term in part.args):
+            terms = [self.index(term) for term in part.args]
+            if not any(isinstance(term, Gather) for term in terms):
+                result = terms[0]
+                for term in terms[1:]:
+                    result = result.plus(term)  # type: ignore[union-attr, arg-type]
+                return result
+        if isinstance(part, sympy.Mul) and len(part.args) == 2 and part.args[0].is_Integer:
+            inner = self.index(part.args[1])
+            if isinstance(inner, Index):
+                return inner.scaled(self.affine(part.args[0]).offset)
+        if not _is_whole(part):
+            raise UnsupportedExpression(
+                f"the index {describe(part)} is not always an integer; write floor({describe(part)}) to round it down"
+            )
+        has_fractions = any(not number.is_Integer for number in part.atoms(sympy.Rational))
+        view = self(sympy.floor(part) if has_fractions else part)  # i*(i - 1)/2 is a quotient of integers
+        self._note_integer_inputs(view)
+        return Gather(view)
+
+    def _note_integer_inputs(self, view: View) -> None:
+        stack = [view.node]
+        while stack:
+            node = stack.pop()
+            if node.gate.name == "input":
+                self.integers.add(node.attribute)
+            stack += node.sources
+
+    def input_at(self, symbol: Any, indices: tuple[AnyIndex, ...]) -> View:
+        node = self.table.input(self.places[symbol], tuple(range(len(indices)))).node
+        return View(node, indices)
+
+    # --- the walk -----------------------------------------------------------------------------------------------------
+
+    def _children(self, part: Any) -> tuple[Any, ...]:
+        if isinstance(part, (sympy.Symbol, sympy.Idx)) and (part in self.axis_of or part in self.found.sizes):
+            return ()
+        row = _row(part)
+        if row is not None and row.children is not None:
+            return row.children(part)
+        children = super()._children(part)
+        if _is_matrix(part):
+            return children
+        for child in children:
+            if isinstance(child, (sympy.MatrixExpr, sympy.MatrixBase)) and tuple(child.shape) != (1, 1):
+                raise UnsupportedExpression(
+                    f"cannot compile {describe(part)} ({type(part).__name__}): {type(part).__name__} of a matrix is "
+                    "no function of its entries; write the entries' with applyfunc, or take a trace"
+                )
+        return children
+
+    def _knows(self, part: Any) -> bool:
+        return isinstance(part, sympy.Idx) or _row(part) is not None or super()._knows(part)
+
+    def _build(self, part: Any, arguments: list[View]) -> View:
+        if part in self.axis_of:
+            return self.table.position(axis(self.axis_of[part]))
+        if isinstance(part, sympy.Symbol) and part in self.found.sizes:
+            return self.table.number_of(self.index(part))
+        row = _row(part)
+        return super()._build(part, arguments) if row is None else row.build(self, part, arguments)
+
+    # --- sums ---------------------------------------------------------------------------------------------------------
+
+    def limits(self, part: Any) -> tuple[list[Axis], list[Index]]:
+        """The axes that a Sum runs over, innermost first, and its constraints."""
+        names, constraints = [], []
+        for symbol, first, last in ranges(part)[0]:
+            if first is None or last is None:
+                raise UnsupportedExpression(f"{describe(part)}: the index {symbol} has no bounds; give (i, low, high)")
+            name = axis(self.axis_of[symbol])
+            names.append(self.axis_of[symbol])
+            lows = first.args if isinstance(first, sympy.Max) else (first,)
+            highs = last.args if isinstance(last, sympy.Min) else (last,)
+            constraints += [name.minus(self.affine(low)) for low in lows]
+            constraints += [self.affine(high).minus(name) for high in highs]
+        return names, constraints
+
+    def contracted(self, body: View, name: Axis, extent: Any) -> View:
+        """The sum of `body` over one axis of that extent."""
+        return total(body, [name], [axis(name), self.affine(extent).minus(1).minus(axis(name))])
+
+    # --- matrices -----------------------------------------------------------------------------------------------------
+
+    def entry(self, matrix: View, row: AnyIndex, column: AnyIndex) -> View:
+        """A matrix at (row, column)."""
+        return self.placed(matrix, {self.row: row, self.column: column})
+
+    @staticmethod
+    def placed(array: View, places: Mapping[Axis, AnyIndex]) -> View:
+        """An array with an index expression for each of its axes.
+
+        Along a diagonal, or gathered, what is computed entry by entry is computed there: an adjoint that is 0 elsewhere
+        would meet infinite local gradients.
+        """
+        read, indices = array.at(places), list(places.values())
+        is_scattered = len(set(indices)) < len(indices) or any(isinstance(index, Gather) for index in indices)
+        return at_inputs(read) if is_scattered else read
+
+    def transposed(self, matrix: View) -> View:
+        return self.entry(matrix, axis(self.column), axis(self.row))
+
+    def own_index(self, shape: Sequence[Any]) -> tuple[Index, Index]:
+        """The index expressions of a matrix at its own axes; a length of 1 has none."""
+        row, column = (
+            number_index(0) if length == 1 else axis(name)
+            for length, name in zip(shape, (self.row, self.column), strict=True)
+        )
+        return row, column
+
+    def numbered_axes(self, rank: int) -> list[Axis]:
+        """The axes of an array expression, in order."""
+        self.further += [self.table.fresh() for _ in range(rank - 2 - len(self.further))]
+        return [self.row, self.column, *self.further][:rank]
+
+    def sum(self, views: Sequence[View]) -> View:
+        return views[0] if len(views) == 1 else self._apply("add", *views)
+
+    def power_of_entries(self, number: Any, base: View, exponent: View) -> View:
+        """A power of each entry; `number` is the exponent as it was written."""
+        if not isinstance(number, sympy.Rational):
+            return self._apply("pow", base, exponent)
+        return power_of(base, Fraction(int(number.p), int(number.q)))
+
+    # --- functions ----------------------------------------------------------------------------------------------------
+
+    def applied(self, function: Any, views: Sequence[View]) -> View:
+        """A function of one's entries, a Lambda or a SymPy class, with views for its variables."""
+        if not isinstance(function, sympy.Lambda):
+            symbol = sympy.Dummy()
+            function = sympy.Lambda(symbol, function(symbol))
+        own = dict(zip(function.signature, views, strict=True))
+        axes = {symbol: name for symbol, name in self.axis_of.items() if symbol not in own}
+        return self.inside(function.expr, {**self.symbols, **own}, axes)
+
+    def inside(self, expression: Any, symbols: Mapping[Any, View], axes: Mapping[Any, Axis]) -> View:
+        """An expression in which some symbols mean something else: lowered anew, into the same table."""
+        inner = ArrayLowering.__new__(ArrayLowering)
+        inner.__dict__.update(self.__dict__)
+        inner.memo, inner.symbols, inner.axis_of = {}, symbols, dict(axes)
+        return inner(expression)
+
+
+def _holds_integers(symbol: Any) -> bool:
+    label = getattr(symbol, "label", None)
+    return isinstance(label, sympy.Symbol) and bool(label.is_integer)
+
+
+def _is_matrix(part: Any) -> bool:
+    return isinstance(part, (sympy.MatrixExpr, sympy.MatrixBase, sympy.Trace, sympy.Determinant, MatrixElement))
+
+
+# --- indices and sums -------------------------------------------------------------------------------------------------
+
+
+@lowers(sympy.Indexed, children=alone)
+def _indexed(lowering: ArrayLowering, part: sympy.Indexed, _: list[View]) -> View:
+    return lowering.input_at(part.base, tuple(map(lowering.index, part.indices)))
+
+
+@lowers(sympy.Sum, children=lambda part: (part.function,))
+def _sum(lowering: ArrayLowering, part: sympy.Sum, arguments: list[View]) -> View:
+    names, constraints = lowering.limits(part)
+    view = total(arguments[0], names, constraints, may_be_empty=True)
+    return -view if ranges(part)[1] else view
+
+
+def _reduction(gate: str) -> Callable[[ArrayLowering, Any, list[View]], View]:
+    def build(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+        names, constraints = lowering.limits(part)
+        view = lowering.table.reduce(GATES[gate], arguments[0], names, constraints)
+        return 1 / view if ranges(part)[1] else view
+
+    return build
+
+
+lowers(sympy.Product, children=lambda part: (part.function,))(_reduction("product"))
+lowers(Largest, children=lambda part: (part.function,))(_reduction("largest"))
+lowers(Smallest, children=lambda part: (part.function,))(_reduction("smallest"))
+
+
+@lowers(sympy.KroneckerDelta, children=alone)
+def _kronecker(lowering: ArrayLowering, part: sympy.KroneckerDelta, arguments: list[View]) -> View:
+    one, two = lowering.index(part.args[0]), lowering.index(part.args[1])
+    if isinstance(one, Gather) or isinstance(two, Gather):
+        return lowering.table.number_of(one).equals(lowering.table.number_of(two)).where(1, 0)
+    return delta(lowering, one, two)
+
+
+def delta(lowering: ArrayLowering, one: Index, two: Index) -> View:
+    """1 where two index expressions are equal, else 0."""
+    difference = one.minus(two)
+    return guarded(lowering.table.constant(1), [difference, difference.scaled(-1)])
+
+
+# --- integers ---------------------------------------------------------------------------------------------------------
+
+# What has integers for values where its arguments have.
+_CLOSED = (sympy.Mod, sympy.Abs, sympy.Max, sympy.Min)
+
+
+def _is_whole(part: Any) -> bool:
+    """Whether an index is an integer whatever the integers are that it is made of: i*(i - 1)/2, but not i/2.
+
+    A polynomial with rational coefficients is, if it is one at 0 .. degree in each of its variables: its differences
+    there are the coefficients by which it is a sum of binomials (Polya, 1915).
+    """
+    if part.is_Number:
+        return bool(part.is_finite) and sympy.Rational(part).is_Integer
+    if isinstance(part, (sympy.Symbol, sympy.Indexed, sympy.floor, sympy.ceiling, sympy.KroneckerDelta, sympy.sign)):
+        return True
+    if isinstance(part, _CLOSED):
+        return all(map(_is_whole, part.args))
+    if isinstance(part, sympy.Piecewise):
+        return all(_is_whole(value) for value, _ in part.args)
+    if not isinstance(part, (sympy.Add, sympy.Mul, sympy.Pow)):
+        return bool(part.is_integer)
+    exact = part.xreplace({number: sympy.Rational(number) for number in part.atoms(sympy.Float)})
+    try:
+        polynomial = sympy.Poly(exact, domain="QQ")
+    except (sympy.PolynomialError, sympy.CoercionFailed):
+        return bool(part.is_integer)
+    if exact in polynomial.gens:
+        return bool(part.is_integer)
+    if not all(map(_is_whole, polynomial.gens)):
+        return False
+    grid = itertools.product(*(range(polynomial.degree(own) + 1) for own in polynomial.gens))
+    return all(polynomial.eval(dict(zip(polynomial.gens, at, strict=True))).is_Integer for at in grid)
+
+
+# --- what rounds ------------------------------------------------------------------------------------------------------
+
+
+def _quotient(part: Any) -> tuple[Any, ...]:
+    """The argument; a sum of fractions as a numerator and a denominator, so that a quotient of integers is exact.
+
+    SymPy writes (i + j + 1)/3 as i/3 + j/3 + 1/3, which rounds three times.
+    """
+    (argument,) = part.args
+    terms = [term.as_coeff_Mul() for term in sympy.Add.make_args(argument)]
+    if not all(factor.is_Rational for factor, _ in terms):
+        return (argument,)
+    denominator = math.lcm(*(factor.q for factor, _ in terms))
+    if denominator == 1 or len(terms) == 1:
+        return (argument,)
+    return sympy.Add(*(factor * denominator * rest for factor, rest in terms)), sympy.Integer(denominator)
+
+
+def _rounded(gate: str) -> Build:
+    def build(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+        quotient = lowering._apply("div", *arguments) if len(arguments) > 1 else arguments[0]
+        return lowering._apply(gate, quotient)
+
+    return build
+
+
+lowers(sympy.floor, children=_quotient)(_rounded("floor"))
+lowers(sympy.ceiling, children=_quotient)(_rounded("ceil"))

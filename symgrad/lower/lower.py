@@ -1,0 +1,255 @@
+"""Lowering: from a SymPy expression to a graph and its inputs.
+
+A scalar expression becomes a graph of rank-1 nodes over points. One with arrays, or with sums that are not written out,
+becomes a graph whose inputs have the ranks of their declarations, and whose extents are symbolic.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import sympy
+
+from ..analysis.domains import Domains
+from ..errors import UnsupportedExpression
+from ..gates.table import GATES
+from ..graph.affine import Index, Size
+from ..graph.graph import Graph, as_node, sizes_of
+from ..graph.node import Node, Table, View
+from . import blocks, matrices, regions
+from .indexed import ArrayLowering
+from .scalars import Lowering
+from .share_gathers import share_gathers
+from .survey import ARRAYS, Found, input_of, survey
+from .unsupported import describe
+
+# Importing what lowers a class files it.
+FILED = (matrices, blocks, regions)
+
+# The one axis that a scalar expression has when it is evaluated at many points: its own first axis.
+POINTS = 0
+
+Input: TypeAlias = sympy.Symbol | sympy.IndexedBase | sympy.MatrixSymbol
+
+
+def lower(
+    expression: sympy.Expr,
+    arguments: Sequence[Input] | None = None,
+    gates: Iterable[type] = (),
+    names: Mapping[str, sympy.Basic] | None = None,
+    extents: Mapping[Any, int] | None = None,
+) -> tuple[Graph, tuple[Input, ...]]:
+    """The graph of `expression`, and its inputs in order (`arguments`, else what is free, by name).
+
+    `gates` are functions made by `symgrad.gate`; `names` are the user's names for sub-expressions; `extents` are
+    numbers for symbolic extents. Raises UnsupportedExpression for what symgrad does not compile and ValueError where
+    `arguments` lacks an input.
+    """
+    found = survey(expression)
+    if found.is_scalar:
+        if extents:
+            raise ValueError("extents are for arrays of symbolic size, and this expression has scalars only")
+        return _lower_scalars(expression, found, arguments, gates, names or {})
+    return _lower_arrays(expression, found, arguments, gates, names or {}, extents or {})
+
+
+def _lower_scalars(
+    expression: sympy.Expr,
+    found: Found,
+    arguments: Sequence[Input] | None,
+    gates: Iterable[type],
+    names: Mapping[str, sympy.Basic],
+) -> tuple[Graph, tuple[Input, ...]]:
+    inputs = _inputs(found.symbols, arguments, ())
+    table = Table(dict(GATES))
+    views = {symbol: table.input(i, (POINTS,)) for i, symbol in enumerate(inputs)}
+    lowering = Lowering(table, views, gates)
+    value = _number(lowering, expression)
+    labels = _labels(lowering, names, set(inputs))
+    return Graph(table, tuple(symbol.name for symbol in inputs), (value,), names=labels), inputs
+
+
+def _length(key: Any, number: Any) -> int:
+    """A number that is told for an extent."""
+    try:
+        length = operator.index(number)
+    except TypeError:
+        raise ValueError(f"the extent {key} is {number!r}: an extent is an integer") from None
+    if length < 0:
+        raise ValueError(f"the extent {key} is {length}: an extent is at least 0")
+    return length
+
+
+def _lower_arrays(
+    expression: sympy.Expr,
+    found: Found,
+    arguments: Sequence[Input] | None,
+    gates: Iterable[type],
+    names: Mapping[str, sympy.Basic],
+    extents: Mapping[Any, int],
+) -> tuple[Graph, tuple[Input, ...]]:
+    if found.has_array_expressions:
+        from . import array_expressions  # noqa: F401  # files its rows; rarely used, and slow to import
+    known = {getattr(key, "name", key): _length(key, number) for key, number in extents.items()}
+    unknown = sorted(set(known) - {symbol.name for symbol in found.sizes})
+    if unknown:
+        sizes = ", ".join(sorted(symbol.name for symbol in found.sizes)) or "none"
+        raise ValueError(f"extents names {unknown[0]!r}, which is no symbolic extent here; they are: {sizes}")
+    wanted = found.symbols | found.arrays.keys()
+    inputs = _inputs(wanted, arguments, [symbol for symbol in found.sizes if symbol.name not in known])
+    graph = _array_graph(expression, inputs, found, gates, names, known)
+    if arguments is None:
+        # Which extents an array's shape tells shows when shapes are known; they are no inputs of their own.
+        told = told_sizes(graph)
+        kept = tuple(s for s in inputs if s in wanted or s.name not in told)
+        if kept != inputs:
+            inputs = kept
+            graph = _array_graph(expression, inputs, found, gates, names, known)
+    _check_told(graph, inputs, found)
+    return graph, inputs
+
+
+def _check_told(graph: Graph, inputs: tuple[Input, ...], found: Found) -> None:
+    given = {symbol.name for symbol in inputs if symbol in found.sizes} | told_sizes(graph)
+    names = {term.name for term in sizes_of(graph)}
+    missing = sorted(name for name in names if name not in given and ".shape[" not in name)
+    if missing:
+        is_index = any(symbol.name == missing[0] for symbol in found.positions)
+        what = ("index", "no sum binds; sum over it, or") if is_index else ("extent", "no array's shape tells;")
+        raise ValueError(f"args lacks the {what[0]} {missing[0]!r}, which {what[1]} add it to args")
+
+
+def _array_graph(
+    expression: sympy.Expr,
+    inputs: tuple[Input, ...],
+    found: Found,
+    gates: Iterable[type],
+    names: Mapping[str, sympy.Basic],
+    known: Mapping[str, int],
+) -> Graph:
+    lowering = ArrayLowering(Table(dict(GATES)), inputs, found, gates, known)
+    value = _number(lowering, expression)
+    if value.axes:
+        free = ", ".join(sorted(lowering.axis_names[name] for name in value.axes if name in lowering.axis_names))
+        shape = f"the index {free} is bound by no Sum" if free else "it is a matrix"
+        raise UnsupportedExpression(
+            f"{describe(expression)} is no single number: {shape}; sum over it, or take a trace"
+        )
+    graph = Graph(
+        lowering.table,
+        tuple(symbol.name for symbol in inputs),
+        (as_node(value),),
+        names=_labels(lowering, names, set(inputs)),
+        shapes=tuple(lowering.shape(place) for place in range(len(inputs))),
+        integers=frozenset(lowering.integers),
+        labels={
+            node: tuple(lowering.axis_names.get(name, "") for name in names)
+            for node, names in lowering.table.loop_names.items()
+        },
+    )
+    return share_gathers(_with_inferred_shapes(graph))
+
+
+def _with_inferred_shapes(graph: Graph) -> Graph:
+    """Undeclared extents, as far as the expression says them: x[i] for i < n has the extent n.
+
+    What is read of an axis is its extent where that is just a symbol, or tells a symbol that nothing else does; else
+    the axis may be longer than what is read of it.
+    """
+    assert graph.shapes is not None
+    domains = Domains(replace(graph, derived={}), undeclared=True)
+    nodes = {node.attribute: node for node in graph.order() if node.gate.name == "input"}
+    shapes = [list(shape) for shape in graph.shapes]
+    demanded: list[tuple[int, int, Index]] = []
+    for place, shape in enumerate(shapes):
+        for at, extent in enumerate(shape):
+            bound = domains.of[nodes[place]].bounds[at] if place in nodes else None
+            if _is_own(extent) and bound is not None and len(bound[1].terms) == 1:
+                demanded.append((place, at, bound[1].plus(1)))
+    told = {size for shape in shapes for extent in shape for size in _told(extent)}
+    for place, at, extent in sorted(demanded, key=lambda entry: entry[2].offset != 0 or entry[2].terms[0][1] != 1):
+        (size,) = _told(extent)
+        is_plain = extent.offset == 0 and extent.terms[0][1] == 1
+        if size.name not in domains.derived and (is_plain or size not in told):
+            shapes[place][at] = extent
+            told.add(size)
+    return replace(graph, shapes=tuple(map(tuple, shapes)))
+
+
+def _told(extent: Index) -> set[Size]:
+    """The symbolic extent that an array's length tells."""
+    terms = [term for term, _ in extent.terms if isinstance(term, Size)]
+    return set(terms) if len(terms) == 1 and not _is_own(extent) else set()
+
+
+def _is_own(extent: Index) -> bool:
+    return any(isinstance(term, Size) and ".shape[" in term.name for term, _ in extent.terms)
+
+
+def told_sizes(graph: Graph) -> set[str]:
+    """The symbolic extents that the shapes of arrays tell."""
+    return {size.name for shape in graph.shapes or () for extent in shape for size in _told(extent)}
+
+
+def _number(lowering: Lowering, expression: sympy.Expr) -> View:
+    value = lowering(expression)
+    if value.node.kind == "boolean":
+        raise UnsupportedExpression(
+            f"{describe(expression)} is a condition, not a number; "
+            "write Piecewise((1, condition), (0, True)) for its truth value"
+        )
+    return value
+
+
+def _labels(lowering: Lowering, names: Mapping[str, sympy.Basic], inputs: set[Any]) -> dict[Node, str]:
+    labels: dict[Node, str] = {}
+    for name, meaning in names.items():
+        found = survey(meaning)
+        known = not (found.symbols | found.arrays.keys()) - inputs
+        node = lowering(meaning).node if known else None
+        if node is not None and node.gate.name not in ("input", "constant", "size", "position"):
+            labels.setdefault(node, name)
+    return labels
+
+
+def _inputs(found: set[Input], arguments: Sequence[Input] | None, sizes: Iterable[sympy.Symbol]) -> tuple[Input, ...]:
+    """The inputs in order: `arguments`, else all of `found` and `sizes` by name."""
+    if arguments is None:
+        return tuple(sorted({*found, *sizes}, key=natural_order))
+    inputs = tuple(map(input_of, arguments))
+    seen = set()
+    for symbol in inputs:
+        if not isinstance(symbol, (sympy.Symbol, *ARRAYS)):
+            raise TypeError(f"args must be SymPy symbols, not {symbol!r} of class {type(symbol).__name__}")
+        if symbol in seen:
+            raise ValueError(f"args names the symbol {symbol.name!r} twice")
+        seen.add(symbol)
+    missing = sorted(found - set(inputs), key=natural_order)
+    if missing:
+        same = [symbol.name for symbol in missing if any(symbol.name == other.name for other in inputs)]
+        hint = f" (args has another symbol named {same[0]!r}, with other assumptions)" if same else ""
+        listed = ", ".join(repr(symbol.name) for symbol in missing)
+        raise ValueError(f"args lacks the symbol {listed} that the expression uses{hint}")
+    return inputs
+
+
+def natural_order(symbol: Any) -> tuple[Any, ...]:
+    """By name, digits by value (x2 before x10), then by assumptions; dummies of one name by their number."""
+    parts = tuple(
+        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        for part in re.split(r"(\d{1,18})", symbol.name)
+        if part
+    )
+    known = getattr(symbol, "assumptions0", {})
+    assumptions = tuple(sorted(f"{key}={value}" for key, value in known.items()))
+    return parts, assumptions, getattr(symbol, "dummy_index", 0)
+
+
+def free_symbols(expression: sympy.Basic) -> set[Any]:
+    """The inputs of an expression: symbols and arrays. SymPy's own `free_symbols` never ends on shared graphs."""
+    found = survey(expression)
+    return {*found.symbols, *found.arrays, *found.sizes}

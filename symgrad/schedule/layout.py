@@ -1,0 +1,306 @@
+"""Where values are: names, arrays and their axes, and which axes are loops.
+
+What is short, of known length and inside a loop over the data is written out; all other axes of an item stay loops.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from symgrad_codegen.array_program import (
+    Storage,
+)
+from symgrad_codegen.functions import FUNCTIONS
+from symgrad_codegen.program import Affine, Element, Expression, Integer, Read
+
+from ..analysis.checks import passed
+from ..errors import UnsupportedExpression
+from ..gates.reductions import EMPTY
+from ..graph.affine import Index, Size
+from ..graph.formula import formulas
+from ..graph.graph import Graph, sizes_of
+from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis
+from .integers import combined, sum_of
+from .names import Names, input_names, merged
+from .plan import UNROLLED, Item, Plan, Sink, is_guard, is_leaf, is_matrix, is_reduction, own_axis
+from .points import NOUNS, constants
+
+_TERM = 40  # characters of a formula in a comment
+
+# A loop that stays one: the class of its axis, which of that class it is in its item, and its bounds.
+Rolled = tuple[Any, int, Index, Index]
+
+
+@dataclass
+class Place:
+    """Where an item's values are: an array, and which of its axes each axis of the item is."""
+
+    array: str
+    order: tuple[int, ...]  # for each axis of the array, the item's own axis
+    low: tuple[Index, ...]  # for each axis of the array, its first index
+
+
+class Layout:
+    """Names, and where values are. Nothing of it changes but `in_pass`, the pass that is being scheduled."""
+
+    def __init__(self, graph: Graph, definition: Graph, inputs: list[str], names: Names, dtype: str) -> None:
+        self.graph, self.definition, self.inputs, self.names, self.dtype = graph, definition, inputs, names, dtype
+        self.plan = Plan(graph)
+        self.checks = passed(definition)
+        self.literals = constants(graph, np.dtype(dtype))
+        self.size_names = self._name_sizes()
+        self.gradient_names = [names.take(f"d_{inputs[position]}") for position in graph.wrt]
+        self.storages: list[Storage] = []
+        self.places: dict[Item, Place] = {}
+        self.kept_places: dict[Node, Place] = {}  # of what is kept beyond its pass, all of it
+        self.in_pass: int | None = None  # the pass that is being scheduled
+        self._short: dict[Item, frozenset[int]] = {}
+        self._long: dict[Item, dict[int, Rolled]] = {}
+        self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
+        self.forward = below({view.node for view in graph.values})
+        self.base = {node: self._base_name(node) for node in self.plan.nodes if node in self.plan.stored}
+        self.axis_names: dict[Any, str] = {}
+        self.data_name = self.axis_name(self.plan.data, 0) if self.plan.data is not None else ""
+        gradients = [sink for sink in self.plan.sinks if sink.purpose == "gradient"]
+        for sink, array in zip(gradients, self.gradient_names, strict=True):
+            self._place_sink(sink, array)
+        self.texts = formulas([view.node for view in graph.outputs], inputs, self.base, _TERM, self.base)
+        self._place_all()
+        # Arrays that hold a block of the data only, and at which place.
+        self.rows = {own.name: own.data for own in self.storages if own.data is not None}
+        for node in self.plan.nodes:
+            is_spelled = node.gate.name in FUNCTIONS or node.gate.name == "detached"
+            if not is_spelled and not isinstance(node.attribute, Reduction) and not is_matrix(node):
+                raise UnsupportedExpression(f"no target spells the gate {node.gate.name}")
+
+    def _name_sizes(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for position, shape in enumerate(self.graph.shapes or ()):
+            for place, extent in enumerate(shape):
+                for term, _ in extent.terms:
+                    assert isinstance(term, Size)
+                    if ".shape[" in term.name:
+                        found.setdefault(term.name, self.names.take(f"{self.inputs[position]}_length_{place + 1}"))
+        given = dict(zip(self.graph.inputs, self.inputs, strict=True))
+        for size in sorted(sizes_of(self.graph)):
+            if size.name not in found and size.name not in self.plan.domains.derived:
+                is_given = size.name in given and not (self.graph.shapes or ())[self.graph.inputs.index(size.name)]
+                found[size.name] = given[size.name] if is_given else input_names([size.name], self.names.taken)[0][0]
+                self.names.taken.add(found[size.name])
+        for name in self.plan.domains.derived:
+            found[name] = self.names.take(name)
+        return found
+
+    def _base_name(self, node: Node) -> str:
+        """What a stored value is called: the user's name, else what it is."""
+        if node in self.graph.names:
+            return self.names.take(input_names([self.graph.names[node]], ())[0][0])
+        if node is self.plan.value:
+            return self.names.take("value")
+        of = self.graph.adjoints.get(node)
+        if of is not None and of in self.graph.names:
+            return self.names.take(f"d_{self.graph.names[of]}")
+        return self.names.take(_STORED.get(node.gate.name, node.gate.name), counted=True)
+
+    def axis_name(self, key: Any, occurrence: int) -> str:
+        """The name of a loop: the user's for that index, where one is known."""
+        if (key, occurrence) not in self.axis_names:
+            wanted = None
+            if occurrence == 0:
+                for item in self.plan.nodes:
+                    labels = self.graph.labels.get(item)
+                    for place, label in enumerate(labels or ()):
+                        if label and place < item.loops and self.plan.class_of(item, place) == key:
+                            wanted = wanted or input_names([label], ())[0][0]
+            if wanted is None:
+                wanted = next((name for name in "ijklpqrstuv" if name not in self.names.taken), "index")
+            self.axis_names[key, occurrence] = self.names.take(wanted)
+        return self.axis_names[key, occurrence]
+
+    def affine(self, form: Index, names: dict[int, Affine] | None = None) -> Affine:
+        """An index expression in names of loops and extents."""
+        terms: list[tuple[str, int]] = []
+        offset = form.offset
+        for term, factor in form.terms:
+            inner = Affine(((self.size_names[term.name], 1),)) if isinstance(term, Size) else (names or {})[term]
+            offset += factor * inner.offset
+            terms += [(name, factor * own) for name, own in inner.terms]
+        return Affine(merged(terms), offset)
+
+    def _place_all(self) -> None:
+        plan = self.plan
+        for sink in plan.sinks:
+            self._place_in_output(sink)
+        for node in plan.nodes:
+            if node in plan.stored and node not in self.places:
+                self._place(node)
+        for sink in plan.sinks:
+            if sink.purpose != "gradient":
+                wanted = "matrix" if sink.purpose == "argument" else f"all_{self.base[sink.view.node]}"
+                name = self.names.take(wanted, counted=sink.purpose == "argument")
+                self._place_sink(sink, name)
+                self.storages.append(Storage(name, tuple(self._lengths(sink.domain.bounds)), None, plan.kind(sink)))
+                if sink.purpose == "kept":
+                    self.kept_places[sink.view.node] = self.places[sink]
+
+    def _place_sink(self, sink: Sink, array: str) -> None:
+        lows = tuple(bound[0] for bound in sink.domain.bounds if bound is not None)
+        self.places[sink] = Place(array, tuple(range(sink.rank)), lows)
+
+    def _lengths(self, bounds: Iterable[tuple[Index, Index] | None]) -> list[Affine]:
+        found = []
+        for bound in bounds:
+            assert bound is not None
+            found.append(self.affine(bound[1].minus(bound[0]).plus(1)))
+        return found
+
+    def _place(self, node: Node) -> None:
+        plan = self.plan
+        if not node.rank and not plan.varies(node) and not is_matrix(node) and not is_reduction(node):
+            self.scalars[node] = self.base[node]
+            return
+        axis_of_data = plan.data_axis(node) if plan.varies(node) else None
+        order = [place for place in range(node.rank) if axis_of_data is None or own_axis(node, place) != axis_of_data]
+        data = None
+        if axis_of_data is not None:
+            data = len(order)
+            order.append(next(p for p in range(node.rank) if own_axis(node, p) == axis_of_data))
+        bounds = plan.domains.own[node].bounds
+        lengths = self._lengths(bounds[place] for place in order)
+        self.storages.append(Storage(self.base[node], tuple(lengths), data, plan.kind(node)))
+        lows = tuple(bounds[place][0] for place in order)  # type: ignore[index]
+        if data is not None:  # indexed by the data itself, whatever is kept of it
+            lows = (*lows[:data], Index(()))
+        self.places[node] = Place(self.base[node], tuple(order), lows)
+
+    def _place_in_output(self, sink: Sink) -> None:
+        """A sum over the data that one gradient is made of accumulates in the gradient itself."""
+        plan = self.plan
+        if sink.input is None or plan.varies(sink) or not sink.rank:
+            return
+        stack = [sink.view]
+        while stack:
+            view = stack.pop()
+            node = view.node
+            if is_leaf(node) or len(plan.readers[node]) != 1:
+                continue
+            if plan.reduces_data(node) and node not in self.places:
+                plain = [plain_axis(index) for index in view.index]
+                bounds = plan.domains.own[node].bounds
+                reads = {index for other, index in reach(plan, sink) if other is node}
+                # Its axes are those of the gradient in another order, each from end to end; and no entry is read
+                # once another one is written in its place, as in the sum of a matrix and its transpose.
+                is_permuted = sorted(p for p in plain if p is not None) == list(range(sink.rank))
+                if is_permuted and len(plain) == sink.rank and len(reads) == 1:
+                    order = tuple(plain.index(place) for place in range(sink.rank))
+                    if all(bounds[own] == sink.domain.bounds[place] for place, own in enumerate(order)):
+                        self.places[node] = Place(self.places[sink].array, order, (Index(()),) * sink.rank)
+                        return
+            elif node not in plan.stored and not is_reduction(node) and not is_guard(node):
+                stack.extend(reversed(view.arguments))
+
+    def place_of(self, item: Item) -> Place:
+        """Where a value is found: in its own pass in a block of the data, elsewhere in what was kept of it."""
+        if item in self.kept_places and self.plan.level[item] != self.in_pass:
+            return self.kept_places[item]
+        return self.places[item]
+
+    def element(self, item: Item, index: tuple[Any, ...]) -> Expression:
+        """A stored value at indices over loop names, to read or to write it: no other place subtracts first indices."""
+        if item in self.scalars:
+            return Read(self.scalars[item])
+        place = self.place_of(item)
+        found = [self._from(index[own], low) for own, low in zip(place.order, place.low, strict=True)]
+        return Element(place.array, tuple(found) or (Affine(()),))
+
+    def _from(self, at: Any, low: Index) -> Any:
+        """An index counted from the first one of its axis."""
+        back = self.affine(low.scaled(-1))
+        if isinstance(at, Affine):
+            return sum_of([at, back])
+        is_first = not back.terms and not back.offset
+        return at if is_first else combined("add", [at if isinstance(at, Integer) else Integer(at), Integer(back)])
+
+    def accumulates(self, item: Item) -> bool:
+        """Whether the terms of a reduction arrive in different iterations of a loop."""
+        if self.plan.reduces_data(item) or not item.attribute.is_plain:  # type: ignore[union-attr]
+            return True
+        written_out = self.written_out(item)
+        return any(
+            axis not in written_out for axis in range(item.rank, item.loops) if axis != self.plan.data_axis(item)
+        )
+
+    def written_out(self, item: Item) -> frozenset[int]:
+        """The axes that are written out: short, of known length, inside a loop over the data."""
+        if item not in self._short:
+            data = self.plan.data_axis(item)
+            others = [own for own in range(item.loops) if own != data] if data is not None else []
+            lengths = {own: self.plan.extent(item, own) for own in others}
+            self._short[item] = frozenset(own for own, n in lengths.items() if n is not None and n <= UNROLLED)
+        return self._short[item]
+
+    def rolled(self, item: Item) -> Mapping[int, Rolled]:
+        """The axes of an item that stay loops."""
+        if item not in self._long:
+            self._long[item] = self._find_rolled(item)
+        return self._long[item]
+
+    def _find_rolled(self, item: Item) -> dict[int, Rolled]:
+        found: dict[int, Rolled] = {}
+        seen: Counter[Any] = Counter()
+        written_out = self.written_out(item)
+        for own in range(item.loops):
+            if own == self.plan.data_axis(item) or own in written_out:
+                continue
+            key = self.plan.class_of(item, own)
+            found[own] = (key, seen[key], *self.plan.bounds(item, own))
+            seen[key] += 1
+        return found
+
+
+def reach(plan: Plan, item: Item, *, is_product: bool | None = None) -> list[tuple[Node, tuple[AnyIndex, ...]]]:
+    """The stored nodes of the pass that an item reads, through those that are not, and at which indices.
+
+    `is_product` says whether it is made by BLAS, which reads the two factors; by default where that is planned.
+    """
+    found = []
+    product = plan.products[item] if (item in plan.products if is_product is None else is_product) else None  # type: ignore[index]
+    stack = list(product) if product else [*item.arguments, *item.gathered]
+    while stack:
+        view = stack.pop()
+        if is_leaf(view.node):
+            stack += [index.view for index in view.index if isinstance(index, Gather)]
+            continue
+        if view.node in plan.stored:
+            found.append((view.node, view.index))
+            stack += [index.view for index in view.index if isinstance(index, Gather)]
+        else:
+            stack += [
+                *view.arguments,
+                *(gathered.at(dict(enumerate(view.index))) for gathered in view.node.gathered),
+            ]
+    return found
+
+
+def below(roots: Iterable[Node]) -> set[Node]:
+    seen: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack += node.sources
+    return seen
+
+
+def identity_of(node: Node) -> float:
+    empty = EMPTY[node.gate.name]
+    return float("inf") if empty == "oo" else float("-inf") if empty == "-oo" else float(empty)
+
+
+# What a stored value is called where that is not the name of its gate.
+_STORED = {**NOUNS, "sum": "total"}

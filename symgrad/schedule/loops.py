@@ -1,0 +1,422 @@
+"""Scheduling of arrays: from a graph to passes, nests of loops and products of matrices.
+
+Within a pass, what has the same loops and reads each other at the same place shares a nest, so that a value goes from
+one statement to the next in a register; a reduction is finished before its readers start. Short axes of known length
+are written out inside. What does not vary along the data stands before, between and after the passes.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from symgrad_codegen.array_program import (
+    ArrayProgram,
+    Extent,
+    Fill,
+    Input,
+    LoopRange,
+    Matrix,
+    Nest,
+    Operand,
+    Pass,
+    Product,
+    Step,
+)
+from symgrad_codegen.program import Expression
+
+from ..analysis.extents import Domain
+from ..graph.affine import Index
+from ..graph.formula import formulas
+from ..graph.graph import Graph
+from ..graph.node import AnyIndex, Gather, Node, plain_axis
+from .layout import Layout, Rolled, identity_of, reach
+from .names import input_names
+from .nests import NestBuilder
+from .plan import Item, Sink, is_leaf, is_matrix, is_reduction
+from .points import operations, words_of
+
+# More running sums than this in one loop do not fit into registers: the next node starts a loop of its own.
+_ACCUMULATORS = 14
+
+_FORMULA = 300  # characters of the expression in the docstring
+_COMMENT, _TERM = 110, 40  # of a comment, and of one formula in it
+
+
+@dataclass
+class Group:
+    """Items of one pass that share a nest, or a single product of matrices."""
+
+    is_product: bool
+    loops: frozenset[Rolled]
+    items: list[Item] = field(default_factory=list)
+    sums: int = 0  # running sums that it keeps
+
+
+def schedule_arrays(
+    graph: Graph,
+    *,
+    definition: Graph,
+    name: str = "kernel",
+    dtype: str = "float64",
+    accuracy: str = "fast",
+    reserved: Iterable[str] = (),
+) -> ArrayProgram:
+    """The program that computes `graph`; arguments as for `schedule`."""
+    inputs, names = input_names(graph.inputs, [*reserved, *words_of(graph), name])
+    return Scheduler(Layout(graph, definition, inputs, names, dtype)).program(name, accuracy)
+
+
+class Scheduler:
+    """One scheduling: what is made in which order, in which loops."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.plan, self.graph, self.inputs = layout, layout.plan, layout.graph, layout.inputs
+        self.names, self.places = layout.names, layout.places
+        self.span: tuple[Index, Index] | None = None  # of the data that the pass being scheduled runs over
+
+    # --- the program --------------------------------------------------------------------------------------------------
+
+    def program(self, name: str, accuracy: str) -> ArrayProgram:
+        plan, graph, definition = self.plan, self.graph, self.layout.definition
+        steps: list[Step] = []
+        last = max(plan.level.values(), default=0)
+        for level in range(last + 1):
+            for item in self._in_order():
+                if plan.level[item] == level and plan.data_axis(item) is None:
+                    steps += self._outside(item)
+            steps += self._pass(level)
+        value = self._value()
+        forward = {node for node in self.layout.forward if not is_leaf(node)}
+        legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
+        formula = formulas([definition.values[0].node], self.inputs, {}, _FORMULA)[definition.values[0].node]
+        return ArrayProgram(
+            name=name,
+            dtype=self.layout.dtype,
+            accuracy=accuracy,
+            inputs=tuple(self._inputs()),
+            extents=tuple(self._extents()),
+            storages=tuple(self.layout.storages),
+            steps=tuple(steps),
+            value=value,
+            gradients=tuple(self.layout.gradient_names),
+            wrt=tuple(self.inputs[position] for position in graph.wrt),
+            formula=formula,
+            legend=legend,
+            value_operations=operations(forward),
+            operations=operations(plan.nodes),
+        )
+
+    def _in_order(self) -> list[Item]:
+        """Arguments of matrix operations right before these, gradients last."""
+        found: list[Item] = []
+        for node in self.plan.nodes:
+            found += [sink for sink in self.plan.arguments.get(node, ()) if sink not in found]
+            found.append(node)
+        return found + [sink for sink in self.plan.sinks if sink.purpose == "gradient"]
+
+    def _value(self) -> Expression:
+        view = self.graph.values[0]
+        builder = NestBuilder(self.layout, {}, {}, None, frozenset())
+        return builder.value(view, {})
+
+    def _inputs(self) -> Iterable[Input]:
+        sizes = set(self.layout.size_names.values())
+        for position, (name, shape) in enumerate(zip(self.inputs, self.graph.shapes or (), strict=True)):
+            kind = "integer" if position in self.graph.integers else "real"
+            if not shape and name in sizes:
+                kind = "extent"
+            yield Input(name, tuple(self.layout.affine(extent) for extent in shape), kind)
+
+    def _extents(self) -> Iterable[Extent]:
+        told: dict[str, tuple[str, int, int, int]] = {}
+        for name, shape in zip(self.inputs, self.graph.shapes or (), strict=True):
+            for place, extent in enumerate(shape):
+                if len(extent.terms) == 1:
+                    ((term, factor),) = extent.terms
+                    told.setdefault(term.name, (name, place, factor, extent.offset))  # type: ignore[union-attr]
+        for old, new in self.layout.size_names.items():
+            if old in told and new not in self.inputs:
+                yield Extent(new, told[old])
+        for old, (kind, one, two) in self.plan.domains.derived.items():
+            yield Extent(self.layout.size_names[old], None, (kind, self.layout.affine(one), self.layout.affine(two)))
+
+    # --- outside of the passes ----------------------------------------------------------------------------------------
+
+    def _outside(self, item: Item) -> list[Step]:
+        if isinstance(item, Node):
+            if item not in self.plan.stored:
+                return []
+            if is_matrix(item):
+                arguments = tuple(self.places[sink].array for sink in self.plan.arguments[item])
+                return [Matrix(self.places[item].array, item.gate.name, arguments)]
+            if item in self.plan.products:
+                return [self._product(item)]
+        names, ranges = self._loops([item])
+        builder = NestBuilder(self.layout, names, ranges, None, frozenset([item]))
+        builder.add(item)
+        fills = self._fills([item])
+        if isinstance(item, Node) and item in self.layout.scalars:
+            return [*builder.assignments(self.layout.scalars[item], item)]
+        return [*fills, *self._nest([item], builder, names)]
+
+    def _fills(self, items: Iterable[Item]) -> list[Step]:
+        """What is accumulated into starts from the value of a reduction without terms."""
+        found: list[Step] = []
+        for item in items:
+            if is_reduction(item) and not self._is_product(item) and self.layout.accumulates(item):
+                found.append(Fill(self.places[item].array, identity_of(item)))  # type: ignore[arg-type]
+        return found
+
+    def _loops(self, items: list[Item]) -> tuple[dict[Rolled, str], dict[str, tuple[Index, Index]]]:
+        """Names and bounds of the loops that all of `items` run in."""
+        names: dict[Rolled, str] = {}
+        ranges: dict[str, tuple[Index, Index]] = {}
+        for loop in self.layout.rolled(items[0]).values():
+            name = self.layout.axis_name(loop[0], loop[1])
+            names[loop] = name
+            ranges[name] = (loop[2], loop[3])
+        return names, ranges
+
+    def _nest(self, items: list[Item], builder: NestBuilder, names: dict[Rolled, str]) -> list[Step]:
+        body = builder.body()
+        if not body:
+            return []
+        loops = tuple(
+            LoopRange(name, (self.layout.affine(loop[2]),), (self.layout.affine(loop[3]),))
+            for loop, name in names.items()
+        )
+        return [Nest(self.names.take("nest", counted=True), loops, tuple(body), self._comment(items))]
+
+    def _comment(self, items: list[Item]) -> str:
+        """Whether it belongs to the value or to the gradients, and what it makes, in the user's terms where short."""
+        found: dict[str, None] = {}
+        for item in items:
+            if isinstance(item, Sink):
+                found[self.places[item].array] = None
+            elif item in self.places:
+                text = self.layout.texts.get(item, "") if item in self.layout.forward else ""
+                name = self.places[item].array
+                found[f"{name} = {text}" if text and "..." not in text else name] = None
+        parts = {item in self.layout.forward for item in items}
+        part = "forward and backward" if len(parts) > 1 else "forward" if True in parts else "backward"
+        return textwrap.shorten(f"{part}: {', '.join(found)}", _COMMENT, placeholder=" ...")
+
+    # --- passes -------------------------------------------------------------------------------------------------------
+
+    def _pass(self, level: int) -> list[Step]:
+        plan = self.plan
+        targets: list[Item] = [
+            item
+            for item in plan.items
+            if (plan.reduces_data(item) and plan.level[item] == level + 1)
+            or (isinstance(item, Sink) and plan.varies(item) and plan.level[item] == level)
+        ]
+        self.layout.in_pass = level
+        steps = [step for part, span in self._by_range(targets) for step in self._one_pass(part, level, span)]
+        self.layout.in_pass = self.span = None
+        return steps
+
+    def _by_range(self, targets: list[Item]) -> list[tuple[list[Item], tuple[Index, Index]]]:
+        """The targets of one level by the range of the data that they run over, each range a pass.
+
+        What is written at the data index runs over just its own range; a sum may have its terms masked in a wider one.
+        """
+        found: list[tuple[list[Item], tuple[Index, Index]]] = []
+        strict = [item for item in targets if isinstance(item, Sink) or item in self.plan.products]
+        for item in [*strict, *(item for item in targets if item not in strict)]:
+            low, high = self._range(item)
+            extents = self.plan.domains.extents.where_some([(low, high)])
+            for part, span in found:
+                if span == (low, high) or (
+                    item not in strict and extents.imply(low.minus(span[0])) and extents.imply(span[1].minus(high))
+                ):
+                    part.append(item)
+                    break
+            else:
+                found.append(([item], (low, high)))
+        return found
+
+    def _range(self, item: Item) -> tuple[Index, Index]:
+        own = self.plan.data_axis(item)
+        assert own is not None
+        return self.plan.bounds(item, own)
+
+    def _one_pass(self, targets: list[Item], level: int, span: tuple[Index, Index]) -> list[Step]:
+        plan, self.span = self.plan, span
+        members = self._needed(targets, level)
+        groups = self._groups(members)
+        where = {item: place for place, group in enumerate(groups) for item in group.items}
+        self.reader_groups: dict[Node, set[int]] = {}
+        for item in members:
+            for node, _ in reach(self.plan, item, is_product=self._is_product(item)):
+                self.reader_groups.setdefault(node, set()).add(where[item])
+        low, high = span
+        steps: list[Step] = []
+        for place, group in enumerate(groups):
+            if group.is_product:
+                steps.append(self._product(group.items[0]))  # type: ignore[arg-type]
+                continue
+            names, ranges = self._loops(group.items)
+            outside = frozenset(
+                item
+                for item in group.items
+                if isinstance(item, Sink)
+                or self.reader_groups.get(item, set()) - {place}
+                or self._accumulates_any(item)
+            )
+            builder = NestBuilder(
+                self.layout, names, {**ranges, self.layout.data_name: (low, high)}, self.layout.data_name, outside
+            )
+            for item in group.items:
+                builder.add(item)
+            steps += self._fills(item for item in group.items if plan.varies(item))
+            steps += self._nest(group.items, builder, names)
+        reduced = [item for item in members if plan.reduces_data(item)]
+        fills: list[Step] = [
+            Fill(self.places[item].array, identity_of(item))  # type: ignore[arg-type]
+            for item in reduced
+        ]
+        accumulated = tuple((item.gate.name, self.places[item].array) for item in reduced)  # type: ignore
+        scatters = any(not item.attribute.is_plain for item in reduced)  # type: ignore[union-attr]
+        name = self.names.take("pass", counted=True)
+        first, last = self.layout.affine(low), self.layout.affine(high)
+        return [*fills, Pass(name, self.layout.data_name, first, last, tuple(steps), accumulated, scatters)]
+
+    def _accumulates_any(self, item: Item) -> bool:
+        return is_reduction(item) and self.layout.accumulates(item)
+
+    def _needed(self, targets: list[Item], level: int) -> list[Item]:
+        """The stored items that the targets need within the pass, in order."""
+        needed: set[Item] = set()
+        stack = list(targets)
+        while stack:
+            item = stack.pop()
+            if item in needed:
+                continue
+            needed.add(item)
+            for view in (*item.arguments, *item.gathered):
+                node = view.node
+                if is_leaf(node) or not self.plan.varies(node):
+                    continue
+                if node not in self.layout.kept_places or self.plan.level[node] == level:
+                    stack.append(node)
+        return [
+            item for item in self.plan.items if item in needed and (isinstance(item, Sink) or item in self.plan.stored)
+        ]
+
+    def _groups(self, members: list[Item]) -> list[Group]:
+        groups: list[Group] = []
+        where: dict[Item, int] = {}
+        for item in members:
+            rolled = self.layout.rolled(item)
+            is_product = self._is_product(item)
+            loops = frozenset() if is_product else frozenset(rolled.values())
+            sums = self._running_sums(item)
+            first = 0
+            for node, index in reach(self.plan, item, is_product=self._is_product(item)):
+                if node in where:
+                    together = not is_product and self._fits(item, rolled, node, index)
+                    first = max(first, where[node] + (0 if together else 1))
+            place = next(
+                (
+                    place
+                    for place in range(first, len(groups))
+                    if not is_product
+                    and not groups[place].is_product
+                    and groups[place].loops == loops
+                    and (not sums or not groups[place].sums or groups[place].sums + sums <= _ACCUMULATORS)
+                ),
+                len(groups),
+            )
+            if place == len(groups):
+                groups.append(Group(is_product, loops))
+            groups[place].items.append(item)
+            groups[place].sums += sums
+            where[item] = place
+        return groups
+
+    def _running_sums(self, item: Item) -> int:
+        if not self.plan.reduces_data(item) or self._is_product(item):
+            return 0
+        count = 1
+        for own in self.layout.written_out(item):
+            count *= self.plan.extent(item, own) or 1
+        return count
+
+    def _fits(self, item: Item, rolled: Mapping[int, Rolled], node: Node, index: tuple[AnyIndex, ...]) -> bool:
+        """Whether an item may share the loops of a node that it reads: it is complete, and read at the same place."""
+        if self._is_product(node):
+            return False
+        inner, data = self.layout.rolled(node), self.plan.data_axis(node)
+        if is_reduction(node) and any(own >= node.rank for own in inner):
+            return False
+        for place, at in enumerate(index):
+            if place in inner:
+                plain = plain_axis(at)
+                if plain is None or inner[place] != rolled.get(plain):
+                    return False
+            elif place != data and not self._is_written_out(item, at, self.plan.bounds(node, place)):
+                return False
+        return True
+
+    def _is_written_out(self, item: Item, at: AnyIndex, bounds: tuple[Index, Index]) -> bool:
+        """Whether an item reads an axis that is written out within these bounds at indices that are known then.
+
+        What is gathered is chosen among all entries, unless these are at symbolic places.
+        """
+        low, high = bounds
+        if isinstance(at, Gather):
+            return not low.terms and not high.terms
+        if not set(at.axes) <= self.layout.written_out(item):
+            return False
+        loops = Domain(tuple(self.plan.bounds(item, own) for own in range(item.loops)))
+        domains = self.plan.domains
+        return domains.implies(loops, at.minus(low)) and domains.implies(loops, high.minus(at))
+
+    # --- products of matrices -----------------------------------------------------------------------------------------
+
+    def _is_product(self, item: Item) -> bool:
+        """Whether it is one for BLAS here: not in a pass that may go beyond the rows that its factors have."""
+        if item not in self.plan.products or self.span is None or self.plan.data_axis(item) is None:
+            return item in self.plan.products
+        extents = self.plan.domains.extents.where_some([self.span]).after(self.layout.checks)
+        ranges = [self._range(item)]
+        for factor in self.plan.products[item]:
+            own = [plain_axis(at) for at in factor.index]
+            if factor.node.gate.name == "input" and self.plan.data_axis(item) in own:
+                bound = self.plan.domains.of[factor.node].bounds[own.index(self.plan.data_axis(item))]
+                assert bound is not None
+                ranges.append(bound)
+        low, high = self.span
+        return all(extents.imply(low.minus(first)) and extents.imply(last.minus(high)) for first, last in ranges)
+
+    def _product(self, node: Node) -> Product:
+        factors = self.plan.products[node]
+        (inner,) = set(factors[0].axes) & set(factors[1].axes)
+        names = {own: f"axis_{own}" for own in range(3)}
+        data = self.plan.data_axis(node)
+        if data is not None:
+            names[data] = self.layout.data_name
+        row, column = 0, 1
+        target = self.places[node]
+        operands = []
+        for factor in factors:
+            plain = [plain_axis(index) for index in factor.index]
+            if factor.node.gate.name == "input":
+                operands.append(Operand(self.inputs[factor.node.attribute], tuple(names[p] for p in plain)))  # type: ignore
+            else:
+                place = self.layout.place_of(factor.node)
+                operands.append(Operand(place.array, tuple(names[plain[own]] for own in place.order)))  # type: ignore
+        axes = tuple(names[own] for own in target.order)
+        return Product(
+            Operand(target.array, axes),
+            operands[0],
+            operands[1],
+            names[row],
+            names[column],
+            names[inner],
+            self.plan.reduces_data(node),
+            self._comment([node]),
+        )

@@ -1,0 +1,396 @@
+"""The plan of a program with arrays: which axis is the data, what is computed in which pass over it, what is stored.
+
+Axes that edges identify form classes (inputs identify nothing: X[i, k] - X[j, k] has two). The data axis is the class
+that covers most of the work. What varies along it lives for a block of the data only, unless it is needed in another
+way (at a shifted place, by a solve, along another axis): then it is kept, in an array as long as the data. A node's
+level is the number of times that the whole data has to be gone through before it can be computed: its pass.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..analysis.domains import Domains
+from ..analysis.extents import Domain, numeric, with_derived
+from ..gates.linear_algebra import MATRIX_RULES, argument_axes
+from ..graph.affine import Index, axis, number_index
+from ..graph.graph import Graph, sizes_of
+from ..graph.node import Gather, Node, Reduction, View, plain_axis
+from ..transform.differentiate import SHORT_AXIS
+from .integers import index_nodes
+
+# What a symbolic extent is taken for where work is compared.
+_SOME_SIZE = 1000
+# Axes of at most this many indices are written out inside the loop over the data: neighbours then share a loop.
+UNROLLED = SHORT_AXIS
+# A product of matrices this large goes to BLAS, whatever the data: each axis, and all three together.
+_BLAS_AXIS, _BLAS_WORK, _DATA = 16, 1 << 15, 256
+
+LEAVES = {"input", "constant", "size", "position"}
+_FREE = {"neg", "detached"}  # not worth an array
+
+Key = tuple[object, int]
+
+
+@dataclass(eq=False)
+class Sink:
+    """An array that is written in whole: a view over axes 0 .. rank - 1."""
+
+    view: View
+    domain: Domain
+    purpose: str  # gradient, argument (of matrix operations), kept (for another pass)
+    input: int | None = None  # whose gradient it is
+    attribute: None = None
+
+    @property
+    def rank(self) -> int:
+        return len(self.domain.bounds)
+
+    loops = rank
+
+    @property
+    def arguments(self) -> tuple[View, ...]:
+        return (self.view,)
+
+    @property
+    def gathered(self) -> tuple[View, ...]:
+        return tuple(index.view for index in self.view.index if isinstance(index, Gather))
+
+
+Item = Node | Sink
+
+
+def _edges(item: Item) -> Iterator[View]:
+    """What an item reads, gathered indices included, over its own loop axes."""
+    stack = [*item.arguments, *item.gathered]
+    while stack:
+        edge = stack.pop()
+        yield edge
+        stack += [index.view for index in edge.index if isinstance(index, Gather)]
+
+
+def is_leaf(node: Node) -> bool:
+    """Whether a node is known, or computed, wherever it is read."""
+    return node.gate.name in LEAVES or node.fixed or _compares_indices(node)
+
+
+def _compares_indices(node: Node) -> bool:
+    return node.kind == "boolean" and all(
+        edge.node.gate.name in ("constant", "size", "position") or _compares_indices(edge.node)
+        for edge in node.arguments
+    )
+
+
+def is_guard(item: Item) -> bool:
+    """A reduction over nothing: its argument on a domain, 0 elsewhere."""
+    own = item.attribute
+    return isinstance(own, Reduction) and own.is_plain and item.loops == item.rank
+
+
+def is_reduction(item: Item) -> bool:
+    return isinstance(item.attribute, Reduction) and not is_guard(item)
+
+
+def is_matrix(item: Item) -> bool:
+    return isinstance(item, Node) and item.gate.name in MATRIX_RULES
+
+
+def own_axis(item: Item, place: int) -> int | None:
+    """The loop axis that a result axis is, or None where terms arrive at computed places."""
+    if isinstance(item.attribute, Reduction):
+        return plain_axis(item.attribute.out[place])
+    return place
+
+
+class Plan:
+    """Classes, data axis, levels, and which nodes are stored."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.domains = Domains(graph)
+        some = {size.name: _SOME_SIZE for size in sizes_of(graph)}
+        self._guesses = with_derived(some, self.domains.derived)
+        self.nodes = [node for node in graph.order() if not is_leaf(node)]
+        self.integers = index_nodes(graph)  # computed in integers; and integer inputs hold them
+        self.sinks: list[Sink] = []
+        self.arguments = {node: self._arguments(node) for node in self.nodes if is_matrix(node)}
+        for position, view in zip(graph.wrt, graph.gradients, strict=True):
+            extents = (graph.shapes or ())[position]
+            box = tuple((number_index(0), extent.minus(1)) for extent in extents)
+            self.sinks.append(Sink(view, Domain(box), "gradient", position))
+        self.items: list[Item] = [*self.nodes, *self.sinks]
+        self.readers: dict[Node, list[Item]] = defaultdict(list)
+        for item in self.items:
+            if is_matrix(item):
+                continue  # it reads its sinks
+            for node in {edge.node for edge in (*item.arguments, *item.gathered)}:
+                self.readers[node].append(item)
+        self.value = graph.values[0].node
+        self._classes()
+        self.data = self._data_class()
+        self._data_axes: dict[Item, int | None] = {}  # what is asked for again and again
+        self._find_levels()
+        self.products = {n: f for n in self.nodes if (f := self._matrix_product(n)) is not None}
+        self._find_stored()
+
+    def kind(self, item: Item) -> str:
+        """Of what is stored: real, integer or boolean."""
+        node = item.view.node if isinstance(item, Sink) else item
+        if isinstance(item, Sink) and item.purpose != "kept":
+            return "real"
+        return "integer" if node in self.integers else "boolean" if node.kind == "boolean" else "real"
+
+    # --- sinks --------------------------------------------------------------------------------------------------------
+
+    def _arguments(self, node: Node) -> list[Sink]:
+        """The arguments of a matrix operation as arrays of their own, over the axes that they are read along."""
+        found = []
+        for edge in node.arguments:
+            axes = argument_axes(node, edge)
+            names = {name: Index(((place, 1),)) for place, name in enumerate(axes)}
+            domain = Domain(tuple(self.domains.of[node].bounds[name] for name in axes))
+            view = edge.at(names)
+            same = next((sink for sink in self.sinks if sink.view == view and sink.domain == domain), None)
+            if same is None:
+                same = Sink(view, domain, "argument")
+                self.sinks.append(same)
+            found.append(same)
+        return found
+
+    # --- classes ------------------------------------------------------------------------------------------------------
+
+    def _classes(self) -> None:
+        """Unites axes that edges identify, but never two axes of one item: that read goes through a kept array."""
+        self._parent: dict[Key, Key] = {}
+        members: dict[Key, list[Key]] = {}
+        for item in self.items:
+            if is_matrix(item):
+                continue
+            for edge in (*item.arguments, *item.gathered):
+                if is_leaf(edge.node):
+                    continue
+                for place, index in enumerate(edge.index):
+                    if not isinstance(index, Index) or len(index.axes) != 1 or index.coefficient(index.axes[0]) != 1:
+                        continue
+                    one, two = self._root(self._own_key(edge.node, place)), self._root((item, index.axes[0]))
+                    if one == two:
+                        continue
+                    first, second = members.get(one, [one]), members.get(two, [two])
+                    if {owner for owner, _ in first}.isdisjoint(owner for owner, _ in second):
+                        self._parent[one] = two
+                        members[two] = first + second
+
+    def _root(self, key: Key) -> Key:
+        """The key that stands for a class; the path to it is halved (Tarjan & van Leeuwen, J. ACM 31, 1984)."""
+        parent = self._parent
+        above = parent.setdefault(key, key)
+        while above != key:
+            parent[key] = parent[above]
+            key, above = parent[key], parent[parent[key]]
+        return key
+
+    @staticmethod
+    def _own_key(node: Node, place: int) -> Key:
+        axis = own_axis(node, place)
+        return (node, -1 - place) if axis is None else (node, axis)
+
+    def class_of(self, item: Item, axis: int) -> Key:
+        return self._root((item, axis))
+
+    def bounds(self, item: Item, axis: int) -> tuple[Index, Index]:
+        """The first and the last index of a loop: for a result's axis what is demanded, also where no term arrives."""
+        domain = item.domain if isinstance(item, Sink) else self.domains.of[item]
+        bound = domain.bounds[axis]
+        if isinstance(item.attribute, Reduction) and item.attribute.is_plain and axis < item.rank:
+            bound = self.domains.own[item].bounds[axis] or bound
+        assert bound is not None, (item, axis)
+        return bound
+
+    def extent(self, item: Item, axis: int) -> int | None:
+        """The number of indices where it is a number, else None."""
+        low, high = self.bounds(item, axis)
+        length = high.minus(low).plus(1)
+        return None if length.terms else max(0, length.offset)
+
+    def guess(self, item: Item, axis: int) -> int:
+        low, high = self.bounds(item, axis)
+        length = high.minus(low).plus(1)
+        return max(1, numeric(length, self._guesses))
+
+    def _data_class(self) -> Key | None:
+        """A class that is summed over: of symbolic extent first, then that which covers most of the work."""
+        reduced: dict[Key, bool] = {}
+        cover: dict[Key, float] = defaultdict(float)
+        size: dict[Key, int] = defaultdict(int)
+        for node in self.nodes:
+            if is_matrix(node) or self._feeds_matrix(node):
+                continue
+            work = 1.0
+            for loop in range(node.loops):
+                work *= self.guess(node, loop)
+            for loop in range(node.loops):
+                key = self.class_of(node, loop)
+                cover[key] += work
+                size[key] = max(size[key], self.guess(node, loop))
+                plain = isinstance(node.attribute, Reduction) and node.attribute.is_plain
+                if is_reduction(node) and not (plain and loop < node.rank):
+                    reduced[key] = reduced.get(key, False) or self.extent(node, loop) is None
+        if not reduced:
+            return None
+        keys = list(reduced)
+        return max(keys, key=lambda key: (reduced[key], cover[key], size[key], -keys.index(key)))
+
+    def _feeds_matrix(self, node: Node) -> bool:
+        return any(isinstance(reader, Sink) and reader.purpose == "argument" for reader in self.readers[node])
+
+    # --- passes -------------------------------------------------------------------------------------------------------
+
+    def data_axis(self, item: Item) -> int | None:
+        """The loop axis of an item that is the data, None where it is computed outside of the passes."""
+        if item not in self._data_axes:
+            own = range(item.loops) if self.data is not None and not is_matrix(item) else ()
+            self._data_axes[item] = next((axis for axis in own if self.class_of(item, axis) == self.data), None)
+        return self._data_axes[item]
+
+    def reduces_data(self, item: Item) -> bool:
+        """Whether its result is known only after a pass."""
+        axis = self.data_axis(item)
+        if axis is None or not is_reduction(item):
+            return False
+        return not item.attribute.is_plain or axis >= item.rank  # type: ignore[union-attr]
+
+    def varies(self, item: Item) -> bool:
+        """Whether it is a function of the data index."""
+        return self.data_axis(item) is not None and not self.reduces_data(item)
+
+    def reads_row(self, item: Item, edge: View) -> bool:
+        """Whether an item reads something that varies just at its own data index."""
+        own = self.data_axis(item)
+        return own is not None and plain_axis(edge.index[self._place_of_data(edge.node)]) == own
+
+    def _find_levels(self) -> None:
+        """The level of each item, and what is kept for another pass than its own."""
+        self.level: dict[Item, int] = {}
+        self.kept: set[Node] = set()
+        for node in self.nodes:
+            if is_matrix(node):
+                level = 0
+                for sink in self.arguments[node]:
+                    self.level[sink] = self._source_level(sink)
+                    level = max(level, self.level[sink] + self.varies(sink))
+                self.level[node] = level
+            else:
+                self.level[node] = self._source_level(node) + self.reduces_data(node)
+        for sink in self.sinks:
+            self.level[sink] = self._source_level(sink)
+        for node in [node for node in self.nodes if node in self.kept]:
+            sink = Sink(View(node, tuple(map(axis, range(node.rank)))), self.domains.own[node], "kept")
+            self.level[sink] = self.level[node]
+            self._parent[self._root((sink, self._place_of_data(node)))] = self._root((node, self.data_axis(node)))  # type: ignore
+            self.sinks.append(sink)
+            self.items.append(sink)
+            self.readers[node].append(sink)
+
+    def _place_of_data(self, node: Node) -> int:
+        own = self.data_axis(node)
+        return next(place for place in range(node.rank) if own_axis(node, place) == own)
+
+    def _source_level(self, item: Item) -> int:
+        level = 0
+        for edge in _edges(item):
+            if is_leaf(edge.node):
+                continue
+            waits = self.varies(edge.node) and not self.reads_row(item, edge)
+            if waits:
+                self.kept.add(edge.node)
+            level = max(level, self.level[edge.node] + waits)
+        return level
+
+    # --- products of matrices -----------------------------------------------------------------------------------------
+
+    def _matrix_product(self, node: Node) -> tuple[View, View] | None:
+        """The two factors, over the node's loop axes, where a contraction is a product of matrices for BLAS."""
+        if not is_reduction(node) or node.gate.name != "sum" or node.loops != 3 or not node.attribute.is_plain:
+            return None
+        body = node.arguments[0]
+        if body.node.gate.name != "mul" or len(body.node.arguments) != 2 or len(self.readers[body.node]) > 1:
+            return None
+        if any(len(form.axes) > 1 for form in node.attribute.constraints) or self.domains.of[node].coupled:
+            return None
+        one, two = body.arguments
+        for factor in (one, two):
+            plain = [plain_axis(index) for index in factor.index]
+            if len(plain) != 2 or None in plain or plain[0] == plain[1] or not self._is_matrix_operand(factor, node):
+                return None
+        shared = set(one.axes) & set(two.axes)
+        if len(shared) != 1 or shared & set(range(node.rank)) or node.rank != 2:
+            return None
+        sizes = [_DATA if axis == self.data_axis(node) else self.guess(node, axis) for axis in range(3)]
+        if min(sizes) < _BLAS_AXIS or sizes[0] * sizes[1] * sizes[2] < _BLAS_WORK:
+            return None
+        return one, two
+
+    def _is_matrix_operand(self, factor: View, node: Node) -> bool:
+        """Whether the factor is an array that is read from its start, and has no entries beyond the loops."""
+        if factor.node.gate.name == "input":
+            if factor.node.attribute in self.graph.integers:
+                return False
+        elif is_leaf(factor.node):
+            return False
+        axis = self.data_axis(node)
+        for place, index in enumerate(factor.index):
+            own = plain_axis(index)
+            assert own is not None
+            low, high = self.bounds(node, own)
+            if own == axis and (factor.node.gate.name == "input" or self._is_indexed_by_data(factor.node)):
+                continue
+            length = high.minus(low).plus(1)
+            if length.offset < 0 or any(factor < 0 for _, factor in length.terms):
+                return False  # an array has room for one entry also where there is none
+            bound = self.domains.own[factor.node].bounds[place] if factor.node.gate.name != "input" else None
+            if factor.node.gate.name == "input":
+                bound = self.domains.of[factor.node].bounds[place]
+            if bound != (low, high):
+                return False
+        return True
+
+    def _is_indexed_by_data(self, node: Node) -> bool:
+        """Whether an array that varies along the data has its entries at their own indices, wherever it is read."""
+        if not self.varies(node):
+            return False
+        low, _ = self.bounds(node, self.data_axis(node))  # type: ignore[arg-type]
+        return node not in self.kept or low == number_index(0)
+
+    # --- what is stored -----------------------------------------------------------------------------------------------
+
+    def _find_stored(self) -> None:
+        """Nodes that have an array or a name of their own; the others are computed where they are read."""
+        operands = {factor.node for factors in self.products.values() for factor in factors}
+        bodies = {node.arguments[0].node for node in self.products}
+        self.stored: set[Node] = set()
+        for node in self.nodes:
+            if node in bodies:
+                continue
+            is_needed = is_reduction(node) or is_matrix(node) or node is self.value
+            is_needed |= node in operands or node in self.kept
+            is_dear = node.gate.name not in _FREE and node.kind != "boolean"
+            if is_needed or (is_dear and self._is_worth_storing(node)):
+                self.stored.add(node)
+
+    def _is_worth_storing(self, node: Node) -> bool:
+        readers = self.readers[node]
+        if any(node in (view.node for view in reader.gathered) for reader in readers):
+            return True
+        if not self.varies(node) and any(self.data_axis(reader) is not None for reader in readers):
+            return not all(is_leaf(edge.node) for edge in node.arguments) or node.gate.name not in ("add", "mul")
+        if len(readers) > 1:
+            return True
+        # One reader: worth it where that would compute it again and again, in a loop that it does not depend on.
+        return any(
+            isinstance(reader, Node)
+            and reader.loops > node.rank
+            and not (is_reduction(reader) and reader not in self.products and node.rank == reader.loops)
+            for reader in readers
+        )

@@ -1,0 +1,215 @@
+"""Where a node matters: the conditions and domains under which any of its readers does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from ..analysis.domains import Domains
+from ..gates.linear_algebra import MATRIX_RULES
+from ..gates.table import GATES
+from ..graph.affine import Index, axis, substituted
+from ..graph.gate import Gate
+from ..graph.node import AnyIndex, Node, Reduction, Table, View, plain_axis, positional
+
+
+def keeps_axes(node: Node) -> bool:
+    """Whether a node's own axes are the first ones that it loops over."""
+    is_scatter = isinstance(node.attribute, Reduction) and not node.attribute.is_plain
+    return not is_scatter and node.gate.name not in MATRIX_RULES
+
+
+def single_axis(index: AnyIndex) -> int | None:
+    """The axis of an index expression that says which index it is of: i, i + 1, n - 1 - i."""
+    if isinstance(index, Index) and len(index.axes) == 1 and abs(index.coefficient(index.axes[0])) == 1:
+        return index.axes[0]
+    return None
+
+
+def loops_of_argument(index: tuple[AnyIndex, ...]) -> dict[int, Index]:
+    """The reader's axes in terms of the argument's: what is read at i + 1 is at p where the reader is at i = p - 1."""
+    names: dict[int, Index] = {}
+    for place, at in enumerate(index):
+        name = single_axis(at)
+        if name is not None and name not in names:
+            assert isinstance(at, Index)
+            factor = at.coefficient(name)
+            names[name] = axis(place).minus(at.minus(axis(name).scaled(factor))).scaled(factor)
+    return names
+
+
+def limits_of_argument(
+    argument: Node, index: tuple[AnyIndex, ...], limits: Sequence[Index], domains: Domains
+) -> frozenset[Index]:
+    """Where an argument is read by loops with these limits: forms >= 0 that do not hold wherever it is needed."""
+    names = loops_of_argument(index)
+    found = [substituted(form, names) for form in limits if all(name in names for name in form.axes)]
+    for place, at in enumerate(index):
+        if isinstance(at, Index) and not at.axes:
+            found += [axis(place).minus(at), at.minus(axis(place))]
+    return domains.besides(domains.of[argument], found)
+
+
+def varying_nodes(order: list[Node], wrt: set[int]) -> set[Node]:
+    """The real-valued nodes that depend on an input that is differentiated for."""
+    varying: set[Node] = set()
+    for node in order:
+        is_wanted = node.gate.name == "input" and node.attribute in wrt
+        if (
+            node.kind == "real"
+            and node.gate.name != "detached"
+            and (is_wanted or any(edge.node in varying for edge in node.arguments))
+        ):
+            varying.add(node)
+    return varying
+
+
+# By which an argument loses against another one, or against the result.
+EXTREMES: dict[str, Callable[[View, View], View]] = {
+    "max": lambda own, other: own < other,
+    "min": lambda own, other: own > other,
+    "largest": lambda own, other: own < other,
+    "smallest": lambda own, other: own > other,
+}
+
+
+def argument_places(node: Node, active: View | None, extremes: bool = False) -> list[View | None]:
+    """Where each argument of `node` matters, if `node` does where `active` holds; None is everywhere.
+
+    With `extremes` an argument of Max and Min matters where it does not lose.
+    """
+    places: list[View | None] = [active] * len(node.arguments)
+    y, loses = positional(node), EXTREMES.get(node.gate.name)
+    if node.gate.name == "select":
+        condition = y.arguments[0]
+        sides = [condition, condition.call("not")]
+        places[1:] = [side if active is None else active.call("and", side) for side in sides]
+    elif extremes and loses is not None:
+        others = y.arguments[::-1] if len(node.arguments) == 2 else (y,) * len(node.arguments)
+        sides = [loses(own, other).call("not") for own, other in zip(y.arguments, others, strict=True)]
+        places = [side if active is None else active.call("and", side) for side in sides]
+    return places
+
+
+def at_argument(place: View, edge: View) -> View | None:
+    """A condition over the axes of a reader as one over those of its argument.
+
+    None where it depends on other axes: it says nothing of the argument as a whole.
+    """
+    if edge.index is positional(edge.node).index and all(name < len(edge.index) for name in place.axes):
+        return place
+    places = {name: axis(at) for at, index in enumerate(edge.index) if (name := plain_axis(index)) is not None}
+    return place.at(places) if all(name in places for name in place.axes) else None
+
+
+def _matters_at_argument(place: View, edge: View, limits: Sequence[Index]) -> View:
+    """Where an argument matters to some of the loops of its reader: those within `limits` where `place` holds."""
+    parts = _conjuncts(place)
+    known = [own for part in parts if (own := at_argument(part, edge)) is not None]
+    rest = [part for part in parts if at_argument(part, edge) is None]
+    if rest:
+        table = place.node.table
+        names = loops_of_argument(edge.index)
+        forms = [index for part in rest for index in map(axis, part.axes)] + list(limits)
+        missing = dict.fromkeys(name for form in forms for name in form.axes if name not in names)
+        fresh = {name: table.fresh() for name in missing}
+        moved = {**names, **{name: axis(own) for name, own in fresh.items()}}
+        holds = _all(rest).at(moved).where(1, 0)
+        within = [substituted(form, moved) for form in limits if not missing.keys().isdisjoint(form.axes)]
+        known.append(table.reduce(GATES["largest"], holds, fresh.values(), within) > 0)
+    return _all(known)
+
+
+def _conjuncts(condition: View) -> list[View]:
+    if condition.node.gate.name != "and":
+        return [condition]
+    return [part for argument in condition.arguments for part in _conjuncts(argument)]
+
+
+def _all(conditions: list[View]) -> View:
+    return conditions[0] if len(conditions) == 1 else conditions[0].call("and", *conditions[1:])
+
+
+class Place(NamedTuple):
+    """Where a node is read, over its own axes: where a condition holds (None: always) and affine forms are >= 0."""
+
+    condition: View | None
+    limits: frozenset[Index] = frozenset()
+    is_flat: bool = False  # by a step, which hands nothing on
+
+    def holds(self, common: frozenset[Index], table: Table) -> View | None:
+        """The place as one condition, for where the forms of `common` are >= 0 anyway."""
+        conditions = [_is_at_least_zero(form, table) for form in sorted(self.limits - common, key=repr)]
+        if self.condition is not None:
+            conditions.append(self.condition)
+        return _all(conditions) if conditions else None
+
+
+def _is_at_least_zero(form: Index, table: Table) -> View:
+    """Whether an affine form is >= 0, as one writes it: i < j + 1."""
+    above = Index(tuple((term, factor) for term, factor in form.terms if factor > 0), form.offset + 1)
+    below = above.minus(form.plus(1))
+    return table.position(below) < table.position(above)
+
+
+def activity(
+    order: list[Node],
+    varying: set[Node],
+    domains: Domains | None = None,
+    *,
+    extremes: bool = False,
+    slopes: bool = False,
+) -> dict[Node, View | None]:
+    """For each varying node the condition under which any of its readers matters; None for always.
+
+    What is read inside branches only, or on some domains only, may be NaN elsewhere: it matters where one of these
+    branches is taken, on one of these domains. What a condition reads has no gradient and counts for nothing. Inputs
+    are outside of all branches. With `extremes` the arguments of Max and Min are branches, too, taken where they do not
+    lose; with `slopes` a step does not count among several readers.
+    """
+    read_at: dict[Node, list[Place]] = {order[-1]: [Place(None)]}
+    active: dict[Node, View | None] = {}
+    for node in reversed(order):
+        if node not in varying or node not in read_at:
+            continue
+        places = read_at.pop(node)
+        if node.gate.name == "input":
+            active[node] = None
+        else:
+            active[node] = _joined([place for place in places if not place.is_flat] or places, node.table)
+        limits = domains.of[node].constraints() if domains is not None else []
+        is_flat = slopes and _is_step(node)
+        for edge, place in zip(node.arguments, argument_places(node, active[node], extremes), strict=True):
+            if edge.node in varying:
+                condition = None if place is None else at_argument(place, edge)
+                limited: frozenset[Index] = frozenset()
+                if domains is not None:
+                    if place is not None and condition is None and keeps_axes(node):
+                        condition = _matters_at_argument(place, edge, limits)
+                    limited = limits_of_argument(edge.node, edge.index, limits, domains)
+                read_at.setdefault(edge.node, []).append(Place(condition, limited, is_flat))
+    return active
+
+
+def _is_step(node: Node) -> bool:
+    return node.attribute is None and len(node.arguments) == 1 and _is_flat(node.gate)
+
+
+@cache
+def _is_flat(gate: Gate) -> bool:
+    """Whether a function of one argument has the slope 0 wherever it has one, as sign, floor and ceiling."""
+    if gate.local_gradients is None or gate.kind != "real":
+        return False
+    table = Table(GATES)
+    argument = table.input(0, ())
+    return bool(gate.local_gradients(table.apply(gate, argument), argument)[0].number == 0)
+
+
+def _joined(places: list[Place], table: Table) -> View | None:
+    """Whether a node matters in any of the places; what all of them ask of its axes goes with the contributions."""
+    common = frozenset.intersection(*(place.limits for place in places))
+    found = list(dict.fromkeys(place.holds(common, table) for place in places))
+    if None in found:
+        return None
+    return found[0] if len(found) == 1 else found[0].call("or", *found[1:])  # type: ignore

@@ -1,0 +1,137 @@
+"""Adjoint times local gradient: said so that zeros, poles and quotients stay what they are."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from ..gates.table import GATES
+from ..graph.node import Node, View, positional
+from ..graph.sums import may_lack_terms
+
+
+def passed_on(node: Node, place: int, adjoint: View, partial: View) -> View:
+    """Adjoint times local gradient: what the argument at that place receives.
+
+    What a power reads gets n*u/a where the adjoint is the quotient u/y by the power y = a**n itself, as it is in 1/a**n
+    and log(a**n): u/y*(n*y/a) would be inf*0 where a is 0, and u/y would underflow where a is large.
+    """
+    y = positional(node)
+    argument = y.arguments[place]
+    if node.gate.name == "power":
+        exponent = node.table.constant(Fraction(node.attribute))
+    elif node.gate.name == "pow" and place == 0:
+        exponent = y.arguments[1]
+    elif node.gate.name == "mul" and _holds_power(argument):
+        exponent = node.table.constant(1)
+    else:
+        return times(adjoint, partial)
+    terms = adjoint.arguments if adjoint.node.gate.name == "add" else (adjoint,)
+    above = [_numerator(term, y) for term in terms]
+    views = [times(own, exponent / argument) for own in above if own is not None]
+    if not views:
+        return times(adjoint, partial)
+    rest = [term for term, own in zip(terms, above, strict=True) if own is None]
+    return sum_of([*views, times(sum_of(rest), partial)] if rest else views)
+
+
+# How deep in products and quotients an adjoint is looked into, and how many nodes a number of extents has.
+_DEPTH = 4
+_FEW = 16
+
+
+def _holds_power(view: View, depth: int = _DEPTH) -> bool:
+    """Whether a power is a factor of a product."""
+    name = view.node.gate.name
+    is_product = name == "mul" and depth > 0
+    return name in ("power", "pow") or (is_product and any(_holds_power(own, depth - 1) for own in view.arguments))
+
+
+def _numerator(adjoint: View, y: View, depth: int = _DEPTH) -> View | None:
+    """The u of an adjoint that is u/y, else None."""
+    name = adjoint.node.gate.name
+    if name == "div" and adjoint.arguments[1] == y:
+        return adjoint.arguments[0]
+    if name == "neg" and depth:
+        above = _numerator(adjoint.arguments[0], y, depth - 1)
+        return None if above is None else -above
+    if name == "mul" and depth:
+        for place, factor in enumerate(adjoint.arguments):
+            above = _numerator(factor, y, depth - 1)
+            if above is not None:
+                others = [*adjoint.arguments[:place], *adjoint.arguments[place + 1 :]]
+                return product_of(others if above.number == 1 else [*others, above])
+    return None
+
+
+def times(adjoint: View, partial: View) -> View:
+    """Adjoint times local gradient; what that switches off is exactly 0, also where the adjoint is infinite.
+
+    The adjoint goes into quotients and branches, so that g*(1/b) is g/b and a maximum routes instead of multiplying.
+    """
+    if partial.number == 1 or adjoint.number == 0:
+        return adjoint
+    if adjoint.number == 1 or partial.number in (0, "nan"):
+        return partial
+    name = partial.node.gate.name
+    if name == "neg":
+        return -times(adjoint, partial.arguments[0])
+    if partial.number == -1:
+        return -adjoint
+    if name == "select":
+        condition, taken, otherwise = partial.arguments
+        return condition.where(times(adjoint, taken), times(adjoint, otherwise))
+    if name == "div" and partial.arguments[0].node.fixed:  # g*(a/b) stays: g*a may overflow where a/b does not
+        above, below = partial.arguments
+        return times(adjoint, above) / below
+    if name == "mul":
+        factors = partial.arguments
+        constants = [factor for factor in factors if factor.node.fixed]
+        if constants and len(constants) < len(factors):
+            # The constant goes with the adjoint, which the arguments of a sum share.
+            rest = [factor for factor in factors if not factor.node.fixed]
+            return times(product_of([*constants, adjoint]), product_of(rest))
+        for place, factor in enumerate(factors):
+            if factor.node.gate.name == "div" and factor.arguments[0].number == 1:
+                others = factors[:place] + factors[place + 1 :]
+                return adjoint.node.table.apply(GATES["mul"], *others, times(adjoint, factor))
+    product = adjoint * partial
+    counts = _counts(adjoint)
+    if counts and may_lack_terms(partial, entries=False):
+        return product_of(counts).equals(0).where(0, product)
+    return product
+
+
+def _counts(view: View) -> list[View]:
+    """The factors, of a few, that say how often there is something."""
+    stack, found, left = [view], [], _FEW
+    while stack and left:
+        part, left = stack.pop(), left - 1
+        if part.node.gate.name == "mul":
+            stack += reversed(part.arguments)
+        elif _is_count(part):
+            found.append(part)
+    return found
+
+
+def _is_count(view: View) -> bool:
+    """Whether a number is made of a few extents alone: how often there is something, which may be never."""
+    seen, stack, has_size = {view}, [view], False
+    while stack:
+        part = stack.pop()
+        name = part.node.gate.name
+        has_size = has_size or name == "size"
+        if not part.arguments and name != "size" and not part.node.fixed:
+            return False
+        stack += [argument for argument in dict.fromkeys(part.arguments) if argument not in seen]
+        seen.update(part.arguments)
+        if len(seen) > _FEW:
+            return False
+    return has_size
+
+
+def sum_of(terms: list[View]) -> View:
+    return terms[0] if len(terms) == 1 else terms[0].node.table.apply(GATES["add"], *terms)
+
+
+def product_of(factors: list[View]) -> View:
+    return factors[0] if len(factors) == 1 else factors[0].node.table.apply(GATES["mul"], *factors)

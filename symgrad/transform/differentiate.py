@@ -1,0 +1,248 @@
+"""Reverse-mode differentiation: from a graph to the graph of its value and gradients.
+
+Every node receives its adjoint (the upstream gradient), hands adjoint times local gradient to each argument, and a node
+that is read several times adds what arrives (Griewank & Walther, Evaluating Derivatives, 2008, section 3.2). The result
+is made of nodes of the same table, so forward and backward share, and gradients can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from ..analysis.domains import Domains
+from ..errors import UnsupportedExpression
+from ..gates.linear_algebra import MATRIX_RULES
+from ..gates.table import GATES
+from ..graph.affine import Index, axis, substituted
+from ..graph.graph import Graph, reachable
+from ..graph.node import AnyIndex, Gather, Node, Reduction, View, plain_axis, positional
+from ..graph.sums import at_inputs, guarded, is_finite, total
+from .activity import (
+    EXTREMES,
+    activity,
+    argument_places,
+    at_argument,
+    keeps_axes,
+    loops_of_argument,
+    single_axis,
+    varying_nodes,
+)
+from .adjoint_products import passed_on
+
+
+class Handed(NamedTuple):
+    """What a node hands to one of its arguments: adjoint times local gradient."""
+
+    place: int  # of the argument
+    edge: View
+    local: View | None  # the local gradient; None for operations on whole matrices, whose Jacobian is never formed
+    view: View  # over the loop axes of the node
+    where: View | None  # the condition under which the argument matters; None for always
+
+
+@dataclass(frozen=True)
+class Record:
+    """The reverse pass gate by gate, for those who want to see it: circuit.py."""
+
+    adjoints: dict[Node, View] = field(default_factory=dict)  # over the node's own axes; of varying nodes
+    locals: dict[tuple[Node, int], View | None] = field(default_factory=dict)  # by node and place of the argument
+    contributions: dict[tuple[Node, int], View] = field(default_factory=dict)  # over the argument's own axes
+    active: dict[Node, View | None] = field(default_factory=dict)  # the condition under which a varying node matters
+
+
+def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None) -> Graph:
+    """`graph` with the gradients of its value with respect to the inputs at positions `wrt`.
+
+    An input that the value does not use gets 0. Every step goes into `record`, if there is one; then also the steps
+    whose gradient is 0. Raises UnsupportedExpression for a gate without a derivative.
+    """
+    value = graph.values[0]
+    zero = graph.table.constant(0)
+    order = reachable([value.node])
+    varying = varying_nodes(order, set(wrt))
+    domains = Domains(replace(graph, gradients=(), wrt=())) if graph.shapes is not None else None
+    active = activity(order, varying, domains, extremes=True, slopes=True)
+    taken = activity(order, varying, domains, slopes=True)
+    arriving: dict[Node, list[Contribution]] = {value.node: [Contribution(graph.table.constant(1))]}
+    adjoints: dict[Node, Node] = {}
+    spoilt: set[Node] = set()  # whose adjoints may be anything where they do not matter, and not 0
+    if record is not None:
+        record.active.update(active)
+    for node in reversed(order):
+        if node not in active or (node not in arriving and record is None):
+            continue
+        adjoint = _merged(arriving.get(node, [Contribution(zero)]))
+        arriving[node] = [adjoint]
+        adjoints.setdefault(adjoint.view.node, node)
+        here = active[node]
+        if record is not None:
+            # What a branch that is not taken hands on is masked where it leaves the branch; in there it is 0 as well.
+            record.adjoints[node] = _whole(adjoint) if here is None else here.where(_whole(adjoint), 0)
+        if node.gate.name == "input":
+            continue
+        if domains is not None and not keeps_axes(node):
+            whole = _whole(adjoint)
+            adjoint, here = Contribution(whole if here is None else here.where(whole, 0)), None
+        for place, edge, local, view, where in _handed(node, adjoint.view, here):
+            if edge.node not in varying:
+                continue
+            if record is not None:
+                seen = view if where is None else where.where(view, 0)
+                record.locals[node, place] = local
+                record.contributions[node, place] = _whole(_received(node, edge, seen, adjoint.domain, domains))
+            if view.number == 0:
+                continue
+            if where is not None and (node in spoilt or _spoils(node, local, taken[node], graph.shapes is None)):
+                if active[edge.node] is None or active[edge.node] != at_argument(where, edge):
+                    view = where.where(view, 0)  # leaves a branch: no NaN gets out of it
+                else:
+                    spoilt.add(edge.node)
+            received = _received(node, edge, view, adjoint.domain, domains)
+            arriving.setdefault(edge.node, []).append(received)
+    inputs = {node.attribute: node for node in order if node.gate.name == "input"}
+    gradients = []
+    for i in wrt:
+        found = arriving[inputs[i]][0] if i in inputs and inputs[i] in arriving else Contribution(zero)
+        gradients.append(_whole(found))
+    return replace(graph, gradients=tuple(gradients), wrt=tuple(wrt), adjoints=adjoints)
+
+
+class Contribution(NamedTuple):
+    """What a node receives from one reader, over the node's own axes, and where: affine forms >= 0."""
+
+    view: View
+    domain: frozenset[Index] = frozenset()
+
+
+def _whole(found: Contribution) -> View:
+    """A contribution on all of its axes: 0 outside of its domain."""
+    return guarded(found.view, sorted(found.domain, key=repr))
+
+
+def _merged(contributions: list[Contribution]) -> Contribution:
+    """The adjoint: the sum of what arrives, each part on its own domain."""
+    if len(contributions) == 1:
+        return contributions[0]
+    common = frozenset.intersection(*(part.domain for part in contributions))
+    views = [guarded(part.view, sorted(part.domain - common, key=repr)) for part in contributions]
+    return Contribution(views[0].node.table.apply(GATES["add"], *views), common)
+
+
+def _spoils(node: Node, local: View | None, taken: View | None, over_points: bool) -> bool:
+    """Whether an adjoint that is 0 where its node does not matter may be anything once it is handed on.
+
+    `taken` is where the branches around it are. The entries of arrays are taken to be finite: a branch would keep a
+    product of matrices from being one. Over points one more costs nothing.
+    """
+    if node.gate.name in EXTREMES:  # the local gradient of who loses is 0; that of NaN is NaN, as it may be in a branch
+        return taken is not None
+    return node.gate.name == "select" or local is None or not is_finite(local) or (over_points and not local.node.fixed)
+
+
+def _is_own(edge: View, node: Node) -> bool:
+    return edge.index is positional(node).index and edge.node.rank == node.loops
+
+
+def _received(node: Node, edge: View, view: View, domain: frozenset[Index], domains: Domains | None) -> Contribution:
+    """What the argument receives where `node` hands on `view`."""
+    contribution = Contribution(view, domain)
+    return contribution if domains is None and _is_own(edge, node) else _pushed(node, edge, contribution, domains)
+
+
+def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None) -> Contribution:
+    """A contribution over the loop axes of `node` as what the argument receives, over the argument's axes.
+
+    The axes that the argument lacks are summed over; a shifted or gathered read becomes a scatter-add.
+    """
+    table, argument = edge.node.table, edge.node
+    limits = [*found.domain, *(domains.of[node].constraints() if domains else ())]
+    loops = list(range(node.loops))
+    if node.gate.name in MATRIX_RULES:  # its own axes are no loops: it handed on arrays over the argument's
+        loops = list(edge.axes)
+        limits = [form for form in limits if set(form.axes) <= set(loops)]
+    view, index = found.view, edge.index
+    if domains is not None:
+        view, index, limits, extra = _with_axes(view, index, limits, argument, domains)
+        loops += extra
+    own = [single_axis(place) for place in index]
+    if None not in own and len(set(own)) == len(own):
+        missing = [name for name in loops if name not in own]
+        # Their names are positions of the reader; those of the argument must not meet them.
+        names = loops_of_argument(index) | {name: axis(table.fresh()) for name in missing}
+        reduced = [names[name].terms[0][0] for name in missing]
+        limits = [substituted(form, names) for form in limits]
+        inner = [form for form in limits if set(form.axes) & set(reduced)]
+        outer = [form for form in limits if not set(form.axes) & set(reduced)]
+        domain = frozenset(outer) if domains is None else domains.besides(domains.of[argument], outer)
+        moved = view.at(names)
+        if any(plain_axis(place) is None for place in index):
+            moved = at_inputs(moved)
+        derived = domains.derived if domains is not None else ()
+        return Contribution(total(moved, reduced, inner, derived=derived), domain)  # type: ignore[arg-type]
+    names = {name: axis(table.fresh()) for name in loops}
+    out = tuple(View(argument, (place,)).at(names).index[0] for place in index)
+    limits = [substituted(form, names) for form in limits]
+    result = tuple(range(argument.rank))
+    return Contribution(table.reduce(GATES["sum"], view.at(names), (), limits, out, result))
+
+
+def _with_axes(
+    view: View, index: tuple[AnyIndex, ...], limits: list[Index], argument: Node, domains: Domains
+) -> tuple[View, tuple[AnyIndex, ...], list[Index], list[int]]:
+    """A read at one entry of an axis as one along the axis, whose adjoint is 0 but there.
+
+    At a number it is a domain of one index. A gathered read of something computed is a select: all entries are computed
+    anyway, so that this is no more work than they are; and unlike a scatter it vectorises.
+    """
+    table = view.node.table
+    places: list[AnyIndex] = []
+    extra: list[int] = []
+    for place, own in enumerate(index):
+        bound = domains.of[argument].bounds[place]
+        name = table.fresh()
+        if isinstance(own, Index) and not own.axes:
+            limits = [*limits, axis(name).minus(own), own.minus(axis(name))]
+        elif isinstance(own, Gather) and bound is not None and _is_chosen(argument, bound):
+            view = own.view.equals(table.position(axis(name))).where(view, 0)
+            limits = [*limits, axis(name).minus(bound[0]), bound[1].minus(axis(name))]
+        else:
+            places.append(own)
+            continue
+        places.append(axis(name))
+        extra.append(name)
+    return view, tuple(places), limits, extra
+
+
+# An axis of an input of at most this many entries is gathered from by choosing among all of them.
+SHORT_AXIS = 12
+
+
+def _is_chosen(argument: Node, bound: tuple[Index, Index]) -> bool:
+    length = bound[1].minus(bound[0])
+    return argument.gate.name != "input" or (not length.terms and length.offset < SHORT_AXIS)
+
+
+def _handed(node: Node, adjoint: View, active: View | None) -> list[Handed]:
+    """What `node` hands to each argument."""
+    arguments = positional(node).arguments
+    if node.gate.name in MATRIX_RULES:
+        views = MATRIX_RULES[node.gate.name](positional(node), adjoint)
+        return [Handed(place, arguments[place], None, view, None) for place, view in enumerate(views)]
+    if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
+        adjoint = adjoint.at(dict(enumerate(node.attribute.out)))
+    places = argument_places(node, active, extremes=True)
+    if node.gate.name == "select":
+        taken = arguments[0].where(1, 0), arguments[0].where(0, 1)
+        return [Handed(place, arguments[place], taken[place - 1], adjoint, places[place]) for place in (1, 2)]
+    if node.gate.local_gradients is None:
+        raise UnsupportedExpression(
+            f"the gate {node.gate.name} has no derivative here; "
+            "leave its argument out of wrt, or define a gate of your own with symgrad.gate"
+        )
+    partials = node.gate.local_gradients(positional(node), *arguments)
+    return [
+        Handed(place, edge, partial, passed_on(node, place, adjoint, partial), where)
+        for place, (edge, partial, where) in enumerate(zip(arguments, partials, places, strict=True))
+    ]

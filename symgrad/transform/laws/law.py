@@ -1,0 +1,127 @@
+"""Laws: what an equation between graphs is, the table of them, and the words in which they read a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ...gates.table import GATES
+from ...graph.node import View
+
+Rewrite = Callable[[View], View | None]
+
+
+@dataclass(frozen=True)
+class Law:
+    """One equation between graphs."""
+
+    name: str
+    words: str
+    exact: bool
+    family: str
+    rewrite: Rewrite
+
+
+LAWS: dict[str, list[Law]] = {}
+
+# Rationals with more binary digits than this are not folded into each other: their size would grow without bound.
+LARGEST_FOLD = 4096
+
+
+def law(gates: str, words: str, *, exact: bool, family: str = "cheaper") -> Callable[[Rewrite], Rewrite]:
+    """File a law under the gate that it rewrites, or under several, their names apart."""
+
+    def enter(rewrite: Rewrite) -> Rewrite:
+        for gate in gates.split():
+            LAWS.setdefault(gate, []).append(Law(rewrite.__name__, words, exact, family, rewrite))
+        return rewrite
+
+    return enter
+
+
+def is_gate(view: View, gate: str) -> bool:
+    return view.node.gate.name == gate
+
+
+def rational_of(view: View) -> Fraction | None:
+    number = view.number
+    return number if isinstance(number, Fraction) else None
+
+
+def apply(like: View, gate: str, *views: View) -> View:
+    return like.node.table.apply(GATES[gate], *views)
+
+
+def constant(like: View, number: Fraction | int) -> View:
+    return like.node.table.constant(number)
+
+
+def sum_of(like: View, terms: list[View]) -> View:
+    return constant(like, 0) if not terms else terms[0] if len(terms) == 1 else apply(like, "add", *terms)
+
+
+def product_of(like: View, factors: list[View]) -> View:
+    return constant(like, 1) if not factors else factors[0] if len(factors) == 1 else apply(like, "mul", *factors)
+
+
+def quotient_of(like: View, above: list[View], below: list[View]) -> View:
+    top = product_of(like, above)
+    return top / product_of(like, below) if below else top
+
+
+def factors_of(view: View) -> list[View]:
+    return list(view.arguments) if is_gate(view, "mul") else [view]
+
+
+def negated(view: View) -> View:
+    return view.arguments[0] if is_gate(view, "neg") else -view
+
+
+def scaled(view: View) -> tuple[Fraction, View]:
+    """The view as a rational coefficient times the rest."""
+    if is_gate(view, "neg"):
+        coefficient, rest = scaled(view.arguments[0])
+        return -coefficient, rest
+    if is_gate(view, "div"):
+        below = rational_of(view.arguments[1])
+        if below:
+            coefficient, rest = scaled(view.arguments[0])
+            return coefficient / below, rest
+    if is_gate(view, "mul") and len(view.arguments) == 2:
+        for number, other in (view.arguments, reversed(view.arguments)):
+            coefficient = rational_of(number)  # type: ignore[assignment]
+            if coefficient is not None:
+                return coefficient, other
+    return Fraction(1), view
+
+
+def multiple(number: Fraction, view: View) -> View:
+    """A rational times a view, as one writes it: 3*a/7; one literal where that is exact, 1.5*a, or long anyway."""
+    if number < 0:
+        return -multiple(-number, view)
+    if number.numerator != 1 != number.denominator and (_is_dyadic(number) or max(number.as_integer_ratio()) > 2**53):
+        return constant(view, number) * view
+    above = [constant(view, number.numerator)] if number.numerator != 1 else []
+    below = [constant(view, number.denominator)] if number.denominator != 1 else []
+    return quotient_of(view, [*above, view], below)
+
+
+def _is_dyadic(number: Fraction) -> bool:
+    """Whether it is a whole number by a power of two, as every Float is."""
+    return number.denominator & (number.denominator - 1) == 0
+
+
+def folds(*numbers: Fraction) -> bool:
+    return sum(n.numerator.bit_length() + n.denominator.bit_length() for n in numbers) < LARGEST_FOLD
+
+
+def constants_of(views: Iterable[View]) -> tuple[list[Fraction], list[View]]:
+    numbers, others = [], []
+    for view in views:
+        number = rational_of(view)
+        if number is None:
+            others.append(view)
+        else:
+            numbers.append(number)
+    return numbers, others

@@ -1,0 +1,269 @@
+"""Laws that make a graph numerically stabler: they recognise what overflows or cancels when computed as written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import reduce
+
+from ...gates.arithmetic import power_of
+from ...gates.table import GATES
+from ...graph.node import View
+from .law import (
+    apply,
+    constant,
+    constants_of,
+    factors_of,
+    is_gate,
+    law,
+    multiple,
+    negated,
+    product_of,
+    quotient_of,
+    rational_of,
+    scaled,
+    sum_of,
+)
+
+
+def _exponentials(view: View) -> list[View] | None:
+    """The logarithms of the terms of a sum of exponentials and positive numbers, else None."""
+    logarithms = []
+    has_exponential = False
+    for term in view.arguments if is_gate(view, "add") else (view,):
+        number = rational_of(term)
+        coefficient, rest = (number, None) if number is not None else scaled(term)
+        if coefficient is None or coefficient <= 0 or (rest is not None and not is_gate(rest, "exp")):
+            return None
+        logarithm = constant(view, 0) if coefficient == 1 else constant(view, coefficient).call("log")
+        if rest is not None:
+            has_exponential = True
+            logarithm = rest.arguments[0] if coefficient == 1 else rest.arguments[0] + logarithm
+        logarithms.append(logarithm)
+    return logarithms if has_exponential else None
+
+
+def _log_of_sum(logarithms: list[View]) -> View:
+    """log(exp(a) + exp(b) + ...), without overflow."""
+    if len(logarithms) == 1:
+        return logarithms[0]
+    if len(logarithms) == 2:
+        for zero, other in (logarithms, reversed(logarithms)):
+            if zero.number == 0:
+                return other.call("softplus")
+    return apply(logarithms[0], "logsumexp", *logarithms)
+
+
+@law("log", "log(exp(a) + exp(b)) is computed relative to the larger of a and b", exact=False, family="stabler")
+def log_sum_exp(y: View) -> View | None:
+    logarithms = _exponentials(y.arguments[0])
+    return None if logarithms is None else _log_of_sum(logarithms)
+
+
+@law("log", "log(1 + a) = log1p(a); log1p(exp(a)) = softplus(a)", exact=False, family="stabler")
+def log_one_plus(y: View) -> View | None:
+    (a,) = y.arguments
+    if not is_gate(a, "add"):
+        return None
+    rest = [view for view in a.arguments if view.number != 1]
+    return sum_of(y, rest).call("log1p") if len(rest) == len(a.arguments) - 1 else None
+
+
+@law("log", "log(sigmoid(a)) = -softplus(-a)", exact=False, family="stabler")
+def log_sigmoid(y: View) -> View | None:
+    (a,) = y.arguments
+    return -negated(a.arguments[0]).call("softplus") if is_gate(a, "sigmoid") else None
+
+
+@law("log", "log(cosh(a)) = logcosh(a)", exact=False, family="stabler")
+def log_cosh(y: View) -> View | None:
+    (a,) = y.arguments
+    return a.arguments[0].call("logcosh") if is_gate(a, "cosh") else None
+
+
+# What a number plus a multiple of a gate becomes: c + k*gate(a), where k = c or k = -c.
+_COMPLEMENTS: dict[tuple[str, int], Callable[[Fraction, View], View]] = {
+    ("exp", -1): lambda c, a: multiple(-c, a.call("expm1")),
+    ("cos", -1): lambda c, a: multiple(c, a.call("versine")),
+    ("sigmoid", -1): lambda c, a: multiple(c, negated(a).call("sigmoid")),
+    ("tanh", 1): lambda c, a: multiple(2 * c, multiple(Fraction(2), a).call("sigmoid")),
+    ("tanh", -1): lambda c, a: multiple(2 * c, multiple(Fraction(-2), a).call("sigmoid")),
+    ("erf", 1): lambda c, a: multiple(c, negated(a).call("erfc")),
+    ("erf", -1): lambda c, a: multiple(c, a.call("erfc")),
+}
+
+
+@law(
+    "add",
+    "exp(a) - 1 = expm1(a); 1 - cos(a) = versine(a); 1 - sigmoid(a) = sigmoid(-a); "
+    "1 + tanh(a) = 2*sigmoid(2*a); 1 + erf(a) = erfc(-a)",
+    exact=False,
+    family="stabler",
+)
+def complements(y: View) -> View | None:
+    numbers, others = constants_of(y.arguments)
+    if len(numbers) != 1 or len(others) != 1 or numbers[0] == 0:
+        return None
+    coefficient, rest = scaled(others[0])
+    if (
+        is_gate(rest, "power")
+        and rest.node.attribute == 2
+        and is_gate(rest.arguments[0], "tanh")
+        and coefficient == -numbers[0]
+    ):
+        sech = rest.arguments[0].arguments[0].call("sech")
+        return multiple(numbers[0], y.node.table.apply(GATES["power"], sech, attribute=2))
+    ratio = coefficient / numbers[0]
+    found = _COMPLEMENTS.get((rest.node.gate.name, int(ratio))) if ratio in (1, -1) else None
+    return None if found is None else found(numbers[0], rest.arguments[0])
+
+
+@law("sqrt", "sqrt(a**2 + b**2) = hypot(a, b)", exact=False, family="stabler")  # squares may overflow
+def root_of_squares(y: View) -> View | None:
+    (a,) = y.arguments
+    terms = a.arguments if is_gate(a, "add") else ()
+    if not 2 <= len(terms) <= 3 or not all(is_gate(term, "power") and term.node.attribute == 2 for term in terms):
+        return None
+    return reduce(lambda one, two: one.call("hypot", two), (term.arguments[0] for term in terms))
+
+
+_EXPONENTS = {"sqrt": Fraction(1, 2), "cbrt": Fraction(1, 3)}
+
+
+def _as_power(view: View) -> tuple[View, Fraction] | None:
+    """Base and exponent of a power with a number for its exponent, roots included."""
+    name, arguments = view.node.gate.name, view.arguments
+    if name in ("power", *_EXPONENTS):
+        return arguments[0], Fraction(_EXPONENTS.get(name, view.node.attribute))
+    exponent = rational_of(arguments[1]) if name == "pow" else None
+    return None if exponent is None else (arguments[0], exponent)
+
+
+@law("sqrt cbrt power pow", "(a**p)**q = |a|**(p*q)", exact=False, family="stabler")  # a**p may overflow
+def power_of_power(y: View) -> View | None:
+    """Where p is even or the result is no whole power: of a < 0 either side is NaN. At 0 the chain would be inf*0.
+
+    An exponent that is whole only once it is rounded is left alone: it would give numbers where there are none.
+    """
+    outer = _as_power(y)
+    inner = None if outer is None else _as_power(outer[0])
+    if outer is None or inner is None or outer[1].denominator == 1 or inner[1] <= 0:
+        return None
+    base, exponent = inner[0], inner[1] * outer[1]
+    if inner[1].denominator == 1 and inner[1] % 2 == 0:
+        return power_of(base.call("abs"), exponent)
+    return None if float(exponent).is_integer() else power_of(base, exponent)
+
+
+@law("mul", "a**p*a**q = a**(p + q), of powers that are no whole ones", exact=False, family="stabler")  # at infinity
+def product_of_powers(y: View) -> View | None:
+    """x*sqrt(x) is x**(3/2), and has its derivative at 0."""
+    found: dict[View, list[tuple[int, Fraction]]] = {}
+    for place, factor in enumerate(y.arguments):
+        base, exponent = _as_power(factor) or (factor, Fraction(1))
+        found.setdefault(base, []).append((place, exponent))
+    for base, powers in found.items():
+        total = sum((exponent for _, exponent in powers), Fraction(0))
+        if len(powers) > 1 and total.denominator > 1 and all(exponent > 0 for _, exponent in powers):
+            places = {place for place, _ in powers}
+            rest = [factor for place, factor in enumerate(y.arguments) if place not in places]
+            return product_of(y, [*rest, power_of(base, total)])
+    return None
+
+
+def _logistic(factor: View) -> tuple[View, int] | None:
+    """`a` and `n` where the factor is (1 + exp(a))**n."""
+    exponent = 1
+    if is_gate(factor, "power") and isinstance(factor.node.attribute, int):
+        exponent, factor = factor.node.attribute, factor.arguments[0]
+    logarithms = _exponentials(factor) if is_gate(factor, "add") and len(factor.arguments) == 2 else None
+    if logarithms is None:
+        return None
+    for zero, a in (logarithms, reversed(logarithms)):
+        if zero.number == 0:
+            return a, exponent
+    return None
+
+
+@law("div", "1/(1 + exp(-a)) = exp(a)/(1 + exp(a)) = sigmoid(a)", exact=False, family="stabler")
+def sigmoid_quotient(y: View) -> View | None:
+    above, below = factors_of(y.arguments[0]), factors_of(y.arguments[1])
+    for place, factor in enumerate(below):
+        found = _logistic(factor)
+        if found is None:
+            continue
+        a, exponent = found
+        exponential = a.call("exp")
+        sigmoids = [negated(a).call("sigmoid")] * exponent
+        if exponential in above:
+            above.remove(exponential)
+            sigmoids[0] = a.call("sigmoid")
+        ones = [view for view in above if view.number != 1]
+        return quotient_of(y, ones + sigmoids, below[:place] + below[place + 1 :])
+    return None
+
+
+@law("div", "exp(a)/(exp(a) + exp(b)) = softmax(a, b)", exact=False, family="stabler")
+def softmax_quotient(y: View) -> View | None:
+    above, below = factors_of(y.arguments[0]), factors_of(y.arguments[1])
+    for place, factor in enumerate(below):
+        logarithms = _exponentials(factor) if is_gate(factor, "add") else None
+        for top in above if logarithms is not None else ():
+            if is_gate(top, "exp") and top.arguments[0] in logarithms:  # type: ignore[operator]
+                assert logarithms is not None
+                logarithms.remove(top.arguments[0])
+                above[above.index(top)] = top.arguments[0].call("softmax", *logarithms)
+                return quotient_of(y, above, below[:place] + below[place + 1 :])
+    return None
+
+
+@law("div", "(exp(a) - exp(b))/(exp(a) + exp(b)) = tanh((a - b)/2)", exact=False, family="stabler")
+def tanh_quotient(y: View) -> View | None:
+    above, below = y.arguments
+    if not (is_gate(above, "add") and is_gate(below, "add") and len(above.arguments) == len(below.arguments) == 2):
+        return None
+    one, two = above.arguments
+    minus = negated(two)
+    if is_gate(one, "exp") and is_gate(two, "neg") and is_gate(minus, "exp") and {*below.arguments} == {one, minus}:
+        return ((one.arguments[0] - minus.arguments[0]) / 2).call("tanh")
+    return None
+
+
+@law("div", "sinh(a)/cosh(a) = tanh(a)", exact=False, family="stabler")
+def tanh_ratio(y: View) -> View | None:
+    above, below = y.arguments
+    if is_gate(above, "sinh") and is_gate(below, "cosh") and above.arguments == below.arguments:
+        return above.arguments[0].call("tanh")
+    return None
+
+
+# What a quotient by a gate that overflows is instead: its derivative would be 0*inf.
+_RECIPROCALS = {"cosh": "sech", "sinh": "csch", "expm1": "bose"}
+
+
+@law("div", "1/cosh(a) = sech(a); 1/sinh(a) = csch(a); 1/expm1(a) = bose(a)", exact=False, family="stabler")
+def reciprocals(y: View) -> View | None:
+    above, below = factors_of(y.arguments[0]), factors_of(y.arguments[1])
+    for place, factor in enumerate(below):
+        base = factor.arguments[0] if is_gate(factor, "power") else factor
+        if base.node.gate.name in _RECIPROCALS:
+            found = base.arguments[0].call(_RECIPROCALS[base.node.gate.name])
+            if is_gate(factor, "power"):
+                found = y.node.table.apply(GATES["power"], found, attribute=factor.node.attribute)
+            ones = [view for view in above if view.number != 1]
+            return quotient_of(y, [*ones, found], below[:place] + below[place + 1 :])
+    return None
+
+
+@law("div", "sin(a)/a = sinc(a)", exact=False, family="stabler")  # 1 at a = 0, where the quotient is NaN
+def sinc_quotient(y: View) -> View | None:
+    above, below = factors_of(y.arguments[0]), factors_of(y.arguments[1])
+    for place, factor in enumerate(above):
+        if is_gate(factor, "sin"):
+            denominators = factors_of(factor.arguments[0])
+            if all(below.count(view) >= denominators.count(view) for view in denominators):
+                for view in denominators:
+                    below.remove(view)
+                above[place] = factor.arguments[0].call("sinc")
+                return quotient_of(y, above, below)
+    return None

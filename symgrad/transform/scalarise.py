@@ -1,0 +1,138 @@
+"""Entries: a graph with arrays of given shapes as a graph of numbers, every entry of every array a node of its own.
+
+For looking at: a net of a few units becomes the picture of units and weights that one draws on a blackboard. It is the
+reference evaluation of the graph, with nodes in place of numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import SymgradError
+from ..evaluate.arrays import Evaluation
+from ..evaluate.points import evaluate_exactly
+from ..gates.reductions import EMPTY
+from ..gates.table import GATES
+from ..graph.graph import Graph
+from ..graph.node import Node, Number, Table, View, positional
+
+# What a reduction is of single terms.
+_OF_TERMS = {"sum": "add", "product": "mul", "largest": "max", "smallest": "min"}
+_POINTS = 0  # the one axis of a scalar graph
+
+
+class Written(NamedTuple):
+    """The graph of numbers, its inputs' values in order, and the positions of those that are differentiated."""
+
+    graph: Graph
+    values: list[float]
+    wrt: list[int]
+
+
+def entries(graph: Graph, wrt: Sequence[int], inputs: Sequence[Any], sizes: Mapping[str, int]) -> Written:
+    """`graph` at the shapes of `inputs`, written out. Integer inputs become constants.
+
+    Raises SymgradError for operations on whole matrices, which are not made of gates on entries.
+    """
+    table = Table(dict(graph.table.gates))
+    names: list[str] = []
+    values: list[float] = []
+    places: list[int] = []
+    arrays: list[Any] = []
+    for place, array in enumerate(inputs):
+        numbers = np.asarray(array)
+        if place in graph.integers:
+            arrays.append(numbers)
+            continue
+        cells = np.empty(numbers.shape, object)
+        for at in np.ndindex(*numbers.shape):
+            if place in wrt:
+                places.append(len(names))
+            cells[at] = _Entry(table.input(len(names), (_POINTS,)))
+            names.append(graph.inputs[place] + _indices(at))
+            values.append(float(numbers[at]))
+        arrays.append(cells if cells.ndim else cells[()])
+    evaluation = _Writing(graph, arrays, sizes, table)
+    (value,) = evaluation.read_values()
+    written = Graph(table, tuple(names), (value.view,), names=evaluation.names)
+    order = {position: at for at, position in enumerate(dict.fromkeys(wrt))}
+    owner = [place for place, array in enumerate(inputs) for _ in range(np.size(array)) if place not in graph.integers]
+    return Written(written, values, sorted(places, key=lambda at: order[owner[at]]))
+
+
+def _indices(at: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, at))}]" if at else ""
+
+
+class _Entry:
+    """A node in an array: no tuple, which NumPy would take for an axis."""
+
+    __slots__ = ("view",)
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+
+    def __int__(self) -> int:
+        """As an index."""
+        return int(evaluate_exactly([positional(self.view.node)], ())[0])
+
+
+class _Writing(Evaluation):
+    """The evaluation whose numbers are nodes of `table`."""
+
+    def __init__(self, graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int], table: Table) -> None:
+        self.table = table
+        self.names: dict[Node, str] = {}
+        super().__init__(graph, inputs, sizes, np.dtype(object), self._constant, self._applied, self._refused)
+
+    def read_values(self) -> list[_Entry]:
+        """What the graph's values are."""
+        return [np.asarray(self._read(view, {}), object).item() for view in self.graph.values]
+
+    def _evaluated(self, node: Node, box: list[tuple[int, int]]) -> Any:
+        found = super()._evaluated(node, box)
+        if node in self.graph.names:
+            for at, entry in np.ndenumerate(np.asarray(found, object)):
+                if isinstance(entry, _Entry) and entry.view.node.arguments:
+                    name = self.graph.names[node] + _indices(
+                        [i + low for i, low in zip(at, self.low[node], strict=True)]
+                    )
+                    self.names.setdefault(entry.view.node, name)
+        return found
+
+    def _constant(self, number: Number | int) -> _Entry:
+        return _Entry(self.table.constant(number))
+
+    def _number(self, integer: Any) -> Any:
+        return np.frompyfunc(lambda number: self._constant(int(number)), 1, 1)(np.asarray(integer).astype(object))
+
+    def _view(self, entry: Any) -> View:
+        return entry.view if isinstance(entry, _Entry) else self.table.constant(int(entry))
+
+    def _applied(self, node: Node, arguments: list[Any]) -> Any:
+        def one(*parts: Any) -> _Entry:
+            return _Entry(self.table.apply(node.gate, *map(self._view, parts), attribute=node.attribute))
+
+        return np.frompyfunc(one, len(arguments), 1)(*arguments)
+
+    def _refused(self, node: Node, arguments: list[Any]) -> Any:
+        raise SymgradError(
+            f"{node.gate.label or node.gate.name} works on a whole matrix and cannot be written out entry by entry; "
+            "the level 'gates' shows it as one gate"
+        )
+
+    def _accumulated(self, node: Node, shape: Sequence[int], at: Sequence[Any], terms: Any) -> Any:
+        cells = np.empty(shape, object)
+        arriving: dict[tuple[int, ...], list[View]] = {place: [] for place in np.ndindex(*shape)}
+        for number, entry in enumerate(np.ravel(terms)):
+            arriving[tuple(int(np.ravel(index)[number]) for index in at)].append(self._view(entry))
+        gate = GATES[_OF_TERMS[node.gate.name]]
+        for place, views in arriving.items():
+            if not views:
+                cells[place] = self._constant(EMPTY[node.gate.name])
+            else:
+                cells[place] = _Entry(views[0] if len(views) == 1 else self.table.apply(gate, *views))
+        return cells if cells.ndim else cells[()]
