@@ -530,7 +530,7 @@ MUTATIONS = [
     ),
     Mutation(
         "symgrad/transform/laws/arrays.py",
-        "return made if own * exponent == shift else _times_exponential(made, own * exponent - shift)",
+        "return _times_exponential(made, own * exponent - shift)",
         "return made",
         "a power of a sum loses its scale",
         LAWS,

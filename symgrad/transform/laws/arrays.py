@@ -192,7 +192,7 @@ def _relative_power(view: View, shift: View) -> View:
     assert inner is not None
     own = shift_of(inner)
     made = view.node.table.apply(view.node.gate, relative(base, own), attribute=exponent)
-    return made if own * exponent == shift else _times_exponential(made, own * exponent - shift)
+    return _times_exponential(made, own * exponent - shift)
 
 
 _RELATIVE: dict[str, Callable[[View, View], View]] = {
