@@ -118,13 +118,13 @@ MUTATIONS = [
     # --- loops --------------------------------------------------------------------------------------------------------
     Mutation(
         "symgrad/schedule/loops.py",
-        "found.append(Fill(self.places[item].array, _empty(item)))",
+        "found.append(Fill(self.places[item].array, identity_of(item)))",
         "found.append(Fill(self.places[item].array, 0.0))",
         "products and largest ones start from 0",
         SCHEDULE,
     ),
     Mutation(
-        "symgrad/schedule/loops.py",
+        "symgrad/schedule/layout.py",
         "if self.plan.reduces_data(item) or not item.attribute.is_plain:",
         "if self.plan.reduces_data(item):",
         "a scatter is stored",
@@ -180,21 +180,21 @@ MUTATIONS = [
         SCHEDULE,
     ),
     Mutation(
-        "symgrad/schedule/loops.py",
+        "symgrad/schedule/layout.py",
         "if is_permuted and len(plain) == sink.rank and len(reads) == 1:",
         "if is_permuted and len(plain) == sink.rank:",
         "the sum of a matrix and its transpose is made in its own place",
         SCHEDULE,
     ),
     Mutation(
-        "symgrad/schedule/loops.py",
+        "symgrad/schedule/layout.py",
         "lows = (*lows[:data], Index(()))",
         "pass",
         "rows are counted from their first one",
         SCHEDULE,
     ),
     Mutation(
-        "symgrad/schedule/loops.py",
+        "symgrad/schedule/layout.py",
         "if item in self.kept_places and self.plan.level[item] != self.in_pass:",
         "if item in self.kept_places:",
         "a pass reads what it keeps for others",
