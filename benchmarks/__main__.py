@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def on_device(options: argparse.Namespace, peers: Sequence[Peer]) -> None:
     """The same on a GPU; ends with status 2 where there is none."""
-    from symgrad_codegen import run_cuda
+    from symgrad_codegen.run import device as run_cuda
 
     installed = run_cuda.is_installed()
     missing = run_cuda.no_device() if installed else f"numba-cuda is not installed: {run_cuda.HOW_TO_INSTALL}"

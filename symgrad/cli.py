@@ -386,7 +386,7 @@ def _writable(file: str) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    from symgrad_codegen.build import write_atomically
+    from symgrad_codegen.run.build import write_atomically
 
     if path.exists() and not path.is_file():  # a device or a pipe
         path.write_text(text, encoding="utf-8", newline="\n")

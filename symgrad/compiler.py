@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import sympy
 from symgrad_codegen.functions import FUNCTIONS
+from symgrad_codegen.program_text import program_text
 from symgrad_codegen.targets import TARGETS
 
 from . import verify
@@ -141,7 +142,7 @@ def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **
     if which == "simplified":
         return str(stages.simplified)
     program = program_of(stages.simplified, stages.definition, chosen)
-    return str(program) if which == "program" else TARGETS[chosen["target"]].emit(program)
+    return program_text(program) if which == "program" else TARGETS[chosen["target"]].emit(program)
 
 
 class Stages:

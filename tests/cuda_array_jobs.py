@@ -26,7 +26,8 @@ import pytest
 import sympy as sp
 from array_corpus import CORPUS, SIZES
 from cuda_jobs import CHECKS, JOBS, Found, device, flat, job, on_device, ptxas, same
-from symgrad_codegen import build, run_cuda
+from symgrad_codegen.run import build
+from symgrad_codegen.run import device as run_cuda
 from test_array_kernel import LOSS, assert_right, inputs, reference
 from test_arrays import CASES, assert_agrees, poisoned
 from test_emit import identifiers, named

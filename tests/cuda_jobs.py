@@ -29,10 +29,12 @@ import numpy as np
 import pytest
 import sympy as sp
 from corpus import CORPUS, points
-from symgrad_codegen import build, parts, run_cuda
-from symgrad_codegen import cuda as cuda_target
 from symgrad_codegen.functions import FUNCTIONS
+from symgrad_codegen.run import build
+from symgrad_codegen.run import device as run_cuda
 from symgrad_codegen.targets import TARGETS
+from symgrad_codegen.targets.cuda import parts
+from symgrad_codegen.targets.cuda import target as cuda_target
 from test_emit import ATTACKS, GOLDENS, emitted, identifiers, named
 from test_gates import CASES, spelled
 from together import bits, together

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from symgrad_codegen import build
+from symgrad_codegen.run import build
 
 ZONE = 256  # numbers on either side of a buffer: more than a block of lanes
 SIDES = ("before", "after")

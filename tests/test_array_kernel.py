@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import pytest
 import sympy as sp
-from symgrad_codegen import build
+from symgrad_codegen.run import build
 from trials import check
 
 import symgrad

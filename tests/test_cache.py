@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from symgrad_codegen import build
+from symgrad_codegen.run import build
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 import sympy as sp
 from corpus import CORPUS
-from symgrad_codegen import build, parts, run_cuda
 from symgrad_codegen.functions import FUNCTIONS
+from symgrad_codegen.run import build
+from symgrad_codegen.run import device as run_cuda
 from symgrad_codegen.targets import TARGETS
+from symgrad_codegen.targets.cuda import parts
 
 import symgrad
 from symgrad import SymgradError, UnsupportedExpression

@@ -20,7 +20,7 @@ import pytest
 import sympy as sp
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.targets import TARGETS
-from symgrad_codegen.text import WIDTH
+from symgrad_codegen.text.expressions import WIDTH
 from test_array_kernel import LOSS
 from test_arrays import CASES
 from test_cuda import environment, module_names, needs_compiler, spilled, with_float64

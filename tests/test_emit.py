@@ -19,8 +19,8 @@ import numba
 import numpy as np
 import pytest
 import sympy as sp
-from symgrad_codegen import build
-from symgrad_codegen.text import WIDTH
+from symgrad_codegen.run import build
+from symgrad_codegen.text.expressions import WIDTH
 
 import symgrad
 

@@ -12,7 +12,8 @@ import pytest
 import sympy as sp
 from corpus import CORPUS, points
 from reference import agrees, explain, reference
-from symgrad_codegen import build, run_cuda
+from symgrad_codegen.run import build
+from symgrad_codegen.run import device as run_cuda
 from symgrad_codegen.targets import TARGETS
 from test_gates import CASES, CONVENTIONS, MODES, convention_graph, rounded_points, same, spelled, wanted
 from together import together

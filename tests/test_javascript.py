@@ -17,10 +17,10 @@ import sympy as sp
 from corpus import CORPUS, EDGES, Case, is_near, points
 from mpmath import mp
 from reference import EPS, reference, ulp
-from symgrad_codegen import javascript
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.targets import TARGETS
-from symgrad_codegen.text import WIDTH
+from symgrad_codegen.targets.javascript import target as javascript
+from symgrad_codegen.text.expressions import WIDTH
 from test_emit import ATTACKS, GOLDENS, LONG_POINTS, attacked, emitted, expected, lengthened
 from test_gates import CASES, CONVENTIONS, off, rounded_points, same, spelled, wanted
 from together import gradient_graph, together

@@ -52,7 +52,7 @@ def test_text_of_the_neuron_is_the_example() -> None:
 
 
 def test_gate_shown_is_the_one_in_the_table() -> None:
-    table = (ROOT / "symgrad" / "gates.py").read_text(encoding="utf-8")
+    table = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "symgrad" / "gates").glob("*.py"))
     assert any(block.startswith("@gate") and block in table for block in blocks("text"))
 
 

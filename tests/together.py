@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
-from symgrad_codegen import build
+from symgrad_codegen.run import build
 from symgrad_codegen.targets import TARGETS
 
 from symgrad.compiler import Stages

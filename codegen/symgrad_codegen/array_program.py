@@ -185,14 +185,6 @@ class ArrayProgram:
                 stack.append(part.value)
         return tuple(found[name] for name in sorted(found))
 
-    def __str__(self) -> str:
-        from .text import step_text
-
-        lines = [f"program {self.name}({', '.join(self.arguments)}): {self.dtype}, {self.accuracy}"]
-        for step in self.steps:
-            lines += step_text(step)
-        return "\n".join([*lines, f"gradients: {', '.join(self.gradients)}"])
-
 
 def _statements(steps: tuple[Step, ...]) -> list[Statement]:
     found: list[Statement] = []

@@ -4,7 +4,7 @@ A gate's row in symgrad/gates/ points here by its name. `libm` names the C routi
 the names of the vector function ABI; `math` the function of Python's math module; `device` the routine of libdevice,
 NVIDIA's library for GPUs; `definition` is Python text for what these lack. `real` in a definition is the kernel's
 floating-point type. `javascript` is JavaScript's operator where it is not Python's, or the function: of its Math, or of
-runtime_javascript.js.
+targets/javascript/runtime.js.
 """
 
 from __future__ import annotations

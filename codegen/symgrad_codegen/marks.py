@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from .array_program import ArrayProgram, Pass, Storage
-from .array_text import is_length
 from .program import Affine, Call, Element, Expression, Holds, Integer, Literal, Number, Read
-from .text import affine_text, expression_text
+from .text.arrays import is_length
+from .text.expressions import affine_text, expression_text
 
 # An argument of a trial: a number for an extent, integers for an array of integers, else the shape of an array.
 Argument = Any

@@ -137,15 +137,3 @@ class Program:
                         found.append(part.function)
                         stack.extend(part.arguments)
         return found
-
-    def __str__(self) -> str:
-        from .text import expression_text
-
-        lines = [
-            f"program {self.name}({', '.join(self.arguments)}): {self.dtype}, {self.accuracy}",
-            f"for every index of {self.loop.axis}:",
-        ]
-        for section in self.loop.sections:
-            lines.append(f"    # {section.title}")
-            lines += [f"    {s.name} = {expression_text(s.value, 'float64')}" for s in section.statements]
-        return "\n".join([*lines, f"values: {', '.join(self.values)}", f"gradients: {', '.join(self.gradients)}"])

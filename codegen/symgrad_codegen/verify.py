@@ -15,22 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .array_program import (
-    Accumulate,
-    ArrayProgram,
-    Fill,
-    Matrix,
-    Nest,
-    Operand,
-    Pass,
-    Product,
-    Statement,
-    Step,
-    Store,
-)
+from .array_program import Accumulate, ArrayProgram, Fill, Matrix, Nest, Operand, Pass, Product, Statement, Step, Store
 from .marks import NEVER, Argument, BrokenProgram, Marks, Memory, Value, unfilled
 from .program import Assignment, Call, Element, Expression, Program, Read
-from .text import expression_text
+from .text.expressions import expression_text
 
 # Trials with more iterations than this in one nest are left out: extents that are large numbers.
 _LARGEST = 200_000

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import numpy as np
-from symgrad_codegen import run
+from symgrad_codegen.run import host
 
 from ..compiler import Stages, compile
 from ..errors import SymgradError
@@ -65,7 +65,7 @@ def bench(
     for name, number in (("points", points), ("rounds", rounds)):
         if number < 1:
             raise ValueError(f"{name} is a positive number, not {number}")
-    many = run.thread_count(_threads(threads), operations, points)
+    many = host.thread_count(_threads(threads), operations, points)
     counts = sorted({1, many})
     ranges = tuple(_range(symbol, (middles or {}).get(symbol.name)) for symbol in stages.args)
     job = Job(problem.source, tuple(symbol.name for symbol in stages.wrt), ranges, points, dtype, accuracy)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import sympy
-from symgrad_codegen import build, run
+from symgrad_codegen.run import build, host
 
 from ..compiler import compile
 from ..language.parse import parse
@@ -67,7 +67,7 @@ class Job:
     def inputs(self) -> list[Any]:
         """Random numbers, the same ones in every process, in arrays that begin on cache lines."""
         uniform = np.random.default_rng(0).uniform
-        arrays = run.new_outputs(len(self.ranges), (self.points,), self.dtype)
+        arrays = host.new_outputs(len(self.ranges), (self.points,), self.dtype)
         for array, (low, high, is_integer) in zip(arrays, self.ranges, strict=True):
             numbers = uniform(low, high, self.points)
             array[:] = np.rint(numbers) if is_integer else numbers

@@ -64,7 +64,7 @@ class Drawing:
 
     def save(self, file: str | Path) -> None:
         """Writes the drawing to a file that ends in .svg, .dot (or .gv) or .html."""
-        from symgrad_codegen.build import write_atomically
+        from symgrad_codegen.run.build import write_atomically
 
         path = Path(file)
         texts = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symgrad_codegen.functions import ATOM
-from symgrad_codegen.text import Piece
+from symgrad_codegen.text.expressions import Piece
 
 from ..evaluate.points import evaluate_exactly
 from ..graph.formula import formulas, indexed_formula, operation_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from symgrad_codegen.functions import ATOM, FUNCTIONS, TERNARY, UNARY
-from symgrad_codegen.text import Piece, bracketed, spell
+from symgrad_codegen.text.expressions import Piece, bracketed, spell
 
 from .affine import Index, Size
 from .graph import Graph, reachable

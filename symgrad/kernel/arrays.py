@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from symgrad_codegen import build, run
+from symgrad_codegen.run import build, host
 
 from ..analysis.checks import GatherCheck, checks
 from ..analysis.domains import Domains
@@ -97,8 +97,8 @@ class ArrayKernel(Kernel):
         outputs = self._outputs(arrays, shapes.outputs, out)
         walk = self._walk
         if self._options["threads"] is not None:
-            threads = run.thread_count(self._options["threads"], self.stats["operations"], shapes.largest)
-            walk = partial(walk, run=run.mapped(threads)) if threads > 1 else walk
+            threads = host.thread_count(self._options["threads"], self.stats["operations"], shapes.largest)
+            walk = partial(walk, run=host.mapped(threads)) if threads > 1 else walk
         value = self._into(walk, *arrays, *outputs)
         grads = [array if shape else float(array[0]) for array, shape in zip(outputs, shapes.outputs, strict=True)]
         return self._result(float(value), grads)
@@ -132,11 +132,11 @@ class ArrayKernel(Kernel):
                 f"{name} is one number here, not an array of shape {array.shape}: beside arrays, scalars are no "
                 "batches; call the kernel once per point"
             )
-        array = _integers(array, name) if wanted.kind == "i" else run.real_arrays([value], [name])[0]
+        array = _integers(array, name) if wanted.kind == "i" else host.real_arrays([value], [name])[0]
         if not shape:
             return array.item()
         array = np.ascontiguousarray(array, wanted).reshape(array.shape)
-        return array if array.flags.carray else run.writeable_view(array)
+        return array if array.flags.carray else host.writeable_view(array)
 
     def _new_shapes(self, arrays: Sequence[Any]) -> _Shapes:
         """What follows from the shapes of a call alone. Raises ShapeError and IndexError."""
@@ -220,9 +220,9 @@ class ArrayKernel(Kernel):
                 type(array) is np.ndarray and array.dtype is self._kind and array.shape == shape and array.flags.carray
             ):
                 name = self._names[self.graph.wrt[place]]
-                run.check_outputs([array], shape, self._dtype, f"out: d_{name}")
+                host.check_outputs([array], shape, self._dtype, f"out: d_{name}")
             outputs.append(array)
-        run.check_overlaps(outputs, [array for array in arrays if type(array) is np.ndarray])
+        host.check_overlaps(outputs, [array for array in arrays if type(array) is np.ndarray])
         return outputs
 
     def check(self, *args: Any, **by_name: Any) -> GradientCheck:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from symgrad_codegen import build, run, run_cuda
+from symgrad_codegen.run import build, device, host
 
 from ..errors import ShapeError, SymgradError, UnsupportedExpression
 from ..result import Result, gradient_class
@@ -37,7 +37,7 @@ class CudaKernel(Kernel):
                 "GPU; the target 'cpu' takes them"
             )
         self._module = build.load(self.source, self._options["cache"])
-        self._missing = run_cuda.no_device()
+        self._missing = device.no_device()
         if not self._missing:
             self._module.compile_kernels()
         self.stats["runs"] = "numba-cuda"
@@ -59,14 +59,14 @@ class CudaKernel(Kernel):
         values = self._ordered(args, by_name)
         _require_device(self._missing)
         names = [symbol.name for symbol in self.args]
-        given = run_cuda.numba_stream(stream)
+        given = device.numba_stream(stream)
         derivatives = () if out is None else (out[1],) if self._single else tuple(out[1])
         outputs = [] if out is None else [out[0], *derivatives]
-        on_device = any(map(run_cuda.is_on_device, [*values, *outputs]))
+        on_device = any(map(device.is_on_device, [*values, *outputs]))
         arrays = [
-            run_cuda.device_array(value, name, given)
-            if run_cuda.is_on_device(value)
-            else run.real_arrays([value], [name])[0]
+            device.device_array(value, name, given)
+            if device.is_on_device(value)
+            else host.real_arrays([value], [name])[0]
             for value, name in zip(values, names, strict=True)
         ]
         try:
@@ -80,19 +80,19 @@ class CudaKernel(Kernel):
         if not on_device:
             return self._from_host(arrays, outputs, shape, given)
         if out is None:
-            outputs = run_cuda.new_outputs(count, shape, self._dtype, given)
+            outputs = device.new_outputs(count, shape, self._dtype, given)
         else:
-            outputs = [run_cuda.output(array, shape, self._dtype, "out") for array in outputs]
-            run_cuda.check_overlaps(outputs, [array for array in arrays if not isinstance(array, np.ndarray)])
+            outputs = [device.output(array, shape, self._dtype, "out") for array in outputs]
+            device.check_overlaps(outputs, [array for array in arrays if not isinstance(array, np.ndarray)])
         if outputs[0].size:
-            run_cuda.fill_on_device(self._module.run_points, self._module.expand, arrays, outputs, given)
+            device.fill_on_device(self._module.run_points, self._module.expand, arrays, outputs, given)
         return self._result(outputs[0], outputs[1:])
 
     value_and_grad = __call__
 
     def check(self, *args: Any, **by_name: Any) -> GradientCheck:
         """The gradient check at a point: see symgrad.kernel.check.GradientCheck."""
-        return super().check(*map(run_cuda.on_host, self._ordered(args, by_name)))
+        return super().check(*map(device.on_host, self._ordered(args, by_name)))
 
     def _point(self, *args: Any) -> tuple[float, tuple[float, ...]]:
         """Value and derivatives at one point, for `check` and `objective`."""
@@ -102,12 +102,12 @@ class CudaKernel(Kernel):
     def _from_host(self, arrays: Sequence[Any], outputs: list[Any], shape: tuple[int, ...], stream: Any) -> Result:
         single = not outputs and all(array.ndim == 0 for array in arrays)
         if outputs:
-            run.check_outputs(outputs, shape, self._dtype)
-            run.check_overlaps(outputs, arrays)
+            host.check_outputs(outputs, shape, self._dtype)
+            host.check_overlaps(outputs, arrays)
         else:
-            outputs = run.new_outputs(1 + len(self.wrt), shape, self._dtype)
+            outputs = host.new_outputs(1 + len(self.wrt), shape, self._dtype)
         if outputs[0].size:
-            run_cuda.fill_from_host(self._module.run_points, arrays, outputs, stream)
+            device.fill_from_host(self._module.run_points, arrays, outputs, stream)
         results = [float(array) for array in outputs] if single else outputs
         return self._result(results[0], results[1:])
 
@@ -124,12 +124,12 @@ class CudaArrayKernel(ArrayKernel):
     def _load(self) -> None:
         _require_compiler()
         self._module = build.load(self.source, self._options["cache"])
-        if self._module.NEEDS_CUPY and not run_cuda.has_cupy():
+        if self._module.NEEDS_CUPY and not device.has_cupy():
             raise SymgradError(
                 "products and inverses of matrices on a GPU are done by CuPy: pip install cupy-cuda13x (or "
                 "cupy-cuda12x); symgrad.emit prints the source without it"
             )
-        self._missing = run_cuda.no_device()
+        self._missing = device.no_device()
         if not self._missing:
             self._module.compile_kernels()
         self._into = getattr(self._module, f"{self._options['name']}_into")
@@ -147,9 +147,9 @@ class CudaArrayKernel(ArrayKernel):
     def __call__(self, *args: Any, out: Result | None = None, stream: Any = None, **by_name: Any) -> Result:
         values = self._ordered(args, by_name)
         _require_device(self._missing)
-        given = run_cuda.numba_stream(stream)
+        given = device.numba_stream(stream)
         targets = [] if out is None else [out[0], *((out[1],) if self._single else out[1])]
-        stays = any(map(run_cuda.is_on_device, [*values, *targets]))
+        stays = any(map(device.is_on_device, [*values, *targets]))
         arrays = [self._argument(place, value, given) for place, value in enumerate(values)]
         if given and self._gather_checks:
             given.synchronize()  # the indices are read on the default stream
@@ -159,13 +159,13 @@ class CudaArrayKernel(ArrayKernel):
             raise ValueError(f"out must hold {len(wanted) - 1} derivatives, not {len(targets) - 1}")
         if out is not None and not stays:
             self._outputs(arrays, shapes.outputs, out)  # refuses what cannot be written
-        arrays = [run_cuda.to_device(array, given) if isinstance(array, np.ndarray) else array for array in arrays]
+        arrays = [device.to_device(array, given) if isinstance(array, np.ndarray) else array for array in arrays]
         outputs = self._device_outputs(arrays, wanted, targets if stays and targets else [None] * len(wanted), given)
         self._into(given, *arrays, *outputs)
         if stays:
             made = [a if shape else a.reshape(()) for a, shape in zip(outputs, wanted, strict=True)]
             kept = targets or [None] * len(made)
-            results = [t if run_cuda.is_on_device(t) else a for t, a in zip(kept, made, strict=True)]
+            results = [t if device.is_on_device(t) else a for t, a in zip(kept, made, strict=True)]
         else:
             results = self._from_device(outputs, wanted, targets, given)
         return self._result(results[0], results[1:])
@@ -175,9 +175,9 @@ class CudaArrayKernel(ArrayKernel):
     def _argument(self, place: int, value: Any, stream: Any) -> Any:
         """The argument as what the kernels take, on the host or on the device."""
         name, wanted = self._names[place], self._wanted[place]
-        if not run_cuda.is_on_device(value):
+        if not device.is_on_device(value):
             return self._input(place, value)
-        array = run_cuda.device_array(value, name, stream)
+        array = device.device_array(value, name, stream)
         if not self._shapes[place] or wanted is None:
             host = array.copy_to_host(stream=stream)
             if stream:
@@ -188,7 +188,7 @@ class CudaArrayKernel(ArrayKernel):
         if wanted.kind == "i":
             raise TypeError(f"{name} holds indices: on the device a C-contiguous array of int64 wanted")
         shape = tuple(array.shape)
-        return run_cuda.on_device(self._module.expand, array, shape, wanted, stream).reshape(shape)
+        return device.on_device(self._module.expand, array, shape, wanted, stream).reshape(shape)
 
     def _device_outputs(
         self, arrays: Sequence[Any], shapes: Sequence[tuple[int, ...]], targets: Sequence[Any], stream: Any
@@ -197,11 +197,11 @@ class CudaArrayKernel(ArrayKernel):
         names = ["value", *(f"d_{self._names[place]}" for place in self.graph.wrt)]
         outputs = []
         for target, shape, name in zip(targets, shapes, names, strict=True):
-            if target is None or not (shape or run_cuda.is_on_device(target)):
-                outputs += run_cuda.new_outputs(1, shape or (1,), self._dtype, stream)
+            if target is None or not (shape or device.is_on_device(target)):
+                outputs += device.new_outputs(1, shape or (1,), self._dtype, stream)
             else:
-                outputs.append(run_cuda.output(target, shape, self._dtype, f"out: {name}").reshape(shape or (1,)))
-        run_cuda.check_overlaps(outputs, [array for array in arrays if run_cuda.is_on_device(array)])
+                outputs.append(device.output(target, shape, self._dtype, f"out: {name}").reshape(shape or (1,)))
+        device.check_overlaps(outputs, [array for array in arrays if device.is_on_device(array)])
         return outputs
 
     def _from_device(
@@ -220,7 +220,7 @@ class CudaArrayKernel(ArrayKernel):
         return results
 
     def _index_range(self, values: Any) -> tuple[int, int]:
-        if run_cuda.is_on_device(values):
+        if device.is_on_device(values):
             if values.is_c_contiguous():
                 least, largest = self._module.index_range(values)
                 return least, largest
@@ -236,18 +236,18 @@ class CudaArrayKernel(ArrayKernel):
         _require_device(self._missing)
         held = {place: self._argument(place, value, 0) for place, value in fixed.items()}
         return super()._objective(
-            {p: run_cuda.to_device(v, 0) if isinstance(v, np.ndarray) else v for p, v in held.items()}
+            {p: device.to_device(v, 0) if isinstance(v, np.ndarray) else v for p, v in held.items()}
         )
 
     def _on_host(self, array: Any) -> Any:
-        return run_cuda.on_host(array)
+        return device.on_host(array)
 
 
 def _require_compiler() -> None:
     """Raises SymgradError where kernels for GPUs cannot be compiled."""
-    if not run_cuda.is_installed():
+    if not device.is_installed():
         raise SymgradError(
-            f"the target 'cuda' needs numba-cuda: {run_cuda.HOW_TO_INSTALL}; symgrad.emit prints the source without it"
+            f"the target 'cuda' needs numba-cuda: {device.HOW_TO_INSTALL}; symgrad.emit prints the source without it"
         )
 
 
@@ -256,7 +256,7 @@ def _require_device(missing: str) -> None:
     if missing:
         raise SymgradError(
             f"no GPU to run on: {missing}. The source and ptx() of this kernel need none; compile with target='cpu' "
-            f"to run here, or install NVIDIA's driver and {run_cuda.HOW_TO_INSTALL}"
+            f"to run here, or install NVIDIA's driver and {device.HOW_TO_INSTALL}"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import sympy
-from symgrad_codegen import build, run
+from symgrad_codegen.run import build, host
 
 from ..emission import source_of
 from ..errors import ShapeError, SymgradError
@@ -88,7 +88,7 @@ class Kernel:
             self.stats["runs"] = f"reference evaluator (more than {LARGEST_COMPILED} operations)"
             self._module: Any = None
             self._point: Any = self._reference_point
-            self._run_points: run.RunPoints = self._reference_points
+            self._run_points: host.RunPoints = self._reference_points
         else:
             self.stats["runs"] = "numba"
             self._module = build.load(self.source, self._options["cache"])
@@ -158,7 +158,7 @@ class Kernel:
 
     def _general(self, values: list[Any], out: Result | None) -> Result:
         names = [symbol.name for symbol in self.args]
-        arrays = run.real_arrays(values, names)
+        arrays = host.real_arrays(values, names)
         if out is None and all(array.ndim == 0 for array in arrays):
             return self._result(*self._point(*(float(array) for array in arrays)))
         try:
@@ -168,17 +168,17 @@ class Kernel:
             raise ShapeError(f"the arguments do not broadcast: {shapes}") from None
         count = 1 + len(self.wrt)
         if out is None:
-            outputs = run.new_outputs(count, shape, self._dtype)
+            outputs = host.new_outputs(count, shape, self._dtype)
         else:
             derivatives = (out[1],) if self._single else tuple(out[1])
             outputs = [out[0], *derivatives]
             if len(outputs) != count:
                 raise ValueError(f"out must hold a value and {count - 1} derivatives, not {len(outputs) - 1}")
-            run.check_outputs(outputs, shape, self._dtype)
-            run.check_overlaps(outputs, arrays)
+            host.check_outputs(outputs, shape, self._dtype)
+            host.check_overlaps(outputs, arrays)
         if outputs[0].size:
-            threads = run.thread_count(self._options["threads"], self.stats["operations"], outputs[0].size)
-            run.fill(self._run_points, arrays, outputs, threads)
+            threads = host.thread_count(self._options["threads"], self.stats["operations"], outputs[0].size)
+            host.fill(self._run_points, arrays, outputs, threads)
         return self._result(outputs[0], outputs[1:])
 
     # --- the reference evaluator, for bodies that Numba would take too long to compile --------------------------------

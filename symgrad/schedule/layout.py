@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from symgrad_codegen.array_program import (
-    Storage,
-)
+from symgrad_codegen.array_program import Storage
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Element, Expression, Integer, Read
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgrad_codegen.array_program import Accumulate, Statement, Store
-from symgrad_codegen.array_text import elements_of, expression_names
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Literal, Number, Read
+from symgrad_codegen.text.arrays import elements_of, expression_names
 
 from ..graph.affine import Index, Size
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View

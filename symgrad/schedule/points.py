@@ -15,7 +15,7 @@ import mpmath
 import numpy as np
 from symgrad_codegen.functions import FUNCTIONS, with_needs
 from symgrad_codegen.program import Assignment, Call, Expression, Literal, Loop, Program, Read, Section
-from symgrad_codegen.text import expression_text
+from symgrad_codegen.text.expressions import expression_text
 
 from ..errors import UnsupportedExpression
 from ..evaluate.points import evaluate_exactly, round_exact, rounded

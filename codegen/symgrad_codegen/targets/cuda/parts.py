@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from .program import Assignment, Call, Expression, Program, Read, Section
+from ...program import Assignment, Call, Expression, Program, Read, Section
 
 # Registers of 32 bits that values may take in a part; the other ones of a thread's 255 hold addresses and what the
 # functions of a statement need on their way.

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from .array_program import ArrayProgram
-from .program import Program, Section
-from .text import WIDTH, listed, statement_lines
+from ..array_program import ArrayProgram
+from ..program import Program, Section
+from .expressions import WIDTH, listed, statement_lines
 
 VERSION_LINE = "Made by symgrad; a plain module that does not need it."
 
 
 @cache
 def runtime_text(name: str) -> str:
-    """Fixed text that stands below the kernel, from the file of that name."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+    """Fixed text that stands below the kernel, from the file of that name in targets/."""
+    return (Path(__file__).parent.parent / "targets" / name).read_text(encoding="utf-8")
 
 
 def module_words(*texts: str) -> frozenset[str]:

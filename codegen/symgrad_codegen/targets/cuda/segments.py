@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .array_program import Accumulate, Fill, LoopRange, Nest, Product, Store
-from .array_text import elements_of
-from .program import Affine, Assignment, Element
+from ...array_program import Accumulate, Fill, LoopRange, Nest, Product, Store
+from ...program import Affine, Assignment, Element
+from ...text.arrays import elements_of
 
 
 @dataclass

@@ -7,11 +7,11 @@ import re
 from collections import Counter
 from functools import cache
 
-from .array_program import ArrayProgram
-from .functions import ATOM, BOTH, EITHER, FUNCTIONS, TERNARY, UNARY, Function
-from .module import description, legend, runtime_text
-from .program import Call, Expression, Literal, Program, Read
-from .text import Piece, bracketed, commented, listed, spell
+from ...array_program import ArrayProgram
+from ...functions import ATOM, BOTH, EITHER, FUNCTIONS, TERNARY, UNARY, Function
+from ...program import Call, Expression, Literal, Program, Read
+from ...text.expressions import Piece, bracketed, commented, listed, spell
+from ...text.module import description, legend, runtime_text
 
 # The words of JavaScript in modules, and what a module uses of its library.
 _WORDS = frozenset(
@@ -35,7 +35,7 @@ def supports(function: Function) -> bool:
 @cache
 def reserved() -> frozenset[str]:
     """Names that the module uses itself, whatever the program; of functions that other programs call, too."""
-    text = _AT_EVERY_POINT + runtime_text("runtime_javascript.js")
+    text = _AT_EVERY_POINT + runtime_text("javascript/runtime.js")
     own = set(re.findall(r"^(?:const|function) (\w+)", text, re.MULTILINE)) - set(FUNCTIONS)
     return _WORDS | own | {"ARGUMENTS", "WRT", "fround"}
 
@@ -212,5 +212,5 @@ def _called(program: Program) -> list[str]:
 @cache
 def _functions() -> dict[str, str]:
     """The run-time text by its functions, each with the constants that stand before it."""
-    parts = runtime_text("runtime_javascript.js").strip().split("\n\n\n")[1:]
+    parts = runtime_text("javascript/runtime.js").strip().split("\n\n\n")[1:]
     return {re.findall(r"^function (\w+)", part, re.MULTILINE)[0]: part for part in parts}

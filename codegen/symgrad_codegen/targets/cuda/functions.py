@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .array_program import ArrayProgram
-from .functions import FUNCTIONS, Function, with_needs
-from .program import Call, Expression, Program
+from ...array_program import ArrayProgram
+from ...functions import FUNCTIONS, Function, with_needs
+from ...program import Call, Expression, Program
 
 
 def spelled(expression: Expression, accuracy: str) -> Expression:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import cpu, cuda, javascript, python
-from .array_program import ArrayProgram
-from .functions import Function
-from .program import Program
+from ..array_program import ArrayProgram
+from ..functions import Function
+from ..program import Program
+from . import python
+from .cpu import target as cpu
+from .cuda import target as cuda
+from .javascript import target as javascript
 
 
 class Target(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 
-from .array_program import ArrayProgram, LoopRange, Nest, Pass, Statement, Step
-from .program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Number, Read
-from .text import affine_text, literal_text
+from ..array_program import ArrayProgram, LoopRange, Nest, Pass, Statement, Step
+from ..program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Number, Read
+from .expressions import affine_text, literal_text
 
 # How what is accumulated is joined, and what it starts from.
 JOIN = {"sum": "{0} + {1}", "product": "{0} * {1}", "largest": "max({0}, {1})", "smallest": "min({0}, {1})"}

@@ -12,19 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .array_program import (
-    Accumulate,
-    ArrayProgram,
-    Fill,
-    LoopRange,
-    Matrix,
-    Nest,
-    Pass,
-    Product,
-    Storage,
-    Store,
-)
-from .array_text import (
+from ...array_program import Accumulate, ArrayProgram, Fill, LoopRange, Matrix, Nest, Pass, Product, Storage, Store
+from ...program import Affine, Assignment, Call, Element, Expression, Integer, Number, Read
+from ...text.arrays import (
     START,
     elements_of,
     expression_names,
@@ -41,19 +31,10 @@ from .array_text import (
     program_names,
     without_elements,
 )
-from .cuda_segments import (
-    Segment,
-    arrays_of,
-    is_injective,
-    is_known,
-    segments_of,
-    shared_loops,
-    shared_out,
-)
-from .cuda_text import free, spelled
-from .module import tuple_text
-from .program import Affine, Assignment, Call, Element, Expression, Integer, Number, Read
-from .text import affine_text, expression_text, listed
+from ...text.expressions import affine_text, expression_text, listed
+from ...text.module import tuple_text
+from .functions import free, spelled
+from .segments import Segment, arrays_of, is_injective, is_known, segments_of, shared_loops, shared_out
 
 KINDS = {"sum": "SUM", "product": "PRODUCT", "largest": "LARGEST", "smallest": "SMALLEST"}
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from .array_program import Accumulate, Fill, Nest, Pass, Product, Storage, Store
-from .array_text import (
+from ...array_program import Accumulate, Fill, Nest, Pass, Product, Storage, Store
+from ...program import Affine, Assignment, Element, Expression
+from ...text.arrays import (
     JOIN,
     elements_of,
     factor_text,
@@ -19,11 +19,8 @@ from .array_text import (
     uses_axis,
     without_elements,
 )
-from .program import Affine, Assignment, Element, Expression
-from .text import affine_text, expression_text, listed
-
-if TYPE_CHECKING:
-    from .array_cpu import Emission
+from ...text.expressions import affine_text, expression_text, listed
+from .scope import Scope
 
 # Points of the data per block: few where a pass keeps many rows, so that they stay in the cache.
 _FEW, _SOME, _MANY = 64, 128, 256
@@ -33,9 +30,9 @@ _SOME_LENGTH = 32  # what a symbolic extent is taken for when rows are counted
 class PassText:
     """The text of one pass."""
 
-    def __init__(self, emission: Emission, step: Pass) -> None:
-        self.emission, self.step = emission, step
-        self.local = emission.local
+    def __init__(self, scope: Scope, step: Pass) -> None:
+        self.scope, self.step = scope, step
+        self.local = scope.local
         self.start, self.stop, self.first, self.count = (self.local(n) for n in ("start", "stop", "first", "count"))
         self.packed: dict[tuple[str, int], str] = {}  # arrays that hold a row per data index, transposed
         self.unpacked: dict[tuple[str, int], str] = {}  # arrays whose rows are written, from lanes
@@ -48,7 +45,7 @@ class PassText:
         self.joined = {statement.target.array for statement in statements if isinstance(statement, Accumulate)}
 
     def function(self) -> tuple[str, list[str]]:
-        emission, step = self.emission, self.step
+        scope, step = self.scope, self.step
         calls: list[str] = []
         for inner in step.steps:
             if isinstance(inner, Fill):
@@ -61,7 +58,7 @@ class PassText:
         block = self._block()
         memory = self._memory(block)
         sums = [array for _, array in step.accumulated]
-        inner_names = [name for name in emission.order() if name in self.needs and name not in sums]
+        inner_names = [name for name in scope.order() if name in self.needs and name not in sums]
         name = step.name
         lines = ["@njit(**OPTIONS)", *listed(f"def {name}(", [self.start, self.stop, *inner_names, *sums], "):")]
         lines += memory
@@ -70,16 +67,16 @@ class PassText:
         lines += self._block_views()
         lines += calls
         for (array, shift), buffer in self.unpacked.items():
-            lines.append(f"        unpack_{emission.rank(array)}({buffer}, {array}[{self.span(shift)}])")
-        emission.functions.append(lines)
-        types = [emission.type(argument) for argument in inner_names]
-        types += [f"types.Array(float64, {emission.rank(array)}, 'C')" for array in sums]
-        emission.compiled[name] = ["types.int64", "types.int64", *types]
+            lines.append(f"        unpack_{scope.rank(array)}({buffer}, {array}[{self.span(shift)}])")
+        scope.functions.append(lines)
+        types = [scope.type(argument) for argument in inner_names]
+        types += [f"types.Array(float64, {scope.rank(array)}, 'C')" for array in sums]
+        scope.compiled[name] = ["types.int64", "types.int64", *types]
         return name, inner_names
 
     def _note(self, array: str) -> None:
         """Notes that a name is used: a buffer of this pass, or an array or number of the kernel."""
-        storage = self.emission.storages.get(array)
+        storage = self.scope.storages.get(array)
         if storage is not None and storage.data is not None:
             self.buffers[array] = storage
         else:
@@ -100,7 +97,7 @@ class PassText:
         return _MANY if rows < _SOME_LENGTH else _SOME if rows <= 250 else _FEW
 
     def _shape(self, storage: Storage) -> list[str]:
-        derived = self.emission.program.derived
+        derived = self.scope.program.derived
         return [length_text(own, derived) for place, own in enumerate(storage.shape) if place != storage.data]
 
     def span(self, shift: int) -> str:
@@ -111,15 +108,15 @@ class PassText:
     def room(self, array: str) -> str:
         """What stands for an array that places are held inside of."""
         self._note(array)
-        self._note_extents(self.emission.shape(array))
-        return self.held.setdefault(array, self.emission.held_name(array))
+        self._note_extents(self.scope.shape(array))
+        return self.held.setdefault(array, self.scope.held_name(array))
 
     def _padded(self, name: str) -> list[str]:
-        lengths = self.emission.padded(name)
+        lengths = self.scope.padded(name)
         return [text for place, text in enumerate(lengths) if place != self.buffers[name].data]
 
     def _memory(self, block: int) -> list[str]:
-        lines = [self.emission.held_line(array) for array in self.held if array not in self.buffers]
+        lines = [self.scope.held_line(array) for array in self.held if array not in self.buffers]
         for name, storage in self.buffers.items():
             shape = self._padded(name) if name in self.held else self._shape(storage)
             size = " * ".join([*(factor_text(text) for text in shape), str(block)])
@@ -129,7 +126,7 @@ class PassText:
         for (array, _), buffer in self.packed.items():
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
         for (array, _), buffer in self.shifted.items():
-            kind = kind_text(self.emission.kind(array), "real")
+            kind = kind_text(self.scope.kind(array), "real")
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({block}, {kind})")
         for (array, _), buffer in self.unpacked.items():
             lines.append(f"    {self.local(buffer + '_memory')} = np.empty({self._row_size(array)} * {block}, real)")
@@ -142,7 +139,7 @@ class PassText:
                     self.needs[name] = None
 
     def _row_size(self, array: str) -> str:
-        return " * ".join(f"{array}.shape[{place}]" for place in range(1, self.emission.rank(array)))
+        return " * ".join(f"{array}.shape[{place}]" for place in range(1, self.scope.rank(array)))
 
     def _block_views(self) -> list[str]:
         """The buffers as arrays that hold just this block."""
@@ -152,7 +149,7 @@ class PassText:
             if name in self.held:
                 lines += self._view(self.held[name], self._padded(name), name)
         for (array, shift), buffer in self.packed.items():
-            rank = self.emission.rank(array)
+            rank = self.scope.rank(array)
             lines += self._view(buffer, [f"{array}.shape[{place}]" for place in range(1, rank)])
             lines.append(f"        pack_{rank}({array}[{self.span(shift)}], {buffer})")
         for (array, shift), buffer in self.shifted.items():
@@ -160,7 +157,7 @@ class PassText:
             begin = f"{self.first} {'-' if shift < 0 else '+'} {abs(shift)}" if shift else self.first
             lines.append(f"        copy_shifted({array}, {begin}, {buffer})")
         for (array, _), buffer in self.unpacked.items():
-            rank = self.emission.rank(array)
+            rank = self.scope.rank(array)
             lines += self._view(buffer, [f"{array}.shape[{place}]" for place in range(1, rank)])
         return lines
 
@@ -173,11 +170,11 @@ class PassText:
 
     def _product(self, step: Product) -> list[str]:
         """A product of matrices on the block; what is added up over the data is written the first time."""
-        emission, axis = self.emission, self.step.axis
+        scope, axis = self.scope, self.step.axis
         texts = []
         for own in (step.target, step.left, step.right):
             self._note(own.array)
-            storage = emission.storages.get(own.array)
+            storage = scope.storages.get(own.array)
             is_buffer = storage is not None and storage.data is not None
             text = own.array
             if axis in own.axes and not is_buffer:
@@ -189,7 +186,7 @@ class PassText:
         comment = f"        # {step.comment}"
         # What is added up over the data is written the first time, and added to from then on.
         adds = f"{self.first} > {self.start}" if step.adds else "False"
-        if step.adds and emission.program.dtype == "float32":  # its sums are kept in float64
+        if step.adds and scope.program.dtype == "float32":  # its sums are kept in float64
             return [comment, f"        wide_product({target}, {one}, {two})"]
         return [comment, f"        matrix_product({target}, {one}, {two}, {adds})"]
 
@@ -207,7 +204,7 @@ class NestText:
     """The text of one nest of a pass: a function whose innermost loop runs over the lanes of a block."""
 
     def __init__(self, owner: PassText, nest: Nest) -> None:
-        self.owner, self.nest, self.emission = owner, nest, owner.emission
+        self.owner, self.nest, self.scope = owner, nest, owner.scope
         self.axis = owner.step.axis
         self.loops = {loop.axis for loop in nest.loops}
         self.parameters: dict[str, str] = {}  # name inside, what is given for it
@@ -216,10 +213,10 @@ class NestText:
         self.names: set[str] = set()
         # One name for an array: the function is told that its arrays do not overlap.
         elements = [element for statement in nest.body for element in elements_of(statement)]
-        self.held = {own.array for own in elements if self.emission.needs_room(own) and not self._is_shifted(own)}
+        self.held = {own.array for own in elements if self.scope.needs_room(own) and not self._is_shifted(own)}
 
     def function(self) -> list[str]:
-        emission, nest = self.emission, self.nest
+        scope, nest = self.scope, self.nest
         lanes = {self.axis: f"{self.owner.first} + {self.axis}"}
         before: list[str] = []
         body: list[str] = []
@@ -234,21 +231,21 @@ class NestText:
                 target = self._target(statement.target)
                 if target not in running:
                     running[target] = (self.fresh("running"), statement.kind)
-                    before.append(f"{running[target][0]} = {emission.start(statement.kind)}")
+                    before.append(f"{running[target][0]} = {scope.start(statement.kind)}")
                     joined = JOIN[statement.kind].format(target, running[target][0])
                     after.append(f"{target} = {joined}")
                 name = running[target][0]
-                body.append(f"{name} = {emission.joined(statement.kind, name, value)}")
+                body.append(f"{name} = {scope.joined(statement.kind, name, value)}")
                 continue
             target = self._read(statement.target, lanes)
             if isinstance(statement, Store):
                 body.append(f"{target} = {value}")
             else:
-                body.append(f"{target} = {emission.joined(statement.kind, target, value)}")
+                body.append(f"{target} = {scope.joined(statement.kind, target, value)}")
         return self._finish(before, body, after)
 
     def _finish(self, before: list[str], body: list[str], after: list[str]) -> list[str]:
-        emission, nest, owner = self.emission, self.nest, self.owner
+        scope, nest, owner = self.scope, self.nest, self.owner
         lines = ["    wide_and_unaliased()"]
         indent = "    "
         for loop in nest.loops:
@@ -267,12 +264,12 @@ class NestText:
         given = {**self.parameters, **first, owner.count: owner.count}
         head = listed(f"def {nest.name}(", list(given), "):")
         comment = [f'    """{nest.comment}"""'] if nest.comment else []
-        emission.functions.append(["@njit(**NEST)", *head, *comment, *lines])
+        scope.functions.append(["@njit(**NEST)", *head, *comment, *lines])
         return list(given.values())
 
     def fresh(self, wanted: str) -> str:
         name, number = f"{wanted}_1", 1
-        while name in self.names or name in self.emission.taken:
+        while name in self.names or name in self.scope.taken:
             number += 1
             name = f"{wanted}_{number}"
         self.names.add(name)
@@ -289,7 +286,7 @@ class NestText:
         if uses_axis(expression, self.axis):
             self.uses_first = True
         plain = without_elements(expression, lambda element: self._read(element, lanes))
-        return expression_text(plain, self.emission.program.dtype, lanes)
+        return expression_text(plain, self.scope.program.dtype, lanes)
 
     def _assigned(self) -> set[str]:
         if not hasattr(self, "_own"):
@@ -301,7 +298,7 @@ class NestText:
 
     def _target(self, element: Element) -> str:
         self._use_places(element)
-        return self.emission.entry_text(element, {}, self._array(element.array))
+        return self.scope.entry_text(element, {}, self._array(element.array))
 
     def _array(self, array: str) -> str:
         """The name of an array that is read or written entry by entry."""
@@ -327,7 +324,7 @@ class NestText:
         array = element.array
         if self._is_invariant(element) and not element.clamped:
             self._use_places(element)
-            return self._hoist(self.emission.entry_text(element, {}, self._array(array)), f"{array}_at")
+            return self._hoist(self.scope.entry_text(element, {}, self._array(array)), f"{array}_at")
         shifts = self._shifts(element)
         if self._is_shifted(element):
             return self._shifted(element, shifts[0] or 0)
@@ -348,7 +345,7 @@ class NestText:
     def _is_shifted(self, element: Element) -> bool:
         """Whether a copy of a part of the vector serves, with its last entry where there is none."""
         shifts = self._shifts(element)
-        is_vector = len(shifts) == 1 and element.array in self.emission.inputs
+        is_vector = len(shifts) == 1 and element.array in self.scope.inputs
         return bool(element.clamped) and is_vector and shifts[0] is not None
 
     def _shifted(self, element: Element, shift: int) -> str:
@@ -365,7 +362,7 @@ class NestText:
         array = element.array
         name = self._array(array)
         self._use_places(element)
-        storage = self.emission.storages.get(array)
+        storage = self.scope.storages.get(array)
         is_buffer = storage is not None and storage.data is not None
         texts = []
         for place, index in enumerate(element.index):
@@ -374,7 +371,7 @@ class NestText:
             elif isinstance(index, Affine):
                 if self.axis in dict(index.terms):
                     self.uses_first = True
-                texts.append(self.emission.place_text(element, place, lanes))
+                texts.append(self.scope.place_text(element, place, lanes))
             else:
                 inner = self._text(index, lanes)
                 held = dict(element.clamped)
@@ -385,8 +382,8 @@ class NestText:
 
     def _row(self, element: Element, place: int, shift: int) -> str | None:
         """An entry of a row of lanes, as text."""
-        emission, owner, array = self.emission, self.owner, element.array
-        storage = emission.storages.get(array)
+        scope, owner, array = self.scope, self.owner, element.array
+        storage = scope.storages.get(array)
         others = [affine_text(i) for p, i in enumerate(element.index) if p != place]  # type: ignore[arg-type]
         self._use_places(element)
         if storage is not None and storage.data is not None:
@@ -406,7 +403,7 @@ class NestText:
             self.uses_first = True
             row = self._hoist(f"{array}[{', '.join(others)}][{owner.span(shift)}]", f"{array}_row")
             return f"{row}[{self.axis}]"
-        if place or rank > 3 or emission.kind(array) != "real" or array in owner.joined:
+        if place or rank > 3 or scope.kind(array) != "real" or array in owner.joined:
             return None
         owner._note(array)
         suffix = f"_{_shift_name(shift)}" if shift else ""

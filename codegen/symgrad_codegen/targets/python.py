@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import cache
 
-from .array_cpu import Emission
-from .array_program import ArrayProgram
-from .functions import Function, with_needs
-from .module import batch_function, docstring, kernel_function, legend, module_words, runtime_text, tables
-from .program import Program
+from ..array_program import ArrayProgram
+from ..functions import Function, with_needs
+from ..program import Program
+from ..text.module import batch_function, docstring, kernel_function, legend, module_words, runtime_text, tables
+from .cpu.arrays import Emission
 
 
 @cache
 def reserved() -> frozenset[str]:
     """Names that the module uses itself, whatever the program."""
-    return module_words(*_IMPORTS, _RUN_BATCH, _NO_NUMBA, runtime_text("runtime_arrays.py")) | set(
+    return module_words(*_IMPORTS, _RUN_BATCH, _NO_NUMBA, runtime_text("cpu/runtime_arrays.py")) | set(
         "ARGUMENTS WRT POINT float float32 real real_name abs int print".split()
     )
 
@@ -75,7 +75,7 @@ def _emit_arrays(program: ArrayProgram) -> str:
         *Emission(program, reserved()).lines(),
         "",
         "",
-        runtime_text("runtime_arrays.py").rstrip(),
+        runtime_text("cpu/runtime_arrays.py").rstrip(),
         "",
         "",
     ]

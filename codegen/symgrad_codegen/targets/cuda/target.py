@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
-from .array_program import ArrayProgram
-from .cuda_arrays import DeviceEmission
-from .cuda_text import definitions, free, spelled
-from .functions import FUNCTIONS, Function
-from .module import (
+from ...array_program import ArrayProgram
+from ...functions import FUNCTIONS, Function
+from ...program import Program
+from ...text.expressions import WIDTH, listed, statement_lines
+from ...text.module import (
     batch_function,
     docstring,
     kernel_function,
@@ -21,15 +21,15 @@ from .module import (
     tables,
     tuple_text,
 )
+from .arrays import DeviceEmission
+from .functions import definitions, free, spelled
 from .parts import Part, parts, reads
-from .program import Program
-from .text import WIDTH, listed, statement_lines
 
 
 @cache
 def reserved() -> frozenset[str]:
     """Names that the module uses itself, whatever the program."""
-    texts = map(runtime_text, ("runtime_cuda.py", "runtime_cuda_points.py", "runtime_cuda_arrays.py"))
+    texts = map(runtime_text, ("cuda/runtime.py", "cuda/runtime_points.py", "cuda/runtime_arrays.py"))
     words = (
         "ARGUMENTS WRT CACHE INPUTS INTO KERNELS NEEDS_CUPY builtins points shared abs bool globals int max min print"
     )
@@ -104,10 +104,10 @@ def _emit_points(program: Program) -> str:
         ")",
         "",
         "",
-        runtime_text("runtime_cuda.py").rstrip(),
+        runtime_text("cuda/runtime.py").rstrip(),
         "",
         "",
-        runtime_text("runtime_cuda_points.py").rstrip(),
+        runtime_text("cuda/runtime_points.py").rstrip(),
         "",
         "",
         *definitions(program),
@@ -156,10 +156,10 @@ def _emit_arrays(program: ArrayProgram) -> str:
         ")",
         "",
         "",
-        runtime_text("runtime_cuda.py").rstrip(),
+        runtime_text("cuda/runtime.py").rstrip(),
         "",
         "",
-        runtime_text("runtime_cuda_arrays.py").rstrip(),
+        runtime_text("cuda/runtime_arrays.py").rstrip(),
         "",
         "",
         *definitions(program),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .module import tuple_text
-from .program import Program
-from .text import WIDTH, listed
+from ...program import Program
+from ...text.expressions import WIDTH, listed
+from ...text.module import tuple_text
 
 # Points per block: enough to amortise the slicing, few enough that the streamed rows of a block stay in the L1 cache.
 _SMALL, _LARGE = 64, 256

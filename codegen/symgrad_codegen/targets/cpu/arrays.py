@@ -10,18 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .array_program import (
-    Accumulate,
-    ArrayProgram,
-    Fill,
-    Matrix,
-    Nest,
-    Pass,
-    Product,
-    Step,
-    Store,
-)
-from .array_text import (
+from ...array_program import Accumulate, ArrayProgram, Fill, Matrix, Nest, Pass, Product, Step, Store
+from ...program import Affine, Assignment, Element
+from ...text.arrays import (
     JOIN,
     START,
     axes_of,
@@ -31,77 +22,22 @@ from .array_text import (
     kind_text,
     length_text,
     loop_line,
-    may_be_empty,
     nest_names,
-    numba_type,
     number_text,
-    program_names,
-    without_elements,
 )
+from ...text.expressions import affine_text, listed
+from ...text.module import tuple_text
 from .lanes import PassText
-from .module import tuple_text
-from .program import Affine, Assignment, Element, Expression
-from .text import affine_text, expression_text, listed
+from .scope import Scope
 
 
 class Emission:
-    """The text of one program; hands out names that nothing in the program has."""
+    """The text of one program."""
 
     def __init__(self, program: ArrayProgram, reserved: Iterable[str]) -> None:
-        self.program = program
-        self.storages = {own.name: own for own in program.storages}
-        self.inputs = {own.name: own for own in program.inputs}
-        self.outputs = dict(zip(program.gradients, program.wrt, strict=True))
-        self.kinds = {step.name: step.kind for step in program.steps if isinstance(step, Assignment)}
-        self.taken = {*reserved, program.name, *program_names(program)}
-        self.held_names: dict[str, str] = {}
-        self.held_here: dict[str, None] = {}  # in the function outside of the passes that is being written
-        self.functions: list[list[str]] = []
+        self.program, self.scope = program, Scope(program, reserved)
         self.plain_functions: dict[tuple[Step, ...], tuple[str, list[str], list[str]]] = {}
         self.pass_functions: dict[str, tuple[str, list[str]]] = {}
-        self.compiled: dict[str, list[str]] = {}  # what is called from Python, and its argument types
-
-    def free(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self.taken:
-            number += 1
-            name = f"{wanted}_{number}"
-        self.taken.add(name)
-        return name
-
-    def rank(self, array: str) -> int:
-        if array in self.storages:
-            return max(1, len(self.storages[array].shape))
-        if array in self.outputs:
-            return max(1, len(self.inputs[self.outputs[array]].shape))
-        return len(self.inputs[array].shape)
-
-    # --- entries that are held inside of an array ---------------------------------------------------------------------
-
-    def shape(self, array: str) -> tuple[Affine, ...]:
-        if array in self.storages:
-            return self.storages[array].shape
-        return self.inputs[self.outputs.get(array, array)].shape
-
-    def needs_room(self, element: Element) -> bool:
-        """Whether a place is held inside of an array that may have no entries: there is nowhere to go then."""
-        shape = [self.shape(element.array)[place] for place, _ in element.clamped]
-        return may_be_empty(shape, self.program.derived, element.array in self.storages)
-
-    def held_name(self, array: str) -> str:
-        """What stands for an array where places are held inside: it has an entry, also where the array has none."""
-        if array not in self.held_names:
-            self.held_names[array] = self.free(f"{array}_held")
-        return self.held_names[array]
-
-    def held_line(self, array: str) -> str:
-        shape = ", ".join(self.padded(array))
-        return f"    {self.held_name(array)} = {array} if {array}.size else np.zeros(({shape},), {array}.dtype)"
-
-    def padded(self, array: str) -> list[str]:
-        """The lengths of an array, each at least 1."""
-        lengths = self.shape(array)
-        return [f"max(1, {affine_text(own)})" if own.terms else str(max(1, own.offset)) for own in lengths]
 
     # --- the whole ----------------------------------------------------------------------------------------------------
 
@@ -110,7 +46,7 @@ class Emission:
         jitted = self._kernel_lines(jitted=True)
         into = self._kernel_lines(jitted=False)
         functions: list[str] = []
-        for function in self.functions:
+        for function in self.scope.functions:
             functions += [*function, "", ""]
         return [*functions, *jitted, "", "", *into]
 
@@ -118,22 +54,15 @@ class Emission:
     def into(self) -> str:
         return f"{self.program.name}_into"
 
-    def local(self, wanted: str) -> str:
-        """A name for a variable of a function that holds names of the program as well."""
-        name = wanted
-        while name in self.taken:
-            name += "_"
-        return name
-
     def _kernel_lines(self, jitted: bool) -> list[str]:
         program = self.program
         if jitted:
             lines = ["@njit(**OPTIONS)", *listed(f"def {program.name}(", program.arguments, "):")]
-            for gradient, source in self.outputs.items():
-                shape = f"{source}.shape" if self.inputs[source].shape else "1"
+            for gradient, source in self.scope.outputs.items():
+                shape = f"{source}.shape" if self.scope.inputs[source].shape else "1"
                 lines.append(f"    {gradient} = np.empty({shape}, real)")
         else:
-            head = [self.local("walk"), *program.arguments, *program.gradients]
+            head = [self.scope.local("walk"), *program.arguments, *program.gradients]
             lines = listed(f"def {self.into}(", head, "):")
             lines.append(
                 '    """Fills the gradients and returns the value; `walk` runs a pass part by part, see walk_parts."""'
@@ -146,7 +75,7 @@ class Emission:
                 shape = ", ".join(length_text(length, program.derived) for length in storage.shape) or "1"
                 lines.append(f"    {storage.name} = np.empty(({shape},), {kind_text(storage.kind, kind)})")
         run: list[Nest | Fill | Assignment] = []
-        value = self.local("result")
+        value = self.scope.local("result")
         for step in (*program.steps, Assignment(value, program.value)):
             if isinstance(step, (Nest, Fill, Assignment)):
                 run.append(step)
@@ -157,7 +86,9 @@ class Emission:
         lines += self._plain(run, jitted)
         if not jitted:
             return [*lines, f"    return {value}"]
-        results = [name if self.inputs[source].shape else f"{name}[0]" for name, source in self.outputs.items()]
+        results = [
+            name if self.scope.inputs[source].shape else f"{name}[0]" for name, source in self.scope.outputs.items()
+        ]
         comma = "," if len(results) == 1 else ""
         return [*lines, *listed(f"    return {value}, (", results, f"{comma})", "    ")]
 
@@ -185,8 +116,8 @@ class Emission:
             return fills
         key = tuple(inside)
         if key not in self.plain_functions:
-            name = self.free("outside")
-            self.held_here = {}
+            name = self.scope.free("outside")
+            self.scope.held_here = {}
             body: list[str] = []
             used: set[str] = set()
             made: list[str] = []
@@ -195,21 +126,21 @@ class Emission:
                     body.append(f"    {step.array}.fill({number_text(step.value)})")
                     used.add(step.array)
                 elif isinstance(step, Assignment):
-                    value = self._direct(step.value, {})
+                    value = self.scope.direct(step.value, {})
                     body.append(f"    {step.name} = {f'real({value})' if step.kind == 'real' else value}")
                     used |= expression_names(step.value) - set(made)
                     made.append(step.name)
                 else:
                     body += self._plain_nest(step)
                     used |= nest_names(step) - {loop.axis for loop in step.loops} - set(made)
-            used |= {name for array in self.held_here for own in self.shape(array) for name, _ in own.terms}
-            body = [*map(self.held_line, self.held_here), *body]
-            arguments = [name for name in self.order() if name in used]
+            used |= {name for array in self.scope.held_here for own in self.scope.shape(array) for name, _ in own.terms}
+            body = [*map(self.scope.held_line, self.scope.held_here), *body]
+            arguments = [name for name in self.scope.order() if name in used]
             if made:
                 body.append(f"    return {', '.join(made)}")
-            self.functions.append(["@njit(**OPTIONS)", *listed(f"def {name}(", arguments, "):"), *body])
+            self.scope.functions.append(["@njit(**OPTIONS)", *listed(f"def {name}(", arguments, "):"), *body])
             self.plain_functions[key] = name, arguments, made
-            self.compiled[name] = [self.type(argument) for argument in arguments]
+            self.scope.compiled[name] = [self.scope.type(argument) for argument in arguments]
         name, arguments, made = self.plain_functions[key]
         result = f"{', '.join(made)} = " if made else ""
         return [*fills, *listed(f"    {result}{name}(", arguments, ")", "    "), *self._typed(made, jitted)]
@@ -218,37 +149,7 @@ class Emission:
         """Python's own numbers are float64: a float32 kernel would be compiled once more for them."""
         if jitted or self.program.dtype == "float64":
             return []
-        return [f"    {name} = np.float32({name})" for name in numbers if self.kinds.get(name, "real") == "real"]
-
-    def type(self, name: str) -> str:
-        """The Numba type of an argument."""
-        dtype = self.program.dtype
-        kind = numba_type(self.kind(name), dtype)
-        own = self.inputs.get(name)
-        if name in self.storages or name in self.outputs or (own is not None and own.shape):
-            return f"types.Array({kind}, {self.rank(name)}, 'C')"
-        return kind
-
-    def kind(self, name: str) -> str:
-        """Of an array or a number: real, integer, boolean; or extent."""
-        if name in self.inputs:
-            return self.inputs[name].kind
-        if name in self.storages:
-            return self.storages[name].kind
-        is_extent = any(extent.name == name for extent in self.program.extents)
-        return "extent" if is_extent else self.kinds.get(name, "real")
-
-    def order(self) -> list[str]:
-        """All names that functions get from the kernel, in one order."""
-        program = self.program
-        scalars = [step.name for step in program.steps if isinstance(step, Assignment)]
-        return [
-            *(extent.name for extent in program.extents),
-            *program.arguments,
-            *scalars,
-            *self.storages,
-            *program.gradients,
-        ]
+        return [f"    {name} = np.float32({name})" for name in numbers if self.scope.kinds.get(name, "real") == "real"]
 
     def _plain_nest(self, nest: Nest) -> list[str]:
         lines = [f"    # {nest.comment}"] if nest.comment else []
@@ -258,10 +159,10 @@ class Emission:
         deep = indent + "    " * len(nest.loops)
         for statement in nest.body:
             if isinstance(statement, Assignment):
-                body.append(f"{deep}{statement.name} = {self._direct(statement.value, {})}")
+                body.append(f"{deep}{statement.name} = {self.scope.direct(statement.value, {})}")
                 continue
-            target = self._direct(statement.target, {})
-            value = self._direct(statement.value, {})
+            target = self.scope.direct(statement.target, {})
+            value = self.scope.direct(statement.value, {})
             if isinstance(statement, Store):
                 body.append(f"{deep}{target} = {value}")
                 continue
@@ -269,45 +170,19 @@ class Emission:
             if not moves & {loop.axis for loop in nest.loops} and all(
                 isinstance(place, Affine) for place in statement.target.index
             ):
-                name = kept.setdefault(target, (self.free("running"), statement.target))[0]
-                body.append(f"{deep}{name} = {self.joined(statement.kind, name, value)}")
-                lines.append(f"{indent}{name} = {self.start(statement.kind)}")
+                name = kept.setdefault(target, (self.scope.free("running"), statement.target))[0]
+                body.append(f"{deep}{name} = {self.scope.joined(statement.kind, name, value)}")
+                lines.append(f"{indent}{name} = {self.scope.start(statement.kind)}")
             else:
-                body.append(f"{deep}{target} = {self.joined(statement.kind, target, value)}")
+                body.append(f"{deep}{target} = {self.scope.joined(statement.kind, target, value)}")
         for loop in nest.loops:
             lines.append(f"{indent}{loop_line(loop)}")
             indent += "    "
         lines += body
-        kinds = {self._direct(s.target, {}): s.kind for s in nest.body if isinstance(s, Accumulate)}
+        kinds = {self.scope.direct(s.target, {}): s.kind for s in nest.body if isinstance(s, Accumulate)}
         for target, (name, _) in kept.items():
             lines.append(f"    {target} = {JOIN[kinds[target]].format(target, name)}")
         return lines
-
-    def joined(self, kind: str, one: str, two: str) -> str:
-        if kind == "sum":
-            return f"running_sum({one}, {two})"
-        return JOIN[kind].format(one, two if two.isidentifier() else f"({two})")
-
-    def start(self, kind: str) -> str:
-        return f"real({START[kind]})"
-
-    def _direct(self, expression: Expression, lanes: dict[str, str]) -> str:
-        """An expression as text, every entry read where it stands; `lanes` say what stands for a loop index."""
-        return expression_text(without_elements(expression, lambda e: self.entry_text(e, lanes)), self.program.dtype)
-
-    def entry_text(self, element: Element, lanes: dict[str, str], array: str = "") -> str:
-        """An entry; `array` is what stands for its array where that is not its own name."""
-        if not array and self.needs_room(element):
-            self.held_here[element.array] = None
-            array = self.held_name(element.array)
-        places = (self.place_text(element, place, lanes) for place in range(len(element.index)))
-        return f"{array or element.array}[{', '.join(places)}]"
-
-    def place_text(self, element: Element, place: int, lanes: dict[str, str]) -> str:
-        index = element.index[place]
-        held = dict(element.clamped)
-        text = affine_text(index, lanes) if isinstance(index, Affine) else self._direct(index, lanes)
-        return f"clamped({text}, {affine_text(held[place])})" if place in held else text
 
     def _matrix(self, step: Matrix, jitted: bool) -> list[str]:
         a = step.arguments[0]
@@ -327,14 +202,14 @@ class Emission:
         stop = affine_text(step.high._replace(offset=step.high.offset + 1))
         wide = self.program.dtype == "float32"
         lines = [f"    # over {step.axis}, a part at a time: each has sums of its own, which are joined in order"]
-        own = [self.local(f"{array}_sum") if wide else array for array in arrays]
+        own = [self.scope.local(f"{array}_sum") if wide else array for array in arrays]
         if wide:
             for name, (kind, array) in zip(own, step.accumulated, strict=True):
                 lines.append(f"    {name} = np.full({array}.shape, {START[kind]}, np.float64)")
         whole = step.scatters or not arrays
         if not jitted:
             kinds = [f'"{kind}"' for kind, _ in step.accumulated]
-            parts = "one_part" if whole else self.local("walk")
+            parts = "one_part" if whole else self.scope.local("walk")
             given = [function, low, stop, tuple_text(inner), tuple_text(own), tuple_text(kinds)]
             lines += listed(f"    {parts}(", given, ")", "    ")
         elif whole:
@@ -346,8 +221,8 @@ class Emission:
         return lines
 
     def _parts(self, step: Pass, function: str, inner: list[str], own: list[str], low: str, stop: str) -> list[str]:
-        part, begin, single = self.local("part"), self.local("begin"), self.local("single")
-        parts = [self.local(f"{name}_part") for name in own]
+        part, begin, single = self.scope.local("part"), self.scope.local("begin"), self.scope.local("single")
+        parts = [self.scope.local(f"{name}_part") for name in own]
         length = stop if low == "0" else f"{stop} - {low}"
         lines = [f"    {part} = part_length({length})", f"    {single} = {part} >= {length}"]
         for name, array in zip(parts, own, strict=True):
@@ -369,5 +244,5 @@ class Emission:
     def pass_function(self, step: Pass) -> tuple[str, list[str]]:
         """The function of a pass over [start, stop), and what it gets between these two and its sums."""
         if step.name not in self.pass_functions:
-            self.pass_functions[step.name] = PassText(self, step).function()
+            self.pass_functions[step.name] = PassText(self.scope, step).function()
         return self.pass_functions[step.name]

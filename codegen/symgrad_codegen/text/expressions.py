@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .functions import ATOM, COMPARE, NOT, PRODUCT, SUM, UNARY, Function
-from .program import Affine, Assignment, Element, Expression, Holds, Integer, Literal, Number, Read
+from ..functions import ATOM, COMPARE, NOT, PRODUCT, SUM, UNARY, Function
+from ..program import Affine, Assignment, Element, Expression, Holds, Integer, Literal, Number, Read
 
 Piece = tuple[str, int]  # a text and its precedence
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from .array_cpu import Emission
-from .array_program import ArrayProgram
+from ...array_program import ArrayProgram
+from ...functions import Function, with_needs
+from ...program import Program
+from ...text.expressions import listed
+from ...text.module import batch_function, docstring, kernel_function, legend, module_words, runtime_text, tables
+from .arrays import Emission
 from .blocks import block_size, points_function, streamed_bytes
-from .functions import Function, with_needs
-from .module import batch_function, docstring, kernel_function, legend, module_words, runtime_text, tables
-from .program import Program
-from .text import listed
 
 AnyProgram = Program | ArrayProgram
 
@@ -18,7 +18,7 @@ AnyProgram = Program | ArrayProgram
 @cache
 def reserved() -> frozenset[str]:
     """Names that the module uses itself, whatever the program."""
-    texts = map(runtime_text, ("runtime_cpu.py", "runtime_points.py", "runtime_arrays.py"))
+    texts = map(runtime_text, ("cpu/runtime.py", "cpu/runtime_points.py", "cpu/runtime_arrays.py"))
     return module_words(*_IMPORTS, *texts) | set("ARGUMENTS CACHE SIGNATURE dict globals abs int print".split())
 
 
@@ -53,10 +53,10 @@ def _emit_arrays(program: ArrayProgram) -> str:
         *text,
         "",
         "",
-        runtime_text("runtime_cpu.py").rstrip(),
+        runtime_text("cpu/runtime.py").rstrip(),
         "",
         "",
-        runtime_text("runtime_arrays.py").rstrip(),
+        runtime_text("cpu/runtime_arrays.py").rstrip(),
         "",
         "",
         *definitions(program),
@@ -68,9 +68,9 @@ def _emit_arrays(program: ArrayProgram) -> str:
 def _compiled_arrays(emission: Emission) -> list[str]:
     """One signature for each function that is called from Python: contiguous arrays of the kernel's type."""
     lines = ["", "if JIT:"]
-    for name, types in emission.compiled.items():
+    for name, types in emission.scope.compiled.items():
         lines += listed(f"    {name}.compile((", types, f"{',' if len(types) == 1 else ''}))", "    ")
-    return lines if emission.compiled else []
+    return lines if emission.scope.compiled else []
 
 
 _CACHE = 'CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one'
@@ -121,10 +121,10 @@ def _emit_points(program: Program) -> str:
         *batch_function(program),
         "",
         "",
-        runtime_text("runtime_cpu.py").rstrip(),
+        runtime_text("cpu/runtime.py").rstrip(),
         "",
         "",
-        runtime_text("runtime_points.py").rstrip(),
+        runtime_text("cpu/runtime_points.py").rstrip(),
         "",
         "",
         *definitions(program),

@@ -1,0 +1,1 @@
+"""The target `cuda`: Numba for GPUs."""

@@ -1,0 +1,1 @@
+"""Programs as text: expressions, statements, and what the modules of all targets share."""
