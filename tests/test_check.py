@@ -15,7 +15,6 @@ from mpmath import mp
 from test_gates import ELEMENTWISE, ORDINARY, _points
 
 import symgrad
-import symgrad.kernel
 from symgrad.compiler import Stages
 from symgrad.evaluate.conditioning import rounding_bounds
 from symgrad.evaluate.points import evaluate_exactly
@@ -32,7 +31,7 @@ Derivatives = tuple[float, ...]
 @pytest.fixture
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels run on the reference evaluator, and nothing is compiled."""
-    monkeypatch.setattr(symgrad.kernel, "LARGEST_COMPILED", -1)
+    monkeypatch.setattr("symgrad.kernel.kernel.LARGEST_COMPILED", -1)
 
 
 def falsified(kernel: Any, change: Callable[[Derivatives], Derivatives]) -> Any:

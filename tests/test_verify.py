@@ -32,7 +32,8 @@ from symgrad.gates.table import GATES
 from symgrad.graph.affine import Index, Size, axis, number_index
 from symgrad.graph.graph import Graph
 from symgrad.graph.node import Gather, Node, Reduction, Table, View, positional
-from symgrad.schedule.loops import Place, Scheduler
+from symgrad.schedule.layout import Layout, Place
+from symgrad.schedule.loops import Scheduler
 from symgrad.schedule.nests import NestBuilder
 from symgrad.transform.differentiate import differentiate
 from symgrad.verify import verify_graph, verify_program
@@ -482,11 +483,11 @@ def indices_without_extents(self: NestBuilder, item: Any, own: int) -> list[Affi
     return [Affine((), number) for number in range(low.offset, high.offset + 1)]
 
 
-def from_without_extents(self: Scheduler, at: Any, low: Index) -> Any:
+def from_without_extents(self: Layout, at: Any, low: Index) -> Any:
     return Affine(at.terms, at.offset - low.offset) if isinstance(at, Affine) else at
 
 
-def stored_from_zero(self: Scheduler, sink: Any, array: str) -> None:
+def stored_from_zero(self: Layout, sink: Any, array: str) -> None:
     self.places[sink] = Place(array, tuple(range(sink.rank)), (Index(()),) * sink.rank)
 
 
@@ -506,8 +507,8 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
         indices_without_extents,
         [LOW, GATHER, Sum(sp.asinh(X[lab[l], d - 1]), (l, 0, n - 1))],
     ),
-    "first indices that are symbolic are subtracted": (Scheduler, "_from", from_without_extents, [LOW]),
-    "what is kept is written from its first index": (Scheduler, "_place_sink", stored_from_zero, [KEPT, TWO_RANGES]),
+    "first indices that are symbolic are subtracted": (Layout, "_from", from_without_extents, [LOW]),
+    "what is kept is written from its first index": (Layout, "_place_sink", stored_from_zero, [KEPT, TWO_RANGES]),
     "a diagonal is read when it is made": (
         Scheduler,
         "_is_written_out",
