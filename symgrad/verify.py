@@ -36,7 +36,6 @@ from .schedule.plan import is_guard
 
 # Loops of more indices than this are not counted.
 _LARGEST = 100_000
-_BOOLEAN_ARGUMENTS = {"and", "or", "not"}
 
 
 def is_on() -> bool:
@@ -130,7 +129,7 @@ class _Structure:
     def _kinds(self, node: Node) -> None:
         """Conditions are conditions, numbers are numbers."""
         name, kinds = node.gate.name, [edge.node.kind for edge in node.arguments]
-        wanted = ["boolean"] * len(kinds) if name in _BOOLEAN_ARGUMENTS else ["other"] * len(kinds)
+        wanted = ["boolean"] * len(kinds) if "connective" in node.gate.has else ["other"] * len(kinds)
         if name == "select":
             wanted[0] = "boolean"
         if name in ("eq", "ne") and "boolean" in kinds:  # of two conditions: whether they say the same

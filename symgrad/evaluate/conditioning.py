@@ -35,7 +35,7 @@ def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = 
         for node, value in values.items():
             if node.arguments:
                 error = _handed_on(node, values, errors)
-                if node.kind != "boolean" and node.gate.name not in _EXACT and mpmath.isfinite(value):
+                if node.kind != "boolean" and "exact" not in node.gate.has and mpmath.isfinite(value):
                     size = abs(value)
                     if node.gate.name == "add" and len(node.arguments) > 2:  # in whatever order
                         size = mpmath.fsum(abs(values[edge.node]) for edge in node.arguments)
@@ -48,11 +48,6 @@ def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = 
         return [errors[view.node] for view in views]
 
 
-# Their result is one of their arguments, or a whole number.
-_EXACT = {"select", "max", "min", "abs", "neg", "sign", "floor", "ceil"}
-_COMPARISONS = {"eq", "ne", "lt", "le"}
-
-
 def _handed_on(node: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any]) -> Any:
     """How far the errors of its arguments move a gate; of a condition: 1 where they may change it."""
     arguments, own = [values[edge.node] for edge in node.arguments], [errors[edge.node] for edge in node.arguments]
@@ -61,7 +56,7 @@ def _handed_on(node: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any
         if not own[0]:
             return own[1] if condition else own[2]
         return max(own[1:]) + abs(one - two)
-    if node.gate.name in _COMPARISONS and arguments[0] == arguments[1]:
+    if "comparison" in node.gate.has and arguments[0] == arguments[1]:
         return mpmath.mpf(0)  # one number twice: an argument of Max and its result, or a tie that the inputs make
     moved = mpmath.mpf(0)
     for place, error in enumerate(own):

@@ -9,7 +9,8 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from ..gates.table import CONSTANTS, GATES
+from ..gates.table import CONSTANTS
+from ..graph.gate import Gate
 from ..graph.graph import reachable
 from ..graph.node import Node, View
 
@@ -52,7 +53,7 @@ def evaluate_exactly(views: Sequence[View], inputs: Sequence[Any], digits: int =
 
     def apply(node: Node, arguments: list[Any]) -> Any:
         nonlocal angle
-        if node.gate.name in _PERIODIC:
+        if "periodic" in node.gate.has:
             angle = max([angle, *(mpmath.mag(a) for a in arguments if a and abs(mpmath.mag(a)) <= _LARGEST_ANGLE)])
         return apply_exactly(node, arguments)
 
@@ -152,8 +153,8 @@ def _apply_mpmath(node: Node, arguments: list[Any]) -> Any:
     name = node.gate.name
     if name not in ("select", "max", "min") and any(isinstance(a, mpmath.mpf) and mpmath.isnan(a) for a in arguments):
         return False if node.kind == "boolean" and name != "ne" else name == "ne" or mpmath.mpf("nan")
-    if _is_out_of_range(name, arguments):
-        return _at_infinity(name, arguments)
+    if _is_out_of_range(node.gate, arguments):
+        return _at_infinity(node.gate, arguments)
     try:
         result = function(*arguments) if node.attribute is None else function(*arguments, node.attribute)
     except ZeroDivisionError:
@@ -169,7 +170,7 @@ def _apply_mpmath(node: Node, arguments: list[Any]) -> Any:
 def _apply_complex(node: Node, arguments: list[Any]) -> Any:
     function = node.gate.mpmath
     assert function is not None, node
-    if _is_out_of_range(node.gate.name, arguments):
+    if _is_out_of_range(node.gate, arguments):
         return mpmath.mpc("nan", "nan")
     try:
         return function(*arguments) if node.attribute is None else function(*arguments, node.attribute)
@@ -177,45 +178,22 @@ def _apply_complex(node: Node, arguments: list[Any]) -> Any:
         return mpmath.mpc("nan", "nan")
 
 
-_FAST_GROWING = {
-    "exp",
-    "expm1",
-    "sinh",
-    "cosh",
-    "sech",
-    "csch",
-    "gamma",
-    "erf",
-    "erfc",
-    "tanh",
-    "coth",
-    "bose",
-    "sigmoid",
-    "sigmoid_slope",
-    "softplus",
-    "logsumexp",
-    "logcosh",
-}
-
-_PERIODIC = {"sin", "cos", "tan", "sec", "csc", "cot", "versine", "sinc", "sinc_slope"}
-
-
-def _is_out_of_range(name: str, arguments: list[Any]) -> bool:
-    if name in _PERIODIC:
+def _is_out_of_range(gate: Gate, arguments: list[Any]) -> bool:
+    if "periodic" in gate.has:
         return any(mpmath.mag(a) > _LARGEST_ANGLE for a in arguments)
-    if name == "pow":
+    if gate.name == "pow":
         base, exponent = arguments
         if isinstance(base, mpmath.mpf) and base < 0 and not mpmath.isint(exponent):
             return False  # complex, whatever its size
         if mpmath.mag(exponent) > _LARGEST_ANGLE:  # a whole number, written out
             return True
         return bool(base != 0 and abs(exponent * mpmath.log(abs(base))) > _LARGEST_ARGUMENT)
-    return name in _FAST_GROWING and any(abs(a) > _LARGEST_ARGUMENT for a in arguments)
+    return "growing" in gate.has and any(abs(a) > _LARGEST_ARGUMENT for a in arguments)
 
 
-def _at_infinity(name: str, arguments: list[Any]) -> Any:
+def _at_infinity(gate: Gate, arguments: list[Any]) -> Any:
     """Far beyond every floating-point range: compute in floating point, where overflow costs nothing."""
-    reference = GATES[name].numpy
+    reference = gate.numpy
     assert reference is not None
     with np.errstate(all="ignore"):
         return mpmath.mpf(float(reference(*(np.float64(float(a)) for a in arguments))))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from ..gates.table import GATES
 from .records import Summary, TracedCircuit, TracedGate, TracedWire, Value, shown, size_of
 
 VANISHING = 1e-6  # elasticities below this, by a chain of gates
@@ -18,7 +19,6 @@ _CHAIN = 3  # gates that shrink (or grow) the gradient before one speaks of a ch
 _GATES = 24  # gates that are told one by one; of more, those along the path that carries most
 _ADDENDS = 6
 _NAMES = 4
-_CHOOSING = ("max", "min", "largest", "smallest", "select")
 
 
 def explain(trace: TracedCircuit, name: str) -> str:
@@ -149,7 +149,7 @@ def _passes(gate: TracedGate, wire: TracedWire) -> str:
         if wire.local == 1:
             return f"{head}: this branch is taken: {wire.name} gets the upstream gradient {upstream}."
         return f"{head}: a branch switches: {wire.name} gets {passed} of {upstream}."
-    if operation in _CHOOSING:
+    if _chooses(operation):
         return f"{head}: {_routed(gate, wire)}"
     if operation == "sigmoid":
         return f"{head}: the sigmoid's shortcut y*(1 - y), with y = {_brief(gate.value)}: {product}."
@@ -295,15 +295,20 @@ def _origin(trace: TracedCircuit, gate: TracedGate) -> str:
 def _switched_off(trace: TracedCircuit, gate: TracedGate) -> list[Verdict]:
     """Which gates let nothing of a gradient through; nothing is wrong where they only choose other arguments."""
     closed = [trace.gates[reader] for reader in _last_with_gradient(trace, gate.number)]
-    if all(own.operation in _CHOOSING and not own.troubles for own in closed):
+    if all(_chooses(own.operation) and not own.troubles for own in closed):
         return []
     texts = [f"#{own.number} {own.name} ({'; '.join(own.troubles) or _silent(own)})" for own in closed]
     return [Verdict("is 0", f"nothing passes {_listed(texts)}")]
 
 
+def _chooses(operation: str) -> bool:
+    """Whether a gate hands its gradient to some of its arguments only."""
+    return operation in GATES and "choosing" in GATES[operation].has
+
+
 def _silent(gate: TracedGate) -> str:
     """Why a gate that is in no trouble lets nothing through."""
-    if gate.operation in _CHOOSING:
+    if _chooses(gate.operation):
         return "another argument is chosen"
     return "another factor is 0" if gate.operation == "mul" else "the local gradient is 0"
 

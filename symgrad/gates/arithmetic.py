@@ -25,6 +25,7 @@ no_gradient("input")
     on=PAIR,
     commutative=True,
     label="+",
+    has={"finite", "whole"},
 )
 def add(y: View, *a: View) -> tuple[View, ...]:
     return tuple(constant(y, 1) for _ in a)
@@ -39,6 +40,7 @@ def add(y: View, *a: View) -> tuple[View, ...]:
     trouble=((0.0, 3.0), (0.0, 0.0)),
     commutative=True,
     label="*",
+    has={"finite", "whole"},
 )
 def mul(y: View, *a: View) -> tuple[View, ...]:
     # The product of the others, from prefix and suffix products: product / factor is wrong where a factor is zero.
@@ -58,7 +60,7 @@ def div(y: View, a: View, b: View) -> tuple[View, ...]:
     return 1 / b, -(y * (1 / b))
 
 
-@gate("neg", None, np.negative, lambda a: -a, label="*-1")
+@gate("neg", None, np.negative, lambda a: -a, label="*-1", has={"finite", "exact", "passing", "whole"})
 def neg(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, -1),)
 
@@ -109,7 +111,14 @@ def _mp_rational_power(a: Any, n: Fraction) -> Any:
     return a ** int(n) if n == int(n) else mpmath.power(a, mpmath.mpf(n.numerator) / n.denominator)
 
 
-@gate("power", None, lambda a, n: np.power(a, float(n)), _mp_rational_power, trouble=((0.0,), (-3.0,)))
+@gate(
+    "power",
+    None,
+    lambda a, n: np.power(a, float(n)),
+    _mp_rational_power,
+    trouble=((0.0,), (-3.0,)),
+    has={"finite", "whole"},
+)
 def power(y: View, a: View) -> tuple[View, ...]:
     """An exact power, its exponent in the attribute: a whole number >= 2, or halves and thirds.
 
@@ -132,6 +141,7 @@ def _mp_pow(a: Any, b: Any) -> Any:
     trouble=((0.0, 1.5), (0.0, 2.5), (1.0, 0.5)),
     safe=beyond_one,
     label="x^y",
+    has={"edge"},
 )
 def pow(y: View, a: View, b: View) -> tuple[View, ...]:
     # By the exponent it is 0 at the base 0, where y*log(a) would be 0*inf; by the base it is 0 at the exponent 0.
@@ -139,22 +149,33 @@ def pow(y: View, a: View, b: View) -> tuple[View, ...]:
     return by_base, a.equals(0).call("and", (b < 0).call("not")).where(0, y * a.call("log"))
 
 
-@gate("abs", sympy.Abs, np.abs, abs, trouble=((0.0,),), label="|x|", analytic=False)
+@gate(
+    "abs",
+    sympy.Abs,
+    np.abs,
+    abs,
+    trouble=((0.0,),),
+    label="|x|",
+    analytic=False,
+    has={"finite", "non_negative", "exact", "passing", "whole"},
+)
 def absolute(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sign"),)
 
 
-@gate("sign", sympy.sign, np.sign, mpmath.sign, trouble=((0.0,),), analytic=False)
+@gate("sign", sympy.sign, np.sign, mpmath.sign, trouble=((0.0,),), analytic=False, has={"step", "exact", "whole"})
 def sign(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, 0),)
 
 
-@gate("floor", sympy.floor, np.floor, mpmath.floor, trouble=((1.0,),), analytic=False)
+@gate(
+    "floor", sympy.floor, np.floor, mpmath.floor, trouble=((1.0,),), analytic=False, has={"step", "exact", "rounding"}
+)
 def floor(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, 0),)
 
 
-@gate("ceil", sympy.ceiling, np.ceil, mpmath.ceil, trouble=((1.0,),), analytic=False)
+@gate("ceil", sympy.ceiling, np.ceil, mpmath.ceil, trouble=((1.0,),), analytic=False, has={"step", "exact", "rounding"})
 def ceil(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, 0),)
 
@@ -188,6 +209,7 @@ _LARGEST_QUOTIENT = 100_000  # binary digits
     on=((-9.0, 9.0), (0.5, 2.0)),
     trouble=((6.0, 2.0), (1.0, 0.1)),
     analytic=False,
+    has={"step", "whole"},
 )
 def mod(y: View, a: View, b: View) -> tuple[View, ...]:
     # floor(a/b), found from the exact remainder: a/b itself may round up to the next integer.

@@ -13,10 +13,31 @@ import sympy
 from ..graph.node import View
 from .table import GATES, HALF, PAIR, constant, gate, no_gradient
 
-no_gradient("lt", None, np.less, lambda a, b: a < b, on=PAIR, kind="boolean", label="<", analytic=False)
-no_gradient("le", None, np.less_equal, lambda a, b: a <= b, on=PAIR, kind="boolean", label="<=", analytic=False)
 no_gradient(
-    "eq", None, np.equal, lambda a, b: a == b, on=PAIR, kind="boolean", commutative=True, label="==", analytic=False
+    "lt", None, np.less, lambda a, b: a < b, on=PAIR, kind="boolean", label="<", analytic=False, has={"comparison"}
+)
+no_gradient(
+    "le",
+    None,
+    np.less_equal,
+    lambda a, b: a <= b,
+    on=PAIR,
+    kind="boolean",
+    label="<=",
+    analytic=False,
+    has={"comparison"},
+)
+no_gradient(
+    "eq",
+    None,
+    np.equal,
+    lambda a, b: a == b,
+    on=PAIR,
+    kind="boolean",
+    commutative=True,
+    label="==",
+    analytic=False,
+    has={"comparison"},
 )
 no_gradient(
     "ne",
@@ -28,6 +49,7 @@ no_gradient(
     commutative=True,
     label="!=",
     analytic=False,
+    has={"comparison"},
 )
 no_gradient(
     "and",
@@ -37,13 +59,29 @@ no_gradient(
     kind="boolean",
     commutative=True,
     analytic=False,
+    has={"connective"},
 )
 no_gradient(
-    "or", None, lambda *a: reduce(np.logical_or, a), lambda *a: any(a), kind="boolean", commutative=True, analytic=False
+    "or",
+    None,
+    lambda *a: reduce(np.logical_or, a),
+    lambda *a: any(a),
+    kind="boolean",
+    commutative=True,
+    analytic=False,
+    has={"connective"},
 )
-no_gradient("not", None, np.logical_not, lambda a: not a, kind="boolean", analytic=False)
+no_gradient("not", None, np.logical_not, lambda a: not a, kind="boolean", analytic=False, has={"connective"})
 # A branch guards what flows through it: differentiate.py has its rule.
-no_gradient("select", None, np.where, lambda c, a, b: a if c else b, label="if", analytic=False)
+no_gradient(
+    "select",
+    None,
+    np.where,
+    lambda c, a, b: a if c else b,
+    label="if",
+    analytic=False,
+    has={"exact", "passing", "choosing", "whole"},
+)
 
 
 @gate(
@@ -88,6 +126,7 @@ def _nan_aware(choose: Callable[..., Any]) -> Callable[..., Any]:
     trouble=((1.0, 1.0),),
     commutative=True,
     analytic=False,
+    has={"finite", "exact", "passing", "choosing", "whole"},
 )
 def maximum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one > two)
@@ -102,6 +141,7 @@ def maximum(y: View, *a: View) -> tuple[View, ...]:
     trouble=((1.0, 1.0),),
     commutative=True,
     analytic=False,
+    has={"finite", "exact", "passing", "choosing", "whole"},
 )
 def minimum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one < two)

@@ -16,7 +16,6 @@ from ..graph.node import Node, View, positional
 SATURATED = Fraction(1, 10_000)
 
 # Gates that hand on one of their arguments, and so make no NaN or infinity.
-_PASSING = {"select", "max", "min", "neg", "abs", "largest", "smallest", "detached"}
 
 Rule = Callable[..., "View | None"]
 
@@ -81,7 +80,7 @@ def out_of_range(
 
     `locals` are its local gradients: these may be no finite numbers, too.
     """
-    if node.kind != "real" or not node.arguments or node.gate.name in _PASSING:
+    if node.kind != "real" or not node.arguments or "passing" in node.gate.has:
         return ()
     y, arguments = positional(node), positional(node).arguments
     return _where(active, [*_out_of_numbers(y, arguments, told), *_slopes(y, arguments, locals)])

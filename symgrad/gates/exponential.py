@@ -13,22 +13,26 @@ from ..graph.node import View
 from .table import GATES, PAIR, beyond_one, constant, gate
 
 
-@gate("exp", sympy.exp, np.exp, mpmath.exp, trouble=((-1000.0,), (0.0,)))
+@gate("exp", sympy.exp, np.exp, mpmath.exp, trouble=((-1000.0,), (0.0,)), has={"non_negative", "growing"})
 def exp(y: View, a: View) -> tuple[View, ...]:
     return (y,)
 
 
-@gate("expm1", None, np.expm1, mpmath.expm1, trouble=((0.0,), (1e-20,), (-40.0,)))
+@gate("expm1", None, np.expm1, mpmath.expm1, trouble=((0.0,), (1e-20,), (-40.0,)), has={"growing"})
 def expm1(y: View, a: View) -> tuple[View, ...]:
     return (a.call("exp"),)  # y + 1 would cancel for a << 0
 
 
-@gate("log", sympy.log, np.log, mpmath.log, on=((0.5, 3.0),), trouble=((1.0,), (1e-300,)), safe=beyond_one)
+@gate(
+    "log", sympy.log, np.log, mpmath.log, on=((0.5, 3.0),), trouble=((1.0,), (1e-300,)), safe=beyond_one, has={"edge"}
+)
 def log(y: View, a: View) -> tuple[View, ...]:
     return (1 / a,)
 
 
-@gate("log1p", None, np.log1p, mpmath.log1p, on=((-0.5, 3.0),), trouble=((0.0,), (1e-20,)), safe=beyond_one)
+@gate(
+    "log1p", None, np.log1p, mpmath.log1p, on=((-0.5, 3.0),), trouble=((0.0,), (1e-20,)), safe=beyond_one, has={"edge"}
+)
 def log1p(y: View, a: View) -> tuple[View, ...]:
     return (1 / (1 + a),)
 
@@ -41,6 +45,7 @@ def log1p(y: View, a: View) -> tuple[View, ...]:
     trouble=((-1000.0,), (1000.0,), (0.0,)),
     expansion=lambda a: 1 / (1 + (-a).call("exp")),
     label="σ",
+    has={"finite", "non_negative", "growing"},
 )
 def sigmoid(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sigmoid_slope"),)
@@ -69,6 +74,7 @@ def _sigmoid_slope(a: View) -> View:
     _mp_sigmoid_slope,
     trouble=((-1000.0,), (1000.0,), (0.0,), (40.0,), (-40.0,)),
     expansion=_sigmoid_slope,
+    has={"finite", "growing"},
 )
 def sigmoid_slope(y: View, a: View) -> tuple[View, ...]:
     """The derivative of the logistic function: (1 - y)*y without the cancellation where y is near 1."""
@@ -82,6 +88,7 @@ def sigmoid_slope(y: View, a: View) -> tuple[View, ...]:
     lambda a: mpmath.log1p(mpmath.exp(a)),
     trouble=((-1000.0,), (1000.0,), (0.0,), (-40.0,)),
     expansion=lambda a: a.call("max", constant(a, 0)) + (-a.call("abs")).call("exp").call("log1p"),
+    has={"non_negative", "growing"},
 )
 def softplus(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sigmoid"),)
@@ -102,6 +109,7 @@ def _logaddexp(a: View, b: View) -> View:
     trouble=((1000.0, 999.0), (-1000.0, -1001.0), (0.0, -40.0)),
     expansion=lambda *a: reduce(_logaddexp, a),
     commutative=True,
+    has={"growing"},
 )
 def logsumexp(y: View, *a: View) -> tuple[View, ...]:
     # Not exp(a - y): that has the absolute error of y.
@@ -138,6 +146,7 @@ def _mp_difference(a: Any, b: Any) -> Any:
     on=PAIR,
     trouble=((1000.0, 999.0), (-1000.0, -1001.0), (0.0, -40.0), (1000.0, -1000.0)),
     expansion=_softmax,
+    has={"non_negative"},
 )
 def softmax(y: View, a: View, *others: View) -> tuple[View, ...]:
     """The share of exp(a) in the sum of the exponentials of all arguments."""
@@ -155,6 +164,7 @@ def softmax(y: View, a: View, *others: View) -> tuple[View, ...]:
     on=((0.3, 2.0),),
     trouble=((1000.0,), (-1000.0,), (1e-9,), (40.0,), (-40.0,)),
     expansion=lambda a: 1 / a.call("expm1"),
+    has={"growing"},
 )
 def bose(y: View, a: View) -> tuple[View, ...]:
     """1/(exp(a) - 1), the Bose-Einstein distribution; exp(a)/(exp(a) - 1)**2 would be inf/inf."""
@@ -182,6 +192,7 @@ def _logcosh(a: View) -> View:
     lambda a: mpmath.log(mpmath.cosh(a)),
     trouble=((-1000.0,), (1000.0,), (1e-9,), (0.0,)),
     expansion=_logcosh,
+    has={"growing"},
 )
 def logcosh(y: View, a: View) -> tuple[View, ...]:
     return (a.call("tanh"),)

@@ -10,17 +10,24 @@ from ..graph.node import View
 from .table import beyond_one, constant, gate, within_one
 
 
-@gate("sinh", sympy.sinh, np.sinh, mpmath.sinh, trouble=((0.0,), (1e-9,)))
+@gate("sinh", sympy.sinh, np.sinh, mpmath.sinh, trouble=((0.0,), (1e-9,)), has={"growing"})
 def sinh(y: View, a: View) -> tuple[View, ...]:
     return (a.call("cosh"),)
 
 
-@gate("cosh", sympy.cosh, np.cosh, mpmath.cosh, trouble=((0.0,),))
+@gate("cosh", sympy.cosh, np.cosh, mpmath.cosh, trouble=((0.0,),), has={"non_negative", "growing"})
 def cosh(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sinh"),)
 
 
-@gate("tanh", sympy.tanh, np.tanh, mpmath.tanh, trouble=((0.0,), (1000.0,), (-1000.0,), (12.0,)))
+@gate(
+    "tanh",
+    sympy.tanh,
+    np.tanh,
+    mpmath.tanh,
+    trouble=((0.0,), (1000.0,), (-1000.0,), (12.0,)),
+    has={"finite", "growing"},
+)
 def tanh(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sech") * a.call("sech"),)  # 1 - y*y has no correct digit left beyond |a| = 19
 
@@ -32,6 +39,7 @@ def tanh(y: View, a: View) -> tuple[View, ...]:
     mpmath.sech,
     trouble=((0.0,), (1000.0,)),
     expansion=lambda a: 1 / a.call("cosh"),
+    has={"finite", "non_negative", "growing"},
 )
 def sech(y: View, a: View) -> tuple[View, ...]:
     return (-(y * a.call("tanh")),)
@@ -45,6 +53,7 @@ def sech(y: View, a: View) -> tuple[View, ...]:
     on=((0.3, 2.0),),
     trouble=((1000.0,),),
     expansion=lambda a: 1 / a.call("sinh"),
+    has={"growing"},
 )
 def csch(y: View, a: View) -> tuple[View, ...]:
     return (-(y / a.call("tanh")),)
@@ -58,6 +67,7 @@ def csch(y: View, a: View) -> tuple[View, ...]:
     on=((0.3, 2.0),),
     trouble=((12.0,),),
     expansion=lambda a: 1 / a.call("tanh"),
+    has={"growing"},
 )
 def coth(y: View, a: View) -> tuple[View, ...]:
     return (-(a.call("csch") * a.call("csch")),)
@@ -68,7 +78,16 @@ def asinh(y: View, a: View) -> tuple[View, ...]:
     return (1 / a.call("hypot", constant(a, 1)),)
 
 
-@gate("acosh", sympy.acosh, np.arccosh, mpmath.acosh, on=((1.2, 3.0),), trouble=((1e200,),), safe=beyond_one)
+@gate(
+    "acosh",
+    sympy.acosh,
+    np.arccosh,
+    mpmath.acosh,
+    on=((1.2, 3.0),),
+    trouble=((1e200,),),
+    safe=beyond_one,
+    has={"non_negative", "edge"},
+)
 def acosh(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((a - 1).call("sqrt") * (a + 1).call("sqrt")),)
 
@@ -81,6 +100,7 @@ def acosh(y: View, a: View) -> tuple[View, ...]:
     on=((-0.9, 0.9),),
     trouble=((0.0,), (0.999999999,)),
     safe=within_one,
+    has={"edge"},
 )
 def atanh(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((1 - a) * (1 + a)),)

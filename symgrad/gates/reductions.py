@@ -13,11 +13,11 @@ from .table import GATES, gate, no_gradient
 # The value of a reduction without terms.
 EMPTY: dict[str, int | str] = {"sum": 0, "product": 1, "largest": "-oo", "smallest": "oo"}
 
-no_gradient("position", kind="integer")  # the value of an axis
-no_gradient("size", kind="integer")  # the value of a symbolic extent
+no_gradient("position", kind="integer", has={"finite", "rounding"})  # the value of an axis
+no_gradient("size", kind="integer", has={"finite", "non_negative", "rounding"})  # the value of a symbolic extent
 
 
-@gate("detached", None, lambda a: a, lambda a: a, expansion=lambda a: a, analytic=False)
+@gate("detached", None, lambda a: a, lambda a: a, expansion=lambda a: a, analytic=False, has={"passing"})
 def detached(y: View, a: View) -> tuple[View, ...]:
     """The argument, with a derivative of 0: a shift that cancels in the value, such as that of a log-sum-exp."""
     return (y.node.table.constant(0),)
@@ -30,12 +30,12 @@ def _reduced(y: View, name: str, body: View) -> View:
     return y.node.table.reduce(GATES[name], body, range(y.node.rank, y.node.loops), own.constraints)
 
 
-@gate("sum", None, np.add, label="Σ")
+@gate("sum", None, np.add, label="Σ", has={"finite"})
 def sum(y: View, a: View) -> tuple[View, ...]:
     return (y.node.table.constant(1),)
 
 
-@gate("product", None, np.multiply, label="Π")
+@gate("product", None, np.multiply, label="Π", has={"finite"})
 def product(y: View, a: View) -> tuple[View, ...]:
     # The product of the others. Where one factor is 0 it is that of the nonzero ones, where two are, 0.
     is_zero = a.equals(0)
@@ -50,5 +50,5 @@ def _routed(y: View, a: View) -> tuple[View, ...]:
     return (hit.where(1 / _reduced(y, "sum", hit.where(1, 0)).call("max", y.node.table.constant(1)), 0),)
 
 
-gate("largest", None, np.maximum, label="max")(_routed)
-gate("smallest", None, np.minimum, label="min")(_routed)
+gate("largest", None, np.maximum, label="max", has={"passing", "choosing"})(_routed)
+gate("smallest", None, np.minimum, label="min", has={"passing", "choosing"})(_routed)

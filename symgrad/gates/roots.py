@@ -16,8 +16,6 @@ from .table import gate
 # How deep in sums and products it is looked for what they are made of.
 _DEPTH = 6
 
-_NON_NEGATIVE = frozenset("abs exp sqrt cbrt hypot cosh sech sigmoid softplus softmax erfc acos acosh size".split())
-
 
 def non_negative(a: View, depth: int = _DEPTH) -> bool:
     """Whether a view is known to be >= 0 wherever it is real: however it rounds."""
@@ -46,7 +44,7 @@ def _is_non_negative(node: Node, holds: Callable[[View], bool]) -> bool:
         return any(map(holds, arguments))
     if name in ("add", "div", "min", "sum", "product", "largest", "smallest"):
         return all(map(holds, arguments))
-    return name in _NON_NEGATIVE or (name == "select" and all(map(holds, arguments[1:])))
+    return "non_negative" in node.gate.has or (name == "select" and all(map(holds, arguments[1:])))
 
 
 def _squares(a: View, depth: int = _DEPTH) -> list[View] | None:
@@ -74,7 +72,15 @@ def _squares(a: View, depth: int = _DEPTH) -> list[View] | None:
     return None
 
 
-@gate("sqrt", None, lambda a: np.abs(np.sqrt(a)), mpmath.sqrt, on=((0.5, 3.0),), trouble=((0.0,), (-0.0,)))
+@gate(
+    "sqrt",
+    None,
+    lambda a: np.abs(np.sqrt(a)),
+    mpmath.sqrt,
+    on=((0.5, 3.0),),
+    trouble=((0.0,), (-0.0,)),
+    has={"non_negative", "edge"},
+)
 def sqrt(y: View, a: View) -> tuple[View, ...]:
     """The square root; of -0.0 it is 0.0, so that its slope there is that at the edge of its domain."""
     slope = 1 / (2 * y)
@@ -101,6 +107,7 @@ def _mp_cbrt(a: Any) -> Any:
     _mp_cbrt,
     on=((0.5, 3.0),),
     trouble=((0.0,), (-0.0,), (-8.0,)),
+    has={"non_negative", "edge"},
 )
 def cbrt(y: View, a: View) -> tuple[View, ...]:
     """The principal cube root a**(1/3): no real number for a < 0, so NaN there."""

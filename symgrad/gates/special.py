@@ -16,12 +16,21 @@ def _gauss(a: View) -> View:
     return (-(a * a)).call("exp") * (2 / constant(a, "pi").call("sqrt"))
 
 
-@gate("erf", sympy.erf, elementwise(math.erf), mpmath.erf, trouble=((0.0,), (1e-20,), (6.0,)))
+@gate(
+    "erf", sympy.erf, elementwise(math.erf), mpmath.erf, trouble=((0.0,), (1e-20,), (6.0,)), has={"finite", "growing"}
+)
 def erf(y: View, a: View) -> tuple[View, ...]:
     return (_gauss(a),)
 
 
-@gate("erfc", sympy.erfc, elementwise(math.erfc), mpmath.erfc, trouble=((0.0,), (10.0,), (-6.0,)))
+@gate(
+    "erfc",
+    sympy.erfc,
+    elementwise(math.erfc),
+    mpmath.erfc,
+    trouble=((0.0,), (10.0,), (-6.0,)),
+    has={"non_negative", "growing"},
+)
 def erfc(y: View, a: View) -> tuple[View, ...]:
     return (-_gauss(a),)
 
@@ -34,6 +43,7 @@ def erfc(y: View, a: View) -> tuple[View, ...]:
     on=((0.5, 4.0),),
     trouble=((-1.5,), (20.0,)),
     safe=beyond_one,
+    has={"growing"},
 )
 def gamma(y: View, a: View) -> tuple[View, ...]:
     return (y * a.call("digamma"),)
@@ -51,6 +61,7 @@ def _loggamma(a: float) -> float:
     on=((0.5, 4.0),),
     trouble=((1e10,), (1e-10,)),
     safe=beyond_one,
+    has={"edge"},
 )
 def loggamma(y: View, a: View) -> tuple[View, ...]:
     """The logarithm of gamma(a) for a > 0; complex for a < 0, so NaN there."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
 import mpmath
 import numpy as np
 
-from ..graph.gate import Gate
+from ..graph.gate import Gate, Trait
 from ..graph.node import View
 
 GATES: dict[str, Gate] = {}
@@ -52,11 +52,14 @@ def gate(
     safe: Callable[..., View] | None = None,
     label: str = "",
     analytic: bool = True,
+    has: Iterable[Trait] = (),
 ) -> Callable[[Callable[..., tuple[View, ...]] | None], None]:
     """Enter a gate into the table; what is decorated gives its local gradients."""
 
     def enter(rule: Callable[..., tuple[View, ...]] | None) -> None:
-        GATES[name] = Gate(name, rule, expansion, numpy, mpmath, kind, commutative, safe, label, analytic)
+        GATES[name] = Gate(
+            name, rule, expansion, numpy, mpmath, kind, commutative, safe, label, analytic, frozenset(has)
+        )
         ORDINARY[name], TROUBLE[name] = on, trouble
         if sympy_class is not None:
             BY_CLASS[sympy_class] = name

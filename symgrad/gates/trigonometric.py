@@ -12,17 +12,17 @@ from ..graph.node import View
 from .table import PAIR, constant, elementwise, gate, no_gradient, within_one
 
 
-@gate("sin", sympy.sin, np.sin, mpmath.sin, trouble=((0.0,), (1e5,)))
+@gate("sin", sympy.sin, np.sin, mpmath.sin, trouble=((0.0,), (1e5,)), has={"finite", "periodic"})
 def sin(y: View, a: View) -> tuple[View, ...]:
     return (a.call("cos"),)
 
 
-@gate("cos", sympy.cos, np.cos, mpmath.cos, trouble=((0.0,), (1e5,)))
+@gate("cos", sympy.cos, np.cos, mpmath.cos, trouble=((0.0,), (1e5,)), has={"finite", "periodic"})
 def cos(y: View, a: View) -> tuple[View, ...]:
     return (-a.call("sin"),)
 
 
-@gate("tan", sympy.tan, np.tan, mpmath.tan, on=((-1.2, 1.2),), trouble=((0.0,),))
+@gate("tan", sympy.tan, np.tan, mpmath.tan, on=((-1.2, 1.2),), trouble=((0.0,),), has={"periodic"})
 def tan(y: View, a: View) -> tuple[View, ...]:
     return (1 + y * y,)
 
@@ -35,17 +35,34 @@ def tan(y: View, a: View) -> tuple[View, ...]:
     on=((-1.2, 1.2),),
     trouble=((0.0,),),
     expansion=lambda a: 1 / a.call("cos"),
+    has={"periodic"},
 )
 def sec(y: View, a: View) -> tuple[View, ...]:
     return (y * a.call("tan"),)
 
 
-@gate("csc", sympy.csc, lambda a: 1 / np.sin(a), mpmath.csc, on=((0.3, 2.8),), expansion=lambda a: 1 / a.call("sin"))
+@gate(
+    "csc",
+    sympy.csc,
+    lambda a: 1 / np.sin(a),
+    mpmath.csc,
+    on=((0.3, 2.8),),
+    expansion=lambda a: 1 / a.call("sin"),
+    has={"periodic"},
+)
 def csc(y: View, a: View) -> tuple[View, ...]:
     return (-(y / a.call("tan")),)
 
 
-@gate("cot", sympy.cot, lambda a: 1 / np.tan(a), mpmath.cot, on=((0.3, 2.8),), expansion=lambda a: 1 / a.call("tan"))
+@gate(
+    "cot",
+    sympy.cot,
+    lambda a: 1 / np.tan(a),
+    mpmath.cot,
+    on=((0.3, 2.8),),
+    expansion=lambda a: 1 / a.call("tan"),
+    has={"periodic"},
+)
 def cot(y: View, a: View) -> tuple[View, ...]:
     return (-(1 + y * y),)
 
@@ -57,6 +74,7 @@ def cot(y: View, a: View) -> tuple[View, ...]:
     lambda a: 2 * mpmath.sin(a / 2) ** 2,
     trouble=((0.0,), (1e-9,)),
     expansion=lambda a: 2 * ((a / 2).call("sin") * (a / 2).call("sin")),
+    has={"periodic"},
 )
 def versine(y: View, a: View) -> tuple[View, ...]:
     """1 - cos(a), without the cancellation near 0."""
@@ -70,6 +88,7 @@ def versine(y: View, a: View) -> tuple[View, ...]:
     mpmath.sinc,
     trouble=((0.0,), (1e-9,), (0.4,)),
     expansion=lambda a: a.equals(0).where(1, a.call("sin") / a),
+    has={"periodic"},
 )
 def sinc(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sinc_slope"),)
@@ -92,20 +111,39 @@ no_gradient(
     elementwise(_sinc_slope),
     _mp_sinc_slope,
     trouble=((0.0,), (1e-300,), (1e-9,), (0.45,), (0.55,)),
+    has={"periodic"},
 )
 
 
-@gate("asin", sympy.asin, np.arcsin, mpmath.asin, on=((-0.9, 0.9),), trouble=((0.0,), (0.999999999,)), safe=within_one)
+@gate(
+    "asin",
+    sympy.asin,
+    np.arcsin,
+    mpmath.asin,
+    on=((-0.9, 0.9),),
+    trouble=((0.0,), (0.999999999,)),
+    safe=within_one,
+    has={"edge"},
+)
 def asin(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((1 - a) * (1 + a)).call("sqrt"),)  # not 1 - a*a, which cancels near 1
 
 
-@gate("acos", sympy.acos, np.arccos, mpmath.acos, on=((-0.9, 0.9),), trouble=((0.0,), (0.999999999,)), safe=within_one)
+@gate(
+    "acos",
+    sympy.acos,
+    np.arccos,
+    mpmath.acos,
+    on=((-0.9, 0.9),),
+    trouble=((0.0,), (0.999999999,)),
+    safe=within_one,
+    has={"non_negative", "edge"},
+)
 def acos(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / ((1 - a) * (1 + a)).call("sqrt")),)
 
 
-@gate("atan", sympy.atan, np.arctan, mpmath.atan, trouble=((0.0,), (1e200,)))
+@gate("atan", sympy.atan, np.arctan, mpmath.atan, trouble=((0.0,), (1e200,)), has={"finite"})
 def atan(y: View, a: View) -> tuple[View, ...]:
     return (1 / (1 + a * a),)
 
@@ -181,6 +219,7 @@ def atan2(y: View, a: View, b: View) -> tuple[View, ...]:
     on=PAIR,
     trouble=((0.0, 0.0), (0.0, 2.0), (1e200, 1e200), (1e-200, 1e-200)),
     commutative=True,
+    has={"non_negative"},
 )
 def hypot(y: View, a: View, b: View) -> tuple[View, ...]:
     # At the origin the subgradient 0, as Abs has it on the line.

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+# What else may be known of an operation.
+Trait = Literal[
+    "finite",  # wherever its arguments are
+    "non_negative",  # wherever it is real, however it rounds
+    "step",  # its value jumps: a rounding before it may move a point over it
+    "edge",  # beyond it there is no real number
+    "growing",  # overflows, or is flat, far out: where nothing is left to be written out
+    "periodic",
+    "exact",  # the result is one of the arguments, or a whole number
+    "passing",  # an infinity that comes out has come in
+    "choosing",  # which argument the result is depends on the numbers
+    "whole",  # an integer where the arguments are
+    "rounding",  # an integer whatever the arguments are
+    "connective",  # of conditions
+    "comparison",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,3 +42,4 @@ class Gate:
     # Whether it is an analytic function (but for poles and branch points), so that a complex step gives its derivative:
     # then its reference for mpmath takes complex numbers.
     analytic: bool = True
+    has: frozenset[Trait] = frozenset()

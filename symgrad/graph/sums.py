@@ -107,9 +107,6 @@ def _where_some(limits: list[Index], reduced: Iterable[Axis]) -> list[Index]:
     return _tightest([form for form in found if form.terms or form.offset < 0])
 
 
-# Gates that are finite where their arguments are.
-_FINITE = {"size", "position", "add", "mul", "neg", "power", "sum", "product", "abs", "max", "min"}
-_FINITE |= {"sin", "cos", "tanh", "sech", "sigmoid", "sigmoid_slope", "atan", "erf"}
 _SMALL = 200
 
 
@@ -125,7 +122,7 @@ def is_finite(factor: View) -> bool:
         elif view.number in ("oo", "-oo", "nan") or (name == "power" and not isinstance(view.node.attribute, int)):
             return False
         is_known = view.node.fixed or name == "input" or (name == "div" and view.arguments[1].node.fixed)
-        if name not in _FINITE and not is_known:
+        if "finite" not in view.node.gate.has and not is_known:
             return False
         inner = [argument for argument in view.arguments if argument not in seen]
         seen.update(inner)

@@ -16,10 +16,8 @@ from ..graph.graph import Graph
 from ..graph.node import Gather, Node, Reduction, View
 from .names import merged
 
-_CLOSED = {"add", "mul", "neg", "mod", "abs", "max", "min"}  # an integer, where the arguments are
-_IN_FLOATS = {"power", "sign"}  # the same, but computed as floating-point numbers
+_IN_FLOATS = {"power", "sign"}  # of what has integers for integers: what is computed as floating-point numbers
 ROUNDED = {"floor", "ceil"}
-_COMPARED = {"eq", "ne", "lt", "le"}
 
 
 def index_nodes(graph: Graph) -> set[Node]:
@@ -29,7 +27,7 @@ def index_nodes(graph: Graph) -> set[Node]:
     stack = [view.node for node in order for view in node.gathered]
     stack += [index.view.node for view in graph.outputs for index in view.index if isinstance(index, Gather)]
     for node in order:
-        if node.gate.name in _COMPARED and all(edge.node in whole for edge in node.arguments):
+        if "comparison" in node.gate.has and all(edge.node in whole for edge in node.arguments):
             stack += [edge.node for edge in node.arguments]
     found: set[Node] = set()
     while stack:
@@ -59,11 +57,11 @@ def _is_integer(node: Node, whole: set[Node], graph: Graph) -> bool:
         return node.attribute in graph.integers
     if name == "constant":
         return whole_number(View(node)) is not None
-    if name in ("position", "size") or name in ROUNDED:
+    if "rounding" in node.gate.has:
         return True
     is_guard = isinstance(node.attribute, Reduction) and node.loops == node.rank
     made_of = node.arguments[1:] if name == "select" else node.arguments
-    is_closed = name in _CLOSED | _IN_FLOATS | {"select"} or is_guard
+    is_closed = "whole" in node.gate.has or is_guard
     is_root = name == "power" and not (isinstance(node.attribute, int) and node.attribute >= 0)
     return is_closed and not is_root and all(edge.node in whole for edge in made_of)
 

@@ -41,12 +41,6 @@ def simplify(graph: Graph, families: Iterable[str], fired: Counter[str] | None =
     return graph.compact()
 
 
-# Gates whose value jumps, and gates with an edge, beyond which there is no real number: a rounding before them may move
-# a point over it.
-_STEPS = {"floor", "ceil", "mod", "sign"}
-_EDGES = {"sqrt", "cbrt", "log", "pow", "loggamma", "asin", "acos", "acosh", "atanh", "log1p"}
-
-
 def reuse_reciprocals(graph: Graph) -> Graph:
     """a/b becomes a*(1/b) where 1/b is computed anyway, or b varies along fewer axes: a rounding more, a division less.
 
@@ -78,14 +72,14 @@ def reuse_reciprocals(graph: Graph) -> Graph:
 def _before_step(node: Node, squares: Container[Node]) -> list[Node]:
     """What a rounding must not change: the arguments of a step or an edge. However it rounds, a square is >= 0."""
     arguments = [edge for edge in node.arguments if edge.node.kind == "real" and edge.node not in squares]
-    if node.gate.name in _EDGES:
+    if "edge" in node.gate.has:
         return [edge.node for edge in arguments[:1]]
     if node.kind == "boolean":
         # Whether a number is finite, or a square is 0, is no matter of rounding.
         if any(edge.number == "oo" or (edge.number == 0 and len(arguments) == 0) for edge in node.arguments):
             return []
         return [edge.node for edge in node.arguments]
-    return [edge.node for edge in node.arguments] if node.gate.name in _STEPS else []
+    return [edge.node for edge in node.arguments] if "step" in node.gate.has else []
 
 
 def _rewritten_graph(graph: Graph, wanted: set[str], fired: Counter[str]) -> Graph:
