@@ -13,6 +13,7 @@ much of it as it works on at a time.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -131,6 +132,23 @@ class Extent(NamedTuple):
     name: str
     told_by: tuple[str, int, int, int] | None  # array, axis, and: length = factor*extent + offset
     derived: tuple[str, Affine, Affine] | None = None
+
+
+class ReductionKind(NamedTuple):
+    """How terms are joined, and what the first one is joined to."""
+
+    start: float
+    join: str  # in Python, of two texts
+    join_arrays: str  # the same, in place
+    cuda: str  # its number in the run-time text for GPUs
+
+
+REDUCTIONS = {
+    "sum": ReductionKind(0.0, "{0} + {1}", "{0} += {1}", "SUM"),
+    "product": ReductionKind(1.0, "{0} * {1}", "{0} *= {1}", "PRODUCT"),
+    "largest": ReductionKind(-math.inf, "max({0}, {1})", "{0}[:] = np.maximum({0}, {1})", "LARGEST"),
+    "smallest": ReductionKind(math.inf, "min({0}, {1})", "{0}[:] = np.minimum({0}, {1})", "SMALLEST"),
+}
 
 
 @dataclass(frozen=True)

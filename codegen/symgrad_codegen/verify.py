@@ -15,7 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from .array_program import Accumulate, ArrayProgram, Fill, Matrix, Nest, Operand, Pass, Product, Statement, Step, Store
+from .array_program import (
+    REDUCTIONS,
+    Accumulate,
+    ArrayProgram,
+    Fill,
+    Matrix,
+    Nest,
+    Operand,
+    Pass,
+    Product,
+    Statement,
+    Step,
+    Store,
+)
 from .marks import NEVER, Argument, BrokenProgram, Marks, Memory, Value, unfilled
 from .program import Assignment, Call, Element, Expression, Program, Read
 from .text.expressions import expression_text
@@ -23,7 +36,6 @@ from .text.expressions import expression_text
 # Trials with more iterations than this in one nest are left out: extents that are large numbers.
 _LARGEST = 200_000
 # What is accumulated starts from.
-_START = {"sum": 0.0, "product": 1.0, "largest": -np.inf, "smallest": np.inf}
 
 
 class _TooLarge(Exception):
@@ -123,8 +135,8 @@ def _pass(run: Memory, step: Pass) -> None:
             run.arrays[storage.name] = unfilled(shape, storage.kind, storage.data)
     for kind, array in step.accumulated:
         marks = run.written(array)
-        if marks.data is None and marks.start != _START[kind]:
-            run.breach(f"the {kind} in {array} does not start from {_START[kind]}")
+        if marks.data is None and marks.start != REDUCTIONS[kind].start:
+            run.breach(f"the {kind} in {array} does not start from {REDUCTIONS[kind].start}")
     for marks in run.arrays.values():
         if marks.data is None and not marks.is_input:
             marks.writer = np.full(marks.filled.shape, -1)
@@ -200,7 +212,7 @@ def _statement(run: Memory, statement: Statement) -> None:
             marks.numbers[run.entries(places)] = np.nan if value.number is None else value.number
         return
     outside = ~np.asarray(inside)
-    if np.any(outside & (value.number is None or value.number != _START[kind])):
+    if np.any(outside & (value.number is None or value.number != REDUCTIONS[kind].start)):
         run.breach(f"a term is added to {expression_text(target, 'float64')}, which is not there", outside)
     late = run.at(marks.filled, places) >= run.now
     if np.any(late):
@@ -208,7 +220,7 @@ def _statement(run: Memory, statement: Statement) -> None:
     _spoil(run, statement, marks, places, value._replace(good=value.good | outside))
     if marks.data is None and run.in_pass and (kind, target.array) not in run.in_pass.accumulated:
         run.breach(f"{target.array} is accumulated in a pass that does not join its parts")
-    if marks.start not in (None, _START[kind]):
+    if marks.start not in (None, REDUCTIONS[kind].start):
         run.breach(f"the {kind} in {target.array} starts from {marks.start}")
     if marks.numbers is not None:
         marks.numbers[...] = np.nan

@@ -12,7 +12,7 @@ import numpy as np
 from ..analysis.domains import Domains
 from ..analysis.extents import Domain, numeric, with_derived
 from ..gates.linear_algebra import MATRIX_RULES, argument_axes
-from ..gates.reductions import EMPTY
+from ..gates.reductions import KINDS
 from ..graph.affine import Size
 from ..graph.graph import Graph
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View
@@ -192,7 +192,7 @@ class Evaluation:
 
     def _accumulated(self, node: Node, shape: Sequence[int], at: Sequence[Any], terms: Any) -> Any:
         """The terms of a reduction, each put to its place in an array of that shape."""
-        empty = EMPTY[node.gate.name]
+        empty = KINDS[node.gate.name].empty
         start = self.constant(empty if isinstance(empty, str) else Fraction(empty))
         function = node.gate.numpy
         assert isinstance(function, np.ufunc)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import islice
 
-from ..gates.reductions import EMPTY
+from ..gates.reductions import KINDS
 from ..graph.affine import Axis, Index, Size, axis, substituted
 from ..graph.graph import Graph, sizes_of
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View, plain_axis, positional
@@ -262,7 +262,7 @@ class _Printer:
         body = self.piece(node.arguments[0].at(places), inside, depth + 1)
         limits = [_placed(form, places) for form in own.constraints]
         if not names:
-            empty = EMPTY[node.gate.name]
+            empty = KINDS[node.gate.name].empty
             return self._guard(body, limits, Fraction(empty) if isinstance(empty, int) else empty, scope, depth)
         return Piece(f"{self._signs(node.gate.name, names, limits, inside, depth)} {body.within(BIG)}", BIG)
 

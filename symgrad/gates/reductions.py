@@ -5,13 +5,27 @@ A rule is like any other: the result and the argument, both over its loop axes, 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..graph.node import Reduction, View
 from .table import GATES, gate, no_gradient
 
-# The value of a reduction without terms.
-EMPTY: dict[str, int | str] = {"sum": 0, "product": 1, "largest": "-oo", "smallest": "oo"}
+
+class Kind(NamedTuple):
+    """A kind of reduction."""
+
+    empty: int | str  # the constant that it is without terms
+    of_two: str  # the gate that joins two terms
+
+
+KINDS = {
+    "sum": Kind(0, "add"),
+    "product": Kind(1, "mul"),
+    "largest": Kind("-oo", "max"),
+    "smallest": Kind("oo", "min"),
+}
 
 no_gradient("position", kind="integer", has={"finite", "rounding"})  # the value of an axis
 no_gradient("size", kind="integer", has={"finite", "non_negative", "rounding"})  # the value of a symbolic extent

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from symgrad_codegen.array_program import Storage
+from symgrad_codegen.array_program import REDUCTIONS, Storage
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Element, Expression, Integer, Read
 
 from ..analysis.checks import passed
 from ..errors import UnsupportedExpression
-from ..gates.reductions import EMPTY
 from ..graph.affine import Index, Size
 from ..graph.formula import formulas
 from ..graph.graph import Graph, sizes_of
@@ -296,8 +295,8 @@ def below(roots: Iterable[Node]) -> set[Node]:
 
 
 def identity_of(node: Node) -> float:
-    empty = EMPTY[node.gate.name]
-    return float("inf") if empty == "oo" else float("-inf") if empty == "-oo" else float(empty)
+    """What the terms of a reduction are joined to."""
+    return REDUCTIONS[node.gate.name].start
 
 
 # What a stored value is called where that is not the name of its gate.

@@ -16,6 +16,7 @@ from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Literal, Number, Read
 from symgrad_codegen.text.arrays import elements_of, expression_names
 
+from ..gates.reductions import KINDS
 from ..graph.affine import Index, Size
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View
 from .integers import ROUNDED, combined, divided, integer, truncated, whole_number
@@ -25,9 +26,6 @@ from .plan import UNROLLED, Item, Sink, is_guard, is_leaf, is_reduction
 from .points import NOUNS
 
 _LINE_OPERATIONS, _LINE_DEPTH = 8, 6  # of an expression on one line
-
-# How terms of a reduction are joined.
-_JOIN = {"sum": "add", "product": "mul", "largest": "max", "smallest": "min"}
 
 Key = tuple[Node, tuple[Any, ...], bool]
 
@@ -97,7 +95,7 @@ class NestBuilder:
         index = tuple(self.place(form, here) for form in own.out)
         self.unsafe = was
         accumulates = self.layout.accumulates(item)
-        join = FUNCTIONS[_JOIN[item.gate.name]]
+        join = FUNCTIONS[KINDS[item.gate.name].of_two]
         if not terms:
             if not accumulates:
                 self._finish(item, index, self._identity(item))

@@ -14,13 +14,12 @@ import numpy as np
 from ..errors import SymgradError
 from ..evaluate.arrays import Evaluation
 from ..evaluate.points import evaluate_exactly
-from ..gates.reductions import EMPTY
+from ..gates.reductions import KINDS
 from ..gates.table import GATES
 from ..graph.graph import Graph
 from ..graph.node import Node, Number, Table, View, positional
 
 # What a reduction is of single terms.
-_OF_TERMS = {"sum": "add", "product": "mul", "largest": "max", "smallest": "min"}
 _POINTS = 0  # the one axis of a scalar graph
 
 
@@ -129,10 +128,10 @@ class _Writing(Evaluation):
         arriving: dict[tuple[int, ...], list[View]] = {place: [] for place in np.ndindex(*shape)}
         for number, entry in enumerate(np.ravel(terms)):
             arriving[tuple(int(np.ravel(index)[number]) for index in at)].append(self._view(entry))
-        gate = GATES[_OF_TERMS[node.gate.name]]
+        gate = GATES[KINDS[node.gate.name].of_two]
         for place, views in arriving.items():
             if not views:
-                cells[place] = self._constant(EMPTY[node.gate.name])
+                cells[place] = self._constant(KINDS[node.gate.name].empty)
             else:
                 cells[place] = _Entry(views[0] if len(views) == 1 else self.table.apply(gate, *views))
         return cells if cells.ndim else cells[()]

@@ -9,8 +9,6 @@ from ..program import Affine, Assignment, Call, Element, Expression, Holds, Inte
 from .expressions import affine_text, literal_text
 
 # How what is accumulated is joined, and what it starts from.
-JOIN = {"sum": "{0} + {1}", "product": "{0} * {1}", "largest": "max({0}, {1})", "smallest": "min({0}, {1})"}
-START = {"sum": "0.0", "product": "1.0", "largest": "-inf", "smallest": "inf"}
 
 
 def length_text(extent: Affine, derived: Container[str], module: str = "") -> str:

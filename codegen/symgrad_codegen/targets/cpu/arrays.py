@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...array_program import Accumulate, ArrayProgram, Fill, Matrix, Nest, Pass, Product, Step, Store
+from ...array_program import REDUCTIONS, Accumulate, ArrayProgram, Fill, Matrix, Nest, Pass, Product, Step, Store
 from ...program import Affine, Assignment, Element
 from ...text.arrays import (
-    JOIN,
-    START,
     axes_of,
     expression_names,
     extent_lines,
@@ -181,7 +179,7 @@ class Emission:
         lines += body
         kinds = {self.scope.direct(s.target, {}): s.kind for s in nest.body if isinstance(s, Accumulate)}
         for target, (name, _) in kept.items():
-            lines.append(f"    {target} = {JOIN[kinds[target]].format(target, name)}")
+            lines.append(f"    {target} = {REDUCTIONS[kinds[target]].join.format(target, name)}")
         return lines
 
     def _matrix(self, step: Matrix, jitted: bool) -> list[str]:
@@ -205,7 +203,7 @@ class Emission:
         own = [self.scope.local(f"{array}_sum") if wide else array for array in arrays]
         if wide:
             for name, (kind, array) in zip(own, step.accumulated, strict=True):
-                lines.append(f"    {name} = np.full({array}.shape, {START[kind]}, np.float64)")
+                lines.append(f"    {name} = np.full({array}.shape, {number_text(REDUCTIONS[kind].start)}, np.float64)")
         whole = step.scatters or not arrays
         if not jitted:
             kinds = [f'"{kind}"' for kind, _ in step.accumulated]
@@ -229,16 +227,13 @@ class Emission:
             lines.append(f"    {name} = {array} if {single} else np.empty_like({array})")
         lines += [f"    for {begin} in range({low}, {stop}, {part}):", f"        if not {single}:"]
         for name, (kind, _) in zip(parts, step.accumulated, strict=True):
-            lines.append(f"            {name}.fill({START[kind]})")
+            lines.append(f"            {name}.fill({number_text(REDUCTIONS[kind].start)})")
         lines += listed(
             f"        {function}({begin}, min({begin} + {part}, {stop}), ", [*inner, *parts], ")", "        "
         )
         lines.append(f"        if not {single}:")
         for name, array, (kind, _) in zip(parts, own, step.accumulated, strict=True):
-            joined = {"sum": "{0} += {1}", "product": "{0} *= {1}"}.get(kind)
-            ufunc = {"largest": "maximum", "smallest": "minimum"}.get(kind)
-            text = joined.format(array, name) if joined else f"{array}[:] = np.{ufunc}({array}, {name})"
-            lines.append(f"            {text}")
+            lines.append(f"            {REDUCTIONS[kind].join_arrays.format(array, name)}")
         return lines
 
     def pass_function(self, step: Pass) -> tuple[str, list[str]]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...array_program import Accumulate, Fill, Nest, Pass, Product, Storage, Store
+from ...array_program import REDUCTIONS, Accumulate, Fill, Nest, Pass, Product, Storage, Store
 from ...program import Affine, Assignment, Element, Expression
 from ...text.arrays import (
-    JOIN,
     elements_of,
     factor_text,
     factors,
@@ -232,7 +231,7 @@ class NestText:
                 if target not in running:
                     running[target] = (self.fresh("running"), statement.kind)
                     before.append(f"{running[target][0]} = {scope.start(statement.kind)}")
-                    joined = JOIN[statement.kind].format(target, running[target][0])
+                    joined = REDUCTIONS[statement.kind].join.format(target, running[target][0])
                     after.append(f"{target} = {joined}")
                 name = running[target][0]
                 body.append(f"{name} = {scope.joined(statement.kind, name, value)}")

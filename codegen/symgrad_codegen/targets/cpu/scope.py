@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...array_program import ArrayProgram
+from ...array_program import REDUCTIONS, ArrayProgram
 from ...program import Affine, Assignment, Element, Expression
-from ...text.arrays import JOIN, START, may_be_empty, numba_type, program_names, without_elements
+from ...text.arrays import may_be_empty, numba_type, number_text, program_names, without_elements
 from ...text.expressions import affine_text, expression_text
 
 
@@ -105,10 +105,10 @@ class Scope:
     def joined(self, kind: str, one: str, two: str) -> str:
         if kind == "sum":
             return f"running_sum({one}, {two})"
-        return JOIN[kind].format(one, two if two.isidentifier() else f"({two})")
+        return REDUCTIONS[kind].join.format(one, two if two.isidentifier() else f"({two})")
 
     def start(self, kind: str) -> str:
-        return f"real({START[kind]})"
+        return f"real({number_text(REDUCTIONS[kind].start)})"
 
     def direct(self, expression: Expression, lanes: dict[str, str]) -> str:
         """An expression as text, every entry read where it stands; `lanes` say what stands for a loop index."""

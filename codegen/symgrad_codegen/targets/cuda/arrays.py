@@ -12,10 +12,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...array_program import Accumulate, ArrayProgram, Fill, LoopRange, Matrix, Nest, Pass, Product, Storage, Store
+from ...array_program import (
+    REDUCTIONS,
+    Accumulate,
+    ArrayProgram,
+    Fill,
+    LoopRange,
+    Matrix,
+    Nest,
+    Pass,
+    Product,
+    Storage,
+    Store,
+)
 from ...program import Affine, Assignment, Call, Element, Expression, Integer, Number, Read
 from ...text.arrays import (
-    START,
     elements_of,
     expression_names,
     extent_lines,
@@ -35,8 +46,6 @@ from ...text.expressions import affine_text, expression_text, listed
 from ...text.module import tuple_text
 from .functions import free, spelled
 from .segments import Segment, arrays_of, is_injective, is_known, segments_of, shared_loops, shared_out
-
-KINDS = {"sum": "SUM", "product": "PRODUCT", "largest": "LARGEST", "smallest": "SMALLEST"}
 
 
 class KernelText(NamedTuple):
@@ -391,7 +400,7 @@ class _Text:
             kind, level = statement.kind, _level(statement.target, nest)
             if level < len(nest.loops) and not target.isidentifier() and statement.target.array not in read:
                 running = self.running()
-                before[level].append(f"{running} = real({START[kind]})")
+                before[level].append(f"{running} = real({number_text(REDUCTIONS[kind].start)})")
                 after[level].append(f"{target} = {joined(kind, target, running)}")
                 target = running
             body.append(f"{target} = {joined(kind, target, value)}")
@@ -509,10 +518,15 @@ class _SegmentText(_Text):
         before = [f"    {self.thread} = cuda.grid(1)"]
         if self.sums or self.own:
             before.insert(0, "    shared = cuda.shared.array(THREADS, real)")
-        before += [f"    {register} = real({START[kind]})" for kind, register in self.sums.values()]
+        before += [
+            f"    {register} = real({number_text(REDUCTIONS[kind].start)})" for kind, register in self.sums.values()
+        ]
         for array, (kind, own) in self.own.items():
             loops, indent, entry = self._entries(array, own)
-            before += [*loops, f"{indent}{own}[{', '.join([*entry, self.thread])}] = real({START[kind]})"]
+            before += [
+                *loops,
+                f"{indent}{own}[{', '.join([*entry, self.thread])}] = real({number_text(REDUCTIONS[kind].start)})",
+            ]
         after, extra, launch = self._joins()
         lines = [
             *before,
@@ -568,14 +582,14 @@ class _SegmentText(_Text):
             sums = self.emission.name(f"{array}_sums")
             extra += [(own, array_type("real", self.emission.rank(array) + 1)), (sums, array_type("real", 2))]
             loops, indent, entry = self._entries(array, own)
-            total = f"over_block({KINDS[kind]}, {own}[{', '.join([*entry, self.thread])}], shared)"
+            total = f"over_block({REDUCTIONS[kind].cuda}, {own}[{', '.join([*entry, self.thread])}], shared)"
             lines += [*loops, f"{indent}keep({sums}, {_flat(own, entry)}, {total})"]
-            launch.append((KINDS[kind], array, sums, own))
+            launch.append((REDUCTIONS[kind].cuda, array, sums, own))
         for text, (kind, register) in self.sums.items():
             sums = self.emission.name(f"{register}_sums")
             extra.append((sums, array_type("real", 2)))
-            lines.append(f"    keep({sums}, 0, over_block({KINDS[kind]}, {register}, shared))")
-            launch.append((KINDS[kind], text, sums, ""))
+            lines.append(f"    keep({sums}, 0, over_block({REDUCTIONS[kind].cuda}, {register}, shared))")
+            launch.append((REDUCTIONS[kind].cuda, text, sums, ""))
         return lines, extra, launch
 
     def _launch(self, name: str, given: Sequence[str], joins: Sequence[tuple[str, str, str, str]]) -> list[str]:
@@ -639,7 +653,7 @@ def array_type(kind: str, rank: int) -> str:
 def joined(kind: str, one: str, two: str) -> str:
     if kind == "sum":
         return f"{one} + {two}" if two.isidentifier() else f"{one} + ({two})"
-    return f"joined({KINDS[kind]}, {one}, {two})"
+    return f"joined({REDUCTIONS[kind].cuda}, {one}, {two})"
 
 
 def _low(loop: LoopRange) -> str:
