@@ -287,9 +287,9 @@ MUTATIONS = [
         SCHEDULE,
     ),
     Mutation(
-        "codegen/symgrad_codegen/targets/cpu/arrays.py",
-        'joined = {"sum": "{0} += {1}", "product": "{0} *= {1}"}.get(kind)',
-        'joined = {"sum": "{0} += {1}", "product": "{0} += {1}"}.get(kind)',
+        "codegen/symgrad_codegen/array_program.py",
+        '"{0} *= {1}", "PRODUCT"',
+        '"{0} += {1}", "PRODUCT"',
         "parts of a product over the data are added",
         SCHEDULE,
     ),
