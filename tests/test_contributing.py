@@ -146,6 +146,14 @@ def test_links_and_files_are_there() -> None:
     assert not [file for file in files if not (ROOT / file).exists()]
 
 
+def test_files_to_look_at_are_there() -> None:
+    text = (ROOT / "docs" / "contributing" / "debugging.md").read_text(encoding="utf-8")
+    files = set(re.findall(r"`(?:python )?([\w/]+(?:\.py|/))", text))
+    assert {"schedule/", "text.py", "tests/oracle.py"} <= files
+    folders = [ROOT, ROOT / "symgrad", ROOT / "symgrad" / "transform", ROOT / "codegen" / "symgrad_codegen"]
+    assert not [file for file in sorted(files) if not any((folder / file).exists() for folder in folders)]
+
+
 def test_tasks_of_the_makefile_are_listed() -> None:
     if shutil.which("make") is None:
         pytest.skip("no make")
