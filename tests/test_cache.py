@@ -11,6 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import numba
 import pytest
 from symgrad_codegen.run import build
 
@@ -124,6 +125,14 @@ def test_a_folder_of_somebody_else_is_not_used(
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+@pytest.mark.parametrize("name", ["DISABLE_JIT", "BOUNDSCHECK", "CPU_NAME"])
+def test_how_numba_compiles_is_part_of_the_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numba itself does not ask whether what it has on disk checks bounds."""
+    plain = build.key("x = 1")
+    monkeypatch.setattr(numba.config, name, "another")
+    assert build.key("x = 1") != plain
+
+
 def test_a_link_is_not_followed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     folder.symlink_to(tmp_path / "elsewhere")

@@ -593,7 +593,7 @@ def test_long_texts(text: str) -> None:
 
 
 def test_lark_is_imported_at_the_first_text_only() -> None:
-    program = "import sys, symgrad.parse; assert 'lark' not in sys.modules"
+    program = "import sys, symgrad.language.parse; assert 'lark' not in sys.modules"
     paths = os.pathsep.join(sys.path)
     subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": paths})
 

@@ -124,7 +124,7 @@ def test_the_gradient_check_is_a_table(terminal: Terminal) -> None:
 def test_rich_is_loaded_for_terminals_only() -> None:
     code = (
         f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'codegen')]!r}\n"
-        "import io, symgrad.check, symgrad.bench\n"
+        "import io, symgrad.kernel.check, symgrad.bench.bench\n"
         "from symgrad.tables import Table, show\n"
         "show(Table(('x',), [('1',)]), io.StringIO())\n"
         "print([name for name in sys.modules if name.startswith('rich')])"

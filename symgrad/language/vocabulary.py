@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sympy
 
+from ..gates.table import BY_CLASS, ORDINARY
 from ..reductions import Largest, Smallest
 from .arrays import integer
 from .construct import (
@@ -221,12 +222,12 @@ def _not_yet(what: str) -> Build:
     return refuse
 
 
-_ONE_ARGUMENT = """
-    sin cos tan sec csc cot asin acos atan asec acsc acot sinh cosh tanh sech csch coth asinh acosh atanh asech
-    acsch acoth Abs sign floor ceiling frac sinc erf erfc re im conjugate
-""".split()
-
-FUNCTIONS: dict[str, Function] = {name: Function(_elementary(getattr(sympy, name)), 1, 1) for name in _ONE_ARGUMENT}
+# The gates that SymPy has a class for, with as many arguments as the table has intervals; then what needs more care.
+FUNCTIONS: dict[str, Function] = {
+    kind.__name__: Function(_elementary(kind), len(ORDINARY[gate]), len(ORDINARY[gate]))
+    for kind, gate in BY_CLASS.items()
+}
+FUNCTIONS |= {name: Function(_elementary(getattr(sympy, name)), 1, 1) for name in ("re", "im", "conjugate")}
 FUNCTIONS |= {rule.__name__: Function(rule, 1, 1) for rule in (exp, sqrt, cbrt, log2, log10, log1p, expm1)}
 FUNCTIONS |= {rule.__name__: Function(rule, 1, 1) for rule in (sigmoid, softplus, relu)}
 FUNCTIONS |= {name: Function(_condition(getattr(sympy, name)), 2, 2) for name in ("Eq", "Ne", "Lt", "Le", "Gt", "Ge")}

@@ -51,7 +51,7 @@ def load(source: str, use_cache: bool = True) -> ModuleType:
 
 
 def key(source: str) -> str:
-    """What compiled code depends on: the source, the versions, the CPU and its SIMD library."""
+    """What compiled code depends on: the source, the versions, the CPU and its SIMD library, how Numba compiles."""
     import llvmlite.binding
     import numba
     import numpy
@@ -72,6 +72,7 @@ def key(source: str) -> str:
         config.CPU_NAME,
         config.CPU_FEATURES,
         config.DISABLE_JIT,
+        config.BOUNDSCHECK,
         config.ENABLE_CUDASIM,
         _version("numba-cuda"),
     )
