@@ -158,7 +158,7 @@ def test_a_wrong_lambdify_is_reported_and_not_timed(
 ) -> None:
     (tmp_path / "wrong_worker.py").write_text(
         "import sympy\n"
-        "from symgrad import bench_worker\n"
+        "from symgrad.bench import worker as bench_worker\n"
         "right = sympy.lambdify\n"
         "def wrong(*arguments, **options):\n"
         "    function = right(*arguments, **options)\n"

@@ -23,7 +23,7 @@ class Failed(Exception):
 
 
 class Peer:
-    """One of bench_worker.PEERS: its process, and what has become of it."""
+    """One of worker.PEERS: its process, and what has become of it."""
 
     def __init__(
         self, name: str, job: Job, folder: str, limit: float | None = None, environment: Mapping[str, str] | None = None
