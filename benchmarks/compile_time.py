@@ -19,7 +19,7 @@ from .rounds import environment
 from .table import markdown, seconds_text, spread
 
 NODES = (12_500, 25_000, 50_000, 100_000)
-STAGES = ("lower", "simplify", "differentiate", "emit")
+STAGES = ("lower", "stabilise", "differentiate", "simplify", "emit")
 NEURON = Path(__file__).resolve().parent.parent / "examples" / "neuron.txt"
 
 

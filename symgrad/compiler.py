@@ -5,7 +5,9 @@ from __future__ import annotations
 import keyword
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import sympy
@@ -26,9 +28,9 @@ from .language.parse import Problem, parse
 from .lower.lower import lower
 from .lower.survey import ARRAYS
 from .lower.unsupported import describe
+from .schedule.plan_text import plan_text
 from .schedule.points import operations
-from .transform.differentiate import differentiate
-from .transform.mask_branches import guard
+from .transform.pipeline import PASSES
 from .transform.simplify import simplify
 
 DTYPES = ("float64", "float32")
@@ -38,7 +40,8 @@ KERNELS: dict[str, tuple[type[Kernel], type[Kernel]]] = {
     "cpu": (Kernel, ArrayKernel),
     "cuda": (CudaKernel, CudaArrayKernel),
 }
-STAGES = ("graph", "gradient", "simplified", "program", "source")
+# What comes out of the stages, in order: the graph as lowered, then after each pass, and what is made of the last one.
+STAGES = ("graph", *(step.result for step in PASSES), "plan", "program", "source")
 
 Wrt: TypeAlias = sympy.Symbol | Sequence[sympy.Symbol] | None
 
@@ -135,12 +138,10 @@ def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **
         options.get("target", "cpu"),
     )
     stages = Stages(expr, None, wrt, options.get("gates", ()), options.get("extents"))
-    if which == "graph":
-        return str(stages.graph)
-    if which == "gradient":
-        return str(stages.gradient)
-    if which == "simplified":
-        return str(stages.simplified)
+    if which in stages.graphs:
+        return str(stages.graphs[which])
+    if which == "plan":
+        return plan_text(stages.simplified)
     program = program_of(stages.simplified, stages.definition, chosen)
     return program_text(program) if which == "program" else TARGETS[chosen["target"]].emit(program)
 
@@ -157,6 +158,7 @@ class Stages:
         extents: Mapping[Any, int] | None = None,
     ) -> None:
         self.seconds: dict[str, float] = {}
+        self.fired: Counter[str] = Counter()  # laws, how often
         self.tried: list[Trial] = []
         gates = tuple(gates)
         problem = self._timed("parse", lambda: _problem(expr))
@@ -167,10 +169,12 @@ class Stages:
             self.wrt = _differentiated(wrt, self.args, self.graph)
             order = {symbol: place for place, symbol in enumerate(self.args)}
             places = [order[symbol] for symbol in self.wrt]
-            stable = self._timed("simplify", lambda: simplify(self.graph, ("stabler", "sharing", "cheaper")))
-            stable = self._timed("guard", lambda: guard(stable))
-            self.gradient = self._timed("differentiate", lambda: differentiate(stable, places))
-            self.simplified = self._timed("simplify", lambda: simplify(self.gradient, ("cheaper", "spelling")))
+            self.graphs = {"graph": self.graph}
+            graph = self.graph
+            for step in PASSES:
+                graph = self._timed(step.name, partial(step.apply, graph, places, self.fired))
+                self.graphs[step.result] = graph
+            self.gradient, self.simplified = self.graphs["gradient"], self.graphs["simplified"]
             # The graph as written, with the user's own gates spelled out, so that it stands alone.
             self.definition = simplify(self.graph, ("own",)) if gates else self.graph
 
@@ -189,7 +193,7 @@ class Stages:
         verify.verify_graph(graph, after, self.tried)
 
     def stats(self) -> dict[str, Any]:
-        """Operations of the value, and of value and gradient; their ratio; seconds per stage."""
+        """Operations of the value, and of value and gradient; their ratio; laws that fired; seconds per stage."""
 
         def count(views: Sequence[View]) -> int:
             order = reachable(view.node for view in views)
@@ -203,6 +207,7 @@ class Stages:
             "operations": both,
             "ratio": both / value if value else 1.0,
             "nodes": len(self.simplified.order()),
+            "laws": dict(self.fired),
             "statements": None,  # known once the source is made
             "seconds": self.seconds,
         }

@@ -554,7 +554,7 @@ def test_stats() -> None:
     assert stats["ratio"] == stats["operations"] / stats["operations_value"]
     assert stats["runs"] == "numba"
     assert all(seconds >= 0 for seconds in stats["seconds"].values())
-    assert {"lower", "differentiate", "simplify", "emit"} <= set(stats["seconds"])
+    assert {"lower", "stabilise", "mask_branches", "differentiate", "simplify", "emit"} <= set(stats["seconds"])
     assert stats["statements"] >= 3
 
 

@@ -73,13 +73,35 @@ class Graph:
         )
 
     def __str__(self) -> str:
-        lines = [repr(node) for node in self.order()]
-        lines += [f"value %{view.node.number}" for view in self.values]
+        """A node a line: inputs and named results by the user's names; of arrays how many axes each node has."""
+        lines = [f"%{node.number} = {self._said(node)}{self._noted(node)}" for node in self.order()]
+        lines += [f"value {view}" for view in self.values]
         lines += [
-            f"d_{self.inputs[position]} %{view.node.number}"
-            for position, view in zip(self.wrt, self.gradients, strict=True)
+            f"d_{_shown(self.inputs[position])} {view}" for position, view in zip(self.wrt, self.gradients, strict=True)
         ]
         return "\n".join(lines)
+
+    def _said(self, node: Node) -> str:
+        if node.gate.name == "input":
+            extents = self.shapes[node.attribute] if self.shapes else ()
+            shape = f"[{', '.join(map(str, extents))}]" if extents else ""
+            return f"input {_shown(self.inputs[node.attribute])}{shape}"
+        if node.gate.name in ("constant", "size"):
+            return f"{node.gate.name} {node.attribute.name if isinstance(node.attribute, Size) else node.attribute}"
+        return repr(node).split(" = ", 1)[1]
+
+    def _noted(self, node: Node) -> str:
+        notes = [_shown(self.names[node])] if node in self.names else []
+        of = self.adjoints.get(node)
+        notes += [f"adjoint of %{of.number}"] if of is not None else []
+        if self.shapes is not None and node.rank and node.gate.name != "input":
+            notes.append(f"{node.rank} {'axis' if node.rank == 1 else 'axes'}")
+        return f"  # {', '.join(notes)}" if notes else ""
+
+
+def _shown(name: str) -> str:
+    """A name of the user's on one line, and no instruction to a terminal."""
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def as_node(value: View) -> View:

@@ -26,7 +26,7 @@ class Gather(NamedTuple):
         return self.view.axes
 
     def __str__(self) -> str:
-        return f"%{self.view.node.number}{_read_text(self.view)}"
+        return str(self.view)
 
 
 AnyIndex = Index | Gather
@@ -69,7 +69,7 @@ class Node:
         return [edge.node for edge in self.arguments] + [view.node for view in self.gathered]
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"%{edge.node.number}{_read_text(edge)}" for edge in self.arguments)
+        inside = ", ".join(map(str, self.arguments))
         extra = "" if self.attribute is None else f" [{self.attribute}]"
         if isinstance(self.attribute, Reduction):
             extra = f" for {', '.join(f'{constraint} >= 0' for constraint in self.attribute.constraints)}"
@@ -158,6 +158,9 @@ class View(NamedTuple):
             return self.node.arguments
         names = dict(enumerate(self.index))
         return tuple(edge.at(names) for edge in self.node.arguments)
+
+    def __str__(self) -> str:
+        return f"%{self.node.number}{_read_text(self)}"
 
     @property
     def number(self) -> Number | None:

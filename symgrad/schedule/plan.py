@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..analysis.domains import Domains
 from ..analysis.extents import Domain, numeric, with_derived
@@ -104,6 +105,20 @@ def own_axis(item: Item, place: int) -> int | None:
     return place
 
 
+class Candidate(NamedTuple):
+    """A class of axes that is summed over, as it is compared with others: the largest is the data."""
+
+    is_symbolic: bool
+    work: float  # of all loops over it, in iterations at some size
+    size: int
+    place: int  # the first one of those that are alike
+
+
+def _factors(node: Node) -> tuple[View, View]:
+    one, two = node.arguments[0].arguments
+    return one, two
+
+
 class Plan:
     """Classes, data axis, levels, and which nodes are stored."""
 
@@ -132,7 +147,7 @@ class Plan:
         self.data = self._data_class()
         self._data_axes: dict[Item, int | None] = {}  # what is asked for again and again
         self._find_levels()
-        self.products = {n: f for n in self.nodes if (f := self._matrix_product(n)) is not None}
+        self.products = {node: _factors(node) for node in self.nodes if not self.why_no_product(node)}
         self._find_stored()
 
     def kind(self, item: Item) -> str:
@@ -221,6 +236,7 @@ class Plan:
 
     def _data_class(self) -> Key | None:
         """A class that is summed over: of symbolic extent first, then that which covers most of the work."""
+        self.candidates: dict[Key, Candidate] = {}
         reduced: dict[Key, bool] = {}
         cover: dict[Key, float] = defaultdict(float)
         size: dict[Key, int] = defaultdict(int)
@@ -237,10 +253,9 @@ class Plan:
                 plain = isinstance(node.attribute, Reduction) and node.attribute.is_plain
                 if is_reduction(node) and not (plain and loop < node.rank):
                     reduced[key] = reduced.get(key, False) or self.extent(node, loop) is None
-        if not reduced:
-            return None
-        keys = list(reduced)
-        return max(keys, key=lambda key: (reduced[key], cover[key], size[key], -keys.index(key)))
+        for place, (key, is_symbolic) in enumerate(reduced.items()):
+            self.candidates[key] = Candidate(is_symbolic, cover[key], size[key], -place)
+        return max(self.candidates, key=lambda key: self.candidates[key], default=None)
 
     def _feeds_matrix(self, node: Node) -> bool:
         return any(isinstance(reader, Sink) and reader.purpose == "argument" for reader in self.readers[node])
@@ -310,27 +325,31 @@ class Plan:
 
     # --- products of matrices -----------------------------------------------------------------------------------------
 
-    def _matrix_product(self, node: Node) -> tuple[View, View] | None:
-        """The two factors, over the node's loop axes, where a contraction is a product of matrices for BLAS."""
-        if not is_reduction(node) or node.gate.name != "sum" or node.loops != 3 or not node.attribute.is_plain:
-            return None
+    def why_no_product(self, node: Node) -> str:
+        """Why a node is no product of matrices for BLAS; empty where it is one."""
+        if not is_reduction(node) or node.gate.name != "sum":
+            return "no sum"
+        if node.loops != 3 or not node.attribute.is_plain:
+            return "not over three loops"
         body = node.arguments[0]
-        if body.node.gate.name != "mul" or len(body.node.arguments) != 2 or len(self.readers[body.node]) > 1:
-            return None
+        if body.node.gate.name != "mul" or len(body.node.arguments) != 2:
+            return "its terms are no products of two factors"
+        if len(self.readers[body.node]) > 1:
+            return "its terms are read elsewhere"
         if any(len(form.axes) > 1 for form in node.attribute.constraints) or self.domains.of[node].coupled:
-            return None
+            return "its loops depend on each other"
         one, two = body.arguments
         for factor in (one, two):
             plain = [plain_axis(index) for index in factor.index]
             if len(plain) != 2 or None in plain or plain[0] == plain[1] or not self._is_matrix_operand(factor, node):
-                return None
+                return "a factor is no whole matrix"
         shared = set(one.axes) & set(two.axes)
         if len(shared) != 1 or shared & set(range(node.rank)) or node.rank != 2:
-            return None
+            return "the factors do not share just what is summed over"
         sizes = [_DATA if axis == self.data_axis(node) else self.guess(node, axis) for axis in range(3)]
         if min(sizes) < _BLAS_AXIS or sizes[0] * sizes[1] * sizes[2] < _BLAS_WORK:
-            return None
-        return one, two
+            return "it is too small"
+        return ""
 
     def _is_matrix_operand(self, factor: View, node: Node) -> bool:
         """Whether the factor is an array that is read from its start, and has no entries beyond the loops."""
@@ -369,28 +388,39 @@ class Plan:
         """Nodes that have an array or a name of their own; the others are computed where they are read."""
         operands = {factor.node for factors in self.products.values() for factor in factors}
         bodies = {node.arguments[0].node for node in self.products}
-        self.stored: set[Node] = set()
+        self.stored: dict[Node, str] = {}  # and why
         for node in self.nodes:
-            if node in bodies:
-                continue
-            is_needed = is_reduction(node) or is_matrix(node) or node is self.value
-            is_needed |= node in operands or node in self.kept
-            is_dear = node.gate.name not in _FREE and node.kind != "boolean"
-            if is_needed or (is_dear and self._is_worth_storing(node)):
-                self.stored.add(node)
+            why = "" if node in bodies else self._why_stored(node, operands)
+            if why:
+                self.stored[node] = why
 
-    def _is_worth_storing(self, node: Node) -> bool:
+    def _why_stored(self, node: Node, operands: set[Node]) -> str:
+        """Why a node has an array or a name of its own; empty where it has none."""
+        if is_reduction(node):
+            return "a reduction"
+        if is_matrix(node):
+            return "an operation on matrices"
+        if node is self.value:
+            return "the value"
+        if node in operands:
+            return "a factor of a product of matrices"
+        if node in self.kept:
+            return "read in a later pass, or at another index of the data"
+        if node.gate.name in _FREE or node.kind == "boolean":
+            return ""
         readers = self.readers[node]
         if any(node in (view.node for view in reader.gathered) for reader in readers):
-            return True
+            return "used as an index"
         if not self.varies(node) and any(self.data_axis(reader) is not None for reader in readers):
-            return not all(is_leaf(edge.node) for edge in node.arguments) or node.gate.name not in ("add", "mul")
+            is_cheap = node.gate.name in ("add", "mul") and all(is_leaf(edge.node) for edge in node.arguments)
+            return "" if is_cheap else "the same for all of the data"
         if len(readers) > 1:
-            return True
+            return f"read {len(readers)} times"
         # One reader: worth it where that would compute it again and again, in a loop that it does not depend on.
-        return any(
+        is_repeated = any(
             isinstance(reader, Node)
             and reader.loops > node.rank
             and not (is_reduction(reader) and reader not in self.products and node.rank == reader.loops)
             for reader in readers
         )
+        return "read in a loop that it does not depend on" if is_repeated else ""

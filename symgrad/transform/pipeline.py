@@ -1,0 +1,46 @@
+"""The passes between lowering and scheduling: by name, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..graph.graph import Graph
+from .differentiate import differentiate
+from .mask_branches import guard
+from .simplify import simplify
+
+
+class Pass(NamedTuple):
+    """One step from a graph to a graph."""
+
+    name: str
+    result: str  # what comes out of it: the name that `--stage` knows it by
+    what: str  # it does, in words
+    # Called with the graph, the positions of the inputs to differentiate for, and a count of the laws that fired.
+    apply: Callable[[Graph, Sequence[int], Counter[str]], Graph]
+
+
+def _stabilise(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
+    return simplify(graph, ("stabler", "sharing", "cheaper"), fired)
+
+
+def _mask_branches(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
+    return guard(graph)
+
+
+def _differentiate(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
+    return differentiate(graph, wrt)
+
+
+def _simplify(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
+    return simplify(graph, ("cheaper", "spelling"), fired)
+
+
+PASSES = (
+    Pass("stabilise", "stable", "laws that make the value stabler and cheaper", _stabilise),
+    Pass("mask_branches", "masked", "safe arguments inside of branches that are not taken", _mask_branches),
+    Pass("differentiate", "gradient", "value and gradient, by the reverse pass", _differentiate),
+    Pass("simplify", "simplified", "laws that make both cheaper; gates as what targets spell", _simplify),
+)
