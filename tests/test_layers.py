@@ -35,6 +35,7 @@ LAYERS = {
         "explore",
         "kernel",
         "compiler",
+        "debug",
         "__init__",
         "bench",
         "cli",

@@ -20,10 +20,14 @@ class Pass(NamedTuple):
     what: str  # it does, in words
     # Called with the graph, the positions of the inputs to differentiate for, and a count of the laws that fired.
     apply: Callable[[Graph, Sequence[int], Counter[str]], Graph]
+    families: tuple[str, ...] = ()  # of laws, where it applies some
+
+
+_BEFORE, _AFTER = ("stabler", "sharing", "cheaper"), ("cheaper", "spelling")
 
 
 def _stabilise(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
-    return simplify(graph, ("stabler", "sharing", "cheaper"), fired)
+    return simplify(graph, _BEFORE, fired)
 
 
 def _mask_branches(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
@@ -35,12 +39,12 @@ def _differentiate(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Gra
 
 
 def _simplify(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
-    return simplify(graph, ("cheaper", "spelling"), fired)
+    return simplify(graph, _AFTER, fired)
 
 
 PASSES = (
-    Pass("stabilise", "stable", "laws that make the value stabler and cheaper", _stabilise),
+    Pass("stabilise", "stable", "laws that make the value stabler and cheaper", _stabilise, _BEFORE),
     Pass("mask_branches", "masked", "safe arguments inside of branches that are not taken", _mask_branches),
     Pass("differentiate", "gradient", "value and gradient, by the reverse pass", _differentiate),
-    Pass("simplify", "simplified", "laws that make both cheaper; gates as what targets spell", _simplify),
+    Pass("simplify", "simplified", "laws that make both cheaper; gates as what targets spell", _simplify, _AFTER),
 )

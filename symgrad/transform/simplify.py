@@ -31,13 +31,21 @@ FILED = (array_laws, cheaper, stabler)
 _ROUNDS = 20
 
 
-def simplify(graph: Graph, families: Iterable[str], fired: Counter[str] | None = None) -> Graph:
-    """`graph` rewritten by the laws of `families` until none applies; `fired` counts what was applied."""
+def simplify(
+    graph: Graph,
+    families: Iterable[str],
+    fired: Counter[str] | None = None,
+    only: Container[str] | None = None,
+) -> Graph:
+    """`graph` rewritten by the laws of `families` until none applies; `fired` counts what was applied.
+
+    With `only` by those alone that are named there: a law by its name, the spelling of a gate as `fired` has it.
+    """
     wanted = set(families)
     fired = Counter() if fired is None else fired
-    graph = _rewritten_graph(graph, wanted, fired)
+    graph = _rewritten_graph(graph, wanted, fired, only)
     if "spelling" in wanted:
-        graph = _rewritten_graph(reuse_reciprocals(graph), wanted, fired)
+        graph = _rewritten_graph(reuse_reciprocals(graph), wanted, fired, only)
     return graph.compact()
 
 
@@ -82,19 +90,32 @@ def _before_step(node: Node, squares: Container[Node]) -> list[Node]:
     return [edge.node for edge in node.arguments] if "step" in node.gate.has else []
 
 
-def _rewritten_graph(graph: Graph, wanted: set[str], fired: Counter[str]) -> Graph:
-    laws = {gate: [law for law in laws if law.family in wanted] for gate, laws in LAWS.items()}
+def _rewritten_graph(graph: Graph, wanted: set[str], fired: Counter[str], only: Container[str] | None) -> Graph:
+    laws = {
+        gate: [law for law in laws if law.family in wanted and (only is None or law.name in only)]
+        for gate, laws in LAWS.items()
+    }
+    spelled = {
+        name
+        for name in {node.gate.name for node in graph.order()} | GATES.keys()
+        if only is None or f"spelling of {name}" in only
+    }
     settled: set[Node] = set()
     for _ in range(_ROUNDS):
         before = fired.total()
-        graph = _one_round(graph, laws, wanted, settled, fired)
+        graph = _one_round(graph, laws, wanted, spelled, settled, fired)
         if fired.total() == before:
             break
     return graph
 
 
 def _one_round(
-    graph: Graph, laws: dict[str, list[Law]], families: set[str], settled: set[Node], fired: Counter[str]
+    graph: Graph,
+    laws: dict[str, list[Law]],
+    families: set[str],
+    spelled: set[str],
+    settled: set[Node],
+    fired: Counter[str],
 ) -> Graph:
     views: dict[Node, View] = {}
     for node in graph.order():
@@ -103,9 +124,9 @@ def _one_round(
         else:
             view = rebuilt(graph.table, node, views)
         for _ in range(_ROUNDS):  # a bound, should two laws ever undo each other
-            found = (
-                None if view.node in settled else _rewritten(view, laws.get(view.node.gate.name, ()), families, fired)
-            )
+            found = None
+            if view.node not in settled:
+                found = _rewritten(view, laws.get(view.node.gate.name, ()), families, spelled, fired)
             if found is None:
                 settled.add(view.node)
                 break
@@ -114,15 +135,17 @@ def _one_round(
     return graph.rebuilt(views)
 
 
-def _rewritten(view: View, laws: Iterable[Law], families: set[str], fired: Counter[str]) -> View | None:
+def _rewritten(
+    view: View, laws: Iterable[Law], families: set[str], spelled: set[str], fired: Counter[str]
+) -> View | None:
     for law in laws:
         found = law.rewrite(view)
         if found is not None:
             fired[law.name] += 1
             return found
     gate = view.node.gate
-    spelled = "spelling" in families or ("own" in families and GATES.get(gate.name) is not gate)
-    if spelled and gate.expansion is not None:
+    is_spelled = "spelling" in families or ("own" in families and GATES.get(gate.name) is not gate)
+    if is_spelled and gate.name in spelled and gate.expansion is not None:
         fired[f"spelling of {gate.name}"] += 1
         spelling: View = gate.expansion(*view.arguments)
         return spelling

@@ -1,0 +1,117 @@
+"""Where a number goes wrong on the way from an expression to its program: `symgrad.debug.bisect`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import mpmath
+import numpy as np
+
+from .analysis.domains import Domains
+from .analysis.extents import with_derived
+from .analysis.shapes import bind
+from .compiler import Stages, Wrt
+from .evaluate.arrays import evaluate_arrays_exactly
+from .evaluate.points import evaluate_exactly
+from .graph.graph import Graph, sizes_of
+from .tables import Table
+from .transform.differentiate import differentiate
+from .transform.pipeline import PASSES, Pass
+from .transform.simplify import simplify
+
+DIGITS = 50
+# A stage that computes the same function agrees to all digits but those that cancel.
+_SAME = mpmath.mpf(10) ** -25
+
+
+class Bisection(NamedTuple):
+    """The value after each stage, and where it or a derivative first moves: a stage, and of laws the first one."""
+
+    values: tuple[tuple[str, Any], ...]  # mpmath numbers, in the order of the stages
+    stage: str | None  # after which numbers are others than those of the graph as lowered; None: after none
+    law: str | None  # the first one of that stage without which they are not
+    difference: float  # the largest one there, relative to the largest number
+
+    def __str__(self) -> str:
+        rows = [(name, mpmath.nstr(value, 20)) for name, value in self.values]
+        if self.stage is None:
+            note = "no stage changes the value or a derivative"
+        else:
+            law = f", by the law {self.law}" if self.law else ""
+            note = f"numbers move at the stage {self.stage}{law}: by {self.difference:.3g}"
+        return str(Table(("stage", "value"), rows, "", [note], left=frozenset({0})))
+
+
+def bisect(
+    expr: Any, point: Mapping[str, Any] | Sequence[Any], wrt: Wrt = None, gates: Sequence[type] = ()
+) -> Bisection:
+    """Evaluates the graph after each stage with 50 digits: which stage, and which law, first changes the numbers?
+
+    expr   as for `symgrad.compile`
+    point  a value for each input, by name or in the order of the arguments: numbers and arrays
+
+    For those who change symgrad: of a kernel whose numbers are wrong it names the pass at fault; none, where that is
+    rounding, or the target. Raises TypeError where an input is missing, and what `compile` raises.
+    """
+    stages = Stages(expr, None, wrt, gates)
+    names = [symbol.name for symbol in stages.args]
+    given = dict(zip(names, point, strict=False)) if not isinstance(point, Mapping) else dict(point)
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise TypeError(f"missing {', '.join(missing)}")
+    inputs = [given[name] for name in names]
+    places = [stages.args.index(symbol) for symbol in stages.wrt]
+    numbers = {name: _numbers(graph, places, inputs) for name, graph in stages.graphs.items()}
+    values = tuple((name, found[0]) for name, found in numbers.items())
+    want = numbers["graph"]
+    before = stages.graph
+    for step in PASSES:
+        if (difference := _difference(numbers[step.result], want)) > _SAME:
+            law = _first_law(step, before, places, inputs, want)
+            return Bisection(values, step.result, law, float(difference))
+        before = stages.graphs[step.result]
+    return Bisection(values, None, None, 0.0)
+
+
+def _first_law(step: Pass, before: Graph, places: list[int], inputs: Sequence[Any], want: Sequence[Any]) -> str | None:
+    """Of the laws that a pass applied the first that moves the numbers, when they are allowed one after the other."""
+    fired: Counter[str] = Counter()
+    if not step.families:
+        return None
+    simplify(before, step.families, fired)
+    allowed: list[str] = []
+    for law in fired:
+        allowed.append(law)
+        graph = simplify(before, step.families, only=allowed)
+        if _difference(_numbers(graph, places, inputs), want) > _SAME:
+            return law
+    return None
+
+
+def _numbers(graph: Graph, places: list[int], inputs: Sequence[Any]) -> list[Any]:
+    """The value and all derivatives, to 50 digits."""
+    if not graph.gradients:
+        graph = differentiate(graph, places)
+    if graph.shapes is None:
+        return evaluate_exactly(graph.outputs, [float(value) for value in inputs], DIGITS)
+    sizes = {size.name for size in sizes_of(graph)}
+    extents = {name: int(value) for name, value in zip(graph.inputs, inputs, strict=True) if name in sizes}
+    arrays = [np.asarray(value) for value in inputs]
+    told = with_derived(bind(graph.inputs, graph.shapes, arrays, extents), Domains(graph).derived)
+    found = evaluate_arrays_exactly(graph, arrays, told, DIGITS)
+    return [number for array in found for number in np.ravel(array)]
+
+
+def _difference(found: Sequence[Any], want: Sequence[Any]) -> Any:
+    """The largest difference, relative to the largest number; infinite where one is no number and the other is."""
+    scale = max([abs(number) for number in want if mpmath.isfinite(number)], default=mpmath.mpf(0)) or mpmath.mpf(1)
+    return max(map(lambda one, two: _apart(one, two) / scale, found, want), default=mpmath.mpf(0))
+
+
+def _apart(one: Any, two: Any) -> Any:
+    if mpmath.isfinite(one) and mpmath.isfinite(two):
+        return abs(one - two)
+    same = one == two or (mpmath.isnan(one) and mpmath.isnan(two))
+    return mpmath.mpf(0) if same else mpmath.inf
