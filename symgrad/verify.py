@@ -32,7 +32,7 @@ from .graph.affine import Index, Size
 from .graph.graph import Graph
 from .graph.node import AnyIndex, Gather, Node, Reduction, View, positional
 from .schedule.integers import integer_nodes
-from .schedule.plan import is_guard
+from .schedule.items import is_guard
 
 # Loops of more indices than this are not counted.
 _LARGEST = 100_000

@@ -81,7 +81,7 @@ MUTATIONS = [
         SCHEDULE,
     ),
     Mutation(
-        "symgrad/schedule/plan.py",
+        "symgrad/schedule/axes.py",
         "if {owner for owner, _ in first}.isdisjoint(owner for owner, _ in second):",
         "if True:",
         "two axes of one node are one loop",
@@ -110,8 +110,8 @@ MUTATIONS = [
     ),
     Mutation(
         "symgrad/schedule/plan.py",
-        "is_needed |= node in operands or node in self.kept",
-        "is_needed |= node in operands",
+        "if node in self.kept:",
+        "if node in self.kept and False:",
         "what another pass reads is not stored",
         SCHEDULE,
     ),

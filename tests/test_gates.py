@@ -22,7 +22,7 @@ from symgrad.evaluate.points import evaluate_exactly
 from symgrad.gates.table import GATES, ORDINARY, TROUBLE
 from symgrad.graph.graph import Graph
 from symgrad.graph.node import Table, View
-from symgrad.schedule.plan import LEAVES
+from symgrad.schedule.items import LEAVES
 from symgrad.transform.differentiate import differentiate
 from symgrad.transform.simplify import simplify
 

@@ -22,8 +22,9 @@ from ..graph.formula import formulas
 from ..graph.graph import Graph, sizes_of
 from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis
 from .integers import combined, sum_of
+from .items import Item, Sink, is_guard, is_leaf, is_matrix, is_reduction, own_axis
 from .names import Names, input_names, merged
-from .plan import UNROLLED, Item, Plan, Sink, is_guard, is_leaf, is_matrix, is_reduction, own_axis
+from .plan import UNROLLED, Plan
 from .points import NOUNS, constants
 
 _TERM = 40  # characters of a formula in a comment

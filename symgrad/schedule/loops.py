@@ -19,9 +19,7 @@ from symgrad_codegen.array_program import (
     LoopRange,
     Matrix,
     Nest,
-    Operand,
     Pass,
-    Product,
     Step,
 )
 from symgrad_codegen.program import Expression
@@ -31,11 +29,12 @@ from ..graph.affine import Index
 from ..graph.formula import formulas
 from ..graph.graph import Graph
 from ..graph.node import AnyIndex, Gather, Node, plain_axis
+from .items import Item, Sink, is_leaf, is_matrix, is_reduction
 from .layout import Layout, Rolled, identity_of, reach
 from .names import input_names
 from .nests import NestBuilder
-from .plan import Item, Sink, is_leaf, is_matrix, is_reduction
 from .points import operations, words_of
+from .products import data_range, is_product, product_step
 
 # More running sums than this in one loop do not fit into registers: the next node starts a loop of its own.
 _ACCUMULATORS = 14
@@ -152,7 +151,7 @@ class Scheduler:
                 arguments = tuple(self.places[sink].array for sink in self.plan.arguments[item])
                 return [Matrix(self.places[item].array, item.gate.name, arguments)]
             if item in self.plan.products:
-                return [self._product(item)]
+                return [product_step(self.layout, item, self._comment([item]))]
         names, ranges = self._loops([item])
         builder = NestBuilder(self.layout, names, ranges, None, frozenset([item]))
         builder.add(item)
@@ -165,7 +164,7 @@ class Scheduler:
         """What is accumulated into starts from the value of a reduction without terms."""
         found: list[Step] = []
         for item in items:
-            if is_reduction(item) and not self._is_product(item) and self.layout.accumulates(item):
+            if is_reduction(item) and not is_product(self.layout, item, self.span) and self.layout.accumulates(item):
                 found.append(Fill(self.places[item].array, identity_of(item)))  # type: ignore[arg-type]
         return found
 
@@ -226,7 +225,7 @@ class Scheduler:
         found: list[tuple[list[Item], tuple[Index, Index]]] = []
         strict = [item for item in targets if isinstance(item, Sink) or item in self.plan.products]
         for item in [*strict, *(item for item in targets if item not in strict)]:
-            low, high = self._range(item)
+            low, high = data_range(self.plan, item)
             extents = self.plan.domains.extents.where_some([(low, high)])
             for part, span in found:
                 if span == (low, high) or (
@@ -238,11 +237,6 @@ class Scheduler:
                 found.append(([item], (low, high)))
         return found
 
-    def _range(self, item: Item) -> tuple[Index, Index]:
-        own = self.plan.data_axis(item)
-        assert own is not None
-        return self.plan.bounds(item, own)
-
     def _one_pass(self, targets: list[Item], level: int, span: tuple[Index, Index]) -> list[Step]:
         plan, self.span = self.plan, span
         members = self._needed(targets, level)
@@ -250,13 +244,13 @@ class Scheduler:
         where = {item: place for place, group in enumerate(groups) for item in group.items}
         self.reader_groups: dict[Node, set[int]] = {}
         for item in members:
-            for node, _ in reach(self.plan, item, is_product=self._is_product(item)):
+            for node, _ in reach(self.plan, item, is_product=is_product(self.layout, item, self.span)):
                 self.reader_groups.setdefault(node, set()).add(where[item])
         low, high = span
         steps: list[Step] = []
         for place, group in enumerate(groups):
             if group.is_product:
-                steps.append(self._product(group.items[0]))  # type: ignore[arg-type]
+                steps.append(product_step(self.layout, group.items[0], self._comment(group.items)))  # type: ignore[arg-type]
                 continue
             names, ranges = self._loops(group.items)
             outside = frozenset(
@@ -311,19 +305,19 @@ class Scheduler:
         where: dict[Item, int] = {}
         for item in members:
             rolled = self.layout.rolled(item)
-            is_product = self._is_product(item)
-            loops = frozenset() if is_product else frozenset(rolled.values())
+            by_blas = is_product(self.layout, item, self.span)
+            loops = frozenset() if by_blas else frozenset(rolled.values())
             sums = self._running_sums(item)
             first = 0
-            for node, index in reach(self.plan, item, is_product=self._is_product(item)):
+            for node, index in reach(self.plan, item, is_product=by_blas):
                 if node in where:
-                    together = not is_product and self._fits(item, rolled, node, index)
+                    together = not by_blas and self._fits(item, rolled, node, index)
                     first = max(first, where[node] + (0 if together else 1))
             place = next(
                 (
                     place
                     for place in range(first, len(groups))
-                    if not is_product
+                    if not by_blas
                     and not groups[place].is_product
                     and groups[place].loops == loops
                     and (not sums or not groups[place].sums or groups[place].sums + sums <= _ACCUMULATORS)
@@ -331,14 +325,14 @@ class Scheduler:
                 len(groups),
             )
             if place == len(groups):
-                groups.append(Group(is_product, loops))
+                groups.append(Group(by_blas, loops))
             groups[place].items.append(item)
             groups[place].sums += sums
             where[item] = place
         return groups
 
     def _running_sums(self, item: Item) -> int:
-        if not self.plan.reduces_data(item) or self._is_product(item):
+        if not self.plan.reduces_data(item) or is_product(self.layout, item, self.span):
             return 0
         count = 1
         for own in self.layout.written_out(item):
@@ -347,7 +341,7 @@ class Scheduler:
 
     def _fits(self, item: Item, rolled: Mapping[int, Rolled], node: Node, index: tuple[AnyIndex, ...]) -> bool:
         """Whether an item may share the loops of a node that it reads: it is complete, and read at the same place."""
-        if self._is_product(node):
+        if is_product(self.layout, node, self.span):
             return False
         inner, data = self.layout.rolled(node), self.plan.data_axis(node)
         if is_reduction(node) and any(own >= node.rank for own in inner):
@@ -374,49 +368,3 @@ class Scheduler:
         loops = Domain(tuple(self.plan.bounds(item, own) for own in range(item.loops)))
         domains = self.plan.domains
         return domains.implies(loops, at.minus(low)) and domains.implies(loops, high.minus(at))
-
-    # --- products of matrices -----------------------------------------------------------------------------------------
-
-    def _is_product(self, item: Item) -> bool:
-        """Whether it is one for BLAS here: not in a pass that may go beyond the rows that its factors have."""
-        if item not in self.plan.products or self.span is None or self.plan.data_axis(item) is None:
-            return item in self.plan.products
-        extents = self.plan.domains.extents.where_some([self.span]).after(self.layout.checks)
-        ranges = [self._range(item)]
-        for factor in self.plan.products[item]:
-            own = [plain_axis(at) for at in factor.index]
-            if factor.node.gate.name == "input" and self.plan.data_axis(item) in own:
-                bound = self.plan.domains.of[factor.node].bounds[own.index(self.plan.data_axis(item))]
-                assert bound is not None
-                ranges.append(bound)
-        low, high = self.span
-        return all(extents.imply(low.minus(first)) and extents.imply(last.minus(high)) for first, last in ranges)
-
-    def _product(self, node: Node) -> Product:
-        factors = self.plan.products[node]
-        (inner,) = set(factors[0].axes) & set(factors[1].axes)
-        names = {own: f"axis_{own}" for own in range(3)}
-        data = self.plan.data_axis(node)
-        if data is not None:
-            names[data] = self.layout.data_name
-        row, column = 0, 1
-        target = self.places[node]
-        operands = []
-        for factor in factors:
-            plain = [plain_axis(index) for index in factor.index]
-            if factor.node.gate.name == "input":
-                operands.append(Operand(self.inputs[factor.node.attribute], tuple(names[p] for p in plain)))  # type: ignore
-            else:
-                place = self.layout.place_of(factor.node)
-                operands.append(Operand(place.array, tuple(names[plain[own]] for own in place.order)))  # type: ignore
-        axes = tuple(names[own] for own in target.order)
-        return Product(
-            Operand(target.array, axes),
-            operands[0],
-            operands[1],
-            names[row],
-            names[column],
-            names[inner],
-            self.plan.reduces_data(node),
-            self._comment([node]),
-        )

@@ -20,9 +20,10 @@ from ..gates.reductions import KINDS
 from ..graph.affine import Index, Size
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View
 from .integers import ROUNDED, combined, divided, integer, truncated, whole_number
+from .items import Item, Sink, is_guard, is_leaf, is_reduction
 from .layout import Layout, Rolled, identity_of
 from .names import merged
-from .plan import UNROLLED, Item, Sink, is_guard, is_leaf, is_reduction
+from .plan import UNROLLED
 from .points import NOUNS
 
 _LINE_OPERATIONS, _LINE_DEPTH = 8, 6  # of an expression on one line

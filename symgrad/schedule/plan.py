@@ -9,18 +9,18 @@ level is the number of times that the whole data has to be gone through before i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..analysis.domains import Domains
 from ..analysis.extents import Domain, numeric, with_derived
-from ..gates.linear_algebra import MATRIX_RULES, argument_axes
+from ..gates.linear_algebra import argument_axes
 from ..graph.affine import Index, axis, number_index
 from ..graph.graph import Graph, sizes_of
-from ..graph.node import Gather, Node, Reduction, View, plain_axis
+from ..graph.node import Node, Reduction, View, plain_axis
 from ..transform.differentiate import SHORT_AXIS
+from .axes import AxisClasses
 from .integers import index_nodes
+from .items import Item, Key, Sink, edges_of, is_leaf, is_matrix, is_reduction, own_axis
 
 # What a symbolic extent is taken for where work is compared.
 _SOME_SIZE = 1000
@@ -28,81 +28,7 @@ _SOME_SIZE = 1000
 UNROLLED = SHORT_AXIS
 # A product of matrices this large goes to BLAS, whatever the data: each axis, and all three together.
 _BLAS_AXIS, _BLAS_WORK, _DATA = 16, 1 << 15, 256
-
-LEAVES = {"input", "constant", "size", "position"}
 _FREE = {"neg", "detached"}  # not worth an array
-
-Key = tuple[object, int]
-
-
-@dataclass(eq=False)
-class Sink:
-    """An array that is written in whole: a view over axes 0 .. rank - 1."""
-
-    view: View
-    domain: Domain
-    purpose: str  # gradient, argument (of matrix operations), kept (for another pass)
-    input: int | None = None  # whose gradient it is
-    attribute: None = None
-
-    @property
-    def rank(self) -> int:
-        return len(self.domain.bounds)
-
-    loops = rank
-
-    @property
-    def arguments(self) -> tuple[View, ...]:
-        return (self.view,)
-
-    @property
-    def gathered(self) -> tuple[View, ...]:
-        return tuple(index.view for index in self.view.index if isinstance(index, Gather))
-
-
-Item = Node | Sink
-
-
-def _edges(item: Item) -> Iterator[View]:
-    """What an item reads, gathered indices included, over its own loop axes."""
-    stack = [*item.arguments, *item.gathered]
-    while stack:
-        edge = stack.pop()
-        yield edge
-        stack += [index.view for index in edge.index if isinstance(index, Gather)]
-
-
-def is_leaf(node: Node) -> bool:
-    """Whether a node is known, or computed, wherever it is read."""
-    return node.gate.name in LEAVES or node.fixed or _compares_indices(node)
-
-
-def _compares_indices(node: Node) -> bool:
-    return node.kind == "boolean" and all(
-        edge.node.gate.name in ("constant", "size", "position") or _compares_indices(edge.node)
-        for edge in node.arguments
-    )
-
-
-def is_guard(item: Item) -> bool:
-    """A reduction over nothing: its argument on a domain, 0 elsewhere."""
-    own = item.attribute
-    return isinstance(own, Reduction) and own.is_plain and item.loops == item.rank
-
-
-def is_reduction(item: Item) -> bool:
-    return isinstance(item.attribute, Reduction) and not is_guard(item)
-
-
-def is_matrix(item: Item) -> bool:
-    return isinstance(item, Node) and item.gate.name in MATRIX_RULES
-
-
-def own_axis(item: Item, place: int) -> int | None:
-    """The loop axis that a result axis is, or None where terms arrive at computed places."""
-    if isinstance(item.attribute, Reduction):
-        return plain_axis(item.attribute.out[place])
-    return place
 
 
 class Candidate(NamedTuple):
@@ -143,7 +69,7 @@ class Plan:
             for node in {edge.node for edge in (*item.arguments, *item.gathered)}:
                 self.readers[node].append(item)
         self.value = graph.values[0].node
-        self._classes()
+        self.classes = AxisClasses(self.items)
         self.data = self._data_class()
         self._data_axes: dict[Item, int | None] = {}  # what is asked for again and again
         self._find_levels()
@@ -176,43 +102,8 @@ class Plan:
 
     # --- classes ------------------------------------------------------------------------------------------------------
 
-    def _classes(self) -> None:
-        """Unites axes that edges identify, but never two axes of one item: that read goes through a kept array."""
-        self._parent: dict[Key, Key] = {}
-        members: dict[Key, list[Key]] = {}
-        for item in self.items:
-            if is_matrix(item):
-                continue
-            for edge in (*item.arguments, *item.gathered):
-                if is_leaf(edge.node):
-                    continue
-                for place, index in enumerate(edge.index):
-                    if not isinstance(index, Index) or len(index.axes) != 1 or index.coefficient(index.axes[0]) != 1:
-                        continue
-                    one, two = self._root(self._own_key(edge.node, place)), self._root((item, index.axes[0]))
-                    if one == two:
-                        continue
-                    first, second = members.get(one, [one]), members.get(two, [two])
-                    if {owner for owner, _ in first}.isdisjoint(owner for owner, _ in second):
-                        self._parent[one] = two
-                        members[two] = first + second
-
-    def _root(self, key: Key) -> Key:
-        """The key that stands for a class; the path to it is halved (Tarjan & van Leeuwen, J. ACM 31, 1984)."""
-        parent = self._parent
-        above = parent.setdefault(key, key)
-        while above != key:
-            parent[key] = parent[above]
-            key, above = parent[key], parent[parent[key]]
-        return key
-
-    @staticmethod
-    def _own_key(node: Node, place: int) -> Key:
-        axis = own_axis(node, place)
-        return (node, -1 - place) if axis is None else (node, axis)
-
     def class_of(self, item: Item, axis: int) -> Key:
-        return self._root((item, axis))
+        return self.classes.root((item, axis))
 
     def bounds(self, item: Item, axis: int) -> tuple[Index, Index]:
         """The first and the last index of a loop: for a result's axis what is demanded, also where no term arrives."""
@@ -303,7 +194,7 @@ class Plan:
         for node in [node for node in self.nodes if node in self.kept]:
             sink = Sink(View(node, tuple(map(axis, range(node.rank)))), self.domains.own[node], "kept")
             self.level[sink] = self.level[node]
-            self._parent[self._root((sink, self._place_of_data(node)))] = self._root((node, self.data_axis(node)))  # type: ignore
+            self.classes.unite((sink, self._place_of_data(node)), (node, self.data_axis(node)))  # type: ignore[arg-type]
             self.sinks.append(sink)
             self.items.append(sink)
             self.readers[node].append(sink)
@@ -314,7 +205,7 @@ class Plan:
 
     def _source_level(self, item: Item) -> int:
         level = 0
-        for edge in _edges(item):
+        for edge in edges_of(item):
             if is_leaf(edge.node):
                 continue
             waits = self.varies(edge.node) and not self.reads_row(item, edge)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..graph.formula import formulas
 from ..graph.graph import Graph
 from ..graph.node import Node
-from .plan import Item, Key, Plan, Sink, is_reduction
+from .items import Item, Key, Sink, is_reduction
+from .plan import Plan
 
 _FORMULA = 60  # characters
 

@@ -1,0 +1,54 @@
+"""Which axes are one: those that edges identify."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..graph.affine import Index
+from ..graph.node import Node
+from .items import Item, Key, is_leaf, is_matrix, own_axis
+
+
+class AxisClasses:
+    """Axes of items in classes: united where edges identify them, but never two axes of one item.
+
+    A read along two axes of one item goes through an array that is kept. Inputs identify nothing.
+    """
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._parent: dict[Key, Key] = {}
+        members: dict[Key, list[Key]] = {}
+        for item in items:
+            if is_matrix(item):
+                continue
+            for edge in (*item.arguments, *item.gathered):
+                if is_leaf(edge.node):
+                    continue
+                for place, index in enumerate(edge.index):
+                    if not isinstance(index, Index) or len(index.axes) != 1 or index.coefficient(index.axes[0]) != 1:
+                        continue
+                    one, two = self.root(_own_key(edge.node, place)), self.root((item, index.axes[0]))
+                    if one == two:
+                        continue
+                    first, second = members.get(one, [one]), members.get(two, [two])
+                    if {owner for owner, _ in first}.isdisjoint(owner for owner, _ in second):
+                        self._parent[one] = two
+                        members[two] = first + second
+
+    def root(self, key: Key) -> Key:
+        """The key that stands for a class; the path to it is halved (Tarjan & van Leeuwen, J. ACM 31, 1984)."""
+        parent = self._parent
+        above = parent.setdefault(key, key)
+        while above != key:
+            parent[key] = parent[above]
+            key, above = parent[key], parent[parent[key]]
+        return key
+
+    def unite(self, one: Key, two: Key) -> None:
+        """Two axes become one."""
+        self._parent[self.root(one)] = self.root(two)
+
+
+def _own_key(node: Node, place: int) -> Key:
+    axis = own_axis(node, place)
+    return (node, -1 - place) if axis is None else (node, axis)

@@ -1,0 +1,84 @@
+"""What is scheduled: nodes, and arrays that are written in whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..analysis.extents import Domain
+from ..gates.linear_algebra import MATRIX_RULES
+from ..graph.node import Gather, Node, Reduction, View, plain_axis
+
+LEAVES = {"input", "constant", "size", "position"}
+
+Key = tuple[object, int]
+
+
+@dataclass(eq=False)
+class Sink:
+    """An array that is written in whole: a view over axes 0 .. rank - 1."""
+
+    view: View
+    domain: Domain
+    purpose: str  # gradient, argument (of matrix operations), kept (for another pass)
+    input: int | None = None  # whose gradient it is
+    attribute: None = None
+
+    @property
+    def rank(self) -> int:
+        return len(self.domain.bounds)
+
+    loops = rank
+
+    @property
+    def arguments(self) -> tuple[View, ...]:
+        return (self.view,)
+
+    @property
+    def gathered(self) -> tuple[View, ...]:
+        return tuple(index.view for index in self.view.index if isinstance(index, Gather))
+
+
+Item = Node | Sink
+
+
+def edges_of(item: Item) -> Iterator[View]:
+    """What an item reads, gathered indices included, over its own loop axes."""
+    stack = [*item.arguments, *item.gathered]
+    while stack:
+        edge = stack.pop()
+        yield edge
+        stack += [index.view for index in edge.index if isinstance(index, Gather)]
+
+
+def is_leaf(node: Node) -> bool:
+    """Whether a node is known, or computed, wherever it is read."""
+    return node.gate.name in LEAVES or node.fixed or _compares_indices(node)
+
+
+def _compares_indices(node: Node) -> bool:
+    return node.kind == "boolean" and all(
+        edge.node.gate.name in ("constant", "size", "position") or _compares_indices(edge.node)
+        for edge in node.arguments
+    )
+
+
+def is_guard(item: Item) -> bool:
+    """A reduction over nothing: its argument on a domain, 0 elsewhere."""
+    own = item.attribute
+    return isinstance(own, Reduction) and own.is_plain and item.loops == item.rank
+
+
+def is_reduction(item: Item) -> bool:
+    return isinstance(item.attribute, Reduction) and not is_guard(item)
+
+
+def is_matrix(item: Item) -> bool:
+    return isinstance(item, Node) and item.gate.name in MATRIX_RULES
+
+
+def own_axis(item: Item, place: int) -> int | None:
+    """The loop axis that a result axis is, or None where terms arrive at computed places."""
+    if isinstance(item.attribute, Reduction):
+        return plain_axis(item.attribute.out[place])
+    return place
