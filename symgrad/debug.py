@@ -53,15 +53,10 @@ def bisect(
     point  a value for each input, by name or in the order of the arguments: numbers and arrays
 
     For those who change symgrad: of a kernel whose numbers are wrong it names the pass at fault; none, where that is
-    rounding, or the target. Raises TypeError where an input is missing, and what `compile` raises.
+    rounding, or the target. Raises TypeError where inputs are missing or unknown, and what `compile` raises.
     """
     stages = Stages(expr, None, wrt, gates)
-    names = [symbol.name for symbol in stages.args]
-    given = dict(zip(names, point, strict=False)) if not isinstance(point, Mapping) else dict(point)
-    missing = [name for name in names if name not in given]
-    if missing:
-        raise TypeError(f"missing {', '.join(missing)}")
-    inputs = [given[name] for name in names]
+    inputs = _ordered(point, [symbol.name for symbol in stages.args])
     places = [stages.args.index(symbol) for symbol in stages.wrt]
     numbers = {name: _numbers(graph, places, inputs) for name, graph in stages.graphs.items()}
     values = tuple((name, found[0]) for name, found in numbers.items())
@@ -73,6 +68,19 @@ def bisect(
             return Bisection(values, step.result, law, float(difference))
         before = stages.graphs[step.result]
     return Bisection(values, None, None, 0.0)
+
+
+def _ordered(point: Mapping[str, Any] | Sequence[Any], names: list[str]) -> list[Any]:
+    """The values of the inputs in the order of the arguments."""
+    if not isinstance(point, Mapping):
+        if len(point) != len(names):
+            raise TypeError(f"{len(point)} values for {len(names)} inputs: {', '.join(names)}")
+        return list(point)
+    missing, unknown = [n for n in names if n not in point], [n for n in point if n not in names]
+    if missing or unknown:
+        what = f"missing {', '.join(missing)}" if missing else f"no input is called {', '.join(unknown)}"
+        raise TypeError(f"{what}; the inputs are {', '.join(names)}")
+    return [point[name] for name in names]
 
 
 def _first_law(step: Pass, before: Graph, places: list[int], inputs: Sequence[Any], want: Sequence[Any]) -> str | None:

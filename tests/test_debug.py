@@ -72,6 +72,15 @@ def test_a_wrong_derivative_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({float(value) for _, value in found.values}) == 1
 
 
-def test_what_is_missing() -> None:
-    with pytest.raises(TypeError, match="missing y"):
-        bisect(x * y, {"x": 1.0})
+@pytest.mark.parametrize(
+    ("point", "words"),
+    [
+        ({"x": 1.0}, "missing y; the inputs are x, y"),
+        ({"x": 1.0, "y": 2.0, "z": 3.0}, "no input is called z"),
+        ((1.0,), "1 values for 2 inputs: x, y"),
+        ((1.0, 2.0, 3.0), "3 values for 2 inputs"),
+    ],
+)
+def test_points_that_do_not_fit(point: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        bisect(x * y, point)

@@ -6,6 +6,7 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -15,10 +16,12 @@ import pytest
 import sympy as sp
 from mpmath import mp
 from reference import EPS, agrees, explain, ulp
+from symgrad_codegen.array_program import REDUCTIONS
 from symgrad_codegen.functions import FUNCTIONS
 from together import Batch, gradient_graph, interpreted
 
-from symgrad.evaluate.points import evaluate_exactly
+from symgrad.evaluate.points import evaluate_exactly, rounded
+from symgrad.gates.reductions import KINDS
 from symgrad.gates.table import GATES, ORDINARY, TROUBLE
 from symgrad.graph.graph import Graph
 from symgrad.graph.node import Table, View
@@ -499,3 +502,16 @@ def test_zero_to_the_power_of_zero() -> None:
     assert value == 1
     assert by_base == 0  # x**0 is 1 everywhere
     assert by_exponent == 0 or not np.isfinite(by_exponent)  # there is a jump
+
+
+def test_kinds_of_reductions_are_those_of_programs() -> None:
+    """What the evaluator and the emitted loops start from is one number, and so is how two terms are joined."""
+    assert set(KINDS) == set(REDUCTIONS)
+    for name, kind in KINDS.items():
+        start = float(rounded(kind.empty if isinstance(kind.empty, str) else Fraction(kind.empty), np.float64))
+        assert REDUCTIONS[name].start == start
+        joined = eval(REDUCTIONS[name].join.format("a", "b"), {"a": 3.0, "b": -2.0, "max": max, "min": min})
+        assert joined == GATES[kind.of_two].numpy(3.0, -2.0)
+        array = np.array([3.0, -2.0])
+        exec(REDUCTIONS[name].join_arrays.format("a", "b"), {"a": array, "b": np.array([-2.0, 3.0]), "np": np})
+        assert array.tolist() == [joined, joined]

@@ -6,9 +6,11 @@ from collections import Counter
 
 import pytest
 import sympy as sp
+from symgrad_codegen.array_program import ArrayProgram, Pass, Product
 
 import symgrad
 from symgrad.compiler import STAGES, Stages, stage_text
+from symgrad.emission import program_of
 from symgrad.lower.lower import lower
 from symgrad.schedule.plan_text import plan_text
 from symgrad.transform.pipeline import PASSES
@@ -79,6 +81,22 @@ def test_graphs_speak_of_what_the_user_wrote() -> None:
 )
 def test_the_plan_gives_its_reasons(line: str) -> None:
     assert line in stage_text("plan", NET)
+
+
+@pytest.mark.parametrize(("extents", "products"), [({}, 3), ({"d": 4, "c": 3}, 0)])
+def test_the_program_does_what_the_plan_says(extents: dict[str, int], products: int) -> None:
+    stages = Stages(NET, None, None, (), extents)
+    options = {"name": "kernel", "dtype": "float64", "accuracy": "fast", "target": "cpu"}
+    program = program_of(stages.simplified, stages.definition, options)
+    assert isinstance(program, ArrayProgram)
+    made = [step for own in program.steps for step in (own.steps if isinstance(own, Pass) else [own])]
+    assert sum(isinstance(step, Product) for step in made) == products
+    text = plan_text(stages.simplified)
+    assert text.count(": by BLAS") == products
+    passes = [own for own in program.steps if isinstance(own, Pass)]
+    assert text.count("in pass ") == len(passes)
+    (marked,) = (line for line in text.splitlines() if line.endswith("<- the data"))
+    assert marked.split(":")[0].strip() == passes[0].axis
 
 
 def test_why_a_contraction_is_no_product_of_matrices() -> None:

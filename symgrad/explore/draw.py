@@ -42,7 +42,7 @@ class Drawing:
 
     trace: Trace
     left_out: str
-    _page: Callable[[str], str]  # of the picture
+    _page: Callable[[Callable[[], str]], str]  # of what lays the picture out
 
     @cached_property
     def dot(self) -> str:
@@ -60,7 +60,7 @@ class Drawing:
 
         Raises SymgradError where Graphviz is missing, and for expressions with arrays.
         """
-        return self._page(self.svg)
+        return self._page(lambda: self.svg)
 
     def save(self, file: str | Path) -> None:
         """Writes the drawing to a file that ends in .svg, .dot (or .gv) or .html."""
@@ -234,7 +234,9 @@ def draw(setting: Setting, level: str, nearest: int | None = None, through: str 
         raise SymgradError(_too_many(circuit, nearest, through))
     circuit = circuit.watched(range(len(circuit.steps)))  # all: inputs may be changed on the page
     traced = traced_at(setting, whole._replace(circuit=circuit), level)
-    return Drawing(traced, left_out, lambda svg: page(traced, svg, left_out, circuit, whole.values, setting.dtype))
+    return Drawing(
+        traced, left_out, lambda picture: page(traced, picture, left_out, circuit, whole.values, setting.dtype)
+    )
 
 
 def _too_many(circuit: Circuit, nearest: int | None, through: str | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from html import escape
@@ -26,8 +26,10 @@ from .trace import Trace
 PAGE_MARK = '<meta name="generator" content="symgrad">'
 
 
-def page(trace: Trace, picture: str, left_out: str, circuit: Circuit, values: Sequence[float], dtype: str) -> str:
-    """The page of a drawing, whose `picture` is an SVG element: `values` are those of the inputs, in `args` order."""
+def page(
+    trace: Trace, picture: Callable[[], str], left_out: str, circuit: Circuit, values: Sequence[float], dtype: str
+) -> str:
+    """The page of a drawing, whose `picture()` is an SVG element: `values` are those of the inputs, in `args` order."""
     if circuit.graph.shapes is not None:
         raise SymgradError(
             "the page computes with numbers, and this circuit has arrays: draw it with level='entries', which writes "
@@ -36,7 +38,7 @@ def page(trace: Trace, picture: str, left_out: str, circuit: Circuit, values: Se
     parts = {
         "title": escape(visible(f"f = {trace.title}")),
         "style": _file("page.css"),
-        "drawing": picture,
+        "drawing": picture(),
         "data": _json(_data(trace, left_out, circuit, values)),
         "arithmetic": _arithmetic(circuit, dtype),
         "script": _file("page.js"),

@@ -63,11 +63,7 @@ class TracedGate(NamedTuple):
 
 @dataclass(frozen=True)
 class TracedCircuit:
-    """The circuit at a point, gate by gate.
-
-    `gates` are in the order of the forward pass, inputs first; `value` is the value of the expression, `gradient` its
-    derivatives as a kernel returns them: numbers, or arrays of the shapes of the inputs.
-    """
+    """The circuit at a point: what a Trace shows."""
 
     title: str
     level: str  # "gates" or "elementary"

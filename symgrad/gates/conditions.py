@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
@@ -13,44 +14,24 @@ import sympy
 from ..graph.node import View
 from .table import GATES, HALF, PAIR, constant, gate, no_gradient
 
-no_gradient(
-    "lt", None, np.less, lambda a, b: a < b, on=PAIR, kind="boolean", label="<", analytic=False, has={"comparison"}
-)
-no_gradient(
-    "le",
-    None,
-    np.less_equal,
-    lambda a, b: a <= b,
-    on=PAIR,
-    kind="boolean",
-    label="<=",
-    analytic=False,
-    has={"comparison"},
-)
-no_gradient(
-    "eq",
-    None,
-    np.equal,
-    lambda a, b: a == b,
-    on=PAIR,
-    kind="boolean",
-    commutative=True,
-    label="==",
-    analytic=False,
-    has={"comparison"},
-)
-no_gradient(
-    "ne",
-    None,
-    np.not_equal,
-    lambda a, b: a != b,
-    on=PAIR,
-    kind="boolean",
-    commutative=True,
-    label="!=",
-    analytic=False,
-    has={"comparison"},
-)
+for _name, _label, _numpy, _mpmath, _commutative in (
+    ("lt", "<", np.less, operator.lt, False),
+    ("le", "<=", np.less_equal, operator.le, False),
+    ("eq", "==", np.equal, operator.eq, True),
+    ("ne", "!=", np.not_equal, operator.ne, True),
+):
+    no_gradient(
+        _name,
+        None,
+        _numpy,
+        _mpmath,
+        on=PAIR,
+        kind="boolean",
+        commutative=_commutative,
+        label=_label,
+        analytic=False,
+        has={"comparison"},
+    )
 no_gradient(
     "and",
     None,

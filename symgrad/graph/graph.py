@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from ..tables import visible
 from .affine import Index, Size
 from .node import Node, Reduction, Table, View
 from .rebuild import read_after, rebuilt
@@ -77,7 +78,8 @@ class Graph:
         lines = [f"%{node.number} = {self._said(node)}{self._noted(node)}" for node in self.order()]
         lines += [f"value {view}" for view in self.values]
         lines += [
-            f"d_{_shown(self.inputs[position])} {view}" for position, view in zip(self.wrt, self.gradients, strict=True)
+            f"d_{visible(self.inputs[position])} {view}"
+            for position, view in zip(self.wrt, self.gradients, strict=True)
         ]
         return "\n".join(lines)
 
@@ -85,23 +87,18 @@ class Graph:
         if node.gate.name == "input":
             extents = self.shapes[node.attribute] if self.shapes else ()
             shape = f"[{', '.join(map(str, extents))}]" if extents else ""
-            return f"input {_shown(self.inputs[node.attribute])}{shape}"
+            return f"input {visible(self.inputs[node.attribute])}{shape}"
         if node.gate.name in ("constant", "size"):
             return f"{node.gate.name} {node.attribute.name if isinstance(node.attribute, Size) else node.attribute}"
         return repr(node).split(" = ", 1)[1]
 
     def _noted(self, node: Node) -> str:
-        notes = [_shown(self.names[node])] if node in self.names else []
+        notes = [visible(self.names[node])] if node in self.names else []
         of = self.adjoints.get(node)
         notes += [f"adjoint of %{of.number}"] if of is not None else []
         if self.shapes is not None and node.rank and node.gate.name != "input":
             notes.append(f"{node.rank} {'axis' if node.rank == 1 else 'axes'}")
         return f"  # {', '.join(notes)}" if notes else ""
-
-
-def _shown(name: str) -> str:
-    """A name of the user's on one line, and no instruction to a terminal."""
-    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def as_node(value: View) -> View:

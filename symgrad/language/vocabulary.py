@@ -237,7 +237,6 @@ FUNCTIONS |= {
     "log": Function(log, 1, 2),
     "root": Function(root, 2, 2),
     "hypot": Function(hypot, 2, 2),
-    "atan2": Function(_elementary(sympy.atan2), 2, 2),
     "Mod": Function(modulo, 2, 2),
     "Heaviside": Function(_elementary(sympy.Heaviside), 1, 2),
     "gamma": Function(_factorial_like(sympy.gamma), 1, 1),

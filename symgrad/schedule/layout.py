@@ -108,12 +108,9 @@ class Layout:
         """The name of a loop: the user's for that index, where one is known."""
         if (key, occurrence) not in self.axis_names:
             wanted = None
-            if occurrence == 0:
-                for item in self.plan.nodes:
-                    labels = self.graph.labels.get(item)
-                    for place, label in enumerate(labels or ()):
-                        if label and place < item.loops and self.plan.class_of(item, place) == key:
-                            wanted = wanted or input_names([label], ())[0][0]
+            label = self.plan.label_of(key) if occurrence == 0 else None
+            if label is not None:
+                wanted = input_names([label], ())[0][0]
             if wanted is None:
                 wanted = next((name for name in "ijklpqrstuv" if name not in self.names.taken), "index")
             self.axis_names[key, occurrence] = self.names.take(wanted)
@@ -189,7 +186,7 @@ class Layout:
             if plan.reduces_data(node) and node not in self.places:
                 plain = [plain_axis(index) for index in view.index]
                 bounds = plan.domains.own[node].bounds
-                reads = {index for other, index in reach(plan, sink) if other is node}
+                reads = {index for other, index in reach(plan, sink, is_product=False) if other is node}
                 # Its axes are those of the gradient in another order, each from end to end; and no entry is read
                 # once another one is written in its place, as in the sum of a matrix and its transpose.
                 is_permuted = sorted(p for p in plain if p is not None) == list(range(sink.rank))
@@ -260,13 +257,13 @@ class Layout:
         return found
 
 
-def reach(plan: Plan, item: Item, *, is_product: bool | None = None) -> list[tuple[Node, tuple[AnyIndex, ...]]]:
+def reach(plan: Plan, item: Item, *, is_product: bool) -> list[tuple[Node, tuple[AnyIndex, ...]]]:
     """The stored nodes of the pass that an item reads, through those that are not, and at which indices.
 
-    `is_product` says whether it is made by BLAS, which reads the two factors; by default where that is planned.
+    `is_product` says whether it is made by BLAS, which reads the two factors.
     """
     found = []
-    product = plan.products[item] if (item in plan.products if is_product is None else is_product) else None  # type: ignore[index]
+    product = plan.products[item] if is_product else None  # type: ignore[index]
     stack = list(product) if product else [*item.arguments, *item.gathered]
     while stack:
         view = stack.pop()

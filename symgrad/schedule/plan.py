@@ -105,6 +105,14 @@ class Plan:
     def class_of(self, item: Item, axis: int) -> Key:
         return self.classes.root((item, axis))
 
+    def label_of(self, key: Key) -> str | None:
+        """The user's name for an index that runs along a class of axes, where one is known."""
+        for node in self.nodes:
+            for loop, label in enumerate(self.graph.labels.get(node, ())):
+                if label and loop < node.loops and self.class_of(node, loop) == key:
+                    return label
+        return None
+
     def bounds(self, item: Item, axis: int) -> tuple[Index, Index]:
         """The first and the last index of a loop: for a result's axis what is demanded, also where no term arrives."""
         domain = item.domain if isinstance(item, Sink) else self.domains.of[item]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..graph.formula import formulas
 from ..graph.graph import Graph
 from ..graph.node import Node
+from ..tables import visible
 from .items import Item, Key, Sink, is_reduction
 from .plan import Plan
 
@@ -39,17 +40,14 @@ def plan_text(graph: Graph) -> str:
     if sums:
         lines.append("products of matrices:")
         lines += [f"    %{node.number}: {plan.why_no_product(node) or 'by BLAS'}" for node in sums]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _name(plan: Plan, key: Key) -> str:
     """A class of axes by the user's name for one of them."""
-    for node in plan.nodes:
-        for axis, label in enumerate(plan.graph.labels.get(node, ())):
-            if label and axis < node.loops and plan.class_of(node, axis) == key:
-                return label
     item, axis = key
-    return f"axis {axis} of %{item.number}" if isinstance(item, Node) else f"axis {axis} of a gradient"
+    of = f"%{item.number}" if isinstance(item, Node) else "a gradient"
+    return plan.label_of(key) or f"axis {axis} of {of}"
 
 
 def _line(plan: Plan, item: Item, texts: dict[Node, str]) -> str:

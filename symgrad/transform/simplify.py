@@ -95,15 +95,10 @@ def _rewritten_graph(graph: Graph, wanted: set[str], fired: Counter[str], only: 
         gate: [law for law in laws if law.family in wanted and (only is None or law.name in only)]
         for gate, laws in LAWS.items()
     }
-    spelled = {
-        name
-        for name in {node.gate.name for node in graph.order()} | GATES.keys()
-        if only is None or f"spelling of {name}" in only
-    }
     settled: set[Node] = set()
     for _ in range(_ROUNDS):
         before = fired.total()
-        graph = _one_round(graph, laws, wanted, spelled, settled, fired)
+        graph = _one_round(graph, laws, wanted, only, settled, fired)
         if fired.total() == before:
             break
     return graph
@@ -113,7 +108,7 @@ def _one_round(
     graph: Graph,
     laws: dict[str, list[Law]],
     families: set[str],
-    spelled: set[str],
+    only: Container[str] | None,
     settled: set[Node],
     fired: Counter[str],
 ) -> Graph:
@@ -126,7 +121,7 @@ def _one_round(
         for _ in range(_ROUNDS):  # a bound, should two laws ever undo each other
             found = None
             if view.node not in settled:
-                found = _rewritten(view, laws.get(view.node.gate.name, ()), families, spelled, fired)
+                found = _rewritten(view, laws.get(view.node.gate.name, ()), families, only, fired)
             if found is None:
                 settled.add(view.node)
                 break
@@ -136,17 +131,17 @@ def _one_round(
 
 
 def _rewritten(
-    view: View, laws: Iterable[Law], families: set[str], spelled: set[str], fired: Counter[str]
+    view: View, laws: Iterable[Law], families: set[str], only: Container[str] | None, fired: Counter[str]
 ) -> View | None:
     for law in laws:
         found = law.rewrite(view)
         if found is not None:
             fired[law.name] += 1
             return found
-    gate = view.node.gate
-    is_spelled = "spelling" in families or ("own" in families and GATES.get(gate.name) is not gate)
-    if is_spelled and gate.name in spelled and gate.expansion is not None:
-        fired[f"spelling of {gate.name}"] += 1
-        spelling: View = gate.expansion(*view.arguments)
-        return spelling
-    return None
+    gate, spelling = view.node.gate, f"spelling of {view.node.gate.name}"
+    is_wanted = "spelling" in families or ("own" in families and GATES.get(gate.name) is not gate)
+    if gate.expansion is None or not is_wanted or (only is not None and spelling not in only):
+        return None
+    fired[spelling] += 1
+    spelled: View = gate.expansion(*view.arguments)
+    return spelled
