@@ -177,6 +177,11 @@ def _known() -> dict[str, Program]:
         "smallest_of_none_of_what_does_not_vary": Program(
             Smallest(-t + Smallest(t, (k, 1, n - 1)), (j, 0, i), (i, 2, n - 1)), {"t": 0.5, "n": 1}
         ),
+        "condition_asked_where_no_index_is_checked": Program(
+            Sum(sp.Max(exp(sp.Product(sp.cos(w[k]), (k, j, j))), sin(w[a[j]])), (j, 1, n - 2))
+            + Largest(Smallest(exp(sp.Product(sp.cos(w[k]), (k, j, j))), (j, 0, i)), (i, 0, n - 2), (l, n - 1, n - 1)),
+            {"w": numbers(2), "a": np.array([2**40, -5]), "n": 2},
+        ),
         "product_over_no_rows": Program(
             sp.Product(sp.Min(none[i, 1], square_3[sp.floor(i / 2), i]), (i, 0, -1)),
             {"none": numbers(0, 3), "square_3": numbers(3, 3)},

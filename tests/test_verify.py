@@ -32,9 +32,11 @@ from symgrad.gates.table import GATES
 from symgrad.graph.affine import Index, Size, axis, number_index
 from symgrad.graph.graph import Graph
 from symgrad.graph.node import Gather, Node, Reduction, Table, View, positional
+from symgrad.reductions import Largest, Smallest
 from symgrad.schedule.layout import Layout, Place
 from symgrad.schedule.loops import Scheduler
 from symgrad.schedule.nests import NestBuilder
+from symgrad.transform import activity
 from symgrad.transform.differentiate import differentiate
 from symgrad.verify import verify_graph, verify_program
 
@@ -57,6 +59,11 @@ LOW = Sum(exp(x[l] * w[r]), (l, 0, n - 1), (r, m - 1, m - 1))
 KEPT = Sum(_stage(i) * _stage(i + 1), (i, 1, n - 2))
 TRIANGLE = Sum(exp(x[i] * x[j]), (j, 0, i - 1), (i, 0, n - 1))
 NET = Sum(sp.tanh(Sum(X[i, k] * W[k, j], (k, 0, d - 1))) * W[lab[i], j], (i, 0, n - 1), (j, 0, c - 1))
+# Who wins against w[lab[j]] is asked from j = 1 on, where lab is checked; the entry itself is read from 0 on.
+_entry = exp(sp.Product(sp.cos(w[r]), (r, j, j)))
+ON_A_PART = Sum(sp.Max(_entry, sp.sin(w[lab[j]])), (j, 1, n - 2)) + Largest(
+    Smallest(_entry, (j, 0, i)), (i, 0, n - 2), (k, n - 1, n - 1)
+)
 DETERMINANT = sp.log(sp.Determinant(A * A.T + sp.Identity(n)))
 
 
@@ -499,6 +506,12 @@ def every_extent_is_above_zero(self: Extents, form: Index) -> bool:
     return all(factor > 0 for _, factor in form.terms) and form.offset + sum(f for _, f in form.terms) >= 0
 
 
+def holds_anywhere(place: activity.Place, common: frozenset[Index], table: Table) -> View | None:
+    limits = [activity._is_at_least_zero(form, table) for form in sorted(place.limits - common, key=repr)]
+    conditions = [*limits, *([] if place.condition is None else [place.condition])]
+    return activity._all(conditions) if conditions else None
+
+
 # What was mended: where, what stood there, and programs that were wrong.
 TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
     "the first of some written out indices may be symbolic": (
@@ -531,6 +544,7 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
         lambda self, axes: self,
         [sp.Product(x[lab[j]], (j, 0, n - 1), (i, 0, d - 1))],
     ),
+    "a condition is read where its reader is": (activity.Place, "holds", holds_anywhere, [ON_A_PART]),
 }
 
 

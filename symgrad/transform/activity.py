@@ -12,6 +12,7 @@ from ..gates.table import GATES
 from ..graph.affine import Index, axis, substituted
 from ..graph.gate import Gate
 from ..graph.node import AnyIndex, Node, Reduction, Table, View, plain_axis, positional
+from ..graph.sums import guarded
 
 
 def keeps_axes(node: Node) -> bool:
@@ -140,10 +141,11 @@ class Place(NamedTuple):
 
     def holds(self, common: frozenset[Index], table: Table) -> View | None:
         """The place as one condition, for where the forms of `common` are >= 0 anyway."""
-        conditions = [_is_at_least_zero(form, table) for form in sorted(self.limits - common, key=repr)]
-        if self.condition is not None:
-            conditions.append(self.condition)
-        return _all(conditions) if conditions else None
+        limits = sorted(self.limits - common, key=repr)
+        if self.condition is not None and limits:  # outside of them nothing is read to decide it
+            return guarded(self.condition.where(1, 0), limits) > 0
+        conditions = [_is_at_least_zero(form, table) for form in limits]
+        return _all(conditions) if conditions else self.condition
 
 
 def _is_at_least_zero(form: Index, table: Table) -> View:
