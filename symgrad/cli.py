@@ -277,8 +277,8 @@ def _point(kernel: Any, options: argparse.Namespace, done: str = "") -> list[Any
     """The inputs in `args` order. Numbers that are not given are taken from (0, 1) where something is `done` there."""
     given = _numbers(options.inputs, kernel.args)
     missing = [symbol.name for symbol in kernel.args if symbol.name not in given]
-    shapes = kernel.graph.shapes or [()] * len(kernel.args)
-    arrays = {symbol.name for symbol, shape in zip(kernel.args, shapes, strict=True) if shape}
+    shapes = [] if kernel.graph.over_points else kernel.graph.shapes
+    arrays = {symbol.name for symbol, shape in zip(kernel.args, shapes, strict=False) if shape}
     sizes = {kernel.args[place].name for place in kernel.graph.integers}
     unknown = [name for name in missing if not done or name in arrays or name in sizes]
     if unknown:

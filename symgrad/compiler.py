@@ -19,8 +19,7 @@ from . import verify
 from .emission import program_of, source_of
 from .errors import UnsupportedExpression
 from .evaluate.trials import Trial, trials
-from .graph.graph import Graph, no_collection, reachable, sizes_of
-from .graph.node import View
+from .graph.graph import Graph, Output, no_collection, reachable, sizes_of
 from .kernel.arrays import ArrayKernel
 from .kernel.cuda import CudaArrayKernel, CudaKernel
 from .kernel.kernel import Kernel
@@ -91,7 +90,7 @@ def compile(
     stats = stages.stats()
     options.update(threads=threads, cache=cache)
     graph, definition = stages.simplified, stages.definition
-    kind = KERNELS[target][graph.shapes is not None]
+    kind = KERNELS[target][not graph.over_points]
     return kind(
         stages.args,
         stages.wrt,
@@ -188,19 +187,19 @@ class Stages:
 
     def _verified(self, graph: Graph, after: str) -> None:
         """Every graph that a pass makes comes by here."""
-        if after == "lower" and graph.shapes is not None:
+        if after == "lower" and not graph.over_points:
             self.tried = trials(graph)
         verify.verify_graph(graph, after, self.tried)
 
     def stats(self) -> dict[str, Any]:
         """Operations of the value, and of value and gradient; their ratio; laws that fired; seconds per stage."""
 
-        def count(views: Sequence[View]) -> int:
-            order = reachable(view.node for view in views)
+        def count(outputs: Sequence[Output]) -> int:
+            order = reachable(output.view.node for output in outputs)
             return operations(node for node in order if node.arguments and not node.fixed)
 
         value, both = count(self.simplified.values), count(self.simplified.outputs)
-        more = {} if self.simplified.shapes is None else {"data": None}  # the data axis: known once the source is made
+        more = {} if self.simplified.over_points else {"data": None}  # the data axis: known once the source is made
         return {
             **more,
             "operations_value": value,
@@ -234,7 +233,7 @@ def _differentiated(wrt: Wrt, args: tuple[Any, ...], graph: Graph) -> tuple[Any,
     whole = [
         symbol
         for place, symbol in enumerate(args)
-        if place in graph.integers or (graph.shapes is not None and not graph.shapes[place] and symbol.name in sizes)
+        if place in graph.integers or (not graph.over_points and not graph.shapes[place] and symbol.name in sizes)
     ]
     if wrt is None:
         return tuple(symbol for symbol in args if symbol not in whole)

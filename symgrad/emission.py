@@ -33,9 +33,9 @@ def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], stats
 
 def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program | ArrayProgram:
     """The program for a simplified graph."""
-    make = schedule if graph.shapes is None else schedule_arrays
+    make = schedule if graph.over_points else schedule_arrays
     target = TARGETS[options["target"]]
-    if graph.shapes is not None and not target.arrays:
+    if not graph.over_points and not target.arrays:
         others = ", ".join(name for name, other in TARGETS.items() if other.arrays)
         raise UnsupportedExpression(
             f"the target {options['target']!r} takes numbers, and has neither arrays nor sums of symbolic length; "

@@ -29,7 +29,7 @@ from .evaluate.trials import Trial, trials
 from .gates.linear_algebra import MATRIX_RULES
 from .gates.table import CONSTANTS
 from .graph.affine import Index, Size
-from .graph.graph import Graph
+from .graph.graph import POINTWISE, Graph, Output
 from .graph.node import AnyIndex, Gather, Node, Reduction, View, positional
 from .schedule.integers import integer_nodes
 from .schedule.items import is_guard
@@ -45,7 +45,7 @@ def is_on() -> bool:
 
 def verify_program(program: Program | ArrayProgram, definition: Graph) -> None:
     """Raises VerificationError where the program of a graph that was lowered to `definition` breaks a rule."""
-    tried = [trial.arguments for trial in trials(definition)] if definition.shapes is not None else []
+    tried = [trial.arguments for trial in trials(definition)] if not definition.over_points else []
     try:
         verify(program, tried)
     except BrokenProgram as error:
@@ -55,7 +55,7 @@ def verify_program(program: Program | ArrayProgram, definition: Graph) -> None:
 def verify_graph(graph: Graph, after: str, tried: Sequence[Trial] = ()) -> None:
     """Raises VerificationError where a graph that a pass made breaks a rule, at the extents `tried` or at any."""
     _Structure(graph, after).check()
-    if graph.shapes is not None:
+    if not graph.over_points:
         _check_domains(graph, after, tried)
         if after == "differentiate":
             _check_support(graph, after, tried[1:3] or tried)
@@ -73,21 +73,30 @@ class _Structure:
 
     def check(self) -> None:
         graph = self.graph
-        self.sizes = {term.name for shape in graph.shapes or () for form in shape for term, _ in form.terms}  # type: ignore
+        told = [*graph.shapes, *([POINTWISE] if graph.over_points else [])]
+        self.sizes = {term.name for shape in told for form in shape for term, _ in form.terms}  # type: ignore
         self.sizes |= {*graph.inputs, *graph.derived}
         for node in graph.order():
             self._node(node)
-        for place, view in enumerate(graph.values):
-            self._view(view, 0, f"value {place}")
-            if view.index and graph.shapes is not None:  # its adjoint would be that of all entries
-                self.breach(f"value {place} is one entry of %{view.node.number}, and no node of its own")
-        if len(graph.gradients) != len(graph.wrt):
-            self.breach(f"{len(graph.gradients)} gradients of {len(graph.wrt)} inputs")
-        for position, view in zip(graph.wrt, graph.gradients, strict=True):
-            self._view(view, self._rank(position), f"the gradient of {graph.inputs[position]}")
+        for output in graph.outputs:
+            self._output(output)
+
+    def _output(self, output: Output) -> None:
+        graph, view = self.graph, output.view
+        what = "a value" if output.by is None else f"the gradient of {graph.inputs[output.by]}"
+        has_place = output.by is None or (
+            output.shape == graph.shapes[output.by] and 0 <= output.of < len(graph.values)
+        )
+        if not has_place:
+            self.breach(f"{what} has another shape than it, or is of no value")
+        self._view(view, len(output.shape), what)
+        for extent in output.shape:
+            self._index(extent, 0, what, None)
+        if view.index and not output.shape and output.by is None:  # its adjoint would be that of all entries
+            self.breach(f"{what} is one entry of %{view.node.number}, and no node of its own")
 
     def _rank(self, position: int) -> int:
-        return 1 if self.graph.shapes is None else len(self.graph.shapes[position])
+        return len(self.graph.shapes[position])
 
     def _node(self, node: Node) -> None:
         name, own = node.gate.name, node.attribute
@@ -115,7 +124,7 @@ class _Structure:
     def _input(self, node: Node) -> None:
         if not 0 <= node.attribute < len(self.graph.inputs):
             self.breach(f"is input {node.attribute} of {len(self.graph.inputs)}", node)
-        if self.graph.shapes is not None and node.rank != self._rank(node.attribute):
+        if node.rank != self._rank(node.attribute):
             self.breach(f"has rank {node.rank}, and the input rank {self._rank(node.attribute)}", node)
 
     def _reduction(self, node: Node, own: Reduction) -> None:
@@ -158,7 +167,7 @@ class _Structure:
             if isinstance(term, Size):
                 if term.name not in self.sizes:
                     self.breach(f"{what} has the extent {term.name} in {index}, which nothing tells", of)
-            elif self.graph.shapes is not None and not 0 <= term < loops:
+            elif not 0 <= term < loops:
                 self.breach(f"{what} has axis {term} in {index}, of {loops} loops", of)
 
     def breach(self, what: str, node: Node | None = None) -> NoReturn:
@@ -272,11 +281,13 @@ def _check_support(graph: Graph, after: str, tried: Sequence[Trial]) -> None:
         except np.linalg.LinAlgError:  # a determinant of numbers at random
             continue
         read = _read_entries(values)
-        for position, gradient in zip(graph.wrt, values.outputs()[1:], strict=True):
-            rest = np.where(read.get(position, False), 0, gradient)
+        for output, gradient in zip(graph.outputs, values.outputs(), strict=True):
+            if output.by is None:
+                continue
+            rest = np.where(read.get(output.by, False), 0, gradient)
             if (rest != 0).any():
                 at = ", ".join(map(str, np.argwhere(rest != 0)[0]))
-                what = f"the gradient of {graph.inputs[position]} is not 0 at [{at}], which the value does not read"
+                what = f"the gradient of {graph.inputs[output.by]} is not 0 at [{at}], which the value does not read"
                 _breach(after, f"{what} ({_given(trial)})")
 
 
@@ -289,8 +300,9 @@ def _read_entries(values: Evaluation) -> dict[int, Any]:
         if read[view.node].size:
             read[view.node][tuple(np.clip(p, 0, n - 1) for p, n in zip(at, read[view.node].shape, strict=True))] = True
 
-    for view in values.graph.values:
-        note(view, {})
+    for output in values.graph.values:
+        lengths = [numeric(extent, values.sizes) for extent in output.shape]
+        note(output.view, dict(enumerate(np.ogrid[tuple(slice(length) for length in lengths)])) if lengths else {})
     for node in reversed(values.domains.order):
         if not read[node].any() or node.gate.name == "input":
             continue

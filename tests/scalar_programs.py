@@ -298,13 +298,13 @@ Results = list[list[Any]]  # of one program, by points: value, derivatives; empt
 def by_evaluator(programs: Sequence[Program], dtype: Any = np.float64) -> list[Results]:
     with np.errstate(all="ignore"):
         return [
-            [[float(v) for v in evaluate(p.stages.simplified.outputs, list(map(dtype, x)), dtype)] for x in p.points]
+            [[float(v) for v in evaluate(p.stages.simplified.views, list(map(dtype, x)), dtype)] for x in p.points]
             for p in programs
         ]
 
 
 def by_exact_evaluator(programs: Sequence[Program]) -> list[Results]:
-    return [[evaluate_exactly(p.stages.simplified.outputs, x, DIGITS) for x in p.points] for p in programs]
+    return [[evaluate_exactly(p.stages.simplified.views, x, DIGITS) for x in p.points] for p in programs]
 
 
 def by_python(programs: Sequence[Program]) -> list[Results]:

@@ -23,7 +23,7 @@ from together import Batch, gradient_graph, interpreted
 from symgrad.evaluate.points import evaluate_exactly, rounded
 from symgrad.gates.reductions import KINDS
 from symgrad.gates.table import GATES, ORDINARY, TROUBLE
-from symgrad.graph.graph import Graph
+from symgrad.graph.graph import Graph, over_points, views_of
 from symgrad.graph.node import Table, View
 from symgrad.schedule.items import LEAVES
 from symgrad.transform.differentiate import differentiate
@@ -165,7 +165,7 @@ def graph_of(case: Case, *families: str) -> Graph:
     """The gate alone as a graph, with its gradients where it has them; `families` of laws are applied."""
     table = Table(dict(GATES))
     inputs = [table.input(i, ("p",)) for i in range(case.arity)]
-    graph = Graph(table, tuple("abc"[: case.arity]), (case.build(*inputs),))
+    graph = over_points(table, tuple("abc"[: case.arity]), (case.build(*inputs),))
     if case.has_gradient:
         graph = differentiate(graph, range(case.arity))
     return simplify(graph, families) if families else graph
@@ -283,7 +283,9 @@ def test_numpy_reference(case: Case) -> None:
     graph = graph_of(case)
     lines = []
     for point in case.points:
-        lines += report(case, point, interpreted(Graph(graph.table, graph.inputs, graph.values), point), "float64")
+        lines += report(
+            case, point, interpreted(over_points(graph.table, graph.inputs, views_of(graph.values)), point), "float64"
+        )
     assert not lines, "\n".join(lines)
 
 
@@ -292,7 +294,7 @@ def test_local_gradients_exactly(case: Case) -> None:
     """At 50 digits nothing rounds: the formulas themselves."""
     graph = graph_of(case)
     for point in case.points:
-        got = evaluate_exactly(graph.gradients, point, 80)
+        got = evaluate_exactly(views_of(graph.gradients), point, 80)
         for derivative, (want, _) in zip(got, wanted(case, point)[1:], strict=True):
             if mp.isfinite(want):
                 assert abs(derivative - want) <= abs(want) * mp.mpf(10) ** -30 + mp.mpf(10) ** -60, (case.id, point)

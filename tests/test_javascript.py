@@ -30,7 +30,7 @@ from symgrad.cli import main
 from symgrad.emission import program_of
 from symgrad.errors import UnsupportedExpression
 from symgrad.gates.table import GATES
-from symgrad.graph.graph import Graph
+from symgrad.graph.graph import Graph, over_points
 from symgrad.graph.node import Table, View
 from symgrad.language.parse import parse
 from symgrad.transform.differentiate import differentiate
@@ -278,7 +278,7 @@ def of_gate(name: str, arity: int) -> str:
     """The module of one gate, without its gradient."""
     table = Table(dict(GATES))
     inputs = [table.input(place, ("p",)) for place in range(arity)]
-    return printed(Graph(table, tuple("ab"[:arity]), (inputs[0].call(name, *inputs[1:]),)))
+    return printed(over_points(table, tuple("ab"[:arity]), (inputs[0].call(name, *inputs[1:]),)))
 
 
 _NEAR = [0.3, 0.01, 1e-5, 1e-10, 1e-15]
@@ -452,7 +452,7 @@ def several(count: int) -> tuple[Graph, Callable[[float, float], list[Any]]]:
         first = [p * q, p < q, not p < q and q > 0, p, p * q, 2.0]
         return first + [p * k + q for k in range(2, count - len(first) + 2)]
 
-    return Graph(table, ("a", "b"), tuple(values)), want
+    return over_points(table, ("a", "b"), tuple(values)), want
 
 
 @needs_node
@@ -494,7 +494,7 @@ def nested(generator: np.random.Generator) -> Graph:
             conditions.append(one(conditions[-3:]).call(word("and or"), conditions[-1], one(conditions)))
             conditions.append(one(conditions[-2:]).call("not"))
         roots += [*numbers[-2:], *conditions[-2:]]
-    return Graph(table, ("a", "b", "c"), tuple(roots))
+    return over_points(table, ("a", "b", "c"), tuple(roots))
 
 
 @needs_node

@@ -29,7 +29,7 @@ from symgrad.explore.latex import LONGEST, latex
 from symgrad.explore.latex_pieces import symbol
 from symgrad.gates.linear_algebra import MATRIX_RULES
 from symgrad.gates.table import CONSTANTS, GATES, ORDINARY
-from symgrad.graph.graph import Graph
+from symgrad.graph.graph import Graph, over_points, views_of
 from symgrad.graph.node import Table, View
 from symgrad.language.parse import parse
 from symgrad.lower.lower import lower
@@ -438,7 +438,7 @@ def raised(a: Any, b: Any) -> Any:
 
 
 def agrees(text: str, graph: Graph, point: Sequence[float]) -> bool:
-    want = evaluate_exactly(graph.values, point)[0]
+    want = evaluate_exactly(views_of(graph.values), point)[0]
     got = Reader(text)(*map(mpmath.mpf, point))
     return bool(mpmath.almosteq(want, got, 1e-14, 1e-14))
 
@@ -502,7 +502,7 @@ def graphs(draw: st.DrawFn) -> Graph:
         else:
             gate = GATES[draw(st.sampled_from(FUNCTIONS_OF_MORE))]
             parts.append(table.apply(gate, *mixed(3 if gate.name in ("add", "mul") else 2)))
-    return Graph(table, ("x", "y", "z"), (parts[-1],))
+    return over_points(table, ("x", "y", "z"), (parts[-1],))
 
 
 @STEADY
@@ -511,7 +511,7 @@ def test_random_formula_reads_back(graph: Graph, point: tuple[float, ...]) -> No
     text = latex(graph)
     assume(text is not None)  # what is shared is printed again and again
     try:
-        want, more_exactly = (evaluate_exactly(graph.values, point, digits)[0] for digits in (50, 100))
+        want, more_exactly = (evaluate_exactly(views_of(graph.values), point, digits)[0] for digits in (50, 100))
         assume(mpmath.isfinite(want) and mpmath.almosteq(want, more_exactly, 1e-14, 1e-14))
         assert agrees(text, graph, point), text
     except (ZeroDivisionError, OverflowError):
@@ -530,7 +530,7 @@ def test_gate_reads_back(name: str) -> None:
     names = ("x", "y")[: len(point)]
     made = table.apply(GATES[name], *inputs)
     for value in (made, table.apply(GATES["power"], made, attribute=2), inputs[0] / (made + 3)):
-        graph = Graph(table, names, (value,))
+        graph = over_points(table, names, (value,))
         text = latex(graph)
         assert text is not None
         assert agrees(text, graph, point), text
@@ -540,7 +540,7 @@ def test_signs_of_factors_come_out() -> None:
     table = Table(dict(GATES))
     one, two = (table.input(place, (0,)) for place in range(2))
     for value in (-one * -two, -one * two * -3, one / -two, (-one) / -two):
-        graph = Graph(table, ("x", "y"), (value,))
+        graph = over_points(table, ("x", "y"), (value,))
         text = latex(graph)
         assert text is not None
         assert agrees(text, graph, (0.3, 0.7)), text
@@ -615,7 +615,7 @@ def test_nothing_where_the_formula_is_too_long() -> None:
         if number < 1900:
             wide = wide + number
     for value in (deep, wide, shared):
-        assert latex(Graph(table, ("x",), (value,))) is None
+        assert latex(over_points(table, ("x",), (value,))) is None
     assert latex(graph_of(sp.Symbol("x" * LONGEST))) is None
 
 
@@ -674,7 +674,7 @@ def test_names_are_not_mistaken(expression: sp.Expr) -> None:
 )
 def test_names_are_not_mistaken_beside_arrays(expression: sp.Expr) -> None:
     graph = graph_of(expression)
-    assert graph.shapes is not None
+    assert not graph.over_points
     values = [np.array([0.5, -1.5, 2.0]) + place if shape else 0.7 + place for place, shape in enumerate(graph.shapes)]
     found = Reader(formula(expression), {"n": 3})(*values)
     assert float(found) == pytest.approx(float(evaluate_arrays(graph, values, {"n": 3})[0]), rel=1e-12)

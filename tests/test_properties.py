@@ -26,7 +26,7 @@ from symgrad.emission import program_of
 from symgrad.evaluate import points as interpret
 from symgrad.evaluate.points import evaluate_exactly
 from symgrad.explore.circuit import LEVELS, circuit
-from symgrad.graph.graph import Graph
+from symgrad.graph.graph import Graph, views_of
 from symgrad.graph.rows import graph_of, rows_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,8 +142,8 @@ def test_laws_change_nothing_at_fifty_digits(expr: sp.Expr, point: tuple[float, 
     stages = Stages(expr, SYMBOLS, None, ())
     with mp.workdps(60):
         for before, after in (
-            (stages.graph.values, stages.gradient.values),
-            (stages.gradient.outputs, stages.simplified.outputs),
+            (views_of(stages.graph.values), views_of(stages.gradient.values)),
+            (stages.gradient.views, stages.simplified.views),
         ):
             for want, got in zip(evaluate_exactly(before, point, 60), evaluate_exactly(after, point, 60), strict=True):
                 assert mp.isnan(want) == mp.isnan(got)

@@ -79,7 +79,7 @@ def test_numbers_are_those_of_the_compiled_graph(case: corpus.Case, level: str) 
     inputs = [by_name[symbol.name] for symbol in stages.args]
     numbers = evaluate([slot.view for slot in made.slots], inputs)
     places = {step.name: step.gradient for step in made.steps if step.kind == "input"}
-    wanted = evaluate(stages.simplified.outputs, inputs)
+    wanted = evaluate(stages.simplified.views, inputs)
     found = [numbers[made.steps[made.output].value], *(numbers[places[symbol.name] or 0] for symbol in stages.wrt)]
     scale = max(abs(float(derivative) * x) for derivative, x in zip(wanted[1:], inputs, strict=True))
     # What cancels in one order may cancel in another: the measure is the largest part, carried to each input.

@@ -370,6 +370,10 @@ def constrained(node: Node) -> Reduction:
     return Reduction(own.out, own.constraints[1:])
 
 
+def with_gradient(graph: Graph, view: View) -> Graph:
+    return replace(graph, outputs=(*graph.values, replace(graph.gradients[0], view=view)))
+
+
 BRANCH = Sum(sp.Piecewise((sp.log(x[i]), x[i] > 0), (0, True)), (i, 0, n - 1))
 GATHER = Sum(T[j, lab[j], m - 1] ** 2, (j, 0, n - 1))
 OTHER = Table(dict(GATES))
@@ -378,20 +382,29 @@ OTHER = Table(dict(GATES))
 BROKEN_GRAPHS: dict[str, tuple[Any, Callable[[Graph], Graph], str]] = {
     "a value at one index less": (
         TRIANGLE,
-        lambda graph: replace(graph, values=(View(graph.order()[0]),)),
-        "value 0 reads %0 of rank 1 at 0 places",
+        lambda graph: graph.with_values([View(graph.order()[0])]),
+        "a value reads %0 of rank 1 at 0 places",
     ),
     "a value with a free axis": (
         TRIANGLE,
-        lambda graph: replace(graph, values=(positional(graph.order()[0]),)),
-        "value 0 has axis 0 in axis0, of 0 loops",
+        lambda graph: graph.with_values([positional(graph.order()[0])]),
+        "a value has axis 0 in axis0, of 0 loops",
     ),
     "a gradient over more axes": (
         x[0] ** 2,
-        lambda graph: replace(graph, gradients=(View(graph.values[0].arguments[0].node, (axis(1),)),)),
+        lambda graph: with_gradient(graph, View(graph.values[0].view.arguments[0].node, (axis(1),))),
         "the gradient of x has axis 1",
     ),
-    "a gradient that is missing": (TRIANGLE, lambda graph: replace(graph, gradients=()), "0 gradients of 1 inputs"),
+    "a gradient of another shape": (
+        TRIANGLE,
+        lambda graph: replace(graph, outputs=(*graph.values, replace(graph.gradients[0], shape=()))),
+        "the gradient of x has another shape",
+    ),
+    "a gradient of no value": (
+        TRIANGLE,
+        lambda graph: replace(graph, outputs=(*graph.values, replace(graph.gradients[0], of=1))),
+        "the gradient of x has another shape than it, or is of no value",
+    ),
     "a rank": (TRIANGLE, changed("exp", rank=lambda node: node.rank + 1), "loops over 2 axes, and has rank 3"),
     "a rank of a sum": (TRIANGLE, changed("sum", rank=lambda node: node.rank + 1), "places for rank"),
     "an index left out": (
@@ -472,7 +485,7 @@ def test_gradient_where_the_value_reads_nothing() -> None:
     verify_graph(graph, "differentiate", tried)
     everywhere = View(graph.table.constant(1).node)
     with pytest.raises(VerificationError, match=r"the gradient of x is not 0 at \[0\], which the value does not read"):
-        verify_graph(replace(graph, gradients=(everywhere,)), "differentiate", tried)
+        verify_graph(with_gradient(graph, everywhere), "differentiate", tried)
 
 
 # --- mendings that are taken back -------------------------------------------------------------------------------------
@@ -564,12 +577,12 @@ def test_mendings_taken_back_are_refused(what: str, expression: Any, monkeypatch
 def test_a_value_that_is_one_entry() -> None:
     """What it was when the gradient of one entry was that of all."""
     graph, tried = stage(x[0], "graph")
-    entry = replace(graph, values=(View(graph.order()[0], (number_index(0),)),))
-    with pytest.raises(VerificationError, match="value 0 is one entry of"):
+    entry = graph.with_values([View(graph.order()[0], (number_index(0),))])
+    with pytest.raises(VerificationError, match="a value is one entry of"):
         verify_graph(entry, "lower", tried)
     gradient = differentiate(entry, [0])
     with pytest.raises(VerificationError, match=r"the gradient of x is not 0 at \[1\], which the value does not read"):
-        verify_graph(replace(gradient, values=graph.values), "differentiate", tried)
+        verify_graph(replace(gradient, outputs=(*graph.values, *gradient.gradients)), "differentiate", tried)
 
 
 def test_an_entry_of_a_matrix_that_is_computed_is_checked_at_the_call() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from symgrad.compiler import Stages
 from symgrad.emission import program_of
 from symgrad.evaluate.points import evaluate
 from symgrad.gates.table import GATES
-from symgrad.graph.graph import Graph
+from symgrad.graph.graph import POINTWISE, Graph, Output, over_points
 from symgrad.graph.node import Node, Table, View
 from symgrad.graph.rebuild import translated
 
@@ -29,7 +30,7 @@ def gradient_graph(expr: Any, args: Sequence[sp.Symbol] | None = None, **options
 
 def interpreted(graph: Graph, point: Sequence[Any], dtype: Any = np.float64) -> list[Any]:
     """Value and derivatives by the reference evaluator, as floats (or arrays)."""
-    results = evaluate(graph.outputs, [np.asarray(x, dtype)[()] for x in point], dtype)
+    results = evaluate(graph.views, [np.asarray(x, dtype)[()] for x in point], dtype)
     return [result if result.ndim else result[()] for result in results]
 
 
@@ -44,8 +45,10 @@ def together(graphs: Sequence[Graph]) -> Graph:
             else:
                 views[node] = table.apply(node.gate, *translated(views, node.arguments), attribute=node.attribute)
         inputs += [f"{_plain(name)}_of_{place}" for name in graph.inputs]
-        outputs += [views[view.node] for view in graph.outputs]
-    return Graph(table, tuple(inputs), (outputs[0],), tuple(outputs[1:]), (0,) * (len(outputs) - 1))
+        outputs += [views[view.node] for view in graph.views]
+    graph = over_points(table, inputs, outputs[:1])
+    rest = (Output(view, POINTWISE, "gradient", by=0) for view in outputs[1:])
+    return replace(graph, outputs=(*graph.values, *rest))
 
 
 def _plain(name: str) -> str:

@@ -28,17 +28,14 @@ class Domains:
         self._demands: dict[Node, list[Domain]] = {}
         self.of: dict[Node, Domain] = {}  # of the loop axes
         self.own: dict[Node, Domain] = {}  # what is demanded of a node's own axes
-        shapes = graph.shapes or ()
+        shapes = graph.shapes
         self.extents = Extents(self.derived, {extent: None for shape in shapes for extent in shape if extent.terms})
         self._inside: dict[tuple[Bound | None, ...], Extents] = {}  # what is known inside of a box
-        for view in graph.values:
-            self._ask(view, Domain(()))
-        for position, view in zip(graph.wrt, graph.gradients, strict=True):
-            bounds = tuple((number_index(0), extent.minus(1)) for extent in shapes[position])
-            self._ask(view, Domain(bounds))
+        for output in graph.outputs:
+            self._ask(output.view, Domain(tuple((number_index(0), extent.minus(1)) for extent in output.shape)))
         for view, domain in more:
             self._ask(view, domain)
-        self.order = reachable([*(view.node for view in graph.outputs), *(view.node for view, _ in more)])
+        self.order = reachable([*(view.node for view in graph.views), *(view.node for view, _ in more)])
         for node in reversed(self.order):
             self.of[node] = self._domain(node)
             for edge in (*node.arguments, *node.gathered):
@@ -46,7 +43,7 @@ class Domains:
 
     def _domain(self, node: Node) -> Domain:
         demands = self._demands.pop(node, [])
-        if node.gate.name == "input" and self.graph.shapes is not None and not self.undeclared:
+        if node.gate.name == "input" and not self.undeclared:
             extents = self.graph.shapes[node.attribute]
             return Domain(tuple((number_index(0), extent.minus(1)) for extent in extents))
         own = self._hull(demands, node.rank)
@@ -197,9 +194,9 @@ class Domains:
             below, at, sign, rest = stack.pop()
             is_input, is_reduction = below.gate.name == "input", isinstance(below.attribute, Reduction)
             if is_input or (below.loops != below.rank and not is_reduction):
-                if below is node or (is_input and (self.undeclared or self.graph.shapes is None)):
+                if below is node or (is_input and self.undeclared):
                     continue
-                extent = self.graph.shapes[below.attribute][at] if is_input else below.attribute[at]  # type: ignore
+                extent = self.graph.shapes[below.attribute][at] if is_input else below.attribute[at]
                 ends = number_index(0).minus(rest).scaled(sign), extent.minus(1).minus(rest).scaled(sign)
                 low = self.chosen("max", low, ends[0 if sign > 0 else 1])
                 high = self.chosen("min", high, ends[1 if sign > 0 else 0])

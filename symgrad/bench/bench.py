@@ -124,7 +124,7 @@ def _row(peer: Peer) -> Row:
 
 
 def _refuse_arrays(stages: Stages) -> None:
-    if stages.graph.shapes is not None:
+    if not stages.graph.over_points:
         raise ValueError(
             "bench computes an expression of numbers at many points, and this one has arrays or sums over an index; "
             "time symgrad.compile(text) on arrays of your own, or see python -m benchmarks in the repository"

@@ -129,13 +129,11 @@ class Evaluation:
         return found
 
     def outputs(self) -> list[Any]:
-        graph = self.graph
-        found = [self._read(view, {}) for view in graph.values]
-        for position, view in zip(graph.wrt, graph.gradients, strict=True):
-            assert graph.shapes is not None
-            shape = tuple(numeric(extent, self.sizes) for extent in graph.shapes[position])
+        found = []
+        for output in self.graph.outputs:
+            shape = tuple(numeric(extent, self.sizes) for extent in output.shape)
             mesh = dict(enumerate(np.ogrid[tuple(slice(length) for length in shape)])) if shape else {}
-            found.append(np.broadcast_to(self._read(view, mesh), shape))
+            found.append(np.broadcast_to(self._read(output.view, mesh), shape))
         return found
 
     def _evaluated(self, node: Node, box: list[tuple[int, int]]) -> Any:

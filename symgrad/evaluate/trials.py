@@ -38,7 +38,7 @@ def trials(graph: Graph) -> list[Trial]:
         plain, gathered = checks(graph, domains)
     except UnsupportedExpression:  # refused when the kernel is made
         return []
-    forms = [form for shape in graph.shapes or () for form in shape]
+    forms = [form for shape in graph.shapes for form in shape]
     told = {term.name for form in forms for term, _ in form.terms if isinstance(term, Size)}
     names = sorted((told | {size.name for size in sizes_of(graph)}) - set(graph.derived))
     forms = [form for check in plain for form in (check.low, check.high, check.extent)]
@@ -70,7 +70,7 @@ def _extents(names: Sequence[str], more: int) -> Iterator[dict[str, int]]:
 
 def _trial(graph: Graph, sizes: dict[str, int], plain: Sequence[Any], gathered: Sequence[GatherCheck]) -> Trial | None:
     known = with_derived(sizes, graph.derived)
-    shapes = [tuple(numeric(extent, sizes) for extent in shape) for shape in graph.shapes or ()]
+    shapes = [tuple(numeric(extent, sizes) for extent in shape) for shape in graph.shapes]
     if any(length < 0 for shape in shapes for length in shape) or sum(map(np.prod, shapes)) > _ENTRIES:
         return None
     if any(check.outside(known) is not None for check in plain):

@@ -258,7 +258,7 @@ def _paired(view: View) -> View:
 
 
 def _described(graph: Graph, record: Record) -> Circuit:
-    output = graph.values[0].node
+    output = graph.values[0].view.node
     forward = _forward(graph, output)
     places = {node: number for number, node in enumerate(forward)}
     words = Labels(graph, places, [local for local in record.locals.values() if local is not None])
@@ -301,7 +301,7 @@ def _described(graph: Graph, record: Record) -> Circuit:
 
 def _slot(graph: Graph, view: View, over: Node, loops: bool) -> Slot:
     """Over points all views have the same axes: what is equal is one number."""
-    return Slot(view, over, loops) if graph.shapes is not None else Slot(view, None)
+    return Slot(view, over, loops) if not graph.over_points else Slot(view, None)
 
 
 def _forward(graph: Graph, output: Node) -> list[Node]:

@@ -26,13 +26,13 @@ class Labels:
         self.numbers = {node: f"g{place}" for node, place in places.items() if node.gate.name != "input"}
         self.numbers.update(graph.names)
         self.texts: dict[Node, str] = {}
-        if graph.shapes is None:
+        if graph.over_points:
             roots = [*places, *(view.node for view in locals)]
             self.texts = formulas(roots, graph.inputs, self.numbers, _LIMIT, graph.names)
 
     def formula(self, node: Node) -> str:
         """What the node computes, of the inputs and of named parts; what is long, of the gates before it."""
-        if self.graph.shapes is None:
+        if self.graph.over_points:
             return self.texts[node]
         return indexed_formula(positional(node), node, self.graph, self.numbers, _LIMIT)
 
@@ -55,9 +55,9 @@ class Labels:
             return f"{self.name(node)} * (1 - {self.name(node)})"
         if local.node in self.numbers:
             return self.name(local.node)
-        if node.gate.name == "div" and local.node.gate.name == "neg" and self.graph.shapes is None:
+        if node.gate.name == "div" and local.node.gate.name == "neg" and self.graph.over_points:
             return f"-{_factor(self.name(node))} / {_factor(self.name(node.arguments[1].node))}"
-        if self.graph.shapes is None:
+        if self.graph.over_points:
             return self.texts[local.node]
         return indexed_formula(local, node, self.graph, self.numbers, _LIMIT)
 

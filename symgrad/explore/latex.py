@@ -76,7 +76,7 @@ def _formula(graph: Graph, texts: _Texts, parts: Mapping[Node, str]) -> str | No
     printer = _Printer(graph, texts, parts)
     lines: dict[Node, tuple[str, str]] = {}
     try:
-        first = texts.function, printer.computed(graph.values[0], frozenset(), 0).text
+        first = texts.function, printer.computed(graph.values[0].view, frozenset(), 0).text
         while missing := printer.spoken_of - lines.keys():
             for node in missing:
                 lines[node] = texts.parts[node], printer.computed(positional(node), frozenset(), 0).text
@@ -95,7 +95,7 @@ class _Texts:
         self._taken = {sign for node in graph.order() if (sign := _sign(node))}
         self._names: set[str] = set()
         self._arrays: set[str] = set()
-        shapes = graph.shapes or ((),) * len(graph.inputs)
+        shapes = ((),) * len(graph.inputs) if graph.over_points else graph.shapes
         inputs = dict.fromkeys(range(len(shapes)), "")
         for place in sorted(inputs, key=lambda place: not shapes[place]):  # arrays first
             inputs[place] = self._new(graph.inputs[place], bool(shapes[place]))
@@ -103,7 +103,7 @@ class _Texts:
         self.sizes = dict(zip(graph.inputs, self.inputs, strict=True))  # an extent may be an argument
         for name in sorted({size.name for size in sizes_of(graph)} - self.sizes.keys() - graph.derived.keys()):
             self.sizes[name] = self._new(name, False)
-        scalars = {node: name for node, name in graph.names.items() if graph.shapes is None or not node.rank}
+        scalars = {node: name for node, name in graph.names.items() if graph.over_points or not node.rank}
         self.parts = {node: self._new(name, False) for node, name in scalars.items()}
         listed = self.inputs if len(self.inputs) <= _ARGUMENTS else [*self.inputs[:3], r"\ldots", self.inputs[-1]]
         letter = next((letter for letter in "fghFGH" if self._is_new(letter, False)), r"\mathrm{value}")
@@ -225,7 +225,7 @@ class _Printer:
 
     def _read(self, name: str, view: View, scope: frozenset[str], depth: int) -> Piece:
         """A name with its indices."""
-        if self.graph.shapes is None or not view.index:
+        if self.graph.over_points or not view.index:
             return Piece(name, ATOM)
         indices = ", ".join(self._index(index, scope, depth).text for index in view.index)
         has_index = "_" in name and not name.endswith(r"\right)")  # TeX takes one

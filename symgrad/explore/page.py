@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -30,7 +29,7 @@ def page(
     trace: Trace, picture: Callable[[], str], left_out: str, circuit: Circuit, values: Sequence[float], dtype: str
 ) -> str:
     """The page of a drawing, whose `picture()` is an SVG element: `values` are those of the inputs, in `args` order."""
-    if circuit.graph.shapes is not None:
+    if not circuit.graph.over_points:
         raise SymgradError(
             "the page computes with numbers, and this circuit has arrays: draw it with level='entries', which writes "
             "small arrays out entry by entry"
@@ -68,8 +67,7 @@ def _json(data: Any) -> str:
 
 def _arithmetic(circuit: Circuit, dtype: str) -> str:
     """The module that computes every number of the circuit."""
-    views = tuple(slot.view for slot in circuit.slots)
-    graph = replace(circuit.graph, values=views, gradients=(), wrt=(), adjoints={})
+    graph = circuit.graph.with_values(slot.view for slot in circuit.slots)
     options = {"name": "kernel", "dtype": dtype, "accuracy": "strict", "target": "javascript"}
     return source_of(simplify(graph, ("spelling",)), circuit.graph, options)
 

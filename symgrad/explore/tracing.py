@@ -85,7 +85,7 @@ def subject(setting: Setting, level: str) -> Subject:
     graph, point = setting.written, list(setting.inputs)
     wrt: Sequence[int] = setting.compiled.wrt
     with no_collection():
-        if level == "entries" and graph.shapes is not None:
+        if level == "entries" and not graph.over_points:
             _check_entries(graph, setting.sizes)
             graph, point, wrt = entries(graph, wrt, setting.inputs, setting.sizes)
         return Subject(circuit(graph, wrt, "gates" if level == "entries" else level), point)
@@ -109,7 +109,7 @@ def traced_at(setting: Setting, subject: Subject, level: str) -> Trace:
 
 def _computed(setting: Setting, subject: Subject) -> list[Any]:
     """The numbers of all slots: the reference evaluator's."""
-    compute = _numbers if subject.circuit.graph.shapes is None else _numbers_over_arrays
+    compute = _numbers if subject.circuit.graph.over_points else _numbers_over_arrays
     return compute(setting, subject)
 
 
@@ -134,9 +134,9 @@ def _flat(parts: Sequence[Any]) -> Any:
 def _compiled(setting: Setting) -> list[Any]:
     """Value and derivatives of the graph that was compiled, by the reference evaluator: nothing has to be built."""
     graph = setting.compiled
-    if graph.shapes is None:
+    if graph.over_points:
         point = [np.dtype(setting.dtype).type(value) for value in setting.inputs]
-        return evaluate(graph.outputs, point, setting.dtype)
+        return evaluate(graph.views, point, setting.dtype)
     return evaluate_arrays(graph, setting.inputs, setting.sizes, setting.dtype)
 
 
@@ -184,7 +184,7 @@ def _entries(domain: Domain, sizes: Any) -> int:
 
 def _traced(setting: Setting, subject: Subject, numbers: Sequence[Any], level: str) -> Trace:
     made, values = subject.circuit, subject.values
-    brief: Callable[[Any], Value] = summarised if made.graph.shapes is not None else lambda value: value
+    brief: Callable[[Any], Value] = summarised if not made.graph.over_points else lambda value: value
     texts = [brief(number) for number in numbers]
 
     def of(place: int | None) -> Value | None:

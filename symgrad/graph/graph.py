@@ -1,49 +1,89 @@
-"""What is computed: inputs, values and gradients, as views of one table."""
+"""What is computed: inputs and outputs, as views of one table."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from ..tables import visible
 from .affine import Index, Size
 from .node import Node, Reduction, Table, View
 from .rebuild import read_after, rebuilt
 
+# The axes of an input, and of an output, of a scalar expression: as long as there are points to evaluate it at.
+POINTWISE: tuple[Index, ...] = (Index(((Size("number of points"), 1),)),)
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """A result: a view over axes 0 .. rank - 1, each of which runs from 0 to its extent."""
+
+    view: View
+    shape: tuple[Index, ...] = ()  # its extents, affine in symbolic sizes; () for a number
+    role: Literal["value", "gradient"] = "value"
+    by: int | None = None  # of a gradient: the input that it belongs to, by position; it has the shape of that input
+    of: int = 0  # of a gradient: which of the values it is the derivative of
+
+
+def views_of(outputs: Iterable[Output]) -> tuple[View, ...]:
+    return tuple(output.view for output in outputs)
+
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """What is computed: inputs by name, the values, and the gradients of the (first) value, as views of one table."""
+    """What is computed: inputs by name and outputs, as views of one table."""
 
     table: Table
     inputs: tuple[str, ...]  # their names as the user wrote them
-    values: tuple[View, ...]
-    gradients: tuple[View, ...] = ()
-    wrt: tuple[int, ...] = ()  # the inputs that the gradients belong to, by position
+    outputs: tuple[Output, ...]
+    shapes: tuple[tuple[Index, ...], ...]  # the extents of each input, affine in symbolic sizes; of a number ()
     names: dict[Node, str] = field(default_factory=dict)  # the user's names for intermediate results
     adjoints: dict[Node, Node] = field(default_factory=dict)  # which node's adjoint a node is
-    # The extents of each input, affine in symbolic sizes; None for a graph of scalars over points.
-    shapes: tuple[tuple[Index, ...], ...] | None = None
     labels: dict[Node, tuple[str, ...]] = field(default_factory=dict)  # the user's names of a reduction's loop axes
     integers: frozenset[int] = frozenset()  # positions of inputs that hold integers: labels, tables of indices
     # Extents that are the larger ("max") or smaller ("min") of two affine forms, in the order in which they depend.
     derived: dict[str, tuple[str, Index, Index]] = field(default_factory=dict)
 
     @property
-    def outputs(self) -> tuple[View, ...]:
-        return self.values + self.gradients
+    def over_points(self) -> bool:
+        """Whether this is a graph of scalars: its nodes have one axis, that of the points at which it is evaluated."""
+        return self.outputs[0].shape == POINTWISE
+
+    @property
+    def values(self) -> tuple[Output, ...]:
+        return tuple(output for output in self.outputs if output.role == "value")
+
+    @property
+    def gradients(self) -> tuple[Output, ...]:
+        return tuple(output for output in self.outputs if output.role == "gradient")
+
+    @property
+    def wrt(self) -> tuple[int, ...]:
+        """The inputs that the gradients belong to, by position."""
+        return tuple(output.by for output in self.gradients if output.by is not None)
+
+    def with_values(self, views: Iterable[View]) -> Graph:
+        """The same inputs with these numbers as values, and no gradients."""
+        shape = POINTWISE if self.over_points else ()
+        return replace(self, outputs=tuple(Output(view, shape) for view in views), adjoints={})
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """What the outputs are views of, in their order."""
+        return views_of(self.outputs)
 
     def order(self) -> list[Node]:
         """The nodes that the outputs need, arguments first."""
-        return reachable(view.node for view in self.outputs)
+        return reachable(view.node for view in self.views)
 
     def compact(self) -> Graph:
         """The same graph in a table of its own, numbered so that arguments stand right before their readers."""
         table = Table(self.table.gates)
         views: dict[Node, View] = {}
-        stack: list[tuple[Node, bool]] = [(view.node, False) for view in reversed(self.outputs)]
+        stack: list[tuple[Node, bool]] = [(view.node, False) for view in reversed(self.views)]
         while stack:
             node, ready = stack.pop()
             if node in views:
@@ -57,11 +97,14 @@ class Graph:
 
     def rebuilt(self, views: dict[Node, View]) -> Graph:
         """The same graph with every node replaced by a view: what a pass returns."""
-        values = [read_after(views, view) for view in self.values]
+        outputs = []
+        for output in self.outputs:
+            view = read_after(views, output.view)
+            is_entry = output.role == "value" and not output.shape and not self.over_points
+            outputs.append(replace(output, view=as_node(view) if is_entry else view))
         return replace(
             self,
-            values=tuple(values if self.shapes is None else map(as_node, values)),
-            gradients=tuple(read_after(views, view) for view in self.gradients),
+            outputs=tuple(outputs),
             names={views[node].node: name for node, name in self.names.items() if node in views},
             adjoints={
                 views[node].node: views[of].node for node, of in self.adjoints.items() if node in views and of in views
@@ -76,16 +119,14 @@ class Graph:
     def __str__(self) -> str:
         """A node a line: inputs and named results by the user's names; of arrays how many axes each node has."""
         lines = [f"%{node.number} = {self._said(node)}{self._noted(node)}" for node in self.order()]
-        lines += [f"value {view}" for view in self.values]
-        lines += [
-            f"d_{visible(self.inputs[position])} {view}"
-            for position, view in zip(self.wrt, self.gradients, strict=True)
-        ]
+        for output in self.outputs:
+            name = "value" if output.by is None else f"d_{visible(self.inputs[output.by])}"
+            lines.append(f"{name} {output.view}")
         return "\n".join(lines)
 
     def _said(self, node: Node) -> str:
         if node.gate.name == "input":
-            extents = self.shapes[node.attribute] if self.shapes else ()
+            extents = () if self.over_points else self.shapes[node.attribute]
             shape = f"[{', '.join(map(str, extents))}]" if extents else ""
             return f"input {visible(self.inputs[node.attribute])}{shape}"
         if node.gate.name in ("constant", "size"):
@@ -96,7 +137,7 @@ class Graph:
         notes = [visible(self.names[node])] if node in self.names else []
         of = self.adjoints.get(node)
         notes += [f"adjoint of %{of.number}"] if of is not None else []
-        if self.shapes is not None and node.rank and node.gate.name != "input":
+        if not self.over_points and node.rank and node.gate.name != "input":
             notes.append(f"{node.rank} {'axis' if node.rank == 1 else 'axes'}")
         return f"  # {', '.join(notes)}" if notes else ""
 
@@ -112,7 +153,7 @@ def as_node(value: View) -> View:
 
 def sizes_of(graph: Graph) -> set[Size]:
     """The symbolic extents that a graph speaks of."""
-    forms = [form for shape in graph.shapes or () for form in shape]
+    forms = [form for shape in graph.shapes for form in shape]
     found = set()
     for node in graph.order():
         if node.gate.name == "size":
@@ -151,3 +192,11 @@ def no_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def over_points(
+    table: Table, inputs: Sequence[str], values: Iterable[View], names: dict[Node, str] | None = None
+) -> Graph:
+    """The graph of scalar expressions of numbers: `values` are views over the one axis of the points."""
+    outputs = tuple(Output(view, POINTWISE) for view in values)
+    return Graph(table, tuple(inputs), outputs, (POINTWISE,) * len(inputs), names or {})

@@ -6,7 +6,7 @@ from typing import Any
 
 from .affine import Index, Size
 from .gate import Gate
-from .graph import Graph
+from .graph import Graph, Output
 from .node import AnyIndex, Gather, Node, Reduction, Table, View
 
 
@@ -44,9 +44,10 @@ def rows_of(graph: Graph) -> dict[str, Any]:
             for node in order
         ],
         "inputs": graph.inputs,
-        "wrt": graph.wrt,
-        "values": tuple(map(flat, graph.values)),
-        "gradients": tuple(map(flat, graph.gradients)),
+        "outputs": tuple(
+            (flat(output.view), tuple(map(flat_index, output.shape)), output.role, output.by, output.of)
+            for output in graph.outputs
+        ),
         "names": {place[node]: name for node, name in graph.names.items() if node in place},
         "adjoints": {place[node]: place[of] for node, of in graph.adjoints.items() if node in place and of in place},
         "shapes": graph.shapes,
@@ -81,12 +82,13 @@ def graph_of(rows: dict[str, Any], gates: dict[str, Gate]) -> Graph:
     return Graph(
         table,
         rows["inputs"],
-        tuple(map(view, rows["values"])),
-        tuple(map(view, rows["gradients"])),
-        rows["wrt"],
+        tuple(
+            Output(view(own), tuple(map(index, shape)), role, by, of)  # type: ignore[arg-type]
+            for own, shape, role, by, of in rows["outputs"]
+        ),
+        rows["shapes"],
         {nodes[i]: name for i, name in rows["names"].items()},
         {nodes[i]: nodes[of] for i, of in rows["adjoints"].items()},
-        rows["shapes"],
         {nodes[i]: names for i, names in rows["labels"].items()},
         rows["integers"],
         rows["derived"],

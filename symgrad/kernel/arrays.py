@@ -59,7 +59,7 @@ class ArrayKernel(Kernel):
         self._kind = np.dtype(self._dtype)
         self._gradient = gradient_class(self.wrt)
         self._names = [symbol.name for symbol in self.args]
-        self._shapes = self.graph.shapes or ()
+        self._shapes = self.graph.shapes
         size_names = {size.name for size in sizes_of(self.definition)}
         self._given = [
             place for place, shape in enumerate(self._shapes) if not shape and self._names[place] in size_names

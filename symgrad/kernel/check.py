@@ -19,7 +19,7 @@ import numpy as np
 from ..evaluate.conditioning import rounding_bounds
 from ..evaluate.points import evaluate, evaluate_complex, evaluate_exactly
 from ..graph.formula import formulas
-from ..graph.graph import Graph, reachable
+from ..graph.graph import Graph, reachable, views_of
 from ..graph.node import Node, View
 from ..tables import Cell, Table
 
@@ -141,8 +141,8 @@ def check(
     kind = np.dtype(dtype).type
     point = [float(kind(value)) for value in point]  # what the kernel really gets
     value, derivatives = compiled(*point)
-    root = definition.values[0]
-    value_bound, *bounds = (SLACK * float(bound) for bound in rounding_bounds(graph.outputs, point, dtype))
+    root = definition.values[0].view
+    value_bound, *bounds = (SLACK * float(bound) for bound in rounding_bounds(graph.views, point, dtype))
     exact_value, sides = _exact_derivatives(root, point, graph.wrt, bounds)
     rows = []
     for at, analytic, (exact, left, right), bound in zip(graph.wrt, derivatives, sides, bounds, strict=True):
@@ -151,7 +151,7 @@ def check(
                 name=names[at],
                 at=point[at],
                 analytic=analytic,
-                central=_central(graph.values[0], point, at),
+                central=_central(graph.values[0].view, point, at),
                 complex_step=_complex_step(root, point, at),
                 exact=float(exact),
                 left=float(left),
@@ -274,7 +274,8 @@ def _differences(root: View, point: Sequence[float], places: Sequence[int], digi
 
 def _trouble(graph: Graph, names: Sequence[str], point: Sequence[float]) -> str:
     """The first gate, value before gradient, that makes a NaN or infinity out of finite arguments; "" if none."""
-    for what, views in (("value", graph.values), ("gradient", graph.gradients)):
+    for what, outputs in (("value", graph.values), ("gradient", graph.gradients)):
+        views = views_of(outputs)
         if np.all(np.isfinite(evaluate(views, point))):
             continue  # an infinity on the way that did no harm
         order = reachable(view.node for view in views)

@@ -187,13 +187,13 @@ class Kernel:
         if len(args) != len(self.args) or any(isinstance(argument, np.ndarray) for argument in args):
             raise TypeError("plain numbers wanted")
         kind = np.dtype(self._dtype).type
-        value, *derivatives = evaluate(self.graph.outputs, [kind(float(argument)) for argument in args], self._dtype)
+        value, *derivatives = evaluate(self.graph.views, [kind(float(argument)) for argument in args], self._dtype)
         return float(value), tuple(map(float, derivatives))
 
     def _reference_points(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         for start in range(0, len(outputs[0]), _REFERENCE_POINTS):
             part = slice(start, start + _REFERENCE_POINTS)
-            results = evaluate(self.graph.outputs, [array[part] for array in inputs], self._dtype)
+            results = evaluate(self.graph.views, [array[part] for array in inputs], self._dtype)
             for array, result in zip(outputs, results, strict=True):
                 array[part] = result
 

@@ -18,7 +18,7 @@ from ..analysis.domains import Domains
 from ..errors import UnsupportedExpression
 from ..gates.table import GATES
 from ..graph.affine import Index, Size
-from ..graph.graph import Graph, as_node, sizes_of
+from ..graph.graph import Graph, Output, as_node, over_points, sizes_of
 from ..graph.node import Node, Table, View
 from . import blocks, matrices, regions
 from .indexed import ArrayLowering
@@ -70,7 +70,7 @@ def _lower_scalars(
     lowering = Lowering(table, views, gates)
     value = _number(lowering, expression)
     labels = _labels(lowering, names, set(inputs))
-    return Graph(table, tuple(symbol.name for symbol in inputs), (value,), names=labels), inputs
+    return over_points(table, [symbol.name for symbol in inputs], [value], labels), inputs
 
 
 def _length(key: Any, number: Any) -> int:
@@ -142,9 +142,9 @@ def _array_graph(
     graph = Graph(
         lowering.table,
         tuple(symbol.name for symbol in inputs),
-        (as_node(value),),
-        names=_labels(lowering, names, set(inputs)),
-        shapes=tuple(lowering.shape(place) for place in range(len(inputs))),
+        (Output(as_node(value)),),
+        tuple(lowering.shape(place) for place in range(len(inputs))),
+        _labels(lowering, names, set(inputs)),
         integers=frozenset(lowering.integers),
         labels={
             node: tuple(lowering.axis_names.get(name, "") for name in names)
@@ -160,7 +160,6 @@ def _with_inferred_shapes(graph: Graph) -> Graph:
     What is read of an axis is its extent where that is just a symbol, or tells a symbol that nothing else does; else
     the axis may be longer than what is read of it.
     """
-    assert graph.shapes is not None
     domains = Domains(replace(graph, derived={}), undeclared=True)
     nodes = {node.attribute: node for node in graph.order() if node.gate.name == "input"}
     shapes = [list(shape) for shape in graph.shapes]
@@ -192,7 +191,7 @@ def _is_own(extent: Index) -> bool:
 
 def told_sizes(graph: Graph) -> set[str]:
     """The symbolic extents that the shapes of arrays tell."""
-    return {size.name for shape in graph.shapes or () for extent in shape for size in _told(extent)}
+    return {size.name for shape in graph.shapes for extent in shape for size in _told(extent)}
 
 
 def _number(lowering: Lowering, expression: sympy.Expr) -> View:

@@ -25,7 +25,7 @@ def index_nodes(graph: Graph) -> set[Node]:
     order = graph.order()
     whole = {node for node in integer_nodes(graph) if node.gate.name not in _IN_FLOATS}
     stack = [view.node for node in order for view in node.gathered]
-    stack += [index.view.node for view in graph.outputs for index in view.index if isinstance(index, Gather)]
+    stack += [index.view.node for view in graph.views for index in view.index if isinstance(index, Gather)]
     for node in order:
         if "comparison" in node.gate.has and all(edge.node in whole for edge in node.arguments):
             stack += [edge.node for edge in node.arguments]

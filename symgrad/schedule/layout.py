@@ -59,14 +59,14 @@ class Layout:
         self._short: dict[Item, frozenset[int]] = {}
         self._long: dict[Item, dict[int, Rolled]] = {}
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
-        self.forward = below({view.node for view in graph.values})
+        self.forward = below({output.view.node for output in graph.values})
         self.base = {node: self._base_name(node) for node in self.plan.nodes if node in self.plan.stored}
         self.axis_names: dict[Any, str] = {}
         self.data_name = self.axis_name(self.plan.data, 0) if self.plan.data is not None else ""
         gradients = [sink for sink in self.plan.sinks if sink.purpose == "gradient"]
         for sink, array in zip(gradients, self.gradient_names, strict=True):
             self._place_sink(sink, array)
-        self.texts = formulas([view.node for view in graph.outputs], inputs, self.base, _TERM, self.base)
+        self.texts = formulas([view.node for view in graph.views], inputs, self.base, _TERM, self.base)
         self._place_all()
         # Arrays that hold a block of the data only, and at which place.
         self.rows = {own.name: own.data for own in self.storages if own.data is not None}
@@ -77,7 +77,7 @@ class Layout:
 
     def _name_sizes(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for position, shape in enumerate(self.graph.shapes or ()):
+        for position, shape in enumerate(self.graph.shapes):
             for place, extent in enumerate(shape):
                 for term, _ in extent.terms:
                     assert isinstance(term, Size)
@@ -86,7 +86,7 @@ class Layout:
         given = dict(zip(self.graph.inputs, self.inputs, strict=True))
         for size in sorted(sizes_of(self.graph)):
             if size.name not in found and size.name not in self.plan.domains.derived:
-                is_given = size.name in given and not (self.graph.shapes or ())[self.graph.inputs.index(size.name)]
+                is_given = size.name in given and not self.graph.shapes[self.graph.inputs.index(size.name)]
                 found[size.name] = given[size.name] if is_given else input_names([size.name], self.names.taken)[0][0]
                 self.names.taken.add(found[size.name])
         for name in self.plan.domains.derived:

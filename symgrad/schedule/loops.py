@@ -26,20 +26,18 @@ from symgrad_codegen.program import Expression
 
 from ..analysis.extents import Domain
 from ..graph.affine import Index
-from ..graph.formula import formulas
 from ..graph.graph import Graph
 from ..graph.node import AnyIndex, Gather, Node, plain_axis
 from .items import Item, Sink, is_leaf, is_matrix, is_reduction
 from .layout import Layout, Rolled, identity_of, reach
 from .names import input_names
 from .nests import NestBuilder
-from .points import operations, words_of
+from .points import formula_of, operations, words_of
 from .products import data_range, is_product, product_step
 
 # More running sums than this in one loop do not fit into registers: the next node starts a loop of its own.
 _ACCUMULATORS = 14
 
-_FORMULA = 300  # characters of the expression in the docstring
 _COMMENT, _TERM = 110, 40  # of a comment, and of one formula in it
 
 
@@ -89,7 +87,6 @@ class Scheduler:
         value = self._value()
         forward = {node for node in self.layout.forward if not is_leaf(node)}
         legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
-        formula = formulas([definition.values[0].node], self.inputs, {}, _FORMULA)[definition.values[0].node]
         return ArrayProgram(
             name=name,
             dtype=self.layout.dtype,
@@ -101,7 +98,7 @@ class Scheduler:
             value=value,
             gradients=tuple(self.layout.gradient_names),
             wrt=tuple(self.inputs[position] for position in graph.wrt),
-            formula=formula,
+            formula=formula_of(definition, self.inputs),
             legend=legend,
             value_operations=operations(forward),
             operations=operations(plan.nodes),
@@ -116,13 +113,13 @@ class Scheduler:
         return found + [sink for sink in self.plan.sinks if sink.purpose == "gradient"]
 
     def _value(self) -> Expression:
-        view = self.graph.values[0]
+        view = self.graph.values[0].view
         builder = NestBuilder(self.layout, {}, {}, None, frozenset())
         return builder.value(view, {})
 
     def _inputs(self) -> Iterable[Input]:
         sizes = set(self.layout.size_names.values())
-        for position, (name, shape) in enumerate(zip(self.inputs, self.graph.shapes or (), strict=True)):
+        for position, (name, shape) in enumerate(zip(self.inputs, self.graph.shapes, strict=True)):
             kind = "integer" if position in self.graph.integers else "real"
             if not shape and name in sizes:
                 kind = "extent"
@@ -130,7 +127,7 @@ class Scheduler:
 
     def _extents(self) -> Iterable[Extent]:
         told: dict[str, tuple[str, int, int, int]] = {}
-        for name, shape in zip(self.inputs, self.graph.shapes or (), strict=True):
+        for name, shape in zip(self.inputs, self.graph.shapes, strict=True):
             for place, extent in enumerate(shape):
                 if len(extent.terms) == 1:
                     ((term, factor),) = extent.terms

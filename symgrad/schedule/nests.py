@@ -296,7 +296,7 @@ class NestBuilder:
             array = layout.inputs[node.attribute]
             if not index:
                 return Read(array)
-            element = self._held(Element(array, index), (layout.graph.shapes or ())[node.attribute], masked=unsafe)
+            element = self._held(Element(array, index), layout.graph.shapes[node.attribute], masked=unsafe)
             return Number(element) if node.attribute in layout.graph.integers else element
         if node in self.plan.stored:
             # Not made in this nest, or it would be known.

@@ -57,10 +57,9 @@ class Plan:
         self.integers = index_nodes(graph)  # computed in integers; and integer inputs hold them
         self.sinks: list[Sink] = []
         self.arguments = {node: self._arguments(node) for node in self.nodes if is_matrix(node)}
-        for position, view in zip(graph.wrt, graph.gradients, strict=True):
-            extents = (graph.shapes or ())[position]
-            box = tuple((number_index(0), extent.minus(1)) for extent in extents)
-            self.sinks.append(Sink(view, Domain(box), "gradient", position))
+        for output in graph.gradients:
+            box = tuple((number_index(0), extent.minus(1)) for extent in output.shape)
+            self.sinks.append(Sink(output.view, Domain(box), "gradient", output.by))
         self.items: list[Item] = [*self.nodes, *self.sinks]
         self.readers: dict[Node, list[Item]] = defaultdict(list)
         for item in self.items:
@@ -68,7 +67,7 @@ class Plan:
                 continue  # it reads its sinks
             for node in {edge.node for edge in (*item.arguments, *item.gathered)}:
                 self.readers[node].append(item)
-        self.value = graph.values[0].node
+        self.value = graph.values[0].view.node
         self.classes = AxisClasses(self.items)
         self.data = self._data_class()
         self._data_axes: dict[Item, int | None] = {}  # what is asked for again and again

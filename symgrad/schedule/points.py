@@ -7,7 +7,7 @@ used once stands where it is used, and what depends on no input is a number.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -56,6 +56,12 @@ def schedule(
     return _Scheduler(graph, inputs, names, dtype).program(definition, name, accuracy)
 
 
+def formula_of(definition: Graph, inputs: Sequence[str]) -> str:
+    """The expression in few words, as it was lowered."""
+    node = definition.values[0].view.node
+    return formulas([node], inputs, {}, _FORMULA)[node]
+
+
 def words_of(graph: Graph) -> list[str]:
     """The functions that a graph calls. A user's name of one gives way; functions that it does not call are free."""
     own = {n.gate.name for n in graph.order() if n.gate.name in FUNCTIONS}
@@ -72,7 +78,7 @@ class _Scheduler:
         self.literals = constants(graph, np.dtype(dtype))
         self.order = [node for node in graph.order() if not node.fixed and node.gate.name != "input"]
         self.is_large = len(self.order) > _LARGE_BODY
-        value = {view.node for view in graph.values}
+        value = {output.view.node for output in graph.values}
         self.forward = set(reachable(value))
         for node in self.order:
             if node.gate.name not in FUNCTIONS:
@@ -84,7 +90,7 @@ class _Scheduler:
         named = self._named()
         self.gradient_of = {n: self.inputs[at] for n, at in zip(gradient_names, graph.wrt, strict=True)}
         called = self._call(named, gradient_names)
-        texts = formulas([view.node for view in graph.outputs], self.inputs, called, _COMMENT, graph.names)
+        texts = formulas([view.node for view in graph.views], self.inputs, called, _COMMENT, graph.names)
         expressions: dict[Node, Expression] = {}
         forward: list[Assignment] = []
         backward: list[Assignment] = []
@@ -95,14 +101,15 @@ class _Scheduler:
                 (forward if node in self.forward else backward).append(Assignment(called[node], expression, comment))
                 expression = Read(called[node])
             expressions[node] = expression
-        values = [self._result(view.node, expressions, called, forward, "value") for view in graph.values]
-        for view, wanted in zip(graph.gradients, gradient_names, strict=True):
-            if called.get(view.node) != wanted:
-                backward.append(Assignment(wanted, self._read(view.node, expressions)))
+        values = [self._result(output.view.node, expressions, called, forward, "value") for output in graph.values]
+        for output, wanted in zip(graph.gradients, gradient_names, strict=True):
+            node = output.view.node
+            if called.get(node) != wanted:
+                backward.append(Assignment(wanted, self._read(node, expressions)))
         sections = [Section("forward", tuple(forward)), Section("backward", tuple(backward))]
         if self.is_large:
             sections = interleaved_sections(sections)
-        formula = formulas([definition.values[0].node], self.inputs, {}, _FORMULA)[definition.values[0].node]
+        formula = formula_of(definition, self.inputs)
         legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
         return Program(
             name=name,
@@ -126,7 +133,7 @@ class _Scheduler:
         # A sign has no name: `x - largest` reads better than `x + minus_1`. What it is the sign of has one instead.
         shared = [node for node in self.order if uses[node] > 1]
         named = {node.arguments[0].node if node.gate.name == "neg" else node for node in shared}
-        named |= {view.node for view in graph.outputs} | set(graph.names)
+        named |= {view.node for view in graph.views} | set(graph.names)
         size: dict[Node, tuple[int, int]] = {}  # operations and depth of what stands on a node's line
         for node in self.order:
             inline = [edge.node for edge in node.arguments if edge.node in size]
@@ -146,15 +153,17 @@ class _Scheduler:
         """A name for each named node: the user's, the gradient that it is, else what it computes."""
         graph = self.graph
         called: dict[Node, str] = {}
-        for place, view in enumerate(graph.values):
-            if view.node in named and view.node not in graph.names:
-                called[view.node] = self.names.take("value" if place == 0 else f"value_{place + 1}")
+        for place, output in enumerate(graph.values):
+            node = output.view.node
+            if node in named and node not in graph.names:
+                called[node] = self.names.take("value" if place == 0 else f"value_{place + 1}")
         for node, name in graph.names.items():
             if node in named:
                 called[node] = self.names.take(input_names([name], ())[0][0])
-        for view, name in zip(graph.gradients, gradient_names, strict=True):
-            if view.node in named and view.node not in called and view.node not in self.forward:
-                called[view.node] = name
+        for output, name in zip(graph.gradients, gradient_names, strict=True):
+            node = output.view.node
+            if node in named and node not in called and node not in self.forward:
+                called[node] = name
         for node in self.order:
             if node in named and node not in called:
                 of = graph.adjoints.get(node) if node not in self.forward else None
@@ -180,10 +189,10 @@ class _Scheduler:
     def _comment(self, node: Node, texts: dict[Node, str], called: dict[Node, str], expression: Expression) -> str:
         of = self.graph.adjoints.get(node)
         if called[node] in self.gradient_of:
-            return f"d {called[self.graph.values[0].node]} / d {self.gradient_of[called[node]]}"
+            return f"d {called[self.graph.values[0].view.node]} / d {self.gradient_of[called[node]]}"
         if node not in self.forward and of is not None:
             inner = called.get(of, "") if of in self.graph.names else _bracketed(texts.get(of, ""))
-            return f"d {called[self.graph.values[0].node]} / d {inner}" if inner else ""
+            return f"d {called[self.graph.values[0].view.node]} / d {inner}" if inner else ""
         text = texts[node]
         return "" if "..." in text or text == expression_text(expression, "float64") else text
 
@@ -285,7 +294,7 @@ def operations(nodes: Iterable[Node]) -> int:
 def constants(graph: Graph, dtype: np.dtype[Any]) -> dict[Node, float]:
     """What is read of that which depends on no input, evaluated exactly and rounded once to `dtype`."""
     read = {edge.node for node in graph.order() if not node.fixed for edge in node.arguments if edge.node.fixed}
-    read |= {view.node for view in graph.outputs if view.node.fixed}
+    read |= {view.node for view in graph.views if view.node.fixed}
     return {node: _rounded_constant(node, dtype) for node in sorted(read, key=lambda node: node.number)}
 
 

@@ -16,7 +16,7 @@ from ..errors import UnsupportedExpression
 from ..gates.linear_algebra import MATRIX_RULES
 from ..gates.table import GATES
 from ..graph.affine import Index, axis, substituted
-from ..graph.graph import Graph, reachable
+from ..graph.graph import Graph, Output, reachable
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View, plain_axis, positional
 from ..graph.sums import at_inputs, guarded, is_finite, total
 from .activity import (
@@ -58,11 +58,11 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     An input that the value does not use gets 0. Every step goes into `record`, if there is one; then also the steps
     whose gradient is 0. Raises UnsupportedExpression for a gate without a derivative.
     """
-    value = graph.values[0]
+    value = graph.values[0].view
     zero = graph.table.constant(0)
     order = reachable([value.node])
     varying = varying_nodes(order, set(wrt))
-    domains = Domains(replace(graph, gradients=(), wrt=())) if graph.shapes is not None else None
+    domains = None if graph.over_points else Domains(replace(graph, outputs=graph.values))
     active = activity(order, varying, domains, extremes=True, slopes=True)
     taken = activity(order, varying, domains, slopes=True)
     arriving: dict[Node, list[Contribution]] = {value.node: [Contribution(graph.table.constant(1))]}
@@ -94,7 +94,7 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
                 record.contributions[node, place] = _whole(_received(node, edge, seen, adjoint.domain, domains))
             if view.number == 0:
                 continue
-            if where is not None and (node in spoilt or _spoils(node, local, taken[node], graph.shapes is None)):
+            if where is not None and (node in spoilt or _spoils(node, local, taken[node], graph.over_points)):
                 if active[edge.node] is None or active[edge.node] != at_argument(where, edge):
                     view = where.where(view, 0)  # leaves a branch: no NaN gets out of it
                 else:
@@ -105,8 +105,8 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     gradients = []
     for i in wrt:
         found = arriving[inputs[i]][0] if i in inputs and inputs[i] in arriving else Contribution(zero)
-        gradients.append(_whole(found))
-    return replace(graph, gradients=tuple(gradients), wrt=tuple(wrt), adjoints=adjoints)
+        gradients.append(Output(_whole(found), graph.shapes[i], "gradient", by=i))
+    return replace(graph, outputs=(*graph.values, *gradients), adjoints=adjoints)
 
 
 class Contribution(NamedTuple):

@@ -16,7 +16,7 @@ from ..evaluate.arrays import Evaluation
 from ..evaluate.points import evaluate_exactly
 from ..gates.reductions import KINDS
 from ..gates.table import GATES
-from ..graph.graph import Graph
+from ..graph.graph import Graph, over_points
 from ..graph.node import Node, Number, Table, View, positional
 
 # What a reduction is of single terms.
@@ -56,7 +56,7 @@ def entries(graph: Graph, wrt: Sequence[int], inputs: Sequence[Any], sizes: Mapp
         arrays.append(cells if cells.ndim else cells[()])
     evaluation = _Writing(graph, arrays, sizes, table)
     (value,) = evaluation.read_values()
-    written = Graph(table, tuple(names), (value.view,), names=evaluation.names)
+    written = over_points(table, names, [value.view], evaluation.names)
     order = {position: at for at, position in enumerate(dict.fromkeys(wrt))}
     owner = [place for place, array in enumerate(inputs) for _ in range(np.size(array)) if place not in graph.integers]
     return Written(written, values, sorted(places, key=lambda at: order[owner[at]]))
@@ -89,7 +89,7 @@ class _Writing(Evaluation):
 
     def read_values(self) -> list[_Entry]:
         """What the graph's values are."""
-        return [np.asarray(self._read(view, {}), object).item() for view in self.graph.values]
+        return [np.asarray(self._read(output.view, {}), object).item() for output in self.graph.values]
 
     def _evaluated(self, node: Node, box: list[tuple[int, int]]) -> Any:
         found = super()._evaluated(node, box)

@@ -59,7 +59,7 @@ def reuse_reciprocals(graph: Graph) -> Graph:
     existing = set(order)
     squares = non_negative_nodes(order)
     fragile = set(reachable(node for step in order for node in _before_step(step, squares)))
-    kept = fragile | set(reachable(view.node for view in graph.values))
+    kept = fragile | set(reachable(output.view.node for output in graph.values))
     below_gradients = Counter(n.arguments[1] for n in order if n.gate.name == "div" and n not in kept)
     views: dict[Node, View] = {}
     for node in order:
