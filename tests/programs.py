@@ -177,6 +177,10 @@ def _known() -> dict[str, Program]:
         "smallest_of_none_of_what_does_not_vary": Program(
             Smallest(-t + Smallest(t, (k, 1, n - 1)), (j, 0, i), (i, 2, n - 1)), {"t": 0.5, "n": 1}
         ),
+        "smallest_of_none_times_an_empty_product": Program(
+            sp.Product(x[j], (j, 0, i), (i, 3, n - 1)) * Sum(Smallest(t, (j, 1, n - 2)), (i, 0, n - 1)),
+            {"x": one, "t": 0.5},
+        ),
         "condition_asked_where_no_index_is_checked": Program(
             Sum(sp.Max(exp(sp.Product(sp.cos(w[k]), (k, j, j))), sin(w[a[j]])), (j, 1, n - 2))
             + Largest(Smallest(exp(sp.Product(sp.cos(w[k]), (k, j, j))), (j, 0, i)), (i, 0, n - 2), (l, n - 1, n - 1)),

@@ -145,7 +145,7 @@ def may_lack_terms(view: View, entries: bool = True) -> bool:
         is_entry = name == "input" and part.index and not part.axes
         if (entries and is_entry) or (is_arithmetic and name in ("largest", "smallest")):
             return True
-        is_arithmetic = is_arithmetic and name in ("add", "neg", "mul", "div", "power")
+        is_arithmetic = is_arithmetic and name in ("add", "neg", "mul", "div", "power", "select", "sum")
         inner = [(argument, is_arithmetic) for argument in part.arguments if (argument, is_arithmetic) not in seen]
         seen.update(inner)
         stack += inner
