@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .functions import Function
-from .program import Affine, Assignment, Call, Element, Expression, Integer, Number
+from .program import Affine, Assignment, Call, Element, Expression, Integer, Number, Output, Outputs
 
 
 class Store(NamedTuple):
@@ -152,7 +152,7 @@ REDUCTIONS = {
 
 
 @dataclass(frozen=True)
-class ArrayProgram:
+class ArrayProgram(Outputs):
     """Everything that a target needs. All names are identifiers, none of them Python keywords."""
 
     name: str
@@ -162,13 +162,21 @@ class ArrayProgram:
     extents: tuple[Extent, ...]
     storages: tuple[Storage, ...]
     steps: tuple[Step, ...]
-    value: Expression
-    gradients: tuple[str, ...]  # arrays; of one entry for a number
-    wrt: tuple[str, ...]
+    outputs: tuple[Output, ...]
     formula: str
     legend: tuple[tuple[str, str], ...]
     value_operations: int
     operations: int
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The values that are numbers: names of assignments outside of the passes."""
+        return tuple(output.name for output in self.outputs if output.role == "value" and not output.shape)
+
+    @property
+    def results(self) -> dict[str, Output]:
+        """The outputs that are arrays, by name; the gradient of a number is one of one entry."""
+        return {own.name: own for own in self.outputs if own.role == "gradient" or own.shape}
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -187,7 +195,7 @@ class ArrayProgram:
     def functions(self) -> tuple[Function, ...]:
         """The functions that are called, each once, by name."""
         found: dict[str, Function] = {}
-        stack: list[Expression] = [self.value]
+        stack: list[Expression] = []
         for statement in _statements(self.steps):
             stack.append(statement.value)
             if not isinstance(statement, Assignment):

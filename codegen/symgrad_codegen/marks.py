@@ -155,10 +155,8 @@ class Memory:
         for storage in self.program.storages:
             if storage.data is None:
                 self.arrays[storage.name] = unfilled(self.shape(storage), storage.kind)
-        inputs = {own.name: own for own in self.program.inputs}
-        for gradient, source in zip(self.program.gradients, self.program.wrt, strict=True):
-            shape = self.arrays[source].filled.shape if inputs[source].shape else (1,)
-            self.arrays[gradient] = unfilled(shape)
+        for name, output in self.program.results.items():
+            self.arrays[name] = unfilled([max(0, self.affine(extent)) for extent in output.shape] or [1])
 
     def shape(self, storage: Storage) -> list[int]:
         """The shape of an array of the program's own: lengths as `length_text` has them."""

@@ -9,6 +9,7 @@ expression = name | number | function(expression, ...)
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -97,8 +98,39 @@ class Loop(NamedTuple):
     sections: tuple[Section, ...]
 
 
+class Output(NamedTuple):
+    """A result, and what holds it: over points a name; with arrays an array, or the name of a number for a value ()."""
+
+    name: str
+    role: typing.Literal["value", "gradient"]
+    shape: tuple[Affine, ...] = ()  # of an array: its extents
+    by: str = ""  # of a gradient: the argument that it belongs to, whose shape it has
+    of: int = 0  # of a gradient: which value it is the derivative of
+
+
+class Outputs:
+    """What is said of the results of a program."""
+
+    outputs: tuple[Output, ...]
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What holds the values."""
+        return tuple(output.name for output in self.outputs if output.role == "value")
+
+    @property
+    def gradients(self) -> tuple[str, ...]:
+        """What holds the gradients."""
+        return tuple(output.name for output in self.outputs if output.role == "gradient")
+
+    @property
+    def wrt(self) -> tuple[str, ...]:
+        """The arguments that the gradients belong to."""
+        return tuple(output.by for output in self.outputs if output.role == "gradient")
+
+
 @dataclass(frozen=True)
-class Program:
+class Program(Outputs):
     """Everything that a target needs. All names are identifiers, none of them Python keywords."""
 
     name: str  # of the one-point function
@@ -106,9 +138,7 @@ class Program:
     accuracy: str  # fast or strict
     arguments: tuple[str, ...]
     loop: Loop
-    values: tuple[str, ...]  # names that hold the values
-    gradients: tuple[str, ...]  # names that hold the gradients
-    wrt: tuple[str, ...]  # the arguments that the gradients belong to
+    outputs: tuple[Output, ...]
     formula: str  # the expression in few words, made of identifiers only
     legend: tuple[tuple[str, str], ...]  # identifier, and the user's name where it differs
     value_operations: int

@@ -18,5 +18,5 @@ def program_text(program: Program | ArrayProgram) -> str:
         for section in program.loop.sections:
             lines.append(f"    # {section.title}")
             lines += [f"    {own.name} = {expression_text(own.value, 'float64')}" for own in section.statements]
-        lines.append(f"values: {', '.join(program.values)}")
+    lines.append(f"values: {', '.join(program.values)}")
     return "\n".join([*lines, f"gradients: {', '.join(program.gradients)}"])

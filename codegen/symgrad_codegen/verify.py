@@ -80,11 +80,12 @@ def _run(run: Memory) -> None:
         _step(run, step)
     run.clock += 1
     run.where, run.now = "the value", run.clock
-    spoilt = run.spoilt(run.program.value, run.value(run.program.value))
-    if spoilt:
-        raise BrokenProgram(spoilt)
-    for name in run.program.gradients:
-        run.where = f"the gradient {name}"
+    for name in run.program.numbers:
+        spoilt = run.spoilt(Read(name), run.value(Read(name)))
+        if spoilt:
+            raise BrokenProgram(spoilt)
+    for name, output in run.program.results.items():
+        run.where = f"the {output.role} {name}"
         _filled(run, name, run.arrays[name].filled)
 
 

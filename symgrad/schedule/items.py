@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from ..analysis.extents import Domain
 from ..gates.linear_algebra import MATRIX_RULES
+from ..graph.graph import Output
 from ..graph.node import Gather, Node, Reduction, View, plain_axis
 
 LEAVES = {"input", "constant", "size", "position"}
@@ -20,8 +22,8 @@ class Sink:
 
     view: View
     domain: Domain
-    purpose: str  # gradient, argument (of matrix operations), kept (for another pass)
-    input: int | None = None  # whose gradient it is
+    purpose: Literal["output", "argument", "kept"]  # an argument of a matrix operation; kept for another pass
+    output: Output | None = None  # that it is
     attribute: None = None
 
     @property

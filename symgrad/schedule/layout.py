@@ -19,8 +19,8 @@ from ..analysis.checks import passed
 from ..errors import UnsupportedExpression
 from ..graph.affine import Index, Size
 from ..graph.formula import formulas
-from ..graph.graph import Graph, sizes_of
-from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis
+from ..graph.graph import Graph, Output, sizes_of
+from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis, positional
 from .integers import combined, sum_of
 from .items import Item, Sink, is_guard, is_leaf, is_matrix, is_reduction, own_axis
 from .names import Names, input_names, merged
@@ -51,7 +51,9 @@ class Layout:
         self.checks = passed(definition)
         self.literals = constants(graph, np.dtype(dtype))
         self.size_names = self._name_sizes()
-        self.gradient_names = [names.take(f"d_{inputs[position]}") for position in graph.wrt]
+        self.output_names = {
+            output: names.take(f"d_{inputs[output.by]}") for output in graph.outputs if output.by is not None
+        }
         self.storages: list[Storage] = []
         self.places: dict[Item, Place] = {}
         self.kept_places: dict[Node, Place] = {}  # of what is kept beyond its pass, all of it
@@ -63,9 +65,11 @@ class Layout:
         self.base = {node: self._base_name(node) for node in self.plan.nodes if node in self.plan.stored}
         self.axis_names: dict[Any, str] = {}
         self.data_name = self.axis_name(self.plan.data, 0) if self.plan.data is not None else ""
-        gradients = [sink for sink in self.plan.sinks if sink.purpose == "gradient"]
-        for sink, array in zip(gradients, self.gradient_names, strict=True):
-            self._place_sink(sink, array)
+        for sink in self.plan.sinks:
+            if sink.output is not None:
+                if sink.output not in self.output_names:
+                    self.output_names[sink.output] = names.take(self._value_name(sink.output))
+                self._place_sink(sink, self.output_names[sink.output])
         self.texts = formulas([view.node for view in graph.views], inputs, self.base, _TERM, self.base)
         self._place_all()
         # Arrays that hold a block of the data only, and at which place.
@@ -97,12 +101,17 @@ class Layout:
         """What a stored value is called: the user's name, else what it is."""
         if node in self.graph.names:
             return self.names.take(input_names([self.graph.names[node]], ())[0][0])
-        if node is self.plan.value:
+        if node in self.plan.numbers and not self._is_array(node):
             return self.names.take("value")
         of = self.graph.adjoints.get(node)
         if of is not None and of in self.graph.names:
             return self.names.take(f"d_{self.graph.names[of]}")
         return self.names.take(_STORED.get(node.gate.name, node.gate.name), counted=True)
+
+    def _value_name(self, output: Output) -> str:
+        """What the array of a value is called: the user's name, where the value is just what that is of."""
+        name = self.graph.names.get(output.view.node, "")
+        return input_names([name], ())[0][0] if name and output.view == positional(output.view.node) else "value"
 
     def axis_name(self, key: Any, occurrence: int) -> str:
         """The name of a loop: the user's for that index, where one is known."""
@@ -134,7 +143,7 @@ class Layout:
             if node in plan.stored and node not in self.places:
                 self._place(node)
         for sink in plan.sinks:
-            if sink.purpose != "gradient":
+            if sink.purpose != "output":
                 wanted = "matrix" if sink.purpose == "argument" else f"all_{self.base[sink.view.node]}"
                 name = self.names.take(wanted, counted=sink.purpose == "argument")
                 self._place_sink(sink, name)
@@ -155,7 +164,7 @@ class Layout:
 
     def _place(self, node: Node) -> None:
         plan = self.plan
-        if not node.rank and not plan.varies(node) and not is_matrix(node) and not is_reduction(node):
+        if not self._is_array(node):
             self.scalars[node] = self.base[node]
             return
         axis_of_data = plan.data_axis(node) if plan.varies(node) else None
@@ -172,10 +181,14 @@ class Layout:
             lows = (*lows[:data], Index(()))
         self.places[node] = Place(self.base[node], tuple(order), lows)
 
+    def _is_array(self, node: Node) -> bool:
+        """Whether a stored value is in an array, if only of one entry; else it is a number with a name."""
+        return bool(node.rank) or self.plan.varies(node) or is_matrix(node) or is_reduction(node)
+
     def _place_in_output(self, sink: Sink) -> None:
         """A sum over the data that one gradient is made of accumulates in the gradient itself."""
         plan = self.plan
-        if sink.input is None or plan.varies(sink) or not sink.rank:
+        if sink.output is None or plan.varies(sink) or not sink.rank:
             return
         stack = [sink.view]
         while stack:

@@ -22,11 +22,12 @@ from symgrad_codegen.array_program import (
     Pass,
     Step,
 )
-from symgrad_codegen.program import Expression
+from symgrad_codegen.program import Assignment, Read
+from symgrad_codegen.program import Output as ProgramOutput
 
 from ..analysis.extents import Domain
 from ..graph.affine import Index
-from ..graph.graph import Graph
+from ..graph.graph import Graph, Output
 from ..graph.node import AnyIndex, Gather, Node, plain_axis
 from .items import Item, Sink, is_leaf, is_matrix, is_reduction
 from .layout import Layout, Rolled, identity_of, reach
@@ -84,7 +85,7 @@ class Scheduler:
                 if plan.level[item] == level and plan.data_axis(item) is None:
                     steps += self._outside(item)
             steps += self._pass(level)
-        value = self._value()
+        outputs = [self._output(output, steps) for output in graph.outputs]
         forward = {node for node in self.layout.forward if not is_leaf(node)}
         legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
         return ArrayProgram(
@@ -95,9 +96,7 @@ class Scheduler:
             extents=tuple(self._extents()),
             storages=tuple(self.layout.storages),
             steps=tuple(steps),
-            value=value,
-            gradients=tuple(self.layout.gradient_names),
-            wrt=tuple(self.inputs[position] for position in graph.wrt),
+            outputs=tuple(outputs),
             formula=formula_of(definition, self.inputs),
             legend=legend,
             value_operations=operations(forward),
@@ -110,12 +109,20 @@ class Scheduler:
         for node in self.plan.nodes:
             found += [sink for sink in self.plan.arguments.get(node, ()) if sink not in found]
             found.append(node)
-        return found + [sink for sink in self.plan.sinks if sink.purpose == "gradient"]
+        return found + [sink for sink in self.plan.sinks if sink.purpose == "output"]
 
-    def _value(self) -> Expression:
-        view = self.graph.values[0].view
-        builder = NestBuilder(self.layout, {}, {}, None, frozenset())
-        return builder.value(view, {})
+    def _output(self, output: Output, steps: list[Step]) -> ProgramOutput:
+        """What holds an output; a value that is a number has a name in the end."""
+        shape = tuple(map(self.layout.affine, output.shape))
+        if output in self.layout.output_names:
+            by = "" if output.by is None else self.inputs[output.by]
+            return ProgramOutput(self.layout.output_names[output], output.role, shape, by, output.of)
+        value = NestBuilder(self.layout, {}, {}, None, frozenset()).value(output.view, {})
+        if isinstance(value, Read) and any(isinstance(own, Assignment) and own.name == value.name for own in steps):
+            return ProgramOutput(value.name, output.role)
+        name = self.names.take("value")
+        steps.append(Assignment(name, value))
+        return ProgramOutput(name, output.role)
 
     def _inputs(self) -> Iterable[Input]:
         sizes = set(self.layout.size_names.values())
@@ -195,9 +202,14 @@ class Scheduler:
                 text = self.layout.texts.get(item, "") if item in self.layout.forward else ""
                 name = self.places[item].array
                 found[f"{name} = {text}" if text and "..." not in text else name] = None
-        parts = {item in self.layout.forward for item in items}
+        parts = {self._is_forward(item) for item in items}
         part = "forward and backward" if len(parts) > 1 else "forward" if True in parts else "backward"
         return textwrap.shorten(f"{part}: {', '.join(found)}", _COMMENT, placeholder=" ...")
+
+    def _is_forward(self, item: Item) -> bool:
+        """Whether it belongs to the values."""
+        is_value = isinstance(item, Sink) and item.output is not None and item.output.role == "value"
+        return is_value or item in self.layout.forward
 
     # --- passes -------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ level is the number of times that the whole data has to be gone through before i
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -57,9 +58,10 @@ class Plan:
         self.integers = index_nodes(graph)  # computed in integers; and integer inputs hold them
         self.sinks: list[Sink] = []
         self.arguments = {node: self._arguments(node) for node in self.nodes if is_matrix(node)}
-        for output in graph.gradients:
-            box = tuple((number_index(0), extent.minus(1)) for extent in output.shape)
-            self.sinks.append(Sink(output.view, Domain(box), "gradient", output.by))
+        for output in graph.outputs:
+            if output.role == "gradient" or output.shape:
+                box = tuple((number_index(0), extent.minus(1)) for extent in output.shape)
+                self.sinks.append(Sink(output.view, Domain(box), "output", output))
         self.items: list[Item] = [*self.nodes, *self.sinks]
         self.readers: dict[Node, list[Item]] = defaultdict(list)
         for item in self.items:
@@ -67,7 +69,7 @@ class Plan:
                 continue  # it reads its sinks
             for node in {edge.node for edge in (*item.arguments, *item.gathered)}:
                 self.readers[node].append(item)
-        self.value = graph.values[0].view.node
+        self.numbers = {output.view.node for output in graph.values if not output.shape}
         self.classes = AxisClasses(self.items)
         self.data = self._data_class()
         self._data_axes: dict[Item, int | None] = {}  # what is asked for again and again
@@ -133,7 +135,10 @@ class Plan:
         return max(1, numeric(length, self._guesses))
 
     def _data_class(self) -> Key | None:
-        """A class that is summed over: of symbolic extent first, then that which covers most of the work."""
+        """A class that is summed over: of symbolic extent first, then that which covers most of the work.
+
+        Where nothing is summed over it is one of the axes of a value.
+        """
         self.candidates: dict[Key, Candidate] = {}
         reduced: dict[Key, bool] = {}
         cover: dict[Key, float] = defaultdict(float)
@@ -151,6 +156,13 @@ class Plan:
                 plain = isinstance(node.attribute, Reduction) and node.attribute.is_plain
                 if is_reduction(node) and not (plain and loop < node.rank):
                     reduced[key] = reduced.get(key, False) or self.extent(node, loop) is None
+        for sink in self.sinks if not reduced else ():
+            if sink.output is not None and sink.output.role == "value":
+                for own in range(sink.rank):
+                    key = self.class_of(sink, own)
+                    cover[key] += math.prod(self.guess(sink, other) for other in range(sink.rank))
+                    size[key] = max(size[key], self.guess(sink, own))
+                    reduced[key] = reduced.get(key, False) or self.extent(sink, own) is None
         for place, (key, is_symbolic) in enumerate(reduced.items()):
             self.candidates[key] = Candidate(is_symbolic, cover[key], size[key], -place)
         return max(self.candidates, key=lambda key: self.candidates[key], default=None)
@@ -298,7 +310,7 @@ class Plan:
             return "a reduction"
         if is_matrix(node):
             return "an operation on matrices"
-        if node is self.value:
+        if node in self.numbers:
             return "the value"
         if node in operands:
             return "a factor of a product of matrices"

@@ -46,14 +46,16 @@ def plan_text(graph: Graph) -> str:
 def _name(plan: Plan, key: Key) -> str:
     """A class of axes by the user's name for one of them."""
     item, axis = key
-    of = f"%{item.number}" if isinstance(item, Node) else "a gradient"
+    of = f"%{item.number}" if isinstance(item, Node) else item.view
     return plan.label_of(key) or f"axis {axis} of {of}"
 
 
 def _line(plan: Plan, item: Item, texts: dict[Node, str]) -> str:
     if isinstance(item, Sink):
-        of = f"d_{plan.graph.inputs[item.input]}" if item.input is not None else f"%{item.view.node.number}"
-        return f"    {of}: an array, {item.purpose}"
+        output = item.output
+        by = None if output is None else output.by
+        of = f"%{item.view.node.number}" if by is None else f"d_{plan.graph.inputs[by]}"
+        return f"    {of}: an array, {item.purpose if output is None else output.role}"
     name = plan.graph.names.get(item)
     head = f"    %{item.number}" + (f" {name}" if name else "")
     return f"{head} = {texts.get(item, item.gate.name)}: stored, {plan.stored[item]}"

@@ -14,7 +14,7 @@ from typing import Any
 import mpmath
 import numpy as np
 from symgrad_codegen.functions import FUNCTIONS, with_needs
-from symgrad_codegen.program import Assignment, Call, Expression, Literal, Loop, Program, Read, Section
+from symgrad_codegen.program import Assignment, Call, Expression, Literal, Loop, Output, Program, Read, Section
 from symgrad_codegen.text.expressions import expression_text
 
 from ..errors import UnsupportedExpression
@@ -117,9 +117,13 @@ class _Scheduler:
             accuracy=accuracy,
             arguments=tuple(self.inputs),
             loop=Loop("points", tuple(sections)),
-            values=tuple(values),
-            gradients=tuple(gradient_names),
-            wrt=tuple(self.inputs[position] for position in graph.wrt),
+            outputs=(
+                *(Output(value, "value") for value in values),
+                *(
+                    Output(name, "gradient", by=self.inputs[by])
+                    for name, by in zip(gradient_names, graph.wrt, strict=True)
+                ),
+            ),
             formula=formula,
             legend=legend,
             value_operations=operations(node for node in self.order if node in self.forward),

@@ -179,8 +179,8 @@ def nest_names(nest: Nest) -> set[str]:
 
 def program_names(program: ArrayProgram) -> set[str]:
     """All names that stand in a program."""
-    found = {*program.arguments, *program.gradients, *(own.name for own in program.storages)}
-    found |= {extent.name for extent in program.extents} | expression_names(program.value)
+    found = {*program.arguments, *program.values, *program.gradients, *(own.name for own in program.storages)}
+    found |= {extent.name for extent in program.extents}
     stack: list[Step] = list(program.steps)
     while stack:
         step = stack.pop()

@@ -94,9 +94,18 @@ def section_lines(sections: Sequence[Section], dtype: str) -> list[str]:
 
 
 def return_lines(program: Program) -> list[str]:
-    values = program.values[0] if len(program.values) == 1 else tuple_text(program.values)
-    comma = "," if len(program.gradients) == 1 else ""
-    return listed(f"    return {values}, (", program.gradients, f"{comma})", "    ")
+    return result_lines(program.values, program.gradients)
+
+
+def result_lines(values: Sequence[str], gradients: Sequence[str]) -> list[str]:
+    """The end of a kernel: the value, or several in a tuple, and the gradients."""
+    comma = "," if len(gradients) == 1 else ""
+    return listed(f"    return {values_text(values)}, (", gradients, f"{comma})", "    ")
+
+
+def values_text(values: Sequence[str]) -> str:
+    """The value, or several in a tuple."""
+    return values[0] if len(values) == 1 else tuple_text(values)
 
 
 def batch_function(program: Program) -> list[str]:

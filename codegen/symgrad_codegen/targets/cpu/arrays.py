@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ...array_program import REDUCTIONS, Accumulate, ArrayProgram, Fill, Matrix, Nest, Pass, Product, Step, Store
-from ...program import Affine, Assignment, Element
+from ...program import Affine, Assignment, Element, Output
 from ...text.arrays import (
     axes_of,
     expression_names,
     extent_lines,
     factors,
+    is_length,
     kind_text,
     length_text,
     loop_line,
@@ -24,7 +25,7 @@ from ...text.arrays import (
     number_text,
 )
 from ...text.expressions import affine_text, listed
-from ...text.module import tuple_text
+from ...text.module import result_lines, tuple_text, values_text
 from .lanes import PassText
 from .scope import Scope
 
@@ -56,25 +57,24 @@ class Emission:
         program = self.program
         if jitted:
             lines = ["@njit(**OPTIONS)", *listed(f"def {program.name}(", program.arguments, "):")]
-            for gradient, source in self.scope.outputs.items():
-                shape = f"{source}.shape" if self.scope.inputs[source].shape else "1"
-                lines.append(f"    {gradient} = np.empty({shape}, real)")
         else:
-            head = [self.scope.local("walk"), *program.arguments, *program.gradients]
+            head = [self.scope.local("walk"), *program.arguments, *self.scope.results]
             lines = listed(f"def {self.into}(", head, "):")
             lines.append(
                 '    """Fills the gradients and returns the value; `walk` runs a pass part by part, see walk_parts."""'
             )
+        own = [self._result(output) for output in self.scope.results.values()] if jitted else []
+        lines += [line for output, line in zip(program.results.values(), own, strict=False) if output.by]
         lines += self._typed([own.name for own in program.inputs if not own.shape and own.kind == "real"], jitted)
         lines += extent_lines(program)
+        lines += [line for output, line in zip(program.results.values(), own, strict=False) if not output.by]
         kind = "real" if jitted else "real_name"
         for storage in program.storages:
             if storage.data is None:
                 shape = ", ".join(length_text(length, program.derived) for length in storage.shape) or "1"
                 lines.append(f"    {storage.name} = np.empty(({shape},), {kind_text(storage.kind, kind)})")
         run: list[Nest | Fill | Assignment] = []
-        value = self.scope.local("result")
-        for step in (*program.steps, Assignment(value, program.value)):
+        for step in program.steps:
             if isinstance(step, (Nest, Fill, Assignment)):
                 run.append(step)
                 continue
@@ -83,12 +83,18 @@ class Emission:
             lines += self._step(step, jitted)
         lines += self._plain(run, jitted)
         if not jitted:
-            return [*lines, f"    return {value}"]
-        results = [
-            name if self.scope.inputs[source].shape else f"{name}[0]" for name, source in self.scope.outputs.items()
-        ]
-        comma = "," if len(results) == 1 else ""
-        return [*lines, *listed(f"    return {value}, (", results, f"{comma})", "    ")]
+            return [*lines, f"    return {values_text(program.numbers)}"] if program.numbers else lines
+        gradients = [own.name if own.shape else f"{own.name}[0]" for own in program.outputs if own.role == "gradient"]
+        return [*lines, *result_lines(program.values, gradients)]
+
+    def _result(self, output: Output) -> str:
+        """The array of an output; one for a gradient has the shape of what it belongs to."""
+        shape = f"{output.by}.shape" if output.by else f"({', '.join(map(self._length, output.shape))},)"
+        return f"    {output.name} = np.empty({shape if output.shape else '1'}, real)"
+
+    def _length(self, extent: Affine) -> str:
+        text = affine_text(extent)
+        return text if not extent.terms or is_length(extent, self.program.derived) else f"max(0, {text})"
 
     def _step(self, step: Step, jitted: bool) -> list[str]:
         if isinstance(step, Matrix):

@@ -17,7 +17,7 @@ class Scope:
         self.program = program
         self.storages = {own.name: own for own in program.storages}
         self.inputs = {own.name: own for own in program.inputs}
-        self.outputs = dict(zip(program.gradients, program.wrt, strict=True))
+        self.results = program.results
         self.kinds = {step.name: step.kind for step in program.steps if isinstance(step, Assignment)}
         self.taken = {*reserved, program.name, *program_names(program)}
         self.held_names: dict[str, str] = {}
@@ -36,14 +36,14 @@ class Scope:
     def rank(self, array: str) -> int:
         if array in self.storages:
             return max(1, len(self.storages[array].shape))
-        if array in self.outputs:
-            return max(1, len(self.inputs[self.outputs[array]].shape))
+        if array in self.results:
+            return max(1, len(self.results[array].shape))
         return len(self.inputs[array].shape)
 
     def shape(self, array: str) -> tuple[Affine, ...]:
         if array in self.storages:
             return self.storages[array].shape
-        return self.inputs[self.outputs.get(array, array)].shape
+        return self.results[array].shape if array in self.results else self.inputs[array].shape
 
     def needs_room(self, element: Element) -> bool:
         """Whether a place is held inside of an array that may have no entries: there is nowhere to go then."""
@@ -77,7 +77,7 @@ class Scope:
         dtype = self.program.dtype
         kind = numba_type(self.kind(name), dtype)
         own = self.inputs.get(name)
-        if name in self.storages or name in self.outputs or (own is not None and own.shape):
+        if name in self.storages or name in self.results or (own is not None and own.shape):
             return f"types.Array({kind}, {self.rank(name)}, 'C')"
         return kind
 
@@ -99,7 +99,7 @@ class Scope:
             *program.arguments,
             *scalars,
             *self.storages,
-            *program.gradients,
+            *self.results,
         ]
 
     def joined(self, kind: str, one: str, two: str) -> str:

@@ -78,7 +78,7 @@ class DeviceEmission:
         self.taken = {*reserved, program.name, *program_names(program)}
         self.storages = {own.name: own for own in program.storages}
         self.inputs = {own.name: own for own in program.inputs}
-        self.outputs = dict(zip(program.gradients, program.wrt, strict=True))
+        self.results = program.results
         self.kernels: list[KernelText] = []
         self.numbers: dict[str, str] = {}  # assigned outside of the passes, and the kind: arrays of one entry
         self.held = {array: self.name(f"{array}_held") for array in self._needing_room()}
@@ -90,17 +90,11 @@ class DeviceEmission:
         """The function that launches everything."""
         program = self.program
         self.stream = self.name("stream")
-        value = program.value
-        is_number = isinstance(value, Read) and any(
-            s.name == value.name for s in program.steps if isinstance(s, Assignment)
-        )
-        self.value = value.name if isinstance(value, Read) and is_number else self.name("result")
-        last = [] if is_number else [Assignment(self.value, value)]
         self.low, self.stop, self.blocks = self.name("low"), self.name("stop"), self.name("blocks")
         self.count = self.name("count")
         body: list[str] = []
         alone: list[Nest | Assignment] = []
-        for step in (*program.steps, *last):
+        for step in program.steps:
             if isinstance(step, Assignment):
                 self.numbers[step.name] = step.kind
             shared = shared_loops(step) if isinstance(step, Nest) else 0
@@ -122,7 +116,7 @@ class DeviceEmission:
                 arguments = ", ".join([step.target, *step.arguments])
                 body.append(f"    matrix_{step.function}({arguments}, {self.stream})")
         body += self._alone(alone)
-        head = [self.stream, *program.arguments, self.value, *program.gradients]
+        head = [self.stream, *program.arguments, *program.values, *program.gradients]
         lines = listed(f"def {program.name}_into(", head, "):")
         lines.append('    """Fills arrays on the device: the value, of one entry, and the gradients."""')
         lines += extent_lines(program, "builtins.")
@@ -133,7 +127,7 @@ class DeviceEmission:
             if storage.data is None:
                 lines += self._room(storage.name, self._row_shape(storage) or ["1"])
         for name in self.numbers:
-            if name != self.value:
+            if name not in program.numbers:
                 lines += self._room(name, ["1"])
         for array, held in self.held.items():
             if array not in self.storages or self.storages[array].data is None:
@@ -145,7 +139,7 @@ class DeviceEmission:
     def shape(self, array: str) -> tuple[Affine, ...]:
         if array in self.storages:
             return self.storages[array].shape
-        return self.inputs[self.outputs.get(array, array)].shape
+        return self.results[array].shape if array in self.results else self.inputs[array].shape
 
     def _needing_room(self) -> list[str]:
         """The arrays that places are held inside of, and that may have no entries: kernels get one of at least one."""
@@ -220,7 +214,7 @@ class DeviceEmission:
             *program.arguments,
             *self.numbers,
             *self.storages,
-            *program.gradients,
+            *self.results,
         ]
 
     def _type(self, name: str) -> str:
@@ -245,8 +239,8 @@ class DeviceEmission:
             return 1
         if array in self.storages:
             return max(1, len(self.storages[array].shape))
-        if array in self.outputs:
-            return max(1, len(self.inputs[self.outputs[array]].shape))
+        if array in self.results:
+            return max(1, len(self.results[array].shape))
         return len(self.inputs[array].shape)
 
     # --- passes -------------------------------------------------------------------------------------------------------
