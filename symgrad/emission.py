@@ -6,8 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from symgrad_codegen.array_program import ArrayProgram, Pass
-from symgrad_codegen.program import Program
+from symgrad_codegen.program import Pass, Program
 from symgrad_codegen.targets import TARGETS
 
 from . import verify
@@ -25,13 +24,13 @@ def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], stats
         source = TARGETS[options["target"]].emit(program)
     if stats is not None:
         stats["statements"] = program.statements
-        if isinstance(program, ArrayProgram):
+        if not program.over_points:
             stats["data"] = next((step.axis for step in program.steps if isinstance(step, Pass)), None)
         stats["seconds"]["emit"] = time.perf_counter() - start
     return source
 
 
-def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program | ArrayProgram:
+def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program:
     """The program for a simplified graph."""
     make = schedule if graph.over_points else schedule_arrays
     target = TARGETS[options["target"]]

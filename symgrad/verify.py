@@ -16,7 +16,6 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 import numpy as np
-from symgrad_codegen.array_program import ArrayProgram
 from symgrad_codegen.marks import BrokenProgram
 from symgrad_codegen.program import Program
 from symgrad_codegen.verify import verify
@@ -43,11 +42,10 @@ def is_on() -> bool:
     return os.environ.get("SYMGRAD_VERIFY") == "1"
 
 
-def verify_program(program: Program | ArrayProgram, definition: Graph) -> None:
+def verify_program(program: Program, definition: Graph) -> None:
     """Raises VerificationError where the program of a graph that was lowered to `definition` breaks a rule."""
-    tried = [trial.arguments for trial in trials(definition)] if not definition.over_points else []
     try:
-        verify(program, tried)
+        verify(program, [trial.arguments for trial in trials(definition)])
     except BrokenProgram as error:
         raise VerificationError(str(error)) from error
 

@@ -16,8 +16,8 @@ import pytest
 import sympy as sp
 from mpmath import mp
 from reference import EPS, agrees, explain, ulp
-from symgrad_codegen.array_program import REDUCTIONS
 from symgrad_codegen.functions import FUNCTIONS
+from symgrad_codegen.program import REDUCTIONS
 from together import Batch, gradient_graph, interpreted
 
 from symgrad.evaluate.points import evaluate_exactly, rounded

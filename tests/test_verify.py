@@ -8,19 +8,22 @@ from typing import Any
 
 import pytest
 import sympy as sp
-from symgrad_codegen.array_program import (
+from symgrad_codegen.program import (
     Accumulate,
-    ArrayProgram,
+    Affine,
+    Assignment,
+    Call,
+    Element,
     Fill,
     LoopRange,
     Matrix,
     Nest,
     Pass,
     Product,
+    Program,
     Storage,
     Store,
 )
-from symgrad_codegen.program import Affine, Assignment, Call, Element
 
 import symgrad
 from symgrad.analysis.extents import Domain, Extents
@@ -73,11 +76,11 @@ def unverified(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYMGRAD_VERIFY", "0")
 
 
-def made(expression: Any) -> tuple[ArrayProgram, Graph]:
+def made(expression: Any) -> tuple[Program, Graph]:
     stages = Stages(expression, None, None, ())
     options = {"name": "kernel", "dtype": "float64", "accuracy": "fast", "target": "python"}
     program = program_of(stages.simplified, stages.definition, options)
-    assert isinstance(program, ArrayProgram)
+    assert isinstance(program, Program)
     return program, stages.definition
 
 
@@ -327,8 +330,9 @@ def test_programs_of_points() -> None:
     verify_program(program, stages.definition)
     for change, words in (
         (on(Assignment, ANY, lambda _: ...), "before it is made"),
-        (on(Assignment, ANY, lambda own: own._replace(name="a")), "is an argument, and is written"),
-        (on(Assignment, lambda own: own.name == "value", lambda own: own._replace(name="other")), "value"),
+        (on(Assignment, ANY, lambda own: own._replace(name="a")), "a is an array, and the name of a number"),
+        (on(Store, of_array("d_b"), lambda _: ...), r"the gradient d_b.*d_b\[0\] is not filled"),
+        (on(Store, of_array("value"), lambda own: own._replace(target=shifted(own.target, 1))), "value.* is outside"),
     ):
         with pytest.raises(VerificationError, match=words):
             verify_program(edited(program, change), stages.definition)

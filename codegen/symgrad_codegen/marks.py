@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from .array_program import ArrayProgram, Pass, Storage
-from .program import Affine, Call, Element, Expression, Holds, Integer, Literal, Number, Read
+from .program import Affine, Call, Element, Expression, Holds, Integer, Literal, Number, Pass, Program, Read, Storage
 from .text.arrays import is_length
 from .text.expressions import affine_text, expression_text
 
@@ -117,7 +116,7 @@ def unfilled(shape: Sequence[int], kind: str = "real", data: int | None = None) 
 class Memory:
     """What a program has made so far, run at one set of extents."""
 
-    program: ArrayProgram
+    program: Program
     trial: Sequence[Argument]
     numbers: dict[str, Value] = field(default_factory=dict)  # extents, scalars, loop indices, temporaries
     arrays: dict[str, Marks] = field(default_factory=dict)
@@ -147,8 +146,9 @@ class Memory:
             if extent.told_by is not None:
                 array, place, factor, offset = extent.told_by
                 number = (self.arrays[array].filled.shape[place] - offset) // factor
+            elif extent.derived is None:  # nothing tells it: any number will do
+                number = 2
             else:
-                assert extent.derived is not None
                 kind, one, two = extent.derived
                 number = (max if kind == "max" else min)(self.affine(one), self.affine(two))
             self.numbers[extent.name] = Value(True, number)

@@ -1,15 +1,23 @@
 """The program: what symgrad hands over, a small loop-level language that every target prints.
 
-program    = arguments, loop, results
-loop       = axis: section, ...             the body is what happens at one index of the axis
-section    = title: assignment, ...         "forward", "backward"
-assignment = name = expression              # comment
-expression = name | number | function(expression, ...)
+program    = inputs, extents, storages, steps, outputs
+step       = assignment | fill | nest | product | matrix operation | pass
+pass       = axis: step, ...                   one loop over the data axis for all of its steps
+nest       = loop, ...: statement, ...         inside a pass: also for each index of the data
+statement  = assignment | store | accumulate
+expression = name | number | array[place, ...] | function(expression, ...)
+place      = affine in loop indices and extents | an integer expression: an entry of integers, Integer(...)
+
+What is indexed by the data axis of a pass and is neither input nor output lives for a while only: a target keeps as
+much of it as it works on at a time. The program of a scalar expression is one pass over its points, whose one nest has
+no loops of its own.
 """
 
 from __future__ import annotations
 
+import math
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -82,20 +90,138 @@ class Assignment(NamedTuple):
     value: Expression
     comment: str = ""
     kind: str = "real"  # real, integer, boolean
+    part: str = ""  # of the computation: forward, backward; empty where nobody says it
 
 
-class Section(NamedTuple):
-    """A titled run of statements."""
+class Store(NamedTuple):
+    """array[place, ...] = value."""
 
-    title: str
-    statements: tuple[Assignment, ...]
+    target: Element
+    value: Expression
+    comment: str = ""
+    part: str = ""
 
 
-class Loop(NamedTuple):
-    """Statements for every index of an axis; no iteration reads what another wrote."""
+class Accumulate(NamedTuple):
+    """array[place, ...] is joined with value: added, multiplied, or the larger or smaller of both."""
+
+    kind: str  # sum, product, largest, smallest
+    target: Element
+    value: Expression
+    comment: str = ""
+
+
+Statement = Assignment | Store | Accumulate
+
+
+class Fill(NamedTuple):
+    """Every entry of an array is set to a number."""
+
+    array: str
+    value: float
+
+
+class LoopRange(NamedTuple):
+    """From the largest of `low` to the smallest of `high`, both included."""
 
     axis: str
-    sections: tuple[Section, ...]
+    low: tuple[Affine, ...]
+    high: tuple[Affine, ...]
+
+
+class Nest(NamedTuple):
+    """Statements for every index of the loops; in a pass also for every index of the data."""
+
+    name: str
+    loops: tuple[LoopRange, ...]
+    body: tuple[Statement, ...]
+    comment: str = ""
+
+
+class Operand(NamedTuple):
+    """An array read whole, with the axes in the order in which it is stored."""
+
+    array: str
+    axes: tuple[str, ...]
+
+
+class Product(NamedTuple):
+    """target[row, column] = sum over `inner` of left*right, each over two of the three axes; `adds` to it in a pass."""
+
+    target: Operand
+    left: Operand
+    right: Operand
+    row: str
+    column: str
+    inner: str
+    adds: bool
+    comment: str = ""
+
+
+class Matrix(NamedTuple):
+    """target = an operation of linear algebra on whole arrays."""
+
+    target: str
+    function: str  # inverse, solve, determinant, log_determinant
+    arguments: tuple[str, ...]
+    comment: str = ""
+
+
+class Pass(NamedTuple):
+    """One loop over the data axis. No index reads what another wrote, but for what is accumulated."""
+
+    name: str
+    axis: str
+    low: Affine
+    high: Affine  # included
+    steps: tuple[Step, ...]
+    accumulated: tuple[tuple[str, str], ...]  # kind and array: what is joined over the data
+    scatters: bool  # writes at computed places: not to be cut into parts that run at the same time
+
+
+Step = Assignment | Fill | Nest | Product | Matrix | Pass
+
+
+class Storage(NamedTuple):
+    """An array of the program's own. `data` is the place of the data axis in its shape, None where it has none."""
+
+    name: str
+    shape: tuple[Affine, ...]
+    data: int | None = None
+    kind: str = "real"  # real, integer, boolean
+
+
+class Input(NamedTuple):
+    """An argument: its extents (none for a number), and whether it holds integers or is an extent itself."""
+
+    name: str
+    shape: tuple[Affine, ...]
+    kind: str  # real, integer, extent
+
+
+class Extent(NamedTuple):
+    """A symbolic extent: where it is told, or which two others it is the larger or smaller of."""
+
+    name: str
+    told_by: tuple[str, int, int, int] | None  # array, axis, and: length = factor*extent + offset
+    derived: tuple[str, Affine, Affine] | None = None
+
+
+class ReductionKind(NamedTuple):
+    """How terms are joined, and what the first one is joined to."""
+
+    start: float
+    join: str  # in Python, of two texts
+    join_arrays: str  # the same, in place
+    cuda: str  # its number in the run-time text for GPUs
+
+
+REDUCTIONS = {
+    "sum": ReductionKind(0.0, "{0} + {1}", "{0} += {1}", "SUM"),
+    "product": ReductionKind(1.0, "{0} * {1}", "{0} *= {1}", "PRODUCT"),
+    "largest": ReductionKind(-math.inf, "max({0}, {1})", "{0}[:] = np.maximum({0}, {1})", "LARGEST"),
+    "smallest": ReductionKind(math.inf, "min({0}, {1})", "{0}[:] = np.minimum({0}, {1})", "SMALLEST"),
+}
 
 
 class Output(NamedTuple):
@@ -108,10 +234,24 @@ class Output(NamedTuple):
     of: int = 0  # of a gradient: which value it is the derivative of
 
 
-class Outputs:
-    """What is said of the results of a program."""
+@dataclass(frozen=True)
+class Program:
+    """Everything that a target needs. All names are identifiers, none of them Python keywords."""
 
+    name: str  # of the kernel
+    dtype: str  # float64 or float32
+    accuracy: str  # fast or strict
+    inputs: tuple[Input, ...]
+    extents: tuple[Extent, ...]
+    storages: tuple[Storage, ...]
+    steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
+    formula: str  # the expression in few words, made of identifiers only
+    legend: tuple[tuple[str, str], ...]  # identifier, and the user's name where it differs
+    value_operations: int
+    operations: int  # of value and gradients together
+    # Of a scalar expression: all inputs and outputs have the one axis of the points, and the kernel takes one of them.
+    over_points: bool = False
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -128,25 +268,51 @@ class Outputs:
         """The arguments that the gradients belong to."""
         return tuple(output.by for output in self.outputs if output.role == "gradient")
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The values that are numbers: names of assignments outside of the passes."""
+        return tuple(output.name for output in self.outputs if output.role == "value" and not output.shape)
 
-@dataclass(frozen=True)
-class Program(Outputs):
-    """Everything that a target needs. All names are identifiers, none of them Python keywords."""
+    @property
+    def results(self) -> dict[str, Output]:
+        """The outputs that are arrays, by name; the gradient of a number is one of one entry."""
+        return {own.name: own for own in self.outputs if own.role == "gradient" or own.shape}
 
-    name: str  # of the one-point function
-    dtype: str  # float64 or float32
-    accuracy: str  # fast or strict
-    arguments: tuple[str, ...]
-    loop: Loop
-    outputs: tuple[Output, ...]
-    formula: str  # the expression in few words, made of identifiers only
-    legend: tuple[tuple[str, str], ...]  # identifier, and the user's name where it differs
-    value_operations: int
-    operations: int  # of value and gradients together
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return tuple(own.name for own in self.inputs)
+
+    @property
+    def derived(self) -> frozenset[str]:
+        """The extents that are the larger or smaller of two others: these may be less than 0."""
+        return frozenset(extent.name for extent in self.extents if extent.derived is not None)
+
+    @property
+    def body(self) -> list[Statement]:
+        """The statements in order, whatever loops they stand in."""
+        return _statements(self.steps)
 
     @property
     def statements(self) -> int:
-        return sum(len(section.statements) for section in self.loop.sections)
+        return len(self.body)
+
+    @property
+    def calls(self) -> Iterator[Function]:
+        """The function of every call, in no order."""
+        stack: list[Expression] = []
+        for statement in self.body:
+            stack.append(statement.value)
+            if not isinstance(statement, Assignment):
+                stack.append(statement.target)
+        while stack:
+            part = stack.pop()
+            if isinstance(part, Call):
+                yield part.function
+                stack.extend(part.arguments)
+            elif isinstance(part, Element):
+                stack.extend(place for place in part.index if not isinstance(place, Affine))
+            elif isinstance(part, (Integer, Number)) and not isinstance(part.value, Affine):
+                stack.append(part.value)
 
     @property
     def functions(self) -> tuple[Function, ...]:
@@ -154,16 +320,14 @@ class Program(Outputs):
         found = {function.name: function for function in self.calls}
         return tuple(found[name] for name in sorted(found))
 
-    @property
-    def calls(self) -> list[Function]:
-        """The function of every call, in no order."""
-        found: list[Function] = []
-        for section in self.loop.sections:
-            for statement in section.statements:
-                stack: list[Expression] = [statement.value]
-                while stack:
-                    part = stack.pop()
-                    if isinstance(part, Call):
-                        found.append(part.function)
-                        stack.extend(part.arguments)
-        return found
+
+def _statements(steps: tuple[Step, ...]) -> list[Statement]:
+    found: list[Statement] = []
+    for step in steps:
+        if isinstance(step, Assignment):
+            found.append(step)
+        elif isinstance(step, Nest):
+            found += step.body
+        elif isinstance(step, Pass):
+            found += _statements(step.steps)
+    return found

@@ -15,62 +15,41 @@ from typing import Any
 
 import numpy as np
 
-from .array_program import (
+from .marks import NEVER, Argument, BrokenProgram, Marks, Memory, Value, unfilled
+from .program import (
     REDUCTIONS,
     Accumulate,
-    ArrayProgram,
+    Assignment,
+    Element,
     Fill,
     Matrix,
     Nest,
     Operand,
     Pass,
     Product,
+    Program,
+    Read,
     Statement,
     Step,
     Store,
 )
-from .marks import NEVER, Argument, BrokenProgram, Marks, Memory, Value, unfilled
-from .program import Assignment, Call, Element, Expression, Program, Read
 from .text.expressions import expression_text
 
 # Trials with more iterations than this in one nest are left out: extents that are large numbers.
 _LARGEST = 200_000
-# What is accumulated starts from.
 
 
 class _TooLarge(Exception):
     """A trial that would take too long."""
 
 
-def verify(program: Program | ArrayProgram, trials: Sequence[Sequence[Argument]] = ()) -> None:
-    """Raises BrokenProgram where a program breaks a rule; one over arrays is run with the arguments of each trial."""
-    if isinstance(program, Program):
-        _verify_points(program)
-        return
+def verify(program: Program, trials: Sequence[Sequence[Argument]] = ()) -> None:
+    """Raises BrokenProgram where a program breaks a rule, run with the arguments of each trial."""
     for trial in trials:
         try:
             _run(Memory(program, trial))
         except _TooLarge:
             continue
-
-
-def _verify_points(program: Program) -> None:
-    known = set(program.arguments)
-    for section in program.loop.sections:
-        for statement in section.statements:
-            stack: list[Expression] = [statement.value]
-            while stack:
-                part = stack.pop()
-                if isinstance(part, Read) and part.name not in known:
-                    raise BrokenProgram(f"program {program.name}: {statement.name} reads {part.name} before it is made")
-                if isinstance(part, Call):
-                    stack.extend(part.arguments)
-            if statement.name in program.arguments:
-                raise BrokenProgram(f"program {program.name}: {statement.name} is an argument, and is written")
-            known.add(statement.name)
-    for name in (*program.values, *program.gradients):
-        if name not in known:
-            raise BrokenProgram(f"program {program.name}: the result {name} is never made")
 
 
 def _run(run: Memory) -> None:
@@ -103,8 +82,7 @@ def _step(run: Memory, step: Step) -> None:
     run.clock += 1
     run.now, run.where = run.clock, getattr(step, "name", "") or type(step).__name__.lower()
     if isinstance(step, Assignment):
-        run.numbers[step.name] = run.value(step.value)
-        run.made[step.name] = step.value
+        _assign(run, step, run.value(step.value))
     elif isinstance(step, Fill):
         _fill(run, step)
     elif isinstance(step, Nest):
@@ -115,6 +93,13 @@ def _step(run: Memory, step: Step) -> None:
         _matrix(run, step)
     else:
         _pass(run, step)
+
+
+def _assign(run: Memory, statement: Assignment, value: Value) -> None:
+    if statement.name in run.arrays:
+        run.breach(f"{statement.name} is an array, and the name of a number")
+    run.numbers[statement.name] = value
+    run.made[statement.name] = statement.value
 
 
 def _fill(run: Memory, step: Fill) -> None:
@@ -196,8 +181,7 @@ def _limit(count: int) -> None:
 def _statement(run: Memory, statement: Statement) -> None:
     value = run.value(statement.value)
     if isinstance(statement, Assignment):
-        run.numbers[statement.name] = value
-        run.made[statement.name] = statement.value
+        _assign(run, statement, value)
         return
     target, kind = statement.target, None if isinstance(statement, Store) else statement.kind
     marks = run.written(target.array)

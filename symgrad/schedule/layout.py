@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from symgrad_codegen.array_program import REDUCTIONS, Storage
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import Affine, Element, Expression, Integer, Read
+from symgrad_codegen.program import REDUCTIONS, Affine, Element, Expression, Integer, Read, Storage
 
 from ..analysis.checks import passed
 from ..errors import UnsupportedExpression
@@ -101,7 +100,7 @@ class Layout:
         """What a stored value is called: the user's name, else what it is."""
         if node in self.graph.names:
             return self.names.take(input_names([self.graph.names[node]], ())[0][0])
-        if node in self.plan.numbers and not self._is_array(node):
+        if node in self.plan.numbers:
             return self.names.take("value")
         of = self.graph.adjoints.get(node)
         if of is not None and of in self.graph.names:

@@ -11,8 +11,8 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from symgrad_codegen.array_program import (
-    ArrayProgram,
+from symgrad_codegen.program import (
+    Assignment,
     Extent,
     Fill,
     Input,
@@ -20,9 +20,10 @@ from symgrad_codegen.array_program import (
     Matrix,
     Nest,
     Pass,
+    Program,
+    Read,
     Step,
 )
-from symgrad_codegen.program import Assignment, Read
 from symgrad_codegen.program import Output as ProgramOutput
 
 from ..analysis.extents import Domain
@@ -60,7 +61,7 @@ def schedule_arrays(
     dtype: str = "float64",
     accuracy: str = "fast",
     reserved: Iterable[str] = (),
-) -> ArrayProgram:
+) -> Program:
     """The program that computes `graph`; arguments as for `schedule`."""
     inputs, names = input_names(graph.inputs, [*reserved, *words_of(graph), name])
     return Scheduler(Layout(graph, definition, inputs, names, dtype)).program(name, accuracy)
@@ -76,7 +77,7 @@ class Scheduler:
 
     # --- the program --------------------------------------------------------------------------------------------------
 
-    def program(self, name: str, accuracy: str) -> ArrayProgram:
+    def program(self, name: str, accuracy: str) -> Program:
         plan, graph, definition = self.plan, self.graph, self.layout.definition
         steps: list[Step] = []
         last = max(plan.level.values(), default=0)
@@ -88,7 +89,7 @@ class Scheduler:
         outputs = [self._output(output, steps) for output in graph.outputs]
         forward = {node for node in self.layout.forward if not is_leaf(node)}
         legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
-        return ArrayProgram(
+        return Program(
             name=name,
             dtype=self.layout.dtype,
             accuracy=accuracy,
@@ -120,7 +121,7 @@ class Scheduler:
         value = NestBuilder(self.layout, {}, {}, None, frozenset()).value(output.view, {})
         if isinstance(value, Read) and any(isinstance(own, Assignment) and own.name == value.name for own in steps):
             return ProgramOutput(value.name, output.role)
-        name = self.names.take("value")
+        name = self.names.take("result")
         steps.append(Assignment(name, value))
         return ProgramOutput(name, output.role)
 

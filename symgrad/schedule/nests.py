@@ -11,9 +11,22 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from symgrad_codegen.array_program import Accumulate, Statement, Store
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Literal, Number, Read
+from symgrad_codegen.program import (
+    Accumulate,
+    Affine,
+    Assignment,
+    Call,
+    Element,
+    Expression,
+    Holds,
+    Integer,
+    Literal,
+    Number,
+    Read,
+    Statement,
+    Store,
+)
 from symgrad_codegen.text.arrays import elements_of, expression_names
 
 from ..gates.reductions import KINDS

@@ -8,14 +8,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import Any
 
 import mpmath
 import numpy as np
 from symgrad_codegen.functions import FUNCTIONS, with_needs
-from symgrad_codegen.program import Assignment, Call, Expression, Literal, Loop, Output, Program, Read, Section
+from symgrad_codegen.program import (
+    Affine,
+    Assignment,
+    Call,
+    Expression,
+    Extent,
+    Input,
+    Literal,
+    Nest,
+    Output,
+    Pass,
+    Program,
+    Read,
+)
 from symgrad_codegen.text.expressions import expression_text
+from symgrad_codegen.text.points import at_every_point
 
 from ..errors import UnsupportedExpression
 from ..evaluate.points import evaluate_exactly, round_exact, rounded
@@ -106,24 +119,32 @@ class _Scheduler:
             node = output.view.node
             if called.get(node) != wanted:
                 backward.append(Assignment(wanted, self._read(node, expressions)))
-        sections = [Section("forward", tuple(forward)), Section("backward", tuple(backward))]
+        statements = [own._replace(part="forward") for own in forward]
+        statements += [own._replace(part="backward") for own in backward]
         if self.is_large:
-            sections = interleaved_sections(sections)
+            statements = interleaved_statements(statements)
         formula = formula_of(definition, self.inputs)
         legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
+        axis, length = self.names.take("point"), self.names.take("number_of_points")
+        points = (Affine(((length, 1),)),)
+        arrays = {*self.inputs, *values, *gradient_names}
+        nest = Nest("one_point", (), tuple(at_every_point(own, arrays, axis) for own in statements))
         return Program(
             name=name,
             dtype=self.dtype,
             accuracy=accuracy,
-            arguments=tuple(self.inputs),
-            loop=Loop("points", tuple(sections)),
+            inputs=tuple(Input(own, points, "real") for own in self.inputs),
+            extents=(Extent(length, (self.inputs[0], 0, 1, 0) if self.inputs else None),),
+            storages=(),
+            steps=(Pass("all_points", axis, Affine(()), Affine(points[0].terms, -1), (nest,), (), False),),
             outputs=(
-                *(Output(value, "value") for value in values),
+                *(Output(value, "value", points) for value in values),
                 *(
-                    Output(name, "gradient", by=self.inputs[by])
+                    Output(name, "gradient", points, self.inputs[by])
                     for name, by in zip(gradient_names, graph.wrt, strict=True)
                 ),
             ),
+            over_points=True,
             formula=formula,
             legend=legend,
             value_operations=operations(node for node in self.order if node in self.forward),
@@ -234,10 +255,9 @@ class _Scheduler:
         return Call(function, tuple(arguments))
 
 
-def interleaved_sections(sections: list[Section]) -> list[Section]:
+def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]:
     """The same statements in an order that keeps few values alive; sums are accumulated as their terms arrive."""
-    statements = [(section.title, statement) for section in sections for statement in section.statements]
-    place = {statement.name: i for i, (_, statement) in enumerate(statements)}
+    place = {statement.name: i for i, statement in enumerate(statements)}
 
     def reads(expression: Expression) -> set[int]:
         if isinstance(expression, Read):
@@ -245,25 +265,22 @@ def interleaved_sections(sections: list[Section]) -> list[Section]:
         return set().union(*map(reads, expression.arguments)) if isinstance(expression, Call) else set()
 
     terms: list[tuple[Expression, ...]] = []
-    for _, statement in statements:
+    for statement in statements:
         value = statement.value
         is_sum = isinstance(value, Call) and value.function.name == "add" and len(value.arguments) > 4
         terms.append(value.arguments if is_sum else (value,))  # type: ignore[union-attr]
-    leads = [title == sections[0].title for title, _ in statements]
-    done: list[tuple[str, Assignment]] = []
+    leads = [statement.part == "forward" for statement in statements]
+    done: list[Assignment] = []
     begun: set[int] = set()
     for i, part in interleaved([[reads(term) for term in own] for own in terms], leads):
-        title, statement = statements[i]
+        statement = statements[i]
         if i in begun:
-            done.append(
-                (title, Assignment(statement.name, Call(FUNCTIONS["add"], (Read(statement.name), terms[i][part]))))
-            )
+            more = Call(FUNCTIONS["add"], (Read(statement.name), terms[i][part]))
+            done.append(statement._replace(value=more, comment=""))
         else:
-            done.append((title, Assignment(statement.name, terms[i][part], statement.comment)))
+            done.append(statement._replace(value=terms[i][part]))
         begun.add(i)
-    return [
-        Section(title, tuple(statement for _, statement in run)) for title, run in groupby(done, lambda pair: pair[0])
-    ]
+    return done
 
 
 NOUNS = {

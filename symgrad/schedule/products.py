@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symgrad_codegen.array_program import (
+from symgrad_codegen.program import (
     Operand,
     Product,
 )

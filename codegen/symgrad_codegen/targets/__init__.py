@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..array_program import ArrayProgram
 from ..functions import Function
 from ..program import Program
 from . import python
@@ -17,7 +16,7 @@ from .javascript import target as javascript
 class Target(NamedTuple):
     """How to print a program, which names its modules use themselves, which functions it has, and whether arrays."""
 
-    emit: Callable[[Program | ArrayProgram], str]
+    emit: Callable[[Program], str]
     reserved: Callable[[], frozenset[str]]
     supports: Callable[[Function], bool]
     arrays: bool = True  # whether it prints programs over arrays

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 
-from ..array_program import ArrayProgram
 from ..functions import Function, with_needs
 from ..program import Program
 from ..text.module import batch_function, docstring, kernel_function, legend, module_words, runtime_text, tables
@@ -39,9 +38,9 @@ def run_batch(inputs, out):
 '''
 
 
-def emit(program: Program | ArrayProgram) -> str:
+def emit(program: Program) -> str:
     """The source of a module with the same names as that of the CPU target."""
-    return _emit_arrays(program) if isinstance(program, ArrayProgram) else _emit_points(program)
+    return _emit_points(program) if program.over_points else _emit_arrays(program)
 
 
 _NO_NUMBA = '''
@@ -58,7 +57,7 @@ def wide_and_unaliased():
 '''
 
 
-def _emit_arrays(program: ArrayProgram) -> str:
+def _emit_arrays(program: Program) -> str:
     """The same functions as on the CPU, interpreted; `kernel` takes and returns whole arrays."""
     lines = [
         *docstring(program, "NumPy"),

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 
-from ..array_program import ArrayProgram, LoopRange, Nest, Pass, Statement, Step
-from ..program import Affine, Assignment, Call, Element, Expression, Holds, Integer, Number, Read
+from ..program import (
+    Affine,
+    Assignment,
+    Call,
+    Element,
+    Expression,
+    Holds,
+    Integer,
+    LoopRange,
+    Nest,
+    Number,
+    Pass,
+    Program,
+    Read,
+    Statement,
+    Step,
+)
 from .expressions import affine_text, literal_text
 
 # How what is accumulated is joined, and what it starts from.
@@ -50,7 +65,7 @@ def loop_line(loop: LoopRange) -> str:
     return f"for {loop.axis} in range({high}):" if low == "0" else f"for {loop.axis} in range({low}, {high}):"
 
 
-def extent_lines(program: ArrayProgram, module: str = "") -> list[str]:
+def extent_lines(program: Program, module: str = "") -> list[str]:
     """The symbolic extents as arrays tell them, or larger or smaller ones of two; `module` is where max and min are."""
     lines = []
     for extent in program.extents:
@@ -177,7 +192,7 @@ def nest_names(nest: Nest) -> set[str]:
     return found - own
 
 
-def program_names(program: ArrayProgram) -> set[str]:
+def program_names(program: Program) -> set[str]:
     """All names that stand in a program."""
     found = {*program.arguments, *program.values, *program.gradients, *(own.name for own in program.storages)}
     found |= {extent.name for extent in program.extents}

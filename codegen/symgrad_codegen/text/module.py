@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from ..array_program import ArrayProgram
-from ..program import Program, Section
+from ..program import Program
 from .expressions import WIDTH, listed, statement_lines
+from .points import Section, sections
 
 VERSION_LINE = "Made by symgrad; a plain module that does not need it."
 
@@ -33,13 +33,13 @@ def module_words(*texts: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def docstring(program: Program | ArrayProgram, needs: str) -> list[str]:
+def docstring(program: Program, needs: str) -> list[str]:
     """The module's docstring."""
     lines = description(program, f"(f, {tuple_text(program.gradients)})", needs)
     return ['"""' + lines[0], *lines[1:], '"""']
 
 
-def description(program: Program | ArrayProgram, results: str, needs: str) -> list[str]:
+def description(program: Program, results: str, needs: str) -> list[str]:
     """What a module says of itself. Its words are identifiers and numbers only: nothing from outside is quoted here."""
     arguments = ", ".join(program.arguments) or "none"
     text = [
@@ -57,7 +57,7 @@ def description(program: Program | ArrayProgram, results: str, needs: str) -> li
     return lines
 
 
-def legend(program: Program | ArrayProgram, mark: str = "#") -> list[str]:
+def legend(program: Program, mark: str = "#") -> list[str]:
     """Which identifier stands for which name, where they differ; the name in ASCII, escaped."""
     return [f"{mark} {identifier} stands for {name!a}" for identifier, name in program.legend]
 
@@ -67,7 +67,7 @@ def tuple_text(items: Sequence[str]) -> str:
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
-def tables(program: Program | ArrayProgram) -> list[str]:
+def tables(program: Program) -> list[str]:
     """The module's ARGUMENTS and WRT."""
     lines = []
     for head, names in (("ARGUMENTS", program.arguments), ("WRT", program.wrt)):
@@ -79,7 +79,7 @@ def tables(program: Program | ArrayProgram) -> list[str]:
 def kernel_function(program: Program) -> list[str]:
     """The one-point function: forward, then backward."""
     head = listed(f"def {program.name}(", program.arguments, "):")
-    return [*head, *section_lines(program.loop.sections, program.dtype), *return_lines(program)]
+    return [*head, *section_lines(sections(program), program.dtype), *return_lines(program)]
 
 
 def section_lines(sections: Sequence[Section], dtype: str) -> list[str]:

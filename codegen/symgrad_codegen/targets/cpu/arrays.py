@@ -10,8 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...array_program import REDUCTIONS, Accumulate, ArrayProgram, Fill, Matrix, Nest, Pass, Product, Step, Store
-from ...program import Affine, Assignment, Element, Output
+from ...program import (
+    REDUCTIONS,
+    Accumulate,
+    Affine,
+    Assignment,
+    Element,
+    Fill,
+    Matrix,
+    Nest,
+    Output,
+    Pass,
+    Product,
+    Program,
+    Step,
+    Store,
+)
 from ...text.arrays import (
     axes_of,
     expression_names,
@@ -33,7 +47,7 @@ from .scope import Scope
 class Emission:
     """The text of one program."""
 
-    def __init__(self, program: ArrayProgram, reserved: Iterable[str]) -> None:
+    def __init__(self, program: Program, reserved: Iterable[str]) -> None:
         self.program, self.scope = program, Scope(program, reserved)
         self.plain_functions: dict[tuple[Step, ...], tuple[str, list[str], list[str]]] = {}
         self.pass_functions: dict[str, tuple[str, list[str]]] = {}

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...array_program import REDUCTIONS, Accumulate, Fill, Nest, Pass, Product, Storage, Store
-from ...program import Affine, Assignment, Element, Expression
+from ...program import (
+    REDUCTIONS,
+    Accumulate,
+    Affine,
+    Assignment,
+    Element,
+    Expression,
+    Fill,
+    Nest,
+    Pass,
+    Product,
+    Storage,
+    Store,
+)
 from ...text.arrays import (
     elements_of,
     factor_text,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...array_program import REDUCTIONS, ArrayProgram
-from ...program import Affine, Assignment, Element, Expression
+from ...program import REDUCTIONS, Affine, Assignment, Element, Expression, Program
 from ...text.arrays import may_be_empty, numba_type, number_text, program_names, without_elements
 from ...text.expressions import affine_text, expression_text
 
@@ -13,7 +12,7 @@ from ...text.expressions import affine_text, expression_text
 class Scope:
     """The names of one module, and what is known of the arrays and numbers of its program."""
 
-    def __init__(self, program: ArrayProgram, reserved: Iterable[str]) -> None:
+    def __init__(self, program: Program, reserved: Iterable[str]) -> None:
         self.program = program
         self.storages = {own.name: own for own in program.storages}
         self.inputs = {own.name: own for own in program.inputs}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from ...array_program import ArrayProgram
 from ...functions import Function, with_needs
 from ...program import Program
 from ...text.expressions import listed
 from ...text.module import batch_function, docstring, kernel_function, legend, module_words, runtime_text, tables
 from .arrays import Emission
 from .blocks import block_size, points_function, streamed_bytes
-
-AnyProgram = Program | ArrayProgram
 
 
 @cache
@@ -22,12 +19,12 @@ def reserved() -> frozenset[str]:
     return module_words(*_IMPORTS, *texts) | set("ARGUMENTS CACHE SIGNATURE dict globals abs int print".split())
 
 
-def emit(program: AnyProgram) -> str:
+def emit(program: Program) -> str:
     """The source of a module: the kernel, ARGUMENTS and WRT first, the fixed run-time text below."""
-    return _emit_arrays(program) if isinstance(program, ArrayProgram) else _emit_points(program)
+    return _emit_points(program) if program.over_points else _emit_arrays(program)
 
 
-def _emit_arrays(program: ArrayProgram) -> str:
+def _emit_arrays(program: Program) -> str:
     """`kernel` and `kernel_into` over whole arrays. The run-time text comes first, as decorators need it."""
     strict = program.accuracy == "strict"
     fast = "" if strict else ', fastmath={"contract"}'
@@ -133,7 +130,7 @@ def _emit_points(program: Program) -> str:
     return "\n".join(lines) + "\n"
 
 
-def definitions(program: AnyProgram) -> list[str]:
+def definitions(program: Program) -> list[str]:
     """The functions that the kernel calls."""
     lines: list[str] = []
     for function in with_needs(program.functions):

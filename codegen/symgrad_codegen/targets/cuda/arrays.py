@@ -12,20 +12,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...array_program import (
+from ...program import (
     REDUCTIONS,
     Accumulate,
-    ArrayProgram,
+    Affine,
+    Assignment,
+    Call,
+    Element,
+    Expression,
     Fill,
+    Integer,
     LoopRange,
     Matrix,
     Nest,
+    Number,
     Pass,
     Product,
+    Program,
+    Read,
     Storage,
     Store,
 )
-from ...program import Affine, Assignment, Call, Element, Expression, Integer, Number, Read
 from ...text.arrays import (
     elements_of,
     expression_names,
@@ -73,7 +80,7 @@ class _Range(NamedTuple):
 class DeviceEmission:
     """The text of one program: its kernels, and the function that launches them."""
 
-    def __init__(self, program: ArrayProgram, reserved: frozenset[str]) -> None:
+    def __init__(self, program: Program, reserved: frozenset[str]) -> None:
         self.program = program
         self.taken = {*reserved, program.name, *program_names(program)}
         self.storages = {own.name: own for own in program.storages}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...array_program import ArrayProgram
 from ...functions import FUNCTIONS, Function, with_needs
 from ...program import Call, Expression, Program
 
@@ -17,7 +16,7 @@ def spelled(expression: Expression, accuracy: str) -> Expression:
     return Call(_on_device(expression.function, accuracy), arguments)
 
 
-def definitions(program: Program | ArrayProgram) -> list[str]:
+def definitions(program: Program) -> list[str]:
     """The functions that the kernels call: those of libraries, then those that are made of them."""
     called = {function.name: function for function in (_on_device(own, program.accuracy) for own in program.functions)}
     functions = with_needs(tuple(called[name] for name in sorted(called)))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from ...program import Assignment, Call, Expression, Program, Read, Section
+from ...program import Assignment, Call, Expression, Program, Read
+from ...text.points import Section, sections
 
 # Registers of 32 bits that values may take in a part; the other ones of a thread's 255 hold addresses and what the
 # functions of a statement need on their way.
@@ -32,7 +33,7 @@ def parts(program: Program) -> list[Part]:
     """The body in as few parts as fit: one, if the body does as a whole."""
     body = [
         _Titled(section.title, statement, reads(statement.value))
-        for section in program.loop.sections
+        for section in sections(program)
         for statement in section.statements
     ]
     room = _REGISTERS // (2 if program.dtype == "float64" else 1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ...array_program import Accumulate, Fill, LoopRange, Nest, Product, Store
-from ...program import Affine, Assignment, Element
+from ...program import Accumulate, Affine, Assignment, Element, Fill, LoopRange, Nest, Product, Store
 from ...text.arrays import elements_of
 
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
-from ...array_program import ArrayProgram
 from ...functions import FUNCTIONS, Function
-from ...program import Program
+from ...program import Nest, Pass, Program
 from ...text.expressions import WIDTH, listed, statement_lines
 from ...text.module import (
     batch_function,
@@ -43,9 +42,9 @@ def supports(function: Function) -> bool:
     return bool(function.operator or function.device or function.built_in or function.name in ("abs", "int"))
 
 
-def emit(program: Program | ArrayProgram) -> str:
+def emit(program: Program) -> str:
     """The source of a module with the same names as that of the CPU target."""
-    return _emit_arrays(program) if isinstance(program, ArrayProgram) else _emit_points(program)
+    return _emit_points(program) if program.over_points else _emit_arrays(program)
 
 
 _IMPORTS = [
@@ -115,7 +114,7 @@ def _emit_points(program: Program) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _emit_arrays(program: ArrayProgram) -> str:
+def _emit_arrays(program: Program) -> str:
     """Kernels over the data, and `kernel`, which launches them on whole arrays."""
     emission = DeviceEmission(program, reserved())
     into = emission.lines()
@@ -270,10 +269,9 @@ def _quoted(names: Sequence[str]) -> list[str]:
 
 def _spelled(program: Program) -> Program:
     """The program with the functions that stand for operators on a GPU."""
-    sections = tuple(
-        section._replace(
-            statements=tuple(s._replace(value=spelled(s.value, program.accuracy)) for s in section.statements)
-        )
-        for section in program.loop.sections
-    )
-    return replace(program, loop=program.loop._replace(sections=sections))
+    (walk,) = program.steps
+    assert isinstance(walk, Pass)
+    (nest,) = walk.steps
+    assert isinstance(nest, Nest)
+    body = tuple(own._replace(value=spelled(own.value, program.accuracy)) for own in nest.body)
+    return replace(program, steps=(walk._replace(steps=(nest._replace(body=body),)),))

@@ -7,11 +7,11 @@ import re
 from collections import Counter
 from functools import cache
 
-from ...array_program import ArrayProgram
 from ...functions import ATOM, BOTH, EITHER, FUNCTIONS, TERNARY, UNARY, Function
 from ...program import Call, Expression, Literal, Program, Read
 from ...text.expressions import Piece, bracketed, commented, listed, spell
 from ...text.module import description, legend, runtime_text
+from ...text.points import sections
 
 # The words of JavaScript in modules, and what a module uses of its library.
 _WORDS = frozenset(
@@ -40,9 +40,9 @@ def reserved() -> frozenset[str]:
     return _WORDS | own | {"ARGUMENTS", "WRT", "fround"}
 
 
-def emit(program: Program | ArrayProgram) -> str:
+def emit(program: Program) -> str:
     """The source of a module with the same names as that of the Python target."""
-    assert isinstance(program, Program), "the table of targets says that arrays are not taken"
+    assert program.over_points, "the table of targets says that arrays are not taken"
     if len(program.values) == 1:
         results = f"[f, [{', '.join(program.gradients)}]]"
     else:
@@ -79,9 +79,9 @@ def _kernel(program: Program) -> list[str]:
     lines = listed(f"export function {program.name}(", program.arguments, ") {")
     if program.dtype == "float32":
         lines += [f"    {name} = fround({name});" for name in program.arguments]
-    times = Counter(statement.name for section in program.loop.sections for statement in section.statements)
+    times = Counter(statement.name for section in sections(program) for statement in section.statements)
     declared = set()
-    for section in program.loop.sections:
+    for section in sections(program):
         if section.statements:
             lines.append(f"    // {section.title}")
         for statement in section.statements:

@@ -1,0 +1,56 @@
+"""Programs over points as the statements of one point: there an entry of an array is a number with the array's name."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from itertools import groupby
+from typing import NamedTuple
+
+from ..program import Affine, Assignment, Call, Element, Expression, Program, Read, Statement, Store
+
+
+class Section(NamedTuple):
+    """A titled run of statements."""
+
+    title: str
+    statements: tuple[Assignment, ...]
+
+
+def sections(program: Program) -> list[Section]:
+    """The body of a program over points: forward, backward; where it is long, in turn."""
+    statements = [_of_one_point(statement) for statement in program.body]
+    return [Section(part, tuple(run)) for part, run in groupby(statements, lambda statement: statement.part)]
+
+
+def _of_one_point(statement: Statement) -> Assignment:
+    value = with_names(statement.value)
+    if isinstance(statement, Assignment):
+        return statement._replace(value=value)
+    assert isinstance(statement, Store), "nothing is summed up over the points"
+    return Assignment(statement.target.array, value, statement.comment, part=statement.part)
+
+
+def with_names(expression: Expression) -> Expression:
+    """An expression with names in the place of entries."""
+    if isinstance(expression, Element):
+        return Read(expression.array)
+    if isinstance(expression, Call):
+        return Call(expression.function, tuple(map(with_names, expression.arguments)))
+    return expression
+
+
+def at_every_point(statement: Assignment, arrays: Container[str], axis: str) -> Statement:
+    """A statement of one point as one of the loop over `axis`, where what is in `arrays` is read and written by entry."""
+    place = (Affine(((axis, 1),)),)
+
+    def entry(expression: Expression) -> Expression:
+        if isinstance(expression, Read):
+            return Element(expression.name, place) if expression.name in arrays else expression
+        if isinstance(expression, Call):
+            return Call(expression.function, tuple(map(entry, expression.arguments)))
+        return expression
+
+    value = entry(statement.value)
+    if statement.name not in arrays:
+        return statement._replace(value=value)
+    return Store(Element(statement.name, place), value, statement.comment, statement.part)
