@@ -282,7 +282,8 @@ class _Evaluator:
         `through` has, by identity of an argument, two factors into which its local slope may come apart on the way.
         """
         if mp.isfinite(value) and abs(value) > self.form.largest / 2 and error != INF:
-            error = ZERO  # it is infinite, or as good as that
+            # It is infinite, or as good as that; but where a difference of large numbers is all error it may be 0.
+            error = ZERO if abs(value) - SLACK * error > self.form.largest / 2 else INF
         slopes: dict[int, Slope] = {}
         edges = [(argument, local, wrong) for argument, local, wrong in locals_ if argument.slopes]
         for argument, local, wrong in edges:
@@ -547,8 +548,6 @@ class _Evaluator:
                 ratio = (above ** abs(n), below ** abs(n))
                 value = ratio[0] / ratio[1]
                 error = self.quotient_error(value, *ratio)
-        if mp.isfinite(value) and abs(value) > self.form.largest / 2:
-            error = ZERO
         made = self.join(value, error, [(a, slope, slope_error)])
         made.ratio = ratio
         return made

@@ -164,7 +164,7 @@ KINKS: dict[tuple[str, Point], Point] = {
 def graph_of(case: Case, *families: str) -> Graph:
     """The gate alone as a graph, with its gradients where it has them; `families` of laws are applied."""
     table = Table(dict(GATES))
-    inputs = [table.input(i, ("p",)) for i in range(case.arity)]
+    inputs = [table.input(i, (0,)) for i in range(case.arity)]
     graph = over_points(table, tuple("abc"[: case.arity]), (case.build(*inputs),))
     if case.has_gradient:
         graph = differentiate(graph, range(case.arity))

@@ -277,7 +277,7 @@ def test_conventions(tmp_path: Path) -> None:
 def of_gate(name: str, arity: int) -> str:
     """The module of one gate, without its gradient."""
     table = Table(dict(GATES))
-    inputs = [table.input(place, ("p",)) for place in range(arity)]
+    inputs = [table.input(place, (0,)) for place in range(arity)]
     return printed(over_points(table, tuple("ab"[:arity]), (inputs[0].call(name, *inputs[1:]),)))
 
 
@@ -444,7 +444,7 @@ def test_float32_rounds_every_operation(tmp_path: Path) -> None:
 def several(count: int) -> tuple[Graph, Callable[[float, float], list[Any]]]:
     """A graph of several values, conditions among them, and what they are."""
     table = Table(dict(GATES))
-    a, b = (table.input(i, ("p",)) for i in range(2))
+    a, b = (table.input(i, (0,)) for i in range(2))
     values = [a * b, a < b, (a < b).call("not").call("and", b > 0), a, a * b, table.constant(2)]
     values += [a * k + b for k in range(2, count - len(values) + 2)]
 
@@ -480,7 +480,7 @@ def nested(generator: np.random.Generator) -> Graph:
         return str(generator.choice(words.split()))
 
     table = Table(dict(GATES))
-    a, b, c = inputs = [table.input(place, ("p",)) for place in range(3)]
+    a, b, c = inputs = [table.input(place, (0,)) for place in range(3)]
     not_zero = [a, b, c, -a, a * b, a / b, table.constant(-2)]
     roots: list[View] = []
     for _ in range(30):

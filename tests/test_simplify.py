@@ -197,7 +197,7 @@ SPECIAL = (0.0, -0.0, 1.5, -2.0, math.inf, -math.inf, math.nan)
 
 def graph_of(build: Build) -> Graph:
     table = Table(dict(GATES))
-    a, b, c = (table.input(i, ("p",)) for i in range(3))
+    a, b, c = (table.input(i, (0,)) for i in range(3))
     return over_points(table, ("a", "b", "c"), (build(a, b, c),))
 
 
