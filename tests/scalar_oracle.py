@@ -283,7 +283,7 @@ class _Evaluator:
         """
         if mp.isfinite(value) and abs(value) > self.form.largest / 2 and error != INF:
             # It is infinite, or as good as that; but where a difference of large numbers is all error it may be 0.
-            error = ZERO if abs(value) - SLACK * error > self.form.largest / 2 else INF
+            value, error = (value, ZERO) if abs(value) - SLACK * error > self.form.largest / 2 else (NAN, INF)
         slopes: dict[int, Slope] = {}
         edges = [(argument, local, wrong) for argument, local, wrong in locals_ if argument.slopes]
         for argument, local, wrong in edges:
