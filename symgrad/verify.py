@@ -230,8 +230,6 @@ class _Loops:
                 lacks = bool(np.broadcast_to(wanted, [len(span) for span in spans])[tuple(first)])
                 words = ("lack", "have") if lacks else ("have", "lack")
                 return f"its loops {words[0]} ({at}), which its constraints {words[1]}"
-            if not own.is_plain and self.outside(own.out, self.domains.own[node].bounds, mesh, found):
-                return "terms arrive outside of what is demanded of it"
         for edge in reads:
             if self.outside(edge.index, self.domains.own[edge.node].bounds, mesh, found):
                 return f"%{edge.node.number}[{', '.join(map(str, edge.index))}] is outside of what is computed"

@@ -181,6 +181,10 @@ def _known() -> dict[str, Program]:
             sp.Product(x[j], (j, 0, i), (i, 3, n - 1)) * Sum(Smallest(t, (j, 1, n - 2)), (i, 0, n - 1)),
             {"x": one, "t": 0.5},
         ),
+        "terms_for_entries_that_nobody_reads": Program(
+            Sum(sp.Product(exp(_array("U", m, d, d)[2 * j, i, i]) * x[i], (k, i + 1, n - 1)), (j, i, i), (i, 0, d - 1)),
+            {"U": numbers(7, 4, 4), "x": numbers(3)},
+        ),
         "condition_asked_where_no_index_is_checked": Program(
             Sum(sp.Max(exp(sp.Product(sp.cos(w[k]), (k, j, j))), sin(w[a[j]])), (j, 1, n - 2))
             + Largest(Smallest(exp(sp.Product(sp.cos(w[k]), (k, j, j))), (j, 0, i)), (i, 0, n - 2), (l, n - 1, n - 1)),

@@ -67,6 +67,8 @@ _entry = exp(sp.Product(sp.cos(w[r]), (r, j, j)))
 ON_A_PART = Sum(sp.Max(_entry, sp.sin(w[lab[j]])), (j, 1, n - 2)) + Largest(
     Smallest(_entry, (j, 0, i)), (i, 0, n - 2), (k, n - 1, n - 1)
 )
+# Terms arrive at the adjoint of the diagonal for all i, of which no product reads those from n - 1 on.
+SCATTERED = Sum(sp.Product(exp(T[2 * j, i, i]) * x[i], (k, i + 1, n - 1)), (j, i, i), (i, 0, m - 1))
 DETERMINANT = sp.log(sp.Determinant(A * A.T + sp.Identity(n)))
 
 
@@ -535,7 +537,7 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
         NestBuilder,
         "_indices",
         indices_without_extents,
-        [LOW, GATHER, Sum(sp.asinh(X[lab[l], d - 1]), (l, 0, n - 1))],
+        [LOW],
     ),
     "first indices that are symbolic are subtracted": (Layout, "_from", from_without_extents, [LOW]),
     "what is kept is written from its first index": (Layout, "_place_sink", stored_from_zero, [KEPT, TWO_RANGES]),
@@ -561,6 +563,7 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
         lambda self, axes: self,
         [sp.Product(x[lab[j]], (j, 0, n - 1), (i, 0, d - 1))],
     ),
+    "terms that nobody reads have no place": (NestBuilder, "_demanded", lambda self, node: [], [SCATTERED]),
     "a condition is read where its reader is": (activity.Place, "holds", holds_anywhere, [ON_A_PART]),
 }
 

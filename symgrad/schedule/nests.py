@@ -175,6 +175,8 @@ class NestBuilder:
             looped = self.plan.bounds(item, place)
             if bound is not None and bound != looped:
                 forms += [Index(((place, 1),)).minus(bound[0]), bound[1].minus(Index(((place, 1),)))]
+        if isinstance(item.attribute, Reduction) and not item.attribute.is_plain:
+            forms += self._demanded(item)
         data = self.plan.data_axis(item)
         if data is not None:
             low, high = self.plan.bounds(item, data)
@@ -182,6 +184,15 @@ class NestBuilder:
                 own = Index(((data, 1),))
                 forms += [own.minus(low), high.minus(own)]
         return self._undecided(sorted(forms, key=repr), at)
+
+    def _demanded(self, node: Node) -> list[Index]:
+        """Where terms of a scatter arrive at what is demanded of it: others have no place, and nobody reads them."""
+        domains = self.plan.domains
+        found: list[Index] = []
+        for index, bound in zip(node.attribute.out, domains.own[node].bounds, strict=True):
+            if isinstance(index, Index) and bound is not None:
+                found += [index.minus(bound[0]), bound[1].minus(index)]
+        return [form for form in found if not domains.implies(domains.of[node], form)]
 
     def _undecided(self, forms: Any, at: dict[int, Affine]) -> list[Affine] | None:
         found = []

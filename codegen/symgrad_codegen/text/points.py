@@ -40,7 +40,7 @@ def with_names(expression: Expression) -> Expression:
 
 
 def at_every_point(statement: Assignment, arrays: Container[str], axis: str) -> Statement:
-    """A statement of one point as one of the loop over `axis`, where what is in `arrays` is read and written by entry."""
+    """A statement of one point as one of the loop over `axis`, with entries of what is in `arrays`."""
     place = (Affine(((axis, 1),)),)
 
     def entry(expression: Expression) -> Expression:
