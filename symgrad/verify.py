@@ -26,12 +26,12 @@ from .errors import VerificationError
 from .evaluate.arrays import Evaluation
 from .evaluate.trials import Trial, trials
 from .gates.linear_algebra import MATRIX_RULES
+from .gates.reductions import KINDS
 from .gates.table import CONSTANTS
 from .graph.affine import Index, Size
 from .graph.graph import POINTWISE, Graph, Output
 from .graph.node import AnyIndex, Gather, Node, Reduction, View, positional
 from .schedule.integers import integer_nodes
-from .schedule.items import is_guard
 
 # Loops of more indices than this are not counted.
 _LARGEST = 100_000
@@ -62,18 +62,31 @@ def verify_graph(graph: Graph, after: str, tried: Sequence[Trial] = ()) -> None:
 # --- structure --------------------------------------------------------------------------------------------------------
 
 
+_ATTRIBUTES: dict[str, type | tuple[type, ...]] = {
+    "constant": (Fraction, str),
+    "input": int,
+    "size": Size,
+    "power": (int, Fraction),
+    **dict.fromkeys(KINDS, Reduction),
+    **dict.fromkeys(MATRIX_RULES, tuple),
+}  # of all other gates None
+
+
 class _Structure:
     """What holds of the nodes and views of a graph, whatever the extents."""
 
     def __init__(self, graph: Graph, after: str) -> None:
         self.graph, self.after = graph, after
-        self.integers = integer_nodes(graph)
 
     def check(self) -> None:
         graph = self.graph
-        told = [*graph.shapes, *([POINTWISE] if graph.over_points else [])]
-        self.sizes = {term.name for shape in told for form in shape for term, _ in form.terms}  # type: ignore
+        shapes = [*graph.shapes, *([POINTWISE] if graph.over_points else [])]
+        forms = [form for shape in shapes for form in shape]
+        self.sizes = {term.name for form in forms for term, _ in form.terms if isinstance(term, Size)}
         self.sizes |= {*graph.inputs, *graph.derived}
+        for node in graph.order():
+            self._attribute(node)
+        self.integers = integer_nodes(graph)
         for node in graph.order():
             self._node(node)
         for output in graph.outputs:
@@ -96,6 +109,13 @@ class _Structure:
     def _rank(self, position: int) -> int:
         return len(self.graph.shapes[position])
 
+    def _attribute(self, node: Node) -> None:
+        """What else a node needs is of the kind that its gate needs."""
+        name, own = node.gate.name, node.attribute
+        wanted = _ATTRIBUTES.get(name, type(None))
+        if not isinstance(own, wanted) or (isinstance(own, str) and own not in CONSTANTS):
+            self.breach(f"is no number: {own!r}" if name == "constant" else f"is a {name} with {own!r}", node)
+
     def _node(self, node: Node) -> None:
         name, own = node.gate.name, node.attribute
         if node.table is not self.graph.table:
@@ -107,23 +127,21 @@ class _Structure:
         if isinstance(own, Reduction):
             self._reduction(node, own)
         elif name in MATRIX_RULES:
-            if len(own) != node.loops or node.rank > node.loops:
-                self.breach(f"has {len(own)} extents for {node.loops} loops", node)
+            if len(node.extents) != node.loops or node.rank > node.loops:
+                self.breach(f"has {len(node.extents)} extents for {node.loops} loops", node)
         elif node.loops != node.rank:
             self.breach(f"loops over {node.loops} axes, and has rank {node.rank}", node)
         if name == "input":
             self._input(node)
-        elif name == "constant" and not (isinstance(own, Fraction) or own in CONSTANTS):
-            self.breach(f"is no number: {own!r}", node)
-        elif name == "size" and own.name not in self.sizes:
-            self.breach(f"is an extent that nothing tells: {own.name}", node)
+        elif name == "size" and node.size.name not in self.sizes:
+            self.breach(f"is an extent that nothing tells: {node.size.name}", node)
         self._kinds(node)
 
     def _input(self, node: Node) -> None:
-        if not 0 <= node.attribute < len(self.graph.inputs):
-            self.breach(f"is input {node.attribute} of {len(self.graph.inputs)}", node)
-        if node.rank != self._rank(node.attribute):
-            self.breach(f"has rank {node.rank}, and the input rank {self._rank(node.attribute)}", node)
+        if not 0 <= node.position < len(self.graph.inputs):
+            self.breach(f"is input {node.position} of {len(self.graph.inputs)}", node)
+        if node.rank != self._rank(node.position):
+            self.breach(f"has rank {node.rank}, and the input rank {self._rank(node.position)}", node)
 
     def _reduction(self, node: Node, own: Reduction) -> None:
         if len(own.out) != node.rank or len(node.arguments) != 1:
@@ -223,7 +241,7 @@ class _Loops:
                 demanded = self.domains.own[node]
                 wanted = wanted & self.inside(self.box(demanded.bounds), mesh) & self.hold(demanded.coupled, mesh)
             # A guard tests its constraints where it stands: it may be computed on more.
-            wrong = wanted & ~found if is_guard(node) else wanted != found
+            wrong = wanted & ~found if node.is_guard else wanted != found
             if wrong.any():
                 first = np.argwhere(np.broadcast_to(wrong, [len(span) for span in spans]))[0]
                 at = ", ".join(str(span[place]) for span, place in zip(spans, first, strict=True))
@@ -323,7 +341,7 @@ def _read_entries(values: Evaluation) -> dict[int, Any]:
         loops = {axis: place + box[axis][0] for axis, place in enumerate(places)}
         for edge in (*node.arguments, *node.gathered):
             note(edge, loops)
-    return {node.attribute: entries for node, entries in read.items() if node.gate.name == "input"}
+    return {node.position: entries for node, entries in read.items() if node.gate.name == "input"}
 
 
 def _given(trial: Trial) -> str:

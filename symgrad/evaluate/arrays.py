@@ -139,11 +139,11 @@ class Evaluation:
     def _evaluated(self, node: Node, box: list[tuple[int, int]]) -> Any:
         name = node.gate.name
         if name == "input":
-            return self.inputs[node.attribute]
+            return self.inputs[node.position]
         if name == "constant":
-            return self.constant(node.attribute)
+            return self.constant(node.constant)
         if name == "size":
-            return self._number(self.sizes[node.attribute.name])
+            return self._number(self.sizes[node.size.name])
         shape = tuple(high - low + 1 for low, high in box)
         starts = [low for low, _ in box]
         if name in MATRIX_RULES:
@@ -168,7 +168,7 @@ class Evaluation:
         return np.asarray(integer, self.dtype)[()]
 
     def _reduced(self, node: Node, starts: Sequence[int], shape: Sequence[int]) -> Any:
-        own = node.attribute
+        own = node.reduction
         inside = np.ones(shape, bool)
         mesh = _mesh(starts, shape, range(node.loops))
         for constraint in own.constraints:

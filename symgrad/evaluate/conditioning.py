@@ -41,7 +41,7 @@ def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = 
                         size = mpmath.fsum(abs(values[edge.node]) for edge in node.arguments)
                     error += ULPS * eps * size + (smallest if 0 < size < smallest else 0)
             elif node.gate.name == "constant":
-                error = abs(value - mpmath.mpf(float(rounded(node.attribute, dtype))))
+                error = abs(value - mpmath.mpf(float(rounded(node.constant, dtype))))
             else:
                 error = mpmath.mpf(0)
             errors[node] = error if mpmath.isfinite(error) else mpmath.mpf(0)

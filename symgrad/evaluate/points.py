@@ -27,7 +27,7 @@ def evaluate(views: Sequence[View], inputs: Sequence[Any], dtype: Any = np.float
     """The views at `inputs` (numbers or arrays that broadcast), computed in `dtype`. Frees what is no longer read."""
 
     def leaf(node: Node) -> Any:
-        number = node.attribute if node.gate.name == "constant" else inputs[node.attribute]
+        number = node.constant if node.gate.name == "constant" else inputs[node.position]
         return rounded(number, dtype) if node.gate.name == "constant" else number
 
     def apply(node: Node, arguments: list[Any]) -> Any:
@@ -47,8 +47,8 @@ def evaluate_exactly(views: Sequence[View], inputs: Sequence[Any], digits: int =
 
     def leaf(node: Node) -> Any:
         if node.gate.name == "constant":
-            return exact_number(node.attribute)
-        value = inputs[node.attribute]
+            return exact_number(node.constant)
+        value = inputs[node.position]
         return value if isinstance(value, mpmath.mpf) else mpmath.mpf(value)
 
     def apply(node: Node, arguments: list[Any]) -> Any:
@@ -73,9 +73,7 @@ def evaluate_complex(views: Sequence[View], inputs: Sequence[Any], digits: int) 
     """
 
     def leaf(node: Node) -> Any:
-        return mpmath.mpmathify(
-            exact_number(node.attribute) if node.gate.name == "constant" else inputs[node.attribute]
-        )
+        return mpmath.mpmathify(exact_number(node.constant) if node.gate.name == "constant" else inputs[node.position])
 
     with mpmath.workdps(digits):
         return _walk(views, leaf, lambda node, arguments: _composite(node, arguments, _apply_complex))
@@ -126,8 +124,8 @@ def _composite(node: Node, arguments: list[Any], apply: Any) -> Any:
 def _leaf_like(node: Node, like: list[Any]) -> Any:
     """A constant inside an expansion, as a number of the arguments' type."""
     if any(isinstance(value, mpmath.mpf) for value in like):
-        return exact_number(node.attribute)
-    return rounded(node.attribute, getattr(like[0], "dtype", np.float64))
+        return exact_number(node.constant)
+    return rounded(node.constant, getattr(like[0], "dtype", np.float64))
 
 
 def between(root: Node, known: Container[Node]) -> list[Node]:

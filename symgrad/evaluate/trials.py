@@ -80,11 +80,11 @@ def _trial(graph: Graph, sizes: dict[str, int], plain: Sequence[Any], gathered: 
     ]
     rng = np.random.default_rng(0)
     limits = dict.fromkeys(range(len(arguments)), 4)
-    indices = {node.attribute for node in reachable(check.view.node for check in gathered) if node.gate.name == "input"}
+    indices = {node.position for node in reachable(check.view.node for check in gathered) if node.gate.name == "input"}
     for check in gathered:
         node = check.view.node
         if node.gate.name == "input":
-            limits[node.attribute] = min(limits[node.attribute], numeric(check.high, known) + 1)
+            limits[node.position] = min(limits[node.position], numeric(check.high, known) + 1)
     for limit in (None, 2, 1):
         for place in graph.integers:
             most = max(1, limits[place] if limit is None else limit)

@@ -312,4 +312,4 @@ def _forward(graph: Graph, output: Node) -> list[Node]:
         if node in needed:
             needed.update(node.sources)
     forward = [node for node in order if node in needed]
-    return sorted(forward, key=lambda n: (n.gate.name != "input", n.attribute if n.gate.name == "input" else 0))
+    return sorted(forward, key=lambda n: (n.gate.name != "input", n.position if n.gate.name == "input" else 0))

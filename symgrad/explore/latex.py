@@ -141,8 +141,8 @@ def _sign(node: Node) -> str:
     """The sign that a name must not look like: of a constant, of the gamma function."""
     if node.gate.name == "gamma":
         return r"\Gamma"
-    is_named = node.gate.name == "constant" and node.attribute in CONSTANTS.keys() - {"E"}
-    return CONSTANTS[node.attribute] if is_named else ""
+    number = positional(node).number
+    return CONSTANTS[number] if isinstance(number, str) and number in CONSTANTS and number != "E" else ""
 
 
 def _spellings(name: str) -> Iterator[str]:
@@ -180,13 +180,13 @@ class _Printer:
             raise _TooLong
         node, name = view.node, view.node.gate.name
         if name == "input":
-            return self._read(self.texts.inputs[node.attribute], view, scope, depth)
+            return self._read(self.texts.inputs[node.position], view, scope, depth)
         if name == "constant":
-            return self._constant(node.attribute)
+            return self._constant(node.constant)
         if name == "position":
             return self._index(view.index[0], scope, depth)
         if name == "size":
-            return self._size(node.attribute)
+            return self._size(node.size)
         if isinstance(node.attribute, Reduction):
             return self._reduction(view, node.attribute, scope, depth)
         if node.loops != node.rank:
@@ -196,7 +196,7 @@ class _Printer:
             return multiply(number(scaled[0]), *(self.piece(edge, scope, depth + 1) for edge in scaled[1]))
         arguments = [self.piece(edge, scope, depth + 1) for edge in view.arguments]
         if name == "power":
-            return power(arguments[0], number(Fraction(node.attribute)).text, is_whole=isinstance(node.attribute, int))
+            return power(arguments[0], number(Fraction(node.exponent)).text, is_whole=isinstance(node.exponent, int))
         if name == "exp" and len(arguments[0].text) <= _EXPONENT and self.texts.is_free("e"):
             return power(Piece("e", ATOM), arguments[0].text)
         if name == "select":
@@ -332,7 +332,7 @@ class _Printer:
     def _matrix(self, node: Node, edge: View, axes: Sequence[Axis], scope: frozenset[str], depth: int) -> Piece:
         """An argument of an operation on whole arrays: by its name, or by its entry for all indices."""
         if edge.node.gate.name == "input":
-            name = Piece(self.texts.inputs[edge.node.attribute], ATOM)
+            name = Piece(self.texts.inputs[edge.node.position], ATOM)
             order = [plain_axis(index) for index in edge.index]
             if order == list(axes):
                 return name
@@ -341,7 +341,7 @@ class _Printer:
         names, inside = self._loops(["" for _ in axes], scope)
         entry = self.piece(edge.at(dict(zip(axes, map(axis, names), strict=True))), inside, depth + 1)
         ranges = (
-            rf"0 \le {self._letters[name]} \lt {self._index(node.attribute[own], inside, depth).text}"
+            rf"0 \le {self._letters[name]} \lt {self._index(node.extents[own], inside, depth).text}"
             for own, name in zip(axes, names, strict=True)
         )
         return Piece(rf"\left[{entry.text}\right]_{{{_COMMA.join(ranges)}}}", FACTOR)
@@ -352,11 +352,11 @@ def _scaled(view: View, parts: Mapping[Node, str]) -> tuple[Fraction, list[View]
     above, below = view.arguments
     is_product = above.node.gate.name == "mul" and above.node not in parts
     factors = list(above.arguments) if is_product else [above]
-    numbers = [factor for factor in factors if isinstance(factor.number, Fraction)]
+    numbers = [(factor, number) for factor in factors if isinstance(number := factor.number, Fraction)]
     if not isinstance(below.number, Fraction) or len(numbers) != 1:
         return None
-    value = Fraction(numbers[0].number) / below.number  # type: ignore[arg-type]
-    return (value, [factor for factor in factors if factor is not numbers[0]]) if is_decimal(value) else None
+    value = numbers[0][1] / below.number
+    return (value, [factor for factor in factors if factor is not numbers[0][0]]) if is_decimal(value) else None
 
 
 def _placed(form: Index, places: Mapping[Axis, AnyIndex]) -> Index:

@@ -124,7 +124,7 @@ def power(y: View, a: View) -> tuple[View, ...]:
 
     Products and roots only after differentiation: those of x*sqrt(x) have the derivative 0*inf at 0.
     """
-    exponent = Fraction(y.node.attribute)
+    exponent = Fraction(y.node.exponent)
     return (exponent * power_of(a, exponent - 1),)
 
 

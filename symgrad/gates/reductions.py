@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..graph.node import Reduction, View
+from ..graph.node import View
 from .table import GATES, gate, no_gradient
 
 
@@ -39,9 +39,7 @@ def detached(y: View, a: View) -> tuple[View, ...]:
 
 def _reduced(y: View, name: str, body: View) -> View:
     """Another reduction over the same loops as that which `y` is the result of."""
-    own = y.node.attribute
-    assert isinstance(own, Reduction)
-    return y.node.table.reduce(GATES[name], body, range(y.node.rank, y.node.loops), own.constraints)
+    return y.node.table.reduce(GATES[name], body, range(y.node.rank, y.node.loops), y.node.reduction.constraints)
 
 
 @gate("sum", None, np.add, label="Σ", has={"finite"})

@@ -33,11 +33,11 @@ def non_negative_nodes(order: Iterable[Node]) -> set[Node]:
 
 def _is_non_negative(node: Node, holds: Callable[[View], bool]) -> bool:
     """The same of a node, where `holds` says it of its arguments."""
-    name, own, arguments = node.gate.name, node.attribute, node.arguments
+    name, arguments = node.gate.name, node.arguments
     if name == "constant":
-        return own >= 0 if isinstance(own, Fraction) else own not in ("-oo", "nan")
+        return node.constant >= 0 if isinstance(node.constant, Fraction) else node.constant not in ("-oo", "nan")
     if name == "power":
-        return own % 2 != 1 or holds(arguments[0])
+        return node.exponent % 2 != 1 or holds(arguments[0])
     if name == "mul":
         return all(count % 2 == 0 or holds(factor) for factor, count in Counter(arguments).items())
     if name == "max":
@@ -53,7 +53,7 @@ def _squares(a: View, depth: int = _DEPTH) -> list[View] | None:
     Of squares that are summed over indices it is their sum: it is 0 where they all are.
     """
     name = a.node.gate.name
-    if name == "power" and a.node.attribute >= 2:
+    if name == "power" and a.node.exponent >= 2:
         return [a.arguments[0]]
     if not depth:
         return None

@@ -147,7 +147,7 @@ class ArrayLowering(Lowering):
         while stack:
             node = stack.pop()
             if node.gate.name == "input":
-                self.integers.add(node.attribute)
+                self.integers.add(node.position)
             stack += node.sources
 
     def input_at(self, symbol: Any, indices: tuple[AnyIndex, ...]) -> View:

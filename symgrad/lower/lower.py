@@ -161,7 +161,7 @@ def _with_inferred_shapes(graph: Graph) -> Graph:
     the axis may be longer than what is read of it.
     """
     domains = Domains(replace(graph, derived={}), undeclared=True)
-    nodes = {node.attribute: node for node in graph.order() if node.gate.name == "input"}
+    nodes = {node.position: node for node in graph.order() if node.gate.name == "input"}
     shapes = [list(shape) for shape in graph.shapes]
     demanded: list[tuple[int, int, Index]] = []
     for place, shape in enumerate(shapes):

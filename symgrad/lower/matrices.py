@@ -44,7 +44,7 @@ def _transpose(lowering: ArrayLowering, part: Any, arguments: list[View]) -> Vie
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
-def product_of(lowering: ArrayLowering, one: View, two: View, inner: Any) -> View:
+def matrix_product(lowering: ArrayLowering, one: View, two: View, inner: Any) -> View:
     """The matrix product of two views over an inner length."""
     name = lowering.table.fresh()
     if inner == 1:
@@ -96,7 +96,7 @@ def _chain(lowering: ArrayLowering, factors: list[Factor]) -> Factor:
             flipped = lowering.transposed(two.view), lowering.transposed(one.view)
             view = lowering.transposed(_solved(lowering, *flipped, columns, rows))
         else:
-            view = product_of(lowering, _formed(lowering, one), _formed(lowering, two), one.shape[1])
+            view = matrix_product(lowering, _formed(lowering, one), _formed(lowering, two), one.shape[1])
         factors = [*factors[:place], Factor(view, (rows, columns)), *factors[place + 2 :]]
     return Factor(_formed(lowering, factors[0]), factors[0].shape)
 
@@ -177,10 +177,10 @@ def _matrix_power(lowering: ArrayLowering, part: sympy.MatPow, arguments: list[V
     count, result = abs(int(exponent)), None
     while count:
         if count & 1:
-            result = view if result is None else product_of(lowering, result, view, size)
+            result = view if result is None else matrix_product(lowering, result, view, size)
         count >>= 1
         if count:
-            view = product_of(lowering, view, view, size)
+            view = matrix_product(lowering, view, view, size)
     assert result is not None
     return result
 

@@ -20,8 +20,8 @@ from ..graph.affine import Index, Size
 from ..graph.formula import formulas
 from ..graph.graph import Graph, Output, sizes_of
 from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis, positional
-from .integers import combined, sum_of
-from .items import Item, Sink, is_guard, is_leaf, is_matrix, is_reduction, own_axis
+from .integers import added, combined
+from .items import Item, Sink, is_leaf, is_matrix, is_reduction, own_axis
 from .names import Names, input_names, merged
 from .plan import UNROLLED, Plan
 from .points import NOUNS, constants
@@ -207,7 +207,7 @@ class Layout:
                     if all(bounds[own] == sink.domain.bounds[place] for place, own in enumerate(order)):
                         self.places[node] = Place(self.places[sink].array, order, (Index(()),) * sink.rank)
                         return
-            elif node not in plan.stored and not is_reduction(node) and not is_guard(node):
+            elif node not in plan.stored and not is_reduction(node) and not node.is_guard:
                 stack.extend(reversed(view.arguments))
 
     def place_of(self, item: Item) -> Place:
@@ -228,13 +228,13 @@ class Layout:
         """An index counted from the first one of its axis."""
         back = self.affine(low.scaled(-1))
         if isinstance(at, Affine):
-            return sum_of([at, back])
+            return added([at, back])
         is_first = not back.terms and not back.offset
         return at if is_first else combined("add", [at if isinstance(at, Integer) else Integer(at), Integer(back)])
 
-    def accumulates(self, item: Item) -> bool:
+    def accumulates(self, item: Node) -> bool:
         """Whether the terms of a reduction arrive in different iterations of a loop."""
-        if self.plan.reduces_data(item) or not item.attribute.is_plain:  # type: ignore[union-attr]
+        if self.plan.reduces_data(item) or not item.reduction.is_plain:
             return True
         written_out = self.written_out(item)
         return any(

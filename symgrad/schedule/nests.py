@@ -33,7 +33,7 @@ from ..gates.reductions import KINDS
 from ..graph.affine import Index, Size
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View
 from .integers import ROUNDED, combined, divided, integer, truncated, whole_number
-from .items import Item, Sink, is_guard, is_leaf, is_reduction
+from .items import Item, Sink, is_leaf, is_reduction
 from .layout import Layout, Rolled, identity_of
 from .names import merged
 from .plan import UNROLLED
@@ -99,12 +99,14 @@ class NestBuilder:
         """One result, or one scattered term: `places` have the axes that are reduced and written out as well."""
         if isinstance(item, Sink):
             self._store_sink(item, here)
-            return
-        if not is_reduction(item):
+        elif not is_reduction(item):
             self._store_value(item, here)
-            return
+        else:
+            self._add_terms(item, here, places)
+
+    def _add_terms(self, item: Node, here: dict[int, Affine], places: list[dict[int, Affine]]) -> None:
         terms = [term for at in places if (term := self._term(item, at)) is not None]
-        own = item.attribute
+        own = item.reduction
         was, self.unsafe = self.unsafe, not own.is_plain and self._constraints(item, here) != []
         index = tuple(self.place(form, here) for form in own.out)
         self.unsafe = was
@@ -162,7 +164,7 @@ class NestBuilder:
 
     def _term(self, item: Node, at: dict[int, Affine]) -> Expression | None:
         """One term of a reduction: None where it is known not to be there."""
-        decided = self._undecided(item.attribute.constraints, at)
+        decided = self._undecided(item.reduction.constraints, at)
         if decided is None:
             return None
         return self._masked(item, at, lambda: self.value(item.arguments[0], at))
@@ -198,8 +200,8 @@ class NestBuilder:
         limits = self._constraints(item, at)
         if limits is None:
             return self._identity(item)
-        if is_guard(item):  # says its own conditions where it is computed
-            limits = [form for form in limits if form not in (self._undecided(item.attribute.constraints, at) or ())]
+        if item.is_guard:  # says its own conditions where it is computed
+            limits = [form for form in limits if form not in (self._undecided(item.reduction.constraints, at) or ())]
         if not limits:
             return compute()  # type: ignore[no-any-return]
         was, self.unsafe = self.unsafe, True
@@ -220,13 +222,13 @@ class NestBuilder:
         return Call(FUNCTIONS["select"], (condition, value, otherwise))
 
     def _holds_integers(self, node: Node) -> bool:
-        is_input = node.gate.name == "input" and node.attribute in self.layout.graph.integers
+        is_input = node.gate.name == "input" and node.position in self.layout.graph.integers
         return is_input or node in self.plan.integers
 
     def _identity(self, item: Item) -> Expression:
         if self.plan.kind(item) == "boolean":
             return Holds(Affine((), -1))
-        return Literal(identity_of(item)) if is_reduction(item) else Literal(0.0)  # type: ignore[arg-type]
+        return Literal(identity_of(item)) if is_reduction(item) else Literal(0.0)
 
     # --- values -------------------------------------------------------------------------------------------------------
 
@@ -297,20 +299,20 @@ class NestBuilder:
         if node in layout.literals:
             return Literal(layout.literals[node])
         if name == "constant":
-            return Literal(float(node.attribute))
+            return Literal(float(node.constant))
         if name == "size":
-            return Number(layout.affine(Index(((node.attribute, 1),))))
+            return Number(layout.affine(Index(((node.size, 1),))))
         if name == "position":
             (place,) = index
             if not isinstance(place, Affine):
                 return Number(place.value if isinstance(place, Integer) else place)
             return Number(place) if place.terms else Literal(float(place.offset))
         if name == "input":
-            array = layout.inputs[node.attribute]
+            array = layout.inputs[node.position]
             if not index:
                 return Read(array)
-            element = self._held(Element(array, index), layout.graph.shapes[node.attribute], masked=unsafe)
-            return Number(element) if node.attribute in layout.graph.integers else element
+            element = self._held(Element(array, index), layout.graph.shapes[node.position], masked=unsafe)
+            return Number(element) if node.position in layout.graph.integers else element
         if node in self.plan.stored:
             # Not made in this nest, or it would be known.
             read = layout.element(node, index)
@@ -370,8 +372,8 @@ class NestBuilder:
         node, index, unsafe = key
         at = dict(enumerate(index))
         was, self.unsafe = self.unsafe, unsafe
-        if is_guard(node):
-            limits = self._undecided(node.attribute.constraints, at)
+        if node.is_guard:
+            limits = self._undecided(node.reduction.constraints, at)
             if limits is None:
                 self.unsafe = was
                 return []
@@ -409,8 +411,8 @@ class NestBuilder:
         return self._combined(node, index, [self.memo[need] for need in needs])
 
     def _combined(self, node: Node, index: tuple[Any, ...], arguments: list[Expression]) -> Expression:
-        if is_guard(node):
-            limits = self._undecided(node.attribute.constraints, dict(enumerate(index)))
+        if node.is_guard:
+            limits = self._undecided(node.reduction.constraints, dict(enumerate(index)))
             if limits is None:
                 return Literal(0.0)
             return self._where(node, limits, arguments[0], Literal(0.0)) if limits else arguments[0]

@@ -204,7 +204,7 @@ class _Scheduler:
         """What one would call a node: sqrt_T, x_squared, else the kind of its operation."""
         name = node.gate.name
         arguments = [edge.node for edge in node.arguments]
-        words = [called.get(a) or (self.inputs[a.attribute] if a.gate.name == "input" else "") for a in arguments]
+        words = [called.get(a) or (self.inputs[a.position] if a.gate.name == "input" else "") for a in arguments]
         if name == "mul" and len(words) == 2 and arguments[0] is arguments[1] and words[0]:
             return f"{words[0]}_squared"
         if len(words) == 1 and name not in ("neg", "not") and words[0] and len(words[0]) < 16:
@@ -224,7 +224,7 @@ class _Scheduler:
     def _read(self, node: Node, expressions: dict[Node, Expression]) -> Expression:
         if node in self.literals:
             return Literal(self.literals[node])
-        return Read(self.inputs[node.attribute]) if node.gate.name == "input" else expressions[node]
+        return Read(self.inputs[node.position]) if node.gate.name == "input" else expressions[node]
 
     def _result(
         self,
@@ -321,7 +321,7 @@ def constants(graph: Graph, dtype: np.dtype[Any]) -> dict[Node, float]:
 
 def _rounded_constant(node: Node, dtype: np.dtype[Any]) -> float | bool:
     if node.gate.name == "constant":
-        return float(rounded(node.attribute, dtype))
+        return float(rounded(node.constant, dtype))
     if node.kind == "boolean":
         return bool(evaluate_exactly([positional(node)], ())[0])
     view = positional(node)

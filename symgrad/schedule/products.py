@@ -51,7 +51,7 @@ def product_step(layout: Layout, node: Node, comment: str) -> Product:
     for factor in factors:
         plain = [plain_axis(index) for index in factor.index]
         if factor.node.gate.name == "input":
-            operands.append(Operand(layout.inputs[factor.node.attribute], tuple(names[p] for p in plain)))  # type: ignore
+            operands.append(Operand(layout.inputs[factor.node.position], tuple(names[p] for p in plain)))  # type: ignore
         else:
             place = layout.place_of(factor.node)
             operands.append(Operand(place.array, tuple(names[plain[own]] for own in place.order)))  # type: ignore

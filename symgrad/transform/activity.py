@@ -56,7 +56,7 @@ def varying_nodes(order: list[Node], wrt: set[int]) -> set[Node]:
     """The real-valued nodes that depend on an input that is differentiated for."""
     varying: set[Node] = set()
     for node in order:
-        is_wanted = node.gate.name == "input" and node.attribute in wrt
+        is_wanted = node.gate.name == "input" and node.position in wrt
         if (
             node.kind == "real"
             and node.gate.name != "detached"

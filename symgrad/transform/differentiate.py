@@ -101,7 +101,7 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
                     spoilt.add(edge.node)
             received = _received(node, edge, view, adjoint.domain, domains)
             arriving.setdefault(edge.node, []).append(received)
-    inputs = {node.attribute: node for node in order if node.gate.name == "input"}
+    inputs = {node.position: node for node in order if node.gate.name == "input"}
     gradients = []
     for i in wrt:
         found = arriving[inputs[i]][0] if i in inputs and inputs[i] in arriving else Contribution(zero)
