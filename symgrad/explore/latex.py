@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import islice
 
 from ..gates.reductions import KINDS
+from ..gates.table import GATES
 from ..graph.affine import Axis, Index, Size, axis, substituted
 from ..graph.graph import Graph, sizes_of
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View, plain_axis, positional
@@ -140,7 +141,7 @@ class _Texts:
 def _sign(node: Node) -> str:
     """The sign that a name must not look like: of a constant, of the gamma function."""
     if node.gate.name == "gamma":
-        return r"\Gamma"
+        return node.gate.latex
     number = positional(node).number
     return CONSTANTS[number] if isinstance(number, str) and number in CONSTANTS and number != "E" else ""
 
@@ -202,13 +203,13 @@ class _Printer:
         if name == "select":
             is_open = node.arguments[2].node.gate.name == "undefined"
             return select(arguments[0], arguments[1], None if is_open else arguments[2])
-        return operation(name, arguments)
+        return operation(node.gate, arguments)
 
     def _constant(self, value: Fraction | str) -> Piece:
         if not isinstance(value, str):
             return number(value)
         if value == "E" and not self.texts.is_free("e"):
-            return operation("exp", [Piece("1", ATOM)])
+            return operation(GATES["exp"], [Piece("1", ATOM)])
         return Piece(CONSTANTS[value], SUM if value == "-oo" else ATOM)
 
     # --- arrays -------------------------------------------------------------------------------------------------------
@@ -250,7 +251,7 @@ class _Printer:
         if size.name not in self.graph.derived:
             raise _Involved
         kind, *forms = self.graph.derived[size.name]
-        return operation(kind, [self._index(form, frozenset(), 0) for form in forms])
+        return operation(GATES[kind], [self._index(form, frozenset(), 0) for form in forms])
 
     def _reduction(self, view: View, own: Reduction, scope: frozenset[str], depth: int) -> Piece:
         node = view.node
@@ -270,7 +271,7 @@ class _Printer:
         self, name: str, names: Sequence[Axis], limits: Sequence[Index], scope: frozenset[str], depth: int
     ) -> str:
         """The signs of a reduction over the axes `names`, with their limits."""
-        sign = {"sum": r"\sum", "product": r"\prod", "largest": r"\max", "smallest": r"\min"}[name]
+        sign = GATES[name].latex
         nested = _nested(names, limits)
         if nested is None:
             return f"{sign}_{{{self._conditions(limits, _COMMA, scope, depth)}}}"
@@ -285,7 +286,7 @@ class _Printer:
     def _end(self, kind: str, forms: Sequence[Index], scope: frozenset[str], depth: int) -> str:
         """The limit of a loop: the larger of several lower ones, the smaller of several upper ones."""
         pieces = [self._index(form, scope, depth) for form in forms]
-        return (pieces[0] if len(pieces) == 1 else operation(kind, pieces)).text
+        return (pieces[0] if len(pieces) == 1 else operation(GATES[kind], pieces)).text
 
     def _guard(
         self, body: Piece, limits: Sequence[Index], empty: Fraction | str, scope: frozenset[str], depth: int
@@ -321,7 +322,7 @@ class _Printer:
         square = self._matrix(node, node.arguments[0], axes[:2], scope, depth)
         if name in ("determinant", "log_determinant"):
             found = Piece(rf"\det\left({square.text}\right)", FACTOR)
-            return found if name == "determinant" else operation("log", [found])
+            return found if name == "determinant" else operation(GATES["log"], [found])
         text = power(square, "-1").text
         if name == "solve":
             text += f" {self._matrix(node, node.arguments[1], axes[2:], scope, depth).text}"

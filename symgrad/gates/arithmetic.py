@@ -26,6 +26,7 @@ no_gradient("input")
     commutative=True,
     label="+",
     has={"finite", "whole"},
+    noun="sum",
 )
 def add(y: View, *a: View) -> tuple[View, ...]:
     return tuple(constant(y, 1) for _ in a)
@@ -41,6 +42,7 @@ def add(y: View, *a: View) -> tuple[View, ...]:
     commutative=True,
     label="*",
     has={"finite", "whole"},
+    noun="product",
 )
 def mul(y: View, *a: View) -> tuple[View, ...]:
     # The product of the others, from prefix and suffix products: product / factor is wrong where a factor is zero.
@@ -55,12 +57,12 @@ def mul(y: View, *a: View) -> tuple[View, ...]:
     return tuple(reversed(others))
 
 
-@gate("div", None, np.divide, lambda a, b: a / b, on=PAIR, trouble=((0.0, 2.0),), label="/")
+@gate("div", None, np.divide, lambda a, b: a / b, on=PAIR, trouble=((0.0, 2.0),), label="/", noun="ratio")
 def div(y: View, a: View, b: View) -> tuple[View, ...]:
     return 1 / b, -(y * (1 / b))
 
 
-@gate("neg", None, np.negative, lambda a: -a, label="*-1", has={"finite", "exact", "passing", "whole"})
+@gate("neg", None, np.negative, lambda a: -a, label="*-1", has={"finite", "exact", "passing", "whole"}, noun="minus")
 def neg(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, -1),)
 
@@ -158,6 +160,7 @@ def pow(y: View, a: View, b: View) -> tuple[View, ...]:
     label="|x|",
     analytic=False,
     has={"finite", "non_negative", "exact", "passing", "whole"},
+    latex=r"\left|#1\right|",
 )
 def absolute(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sign"),)
@@ -169,13 +172,29 @@ def sign(y: View, a: View) -> tuple[View, ...]:
 
 
 @gate(
-    "floor", sympy.floor, np.floor, mpmath.floor, trouble=((1.0,),), analytic=False, has={"step", "exact", "rounding"}
+    "floor",
+    sympy.floor,
+    np.floor,
+    mpmath.floor,
+    trouble=((1.0,),),
+    analytic=False,
+    has={"step", "exact", "rounding"},
+    latex=r"\left\lfloor #1\right\rfloor",
 )
 def floor(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, 0),)
 
 
-@gate("ceil", sympy.ceiling, np.ceil, mpmath.ceil, trouble=((1.0,),), analytic=False, has={"step", "exact", "rounding"})
+@gate(
+    "ceil",
+    sympy.ceiling,
+    np.ceil,
+    mpmath.ceil,
+    trouble=((1.0,),),
+    analytic=False,
+    has={"step", "exact", "rounding"},
+    latex=r"\left\lceil #1\right\rceil",
+)
 def ceil(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, 0),)
 
@@ -210,6 +229,7 @@ _LARGEST_QUOTIENT = 100_000  # binary digits
     trouble=((6.0, 2.0), (1.0, 0.1)),
     analytic=False,
     has={"step", "whole"},
+    noun="remainder",
 )
 def mod(y: View, a: View, b: View) -> tuple[View, ...]:
     # floor(a/b), found from the exact remainder: a/b itself may round up to the next integer.

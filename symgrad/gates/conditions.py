@@ -14,11 +14,11 @@ import sympy
 from ..graph.node import View
 from .table import GATES, HALF, PAIR, constant, gate, no_gradient
 
-for _name, _label, _numpy, _mpmath, _commutative in (
-    ("lt", "<", np.less, operator.lt, False),
-    ("le", "<=", np.less_equal, operator.le, False),
-    ("eq", "==", np.equal, operator.eq, True),
-    ("ne", "!=", np.not_equal, operator.ne, True),
+for _name, _label, _latex, _numpy, _mpmath, _commutative in (
+    ("lt", "<", r"\lt", np.less, operator.lt, False),
+    ("le", "<=", r"\le", np.less_equal, operator.le, False),
+    ("eq", "==", "=", np.equal, operator.eq, True),
+    ("ne", "!=", r"\ne", np.not_equal, operator.ne, True),
 ):
     no_gradient(
         _name,
@@ -29,6 +29,8 @@ for _name, _label, _numpy, _mpmath, _commutative in (
         kind="boolean",
         commutative=_commutative,
         label=_label,
+        noun="condition",
+        latex=_latex,
         analytic=False,
         has={"comparison"},
     )
@@ -41,6 +43,8 @@ no_gradient(
     commutative=True,
     analytic=False,
     has={"connective"},
+    noun="condition",
+    latex=r"\wedge",
 )
 no_gradient(
     "or",
@@ -51,8 +55,20 @@ no_gradient(
     commutative=True,
     analytic=False,
     has={"connective"},
+    noun="condition",
+    latex=r"\vee",
 )
-no_gradient("not", None, np.logical_not, lambda a: not a, kind="boolean", analytic=False, has={"connective"})
+no_gradient(
+    "not",
+    None,
+    np.logical_not,
+    lambda a: not a,
+    kind="boolean",
+    analytic=False,
+    has={"connective"},
+    noun="condition",
+    latex=r"\neg",
+)
 # A branch guards what flows through it: differentiate.py has its rule.
 no_gradient(
     "select",
@@ -62,6 +78,7 @@ no_gradient(
     label="if",
     analytic=False,
     has={"exact", "passing", "choosing", "whole"},
+    noun="branch",
 )
 
 
@@ -108,6 +125,8 @@ def _nan_aware(choose: Callable[..., Any]) -> Callable[..., Any]:
     commutative=True,
     analytic=False,
     has={"finite", "exact", "passing", "choosing", "whole"},
+    noun="largest",
+    latex=r"\max",
 )
 def maximum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one > two)
@@ -123,6 +142,8 @@ def maximum(y: View, *a: View) -> tuple[View, ...]:
     commutative=True,
     analytic=False,
     has={"finite", "exact", "passing", "choosing", "whole"},
+    noun="smallest",
+    latex=r"\min",
 )
 def minimum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one < two)

@@ -13,7 +13,9 @@ from ..graph.node import View
 from .table import GATES, PAIR, beyond_one, constant, gate
 
 
-@gate("exp", sympy.exp, np.exp, mpmath.exp, trouble=((-1000.0,), (0.0,)), has={"non_negative", "growing"})
+@gate(
+    "exp", sympy.exp, np.exp, mpmath.exp, trouble=((-1000.0,), (0.0,)), has={"non_negative", "growing"}, latex=r"\exp"
+)
 def exp(y: View, a: View) -> tuple[View, ...]:
     return (y,)
 
@@ -24,7 +26,15 @@ def expm1(y: View, a: View) -> tuple[View, ...]:
 
 
 @gate(
-    "log", sympy.log, np.log, mpmath.log, on=((0.5, 3.0),), trouble=((1.0,), (1e-300,)), safe=beyond_one, has={"edge"}
+    "log",
+    sympy.log,
+    np.log,
+    mpmath.log,
+    on=((0.5, 3.0),),
+    trouble=((1.0,), (1e-300,)),
+    safe=beyond_one,
+    has={"edge"},
+    latex=r"\ln",
 )
 def log(y: View, a: View) -> tuple[View, ...]:
     return (1 / a,)

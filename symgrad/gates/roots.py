@@ -80,6 +80,7 @@ def _squares(a: View, depth: int = _DEPTH) -> list[View] | None:
     on=((0.5, 3.0),),
     trouble=((0.0,), (-0.0,)),
     has={"non_negative", "edge"},
+    latex=r"\sqrt{#1}",
 )
 def sqrt(y: View, a: View) -> tuple[View, ...]:
     """The square root; of -0.0 it is 0.0, so that its slope there is that at the edge of its domain."""
@@ -108,6 +109,7 @@ def _mp_cbrt(a: Any) -> Any:
     on=((0.5, 3.0),),
     trouble=((0.0,), (-0.0,), (-8.0,)),
     has={"non_negative", "edge"},
+    latex=r"\sqrt[3]{#1}",
 )
 def cbrt(y: View, a: View) -> tuple[View, ...]:
     """The principal cube root a**(1/3): no real number for a < 0, so NaN there."""

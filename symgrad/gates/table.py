@@ -51,6 +51,8 @@ def gate(
     commutative: bool = False,
     safe: Callable[..., View] | None = None,
     label: str = "",
+    noun: str = "",
+    latex: str = "",
     analytic: bool = True,
     has: Iterable[Trait] = (),
 ) -> Callable[[Callable[..., tuple[View, ...]] | None], None]:
@@ -58,7 +60,7 @@ def gate(
 
     def enter(rule: Callable[..., tuple[View, ...]] | None) -> None:
         GATES[name] = Gate(
-            name, rule, expansion, numpy, mpmath, kind, commutative, safe, label, analytic, frozenset(has)
+            name, rule, expansion, numpy, mpmath, kind, commutative, safe, label, noun, latex, analytic, frozenset(has)
         )
         ORDINARY[name], TROUBLE[name] = on, trouble
         if sympy_class is not None:

@@ -39,6 +39,10 @@ class Gate:
     commutative: bool = False
     safe: Callable[..., Any] | None = None  # of a limited domain: a point in it, made of the first argument
     label: str = ""  # what people write on it in a drawing; empty: its name
+    noun: str = ""  # what people call its result, where that has no name of the user's; empty: its name
+    # How it is written in LaTeX: a sign between its arguments or before them, a word or a command as a function's name,
+    # or a text with the argument as #1; empty: its name.
+    latex: str = ""
     # Whether it is an analytic function (but for poles and branch points), so that a complex step gives its derivative:
     # then its reference for mpmath takes complex numbers.
     analytic: bool = True

@@ -16,6 +16,7 @@ from symgrad_codegen.program import REDUCTIONS, Affine, Element, Expression, Int
 
 from ..analysis.checks import passed
 from ..errors import UnsupportedExpression
+from ..gates.reductions import KINDS
 from ..graph.affine import Index, Size
 from ..graph.formula import formulas
 from ..graph.graph import Graph, Output, sizes_of
@@ -24,7 +25,7 @@ from .integers import added, combined
 from .items import Item, Sink, is_leaf, is_matrix, is_reduction, own_axis
 from .names import Names, input_names, merged
 from .plan import UNROLLED, Plan
-from .points import NOUNS, constants
+from .points import constants, noun_of
 
 _TERM = 40  # characters of a formula in a comment
 
@@ -105,7 +106,8 @@ class Layout:
         of = self.graph.adjoints.get(node)
         if of is not None and of in self.graph.names:
             return self.names.take(f"d_{self.graph.names[of]}")
-        return self.names.take(_STORED.get(node.gate.name, node.gate.name), counted=True)
+        kind = KINDS.get(node.gate.name)
+        return self.names.take(kind.stored if kind else noun_of(node), counted=True)
 
     def _value_name(self, output: Output) -> str:
         """What the array of a value is called: the user's name, where the value is just what that is of."""
@@ -307,7 +309,3 @@ def below(roots: Iterable[Node]) -> set[Node]:
 def identity_of(node: Node) -> float:
     """What the terms of a reduction are joined to."""
     return REDUCTIONS[node.gate.name].start
-
-
-# What a stored value is called where that is not the name of its gate.
-_STORED = {**NOUNS, "sum": "total"}

@@ -37,7 +37,7 @@ from .items import Item, Sink, is_leaf, is_reduction
 from .layout import Layout, Rolled, identity_of
 from .names import merged
 from .plan import UNROLLED
-from .points import NOUNS
+from .points import noun_of
 
 _LINE_OPERATIONS, _LINE_DEPTH = 8, 6  # of an expression on one line
 
@@ -451,7 +451,7 @@ class NestBuilder:
     def _noun(self, node: Node) -> str:
         if node in self.layout.base:
             return f"{self.layout.base[node]}_here"
-        return NOUNS.get(node.gate.name, node.gate.name)
+        return noun_of(node)
 
     # --- the statements -----------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from symgrad_codegen.text.points import at_every_point
 
 from ..errors import UnsupportedExpression
 from ..evaluate.points import evaluate_exactly, round_exact, rounded
+from ..gates.table import GATES
 from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable
 from ..graph.node import Node, positional
@@ -209,7 +210,7 @@ class _Scheduler:
             return f"{words[0]}_squared"
         if len(words) == 1 and name not in ("neg", "not") and words[0] and len(words[0]) < 16:
             return f"{name}_{words[0]}"
-        return NOUNS.get(name, name)
+        return noun_of(node)
 
     def _comment(self, node: Node, texts: dict[Node, str], called: dict[Node, str], expression: Expression) -> str:
         of = self.graph.adjoints.get(node)
@@ -249,7 +250,7 @@ class _Scheduler:
         # A long sum is written a line at a time, from left to right.
         while len(arguments) > _LINE_OPERATIONS + 1 and not (self.is_large and function.name == "add"):
             first = Call(function, tuple(arguments[:_LINE_OPERATIONS]))
-            part = self.names.take(f"partial_{NOUNS.get(node.gate.name, node.gate.name)}", counted=True)
+            part = self.names.take(f"partial_{noun_of(node)}", counted=True)
             statements.append(Assignment(part, first))
             arguments = [Read(part), *arguments[_LINE_OPERATIONS:]]
         return Call(function, tuple(arguments))
@@ -283,24 +284,12 @@ def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]
     return done
 
 
-NOUNS = {
-    "add": "sum",
-    "mul": "product",
-    "div": "ratio",
-    "neg": "minus",
-    "select": "branch",
-    "lt": "condition",
-    "le": "condition",
-    "eq": "condition",
-    "ne": "condition",
-    "and": "condition",
-    "or": "condition",
-    "not": "condition",
-    "mod": "remainder",
-    "max": "largest",
-    "min": "smallest",
-}
-_COUNTED = {*NOUNS.values(), *FUNCTIONS}
+_COUNTED = {*FUNCTIONS, *(row.noun for row in GATES.values())}
+
+
+def noun_of(node: Node) -> str:
+    """What people call the result of an operation."""
+    return node.gate.noun or node.gate.name
 
 
 def _bracketed(text: str) -> str:
