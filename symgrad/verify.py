@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from symgrad_codegen.marks import BrokenProgram
@@ -21,7 +21,7 @@ from symgrad_codegen.program import Program
 from symgrad_codegen.verify import verify
 
 from .analysis.domains import Domains
-from .analysis.extents import numeric, with_derived
+from .analysis.extents import Bound, numeric, with_derived
 from .errors import VerificationError
 from .evaluate.arrays import Evaluation
 from .evaluate.trials import Trial, trials
@@ -29,6 +29,7 @@ from .gates.linear_algebra import MATRIX_RULES
 from .gates.reductions import KINDS
 from .gates.table import CONSTANTS
 from .graph.affine import Index, Size
+from .graph.gate import Numeric
 from .graph.graph import POINTWISE, Graph, Output
 from .graph.node import AnyIndex, Gather, Node, Reduction, View, positional
 from .schedule.integers import integer_nodes
@@ -255,28 +256,32 @@ class _Loops:
                 return f"%{edge.node.number}[{', '.join(map(str, edge.index))}] is outside of what is computed"
         return ""
 
-    def box(self, bounds: Sequence[Any]) -> list[tuple[int, int]]:
-        return [(numeric(low, self.sizes), numeric(high, self.sizes)) for low, high in bounds]
+    def box(self, bounds: Sequence[Bound | None]) -> list[tuple[int, int]]:
+        known = [bound for bound in bounds if bound is not None]
+        assert len(known) == len(bounds), "a range that is not known is a breach"
+        return [(numeric(low, self.sizes), numeric(high, self.sizes)) for low, high in known]
 
-    def inside(self, box: Sequence[tuple[int, int]], mesh: Mapping[int, Any]) -> Any:
-        found: Any = np.True_
+    def inside(self, box: Sequence[tuple[int, int]], mesh: Mapping[int, Numeric]) -> Numeric:
+        found: Numeric = np.True_
         for axis, (low, high) in enumerate(box):
             found = found & (mesh[axis] >= low) & (mesh[axis] <= high)
         return found
 
-    def hold(self, forms: Iterable[Index], mesh: Mapping[int, Any]) -> Any:
-        found: Any = np.True_
+    def hold(self, forms: Iterable[Index], mesh: Mapping[int, Numeric]) -> Numeric:
+        found: Numeric = np.True_
         for form in forms:
             found = found & (self.value(form, mesh) >= 0)
         return found
 
-    def value(self, form: Index, mesh: Mapping[int, Any]) -> Any:
-        total: Any = form.offset
+    def value(self, form: Index, mesh: Mapping[int, Numeric]) -> Numeric:
+        total: Numeric = form.offset
         for term, factor in form.terms:
             total = total + factor * (self.sizes[term.name] if isinstance(term, Size) else mesh[term])
         return total
 
-    def outside(self, indices: Sequence[AnyIndex], bounds: Sequence[Any], mesh: Mapping[int, Any], where: Any) -> bool:
+    def outside(
+        self, indices: Sequence[AnyIndex], bounds: Sequence[Bound | None], mesh: Mapping[int, Numeric], where: Numeric
+    ) -> bool:
         """Whether an index that is affine runs out of bounds in one of the loops."""
         for index, (low, high) in zip(indices, self.box(bounds), strict=True):
             if isinstance(index, Index):
@@ -307,11 +312,11 @@ def _check_support(graph: Graph, after: str, tried: Sequence[Trial]) -> None:
                 _breach(after, f"{what} ({_given(trial)})")
 
 
-def _read_entries(values: Evaluation) -> dict[int, Any]:
+def _read_entries(values: Evaluation) -> dict[int, Numeric]:
     """Which entries of each input the value is made of."""
-    read = {node: np.zeros(np.shape(values.values[node]), bool) for node in values.domains.order}
+    read: dict[Node, Numeric] = {node: np.zeros(np.shape(values.values[node]), bool) for node in values.domains.order}
 
-    def note(view: View, mesh: Mapping[int, Any]) -> None:
+    def note(view: View, mesh: Mapping[int, Numeric]) -> None:
         at = [values.index(index, mesh) - low for index, low in zip(view.index, values.low[view.node], strict=True)]
         if read[view.node].size:
             read[view.node][tuple(np.clip(p, 0, n - 1) for p, n in zip(at, read[view.node].shape, strict=True))] = True
@@ -324,7 +329,7 @@ def _read_entries(values: Evaluation) -> dict[int, Any]:
             continue
         box, own = values.box(values.domains.of[node]), node.attribute
         mesh = dict(enumerate(np.ogrid[tuple(slice(low, high + 1) for low, high in box)]))
-        where: Any = np.True_
+        where: Numeric = np.True_
         if isinstance(own, Reduction):
             for form in own.constraints:
                 where = where & (values.index(form, mesh) >= 0)

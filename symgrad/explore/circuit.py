@@ -23,6 +23,7 @@ from ..graph.rebuild import rebuilt
 from ..transform.differentiate import Record, differentiate
 from ..transform.simplify import simplify
 from .labels import Labels
+from .records import StepKind
 
 LEVELS = ("gates", "elementary")
 
@@ -54,7 +55,7 @@ class Trouble(NamedTuple):
 class Step(NamedTuple):
     """A gate, an input, or a condition (which is true or false, and has no gradient)."""
 
-    kind: str  # "input", "gate" or "condition"
+    kind: StepKind
     node: Node
     label: str  # what stands on the gate in a drawing
     name: str  # the user's name for it, or its formula where that is short, or a number: g7

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import reduce
-from typing import Any
 
 import mpmath
 import numpy as np
 import sympy
 
+from ..graph.gate import Numeric
 from ..graph.node import View
+from ..graph.sums import chained
 from .table import GATES, HALF, PAIR, beyond_one, constant, gate, no_gradient
 
 no_gradient("constant")
@@ -52,7 +53,7 @@ def mul(y: View, *a: View) -> tuple[View, ...]:
     others: list[View] = []
     after: View | None = None
     for prefix, factor in zip(reversed(before), reversed(a), strict=True):
-        others.append(after if prefix is None else prefix if after is None else prefix * after)  # type: ignore[arg-type]
+        others.append(chained([part for part in (prefix, after) if part is not None]))
         after = factor if after is None else factor * after
     return tuple(reversed(others))
 
@@ -109,7 +110,7 @@ def spelled_power(base: View, exponent: Fraction) -> View:
     return reduce(lambda one, two: one * two, factors)
 
 
-def _mp_rational_power(a: Any, n: Fraction) -> Any:
+def _mp_rational_power(a: Numeric, n: Fraction) -> Numeric:
     return a ** int(n) if n == int(n) else mpmath.power(a, mpmath.mpf(n.numerator) / n.denominator)
 
 
@@ -130,7 +131,7 @@ def power(y: View, a: View) -> tuple[View, ...]:
     return (exponent * power_of(a, exponent - 1),)
 
 
-def _mp_pow(a: Any, b: Any) -> Any:
+def _mp_pow(a: Numeric, b: Numeric) -> Numeric:
     return mpmath.mpf(1) if b == 0 else mpmath.power(a, b)
 
 
@@ -212,7 +213,7 @@ def frac(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, 1),)
 
 
-def _mp_mod(a: Any, b: Any) -> Any:
+def _mp_mod(a: Numeric, b: Numeric) -> Numeric:
     """Exact: a quotient may have more digits than the precision. NaN also where these would fill the memory."""
     return a % b if b and mpmath.mag(a) < mpmath.mag(b) + _LARGEST_QUOTIENT else mpmath.mpf("nan")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
 
 import mpmath
 import numpy as np
 import sympy
 
+from ..graph.gate import Reference
 from ..graph.node import View
 from .table import GATES, HALF, PAIR, constant, gate, no_gradient
 
@@ -111,7 +111,7 @@ def _shares(y: View, a: tuple[View, ...], wins: Callable[[View, View], View]) ->
     return tuple(argument.equals(y).where(1 / count, loser) for argument in a)
 
 
-def _nan_aware(choose: Callable[..., Any]) -> Callable[..., Any]:
+def _nan_aware(choose: Reference) -> Reference:
     return lambda *a: next((x for x in a if mpmath.isnan(x)), None) or choose(a)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
 
 import mpmath
 import numpy as np
 import sympy
 
+from ..graph.gate import Numeric
 from ..graph.node import View
 from .table import GATES, PAIR, beyond_one, constant, gate
 
@@ -61,12 +61,12 @@ def sigmoid(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sigmoid_slope"),)
 
 
-def _np_sigmoid_slope(a: Any) -> Any:
+def _np_sigmoid_slope(a: Numeric) -> Numeric:
     e = np.exp(-np.abs(a))
     return e / ((1 + e) * (1 + e))
 
 
-def _mp_sigmoid_slope(a: Any) -> Any:
+def _mp_sigmoid_slope(a: Numeric) -> Numeric:
     e = mpmath.exp(-a)
     return e / (1 + e) ** 2
 
@@ -140,11 +140,11 @@ def _softmax(a: View, *others: View) -> View:
     return terms[0] / table.apply(GATES["add"], *terms)
 
 
-def _np_difference(a: Any, b: Any) -> Any:
+def _np_difference(a: Numeric, b: Numeric) -> Numeric:
     return np.where(np.equal(a, b), 0, np.subtract(a, b))
 
 
-def _mp_difference(a: Any, b: Any) -> Any:
+def _mp_difference(a: Numeric, b: Numeric) -> Numeric:
     return mpmath.mpf(0) if a == b else a - b
 
 
@@ -181,7 +181,7 @@ def bose(y: View, a: View) -> tuple[View, ...]:
     return (y * (-a).call("bose"),)
 
 
-def _np_logcosh(a: Any) -> Any:
+def _np_logcosh(a: Numeric) -> Numeric:
     size = np.abs(a)
     near = np.log1p(2 * np.sinh(np.minimum(size, 1) / 2) ** 2)
     return np.where(size < 1, near, size + np.log1p(np.exp(-2 * size)) - np.log(2))

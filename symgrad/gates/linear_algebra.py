@@ -8,11 +8,11 @@ section 2). The matrices of all of them are read along the node's loop axes afte
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from ..graph.affine import Axis, Index, axis
+from ..graph.gate import Numeric, Reference
 from ..graph.node import Node, View
 from ..graph.sums import total
 from .table import GATES, no_gradient
@@ -22,7 +22,7 @@ MATRIX_RULES: dict[str, Callable[[View, View], tuple[View, ...]]] = {}
 
 
 def matrix_gate(
-    name: str, numpy: Callable[..., Any], label: str = ""
+    name: str, numpy: Reference, label: str = ""
 ) -> Callable[[Callable[[View, View], tuple[View, ...]]], None]:
     """Enter a matrix operation; what is decorated is its vector-Jacobian product.
 
@@ -59,7 +59,7 @@ def inverse(y: View, g: View) -> tuple[View, ...]:
     return (-_contracted(left, y.at({0: axis(j), 1: axis(q)}), q, size),)
 
 
-def _solve(a: Any, b: Any) -> Any:
+def _solve(a: Numeric, b: Numeric) -> Numeric:
     return np.linalg.solve(a, b)
 
 
@@ -102,7 +102,7 @@ def determinant(y: View, g: View) -> tuple[View, ...]:
     return (g * y * _inverse_of(y),)
 
 
-def _log_determinant(a: Any) -> Any:
+def _log_determinant(a: Numeric) -> Numeric:
     sign, value = np.linalg.slogdet(a)
     return value if sign > 0 else np.float64(-np.inf if sign == 0 else np.nan)
 

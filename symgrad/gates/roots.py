@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from typing import Any
 
 import mpmath
 import numpy as np
 
+from ..graph.gate import Numeric
 from ..graph.node import Node, View
 from .table import gate
 
@@ -93,11 +93,11 @@ def sqrt(y: View, a: View) -> tuple[View, ...]:
     return ((zeros[0] if len(zeros) == 1 else zeros[0].call("and", *zeros[1:])).where(0, slope),)
 
 
-def _np_cbrt(a: Any) -> Any:
+def _np_cbrt(a: Numeric) -> Numeric:
     return np.where(np.less(a, 0), np.nan, np.abs(np.cbrt(a)))
 
 
-def _mp_cbrt(a: Any) -> Any:
+def _mp_cbrt(a: Numeric) -> Numeric:
     return mpmath.cbrt(a) if mpmath.re(a) >= 0 else mpmath.mpf("nan")
 
 

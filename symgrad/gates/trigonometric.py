@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import mpmath
 import numpy as np
 import sympy
 
+from ..graph.gate import Numeric
 from ..graph.node import View
 from .table import PAIR, constant, elementwise, gate, no_gradient, within_one
 
@@ -97,7 +96,7 @@ def sinc(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sinc_slope"),)
 
 
-def _mp_sinc_slope(a: Any) -> Any:
+def _mp_sinc_slope(a: Numeric) -> Numeric:
     """The spherical Bessel function -j1; near 0 as a series, where the closed form cancels (DLMF 10.53.1)."""
     return -a / 3 * mpmath.hyp0f1(mpmath.mpf(5) / 2, -a * a / 4) if abs(a) < 1 else (mpmath.cos(a) - mpmath.sinc(a)) / a
 
@@ -200,7 +199,7 @@ def acot(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / (1 + a * a)),)
 
 
-def _mp_atan2(a: Any, b: Any) -> Any:
+def _mp_atan2(a: Numeric, b: Numeric) -> Numeric:
     if isinstance(a, mpmath.mpc) or isinstance(b, mpmath.mpc):
         return mpmath.log((b + 1j * a) / mpmath.sqrt(a * a + b * b)) / 1j
     return mpmath.atan2(a, b)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from .affine import Axis, Index, Size, axis, own_axes, substituted
-from .gate import Gate
+from .gate import Gate, Kind
 
 Number = Fraction | str  # an exact constant: a rational, or the name of a row of gates.CONSTANTS
 
@@ -65,7 +65,7 @@ class Node:
     table: Table
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         return self.gate.kind
 
     @property

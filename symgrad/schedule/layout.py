@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from symgrad_codegen.functions import FUNCTIONS
@@ -22,15 +22,21 @@ from ..graph.formula import formulas
 from ..graph.graph import Graph, Output, sizes_of
 from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis, positional
 from .integers import added, combined
-from .items import Item, Sink, is_leaf, is_matrix, is_reduction, own_axis
+from .items import Item, Key, Sink, is_leaf, is_matrix, is_reduction, own_axis
 from .names import Names, input_names, merged
 from .plan import UNROLLED, Plan
 from .points import constants, noun_of
 
 _TERM = 40  # characters of a formula in a comment
 
-# A loop that stays one: the class of its axis, which of that class it is in its item, and its bounds.
-Rolled = tuple[Any, int, Index, Index]
+
+class Rolled(NamedTuple):
+    """A loop that stays one: what is the same here shares it."""
+
+    key: Key  # the class of its axis
+    occurrence: int  # which of that class it is in its item
+    low: Index
+    high: Index
 
 
 @dataclass
@@ -63,7 +69,7 @@ class Layout:
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
         self.forward = below({output.view.node for output in graph.values})
         self.base = {node: self._base_name(node) for node in self.plan.nodes if node in self.plan.stored}
-        self.axis_names: dict[Any, str] = {}
+        self.axis_names: dict[tuple[Key, int], str] = {}
         self.data_name = self.axis_name(self.plan.data, 0) if self.plan.data is not None else ""
         for sink in self.plan.sinks:
             if sink.output is not None:
@@ -114,7 +120,7 @@ class Layout:
         name = self.graph.names.get(output.view.node, "")
         return input_names([name], ())[0][0] if name and output.view == positional(output.view.node) else "value"
 
-    def axis_name(self, key: Any, occurrence: int) -> str:
+    def axis_name(self, key: Key, occurrence: int) -> str:
         """The name of a loop: the user's for that index, where one is known."""
         if (key, occurrence) not in self.axis_names:
             wanted = None
@@ -177,7 +183,7 @@ class Layout:
         bounds = plan.domains.own[node].bounds
         lengths = self._lengths(bounds[place] for place in order)
         self.storages.append(Storage(self.base[node], tuple(lengths), data, plan.kind(node)))
-        lows = tuple(bounds[place][0] for place in order)  # type: ignore[index]
+        lows = tuple(bound[0] for place in order if (bound := bounds[place]) is not None)
         if data is not None:  # indexed by the data itself, whatever is kept of it
             lows = (*lows[:data], Index(()))
         self.places[node] = Place(self.base[node], tuple(order), lows)
@@ -260,13 +266,13 @@ class Layout:
 
     def _find_rolled(self, item: Item) -> dict[int, Rolled]:
         found: dict[int, Rolled] = {}
-        seen: Counter[Any] = Counter()
+        seen: Counter[Key] = Counter()
         written_out = self.written_out(item)
         for own in range(item.loops):
             if own == self.plan.data_axis(item) or own in written_out:
                 continue
             key = self.plan.class_of(item, own)
-            found[own] = (key, seen[key], *self.plan.bounds(item, own))
+            found[own] = Rolled(key, seen[key], *self.plan.bounds(item, own))
             seen[key] += 1
         return found
 
@@ -277,7 +283,7 @@ def reach(plan: Plan, item: Item, *, is_product: bool) -> list[tuple[Node, tuple
     `is_product` says whether it is made by BLAS, which reads the two factors.
     """
     found = []
-    product = plan.products[item] if is_product else None  # type: ignore[index]
+    product = plan.products[item] if is_product and isinstance(item, Node) else None
     stack = list(product) if product else [*item.arguments, *item.gathered]
     while stack:
         view = stack.pop()

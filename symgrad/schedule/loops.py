@@ -179,9 +179,9 @@ class Scheduler:
         names: dict[Rolled, str] = {}
         ranges: dict[str, tuple[Index, Index]] = {}
         for loop in self.layout.rolled(items[0]).values():
-            name = self.layout.axis_name(loop[0], loop[1])
+            name = self.layout.axis_name(loop.key, loop.occurrence)
             names[loop] = name
-            ranges[name] = (loop[2], loop[3])
+            ranges[name] = (loop.low, loop.high)
         return names, ranges
 
     def _nest(self, items: list[Item], builder: NestBuilder, names: dict[Rolled, str]) -> list[Step]:
@@ -189,7 +189,7 @@ class Scheduler:
         if not body:
             return []
         loops = tuple(
-            LoopRange(name, (self.layout.affine(loop[2]),), (self.layout.affine(loop[3]),))
+            LoopRange(name, (self.layout.affine(loop.low),), (self.layout.affine(loop.high),))
             for loop, name in names.items()
         )
         return [Nest(self.names.take("nest", counted=True), loops, tuple(body), self._comment(items))]

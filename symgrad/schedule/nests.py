@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from symgrad_codegen.functions import FUNCTIONS
@@ -179,13 +179,14 @@ class NestBuilder:
                 forms += [Index(((place, 1),)).minus(bound[0]), bound[1].minus(Index(((place, 1),)))]
         data = self.plan.data_axis(item)
         if data is not None:
+            assert self.data is not None
             low, high = self.plan.bounds(item, data)
-            if self.ranges[self.data] != (low, high):  # type: ignore[index]
+            if self.ranges[self.data] != (low, high):
                 own = Index(((data, 1),))
                 forms += [own.minus(low), high.minus(own)]
         return self._undecided(sorted(forms, key=repr), at)
 
-    def _undecided(self, forms: Any, at: dict[int, Affine]) -> list[Affine] | None:
+    def _undecided(self, forms: Iterable[Index], at: dict[int, Affine]) -> list[Affine] | None:
         found = []
         for form in forms:
             affine = self.layout.affine(form, at)
@@ -196,14 +197,14 @@ class NestBuilder:
                 return None
         return found
 
-    def _masked(self, item: Node, at: dict[int, Affine], compute: Any) -> Expression:
+    def _masked(self, item: Node, at: dict[int, Affine], compute: Callable[[], Expression]) -> Expression:
         limits = self._constraints(item, at)
         if limits is None:
             return self._identity(item)
         if item.is_guard:  # says its own conditions where it is computed
             limits = [form for form in limits if form not in (self._undecided(item.reduction.constraints, at) or ())]
         if not limits:
-            return compute()  # type: ignore[no-any-return]
+            return compute()
         was, self.unsafe = self.unsafe, True
         value = compute()
         self.unsafe = was
@@ -421,7 +422,7 @@ class NestBuilder:
             return arguments[0]
         if name in ("eq", "ne", "lt", "le"):
             integers = [integer(argument) for argument in arguments]
-            arguments = arguments if None in integers else integers  # type: ignore[assignment]
+            arguments = arguments if None in integers else [number for number in integers if number is not None]
         elif node in self.plan.integers and name == "select":
             return self._select(node, *arguments)
         elif node in self.plan.integers and not (name in ROUNDED and len(arguments) == 1):
@@ -440,7 +441,7 @@ class NestBuilder:
     def _named(self, node: Node, value: Expression) -> Expression:
         """A value that may be read again has a name; those that are read once lose it in the end."""
         is_integer = isinstance(value, Number)
-        if not isinstance(value.value if is_integer else value, (Call, Holds)):  # type: ignore[union-attr]
+        if not isinstance(value.value if isinstance(value, Number) else value, (Call, Holds)):
             return value
         name = self.layout.names.take(self._noun(node), counted=True)
         self.temporaries[name] = None

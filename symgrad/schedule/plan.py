@@ -16,6 +16,7 @@ from ..analysis.domains import Domains
 from ..analysis.extents import Domain, numeric, with_derived
 from ..gates.linear_algebra import argument_axes
 from ..graph.affine import Index, axis, number_index
+from ..graph.gate import Kind
 from ..graph.graph import Graph, sizes_of
 from ..graph.node import Node, Reduction, View, plain_axis
 from ..transform.differentiate import SHORT_AXIS
@@ -77,7 +78,7 @@ class Plan:
         self.products = {node: _factors(node) for node in self.nodes if not self.why_no_product(node)}
         self._find_stored()
 
-    def kind(self, item: Item) -> str:
+    def kind(self, item: Item) -> Kind:
         """Of what is stored: real, integer or boolean."""
         node = item.view.node if isinstance(item, Sink) else item
         if isinstance(item, Sink) and item.purpose != "kept":

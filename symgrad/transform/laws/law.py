@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from ...gates.table import GATES
 from ...graph.node import View
 from ...graph.sums import product_of
 
 Rewrite = Callable[[View], View | None]
+Family = Literal["stabler", "sharing", "cheaper", "spelling"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Law:
     name: str
     words: str
     exact: bool
-    family: str
+    family: Family
     rewrite: Rewrite
 
 
@@ -30,7 +32,7 @@ LAWS: dict[str, list[Law]] = {}
 LARGEST_FOLD = 4096
 
 
-def law(gates: str, words: str, *, exact: bool, family: str = "cheaper") -> Callable[[Rewrite], Rewrite]:
+def law(gates: str, words: str, *, exact: bool, family: Family = "cheaper") -> Callable[[Rewrite], Rewrite]:
     """File a law under the gate that it rewrites, or under several, their names apart."""
 
     def enter(rewrite: Rewrite) -> Rewrite:
