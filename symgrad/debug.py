@@ -15,6 +15,7 @@ from .analysis.shapes import bind
 from .compiler import Stages, Wrt
 from .evaluate.arrays import evaluate_arrays_exactly
 from .evaluate.points import evaluate_exactly
+from .graph.gate import Numeric
 from .graph.graph import Graph, sizes_of
 from .tables import Table
 from .transform.differentiate import differentiate
@@ -29,7 +30,7 @@ _SAME = mpmath.mpf(10) ** -25
 class Bisection(NamedTuple):
     """The value after each stage, and where it or a derivative first moves: a stage, and of laws the first one."""
 
-    values: tuple[tuple[str, Any], ...]  # mpmath numbers, in the order of the stages
+    values: tuple[tuple[str, Numeric], ...]  # mpmath numbers, in the order of the stages
     stage: str | None  # after which numbers are others than those of the graph as lowered; None: after none
     law: str | None  # the first one of that stage without which they are not
     difference: float  # the largest one there, relative to the largest number
@@ -70,7 +71,7 @@ def bisect(
     return Bisection(values, None, None, 0.0)
 
 
-def _ordered(point: Mapping[str, Any] | Sequence[Any], names: list[str]) -> list[Any]:
+def _ordered(point: Mapping[str, Numeric] | Sequence[Numeric], names: list[str]) -> list[Numeric]:
     """The values of the inputs in the order of the arguments."""
     if not isinstance(point, Mapping):
         if len(point) != len(names):
@@ -83,7 +84,9 @@ def _ordered(point: Mapping[str, Any] | Sequence[Any], names: list[str]) -> list
     return [point[name] for name in names]
 
 
-def _first_law(step: Pass, before: Graph, places: list[int], inputs: Sequence[Any], want: Sequence[Any]) -> str | None:
+def _first_law(
+    step: Pass, before: Graph, places: list[int], inputs: Sequence[Numeric], want: Sequence[Numeric]
+) -> str | None:
     """Of the laws that a pass applied the first that moves the numbers, when they are allowed one after the other."""
     fired: Counter[str] = Counter()
     if not step.families:
@@ -98,7 +101,7 @@ def _first_law(step: Pass, before: Graph, places: list[int], inputs: Sequence[An
     return None
 
 
-def _numbers(graph: Graph, places: list[int], inputs: Sequence[Any]) -> list[Any]:
+def _numbers(graph: Graph, places: list[int], inputs: Sequence[Numeric]) -> list[Numeric]:
     """The value and all derivatives, to 50 digits."""
     if not graph.gradients:
         graph = differentiate(graph, places)
@@ -112,13 +115,13 @@ def _numbers(graph: Graph, places: list[int], inputs: Sequence[Any]) -> list[Any
     return [number for array in found for number in np.ravel(array)]
 
 
-def _difference(found: Sequence[Any], want: Sequence[Any]) -> Any:
+def _difference(found: Sequence[Numeric], want: Sequence[Numeric]) -> Numeric:
     """The largest difference, relative to the largest number; infinite where one is no number and the other is."""
     scale = max([abs(number) for number in want if mpmath.isfinite(number)], default=mpmath.mpf(0)) or mpmath.mpf(1)
     return max(map(lambda one, two: _apart(one, two) / scale, found, want), default=mpmath.mpf(0))
 
 
-def _apart(one: Any, two: Any) -> Any:
+def _apart(one: Numeric, two: Numeric) -> Numeric:
     if mpmath.isfinite(one) and mpmath.isfinite(two):
         return abs(one - two)
     same = one == two or (mpmath.isnan(one) and mpmath.isnan(two))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Callable
 
 import sympy
 from sympy.concrete.expr_with_limits import ExprWithLimits
@@ -16,14 +16,14 @@ class Largest(ExprWithLimits):  # type: ignore[misc]  # SymPy ships no types
 
     __slots__ = ()
 
-    def __new__(cls, body: Any, *limits: Any) -> Any:
+    def __new__(cls, body: sympy.Basic, *limits: sympy.Basic) -> sympy.Basic:
         return _extreme(cls, body, *limits)
 
-    def doit(self, **hints: Any) -> Any:
+    def doit(self, **hints: bool) -> sympy.Basic:
         """Max of the terms, where all bounds are integers."""
         return _written_out(self, sympy.Max, **hints)
 
-    def _eval_derivative(self, symbol: Any) -> None:
+    def _eval_derivative(self, symbol: sympy.Basic) -> None:
         return None  # stays a Derivative: symgrad differentiates it, SymPy does not
 
 
@@ -32,21 +32,21 @@ class Smallest(ExprWithLimits):  # type: ignore[misc]
 
     __slots__ = ()
 
-    def __new__(cls, body: Any, *limits: Any) -> Any:
+    def __new__(cls, body: sympy.Basic, *limits: sympy.Basic) -> sympy.Basic:
         return _extreme(cls, body, *limits)
 
-    def doit(self, **hints: Any) -> Any:
+    def doit(self, **hints: bool) -> sympy.Basic:
         """Min of the terms, where all bounds are integers."""
         return _written_out(self, sympy.Min, **hints)
 
-    def _eval_derivative(self, symbol: Any) -> None:
+    def _eval_derivative(self, symbol: sympy.Basic) -> None:
         return None
 
 
 REDUCTIONS = (sympy.Sum, sympy.Product, Largest, Smallest)
 
 
-def _extreme(kind: Any, body: Any, *limits: Any) -> Any:
+def _extreme(kind: type[sympy.Basic], body: sympy.Basic, *limits: sympy.Basic) -> sympy.Basic:
     # Not through ExprWithLimits(...): it folds the branches of a Piecewise out of the body, one for each combination.
     body = sympy.sympify(body, strict=True)
     own = tuple(sympy.Tuple(*(sympy.sympify(part, strict=True) for part in limit)) for limit in limits)
@@ -59,7 +59,7 @@ def _extreme(kind: Any, body: Any, *limits: Any) -> Any:
     return expr
 
 
-def unfolded(kind: Any, body: Any, *limits: Any) -> Any:
+def unfolded(kind: Callable[..., sympy.Basic], body: sympy.Basic, *limits: sympy.Basic) -> sympy.Basic:
     """A Sum, Product, Largest or Smallest as it is said: SymPy's classes fold a Piecewise out of the body.
 
     They do that with conditions on the index of an inner sum as well, which then stand outside of it.
@@ -69,9 +69,9 @@ def unfolded(kind: Any, body: Any, *limits: Any) -> Any:
     return expr
 
 
-def _written_out(expr: Any, extremum: Any, **hints: Any) -> Any:
+def _written_out(expr: sympy.Basic, extremum: type[sympy.Basic], **hints: bool) -> sympy.Basic:
     body, *limits = (argument.doit(**hints) for argument in expr.args) if hints.get("deep", True) else expr.args
-    points: list[dict[Any, Any]] = [{}]
+    points: list[dict[sympy.Basic, sympy.Basic]] = [{}]
     for index, low, high in reversed(limits):  # outermost first: bounds may depend on outer indices
         ranges = [(point, low.subs(point), high.subs(point)) for point in points]
         if not all(a.is_Integer and b.is_Integer for _, a, b in ranges):

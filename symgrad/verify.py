@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from symgrad_codegen.marks import BrokenProgram
@@ -21,17 +21,18 @@ from symgrad_codegen.program import Program
 from symgrad_codegen.verify import verify
 
 from .analysis.domains import Domains
-from .analysis.extents import numeric, with_derived
+from .analysis.extents import Bound, numeric, with_derived
 from .errors import VerificationError
 from .evaluate.arrays import Evaluation
 from .evaluate.trials import Trial, trials
 from .gates.linear_algebra import MATRIX_RULES
+from .gates.reductions import KINDS
 from .gates.table import CONSTANTS
 from .graph.affine import Index, Size
+from .graph.gate import Numeric
 from .graph.graph import POINTWISE, Graph, Output
 from .graph.node import AnyIndex, Gather, Node, Reduction, View, positional
 from .schedule.integers import integer_nodes
-from .schedule.items import is_guard
 
 # Loops of more indices than this are not counted.
 _LARGEST = 100_000
@@ -62,18 +63,31 @@ def verify_graph(graph: Graph, after: str, tried: Sequence[Trial] = ()) -> None:
 # --- structure --------------------------------------------------------------------------------------------------------
 
 
+_ATTRIBUTES: dict[str, type | tuple[type, ...]] = {
+    "constant": (Fraction, str),
+    "input": int,
+    "size": Size,
+    "power": (int, Fraction),
+    **dict.fromkeys(KINDS, Reduction),
+    **dict.fromkeys(MATRIX_RULES, tuple),
+}  # of all other gates None
+
+
 class _Structure:
     """What holds of the nodes and views of a graph, whatever the extents."""
 
     def __init__(self, graph: Graph, after: str) -> None:
         self.graph, self.after = graph, after
-        self.integers = integer_nodes(graph)
 
     def check(self) -> None:
         graph = self.graph
-        told = [*graph.shapes, *([POINTWISE] if graph.over_points else [])]
-        self.sizes = {term.name for shape in told for form in shape for term, _ in form.terms}  # type: ignore
+        shapes = [*graph.shapes, *([POINTWISE] if graph.over_points else [])]
+        forms = [form for shape in shapes for form in shape]
+        self.sizes = {term.name for form in forms for term, _ in form.terms if isinstance(term, Size)}
         self.sizes |= {*graph.inputs, *graph.derived}
+        for node in graph.order():
+            self._attribute(node)
+        self.integers = integer_nodes(graph)
         for node in graph.order():
             self._node(node)
         for output in graph.outputs:
@@ -96,6 +110,13 @@ class _Structure:
     def _rank(self, position: int) -> int:
         return len(self.graph.shapes[position])
 
+    def _attribute(self, node: Node) -> None:
+        """What else a node needs is of the kind that its gate needs."""
+        name, own = node.gate.name, node.attribute
+        wanted = _ATTRIBUTES.get(name, type(None))
+        if not isinstance(own, wanted) or (isinstance(own, str) and own not in CONSTANTS):
+            self.breach(f"is no number: {own!r}" if name == "constant" else f"is a {name} with {own!r}", node)
+
     def _node(self, node: Node) -> None:
         name, own = node.gate.name, node.attribute
         if node.table is not self.graph.table:
@@ -107,23 +128,21 @@ class _Structure:
         if isinstance(own, Reduction):
             self._reduction(node, own)
         elif name in MATRIX_RULES:
-            if len(own) != node.loops or node.rank > node.loops:
-                self.breach(f"has {len(own)} extents for {node.loops} loops", node)
+            if len(node.extents) != node.loops or node.rank > node.loops:
+                self.breach(f"has {len(node.extents)} extents for {node.loops} loops", node)
         elif node.loops != node.rank:
             self.breach(f"loops over {node.loops} axes, and has rank {node.rank}", node)
         if name == "input":
             self._input(node)
-        elif name == "constant" and not (isinstance(own, Fraction) or own in CONSTANTS):
-            self.breach(f"is no number: {own!r}", node)
-        elif name == "size" and own.name not in self.sizes:
-            self.breach(f"is an extent that nothing tells: {own.name}", node)
+        elif name == "size" and node.size.name not in self.sizes:
+            self.breach(f"is an extent that nothing tells: {node.size.name}", node)
         self._kinds(node)
 
     def _input(self, node: Node) -> None:
-        if not 0 <= node.attribute < len(self.graph.inputs):
-            self.breach(f"is input {node.attribute} of {len(self.graph.inputs)}", node)
-        if node.rank != self._rank(node.attribute):
-            self.breach(f"has rank {node.rank}, and the input rank {self._rank(node.attribute)}", node)
+        if not 0 <= node.position < len(self.graph.inputs):
+            self.breach(f"is input {node.position} of {len(self.graph.inputs)}", node)
+        if node.rank != self._rank(node.position):
+            self.breach(f"has rank {node.rank}, and the input rank {self._rank(node.position)}", node)
 
     def _reduction(self, node: Node, own: Reduction) -> None:
         if len(own.out) != node.rank or len(node.arguments) != 1:
@@ -223,7 +242,7 @@ class _Loops:
                 demanded = self.domains.own[node]
                 wanted = wanted & self.inside(self.box(demanded.bounds), mesh) & self.hold(demanded.coupled, mesh)
             # A guard tests its constraints where it stands: it may be computed on more.
-            wrong = wanted & ~found if is_guard(node) else wanted != found
+            wrong = wanted & ~found if node.is_guard else wanted != found
             if wrong.any():
                 first = np.argwhere(np.broadcast_to(wrong, [len(span) for span in spans]))[0]
                 at = ", ".join(str(span[place]) for span, place in zip(spans, first, strict=True))
@@ -235,28 +254,32 @@ class _Loops:
                 return f"%{edge.node.number}[{', '.join(map(str, edge.index))}] is outside of what is computed"
         return ""
 
-    def box(self, bounds: Sequence[Any]) -> list[tuple[int, int]]:
-        return [(numeric(low, self.sizes), numeric(high, self.sizes)) for low, high in bounds]
+    def box(self, bounds: Sequence[Bound | None]) -> list[tuple[int, int]]:
+        known = [bound for bound in bounds if bound is not None]
+        assert len(known) == len(bounds), "a range that is not known is a breach"
+        return [(numeric(low, self.sizes), numeric(high, self.sizes)) for low, high in known]
 
-    def inside(self, box: Sequence[tuple[int, int]], mesh: Mapping[int, Any]) -> Any:
-        found: Any = np.True_
+    def inside(self, box: Sequence[tuple[int, int]], mesh: Mapping[int, Numeric]) -> Numeric:
+        found: Numeric = np.True_
         for axis, (low, high) in enumerate(box):
             found = found & (mesh[axis] >= low) & (mesh[axis] <= high)
         return found
 
-    def hold(self, forms: Iterable[Index], mesh: Mapping[int, Any]) -> Any:
-        found: Any = np.True_
+    def hold(self, forms: Iterable[Index], mesh: Mapping[int, Numeric]) -> Numeric:
+        found: Numeric = np.True_
         for form in forms:
             found = found & (self.value(form, mesh) >= 0)
         return found
 
-    def value(self, form: Index, mesh: Mapping[int, Any]) -> Any:
-        total: Any = form.offset
+    def value(self, form: Index, mesh: Mapping[int, Numeric]) -> Numeric:
+        total: Numeric = form.offset
         for term, factor in form.terms:
             total = total + factor * (self.sizes[term.name] if isinstance(term, Size) else mesh[term])
         return total
 
-    def outside(self, indices: Sequence[AnyIndex], bounds: Sequence[Any], mesh: Mapping[int, Any], where: Any) -> bool:
+    def outside(
+        self, indices: Sequence[AnyIndex], bounds: Sequence[Bound | None], mesh: Mapping[int, Numeric], where: Numeric
+    ) -> bool:
         """Whether an index that is affine runs out of bounds in one of the loops."""
         for index, (low, high) in zip(indices, self.box(bounds), strict=True):
             if isinstance(index, Index):
@@ -287,11 +310,11 @@ def _check_support(graph: Graph, after: str, tried: Sequence[Trial]) -> None:
                 _breach(after, f"{what} ({_given(trial)})")
 
 
-def _read_entries(values: Evaluation) -> dict[int, Any]:
+def _read_entries(values: Evaluation) -> dict[int, Numeric]:
     """Which entries of each input the value is made of."""
-    read = {node: np.zeros(np.shape(values.values[node]), bool) for node in values.domains.order}
+    read: dict[Node, Numeric] = {node: np.zeros(np.shape(values.values[node]), bool) for node in values.domains.order}
 
-    def note(view: View, mesh: Mapping[int, Any]) -> None:
+    def note(view: View, mesh: Mapping[int, Numeric]) -> None:
         at = [values.index(index, mesh) - low for index, low in zip(view.index, values.low[view.node], strict=True)]
         if read[view.node].size:
             read[view.node][tuple(np.clip(p, 0, n - 1) for p, n in zip(at, read[view.node].shape, strict=True))] = True
@@ -304,7 +327,7 @@ def _read_entries(values: Evaluation) -> dict[int, Any]:
             continue
         box, own = values.box(values.domains.of[node]), node.attribute
         mesh = dict(enumerate(np.ogrid[tuple(slice(low, high + 1) for low, high in box)]))
-        where: Any = np.True_
+        where: Numeric = np.True_
         if isinstance(own, Reduction):
             for form in own.constraints:
                 where = where & (values.index(form, mesh) >= 0)
@@ -321,7 +344,7 @@ def _read_entries(values: Evaluation) -> dict[int, Any]:
         loops = {axis: place + box[axis][0] for axis, place in enumerate(places)}
         for edge in (*node.arguments, *node.gathered):
             note(edge, loops)
-    return {node.attribute: entries for node, entries in read.items() if node.gate.name == "input"}
+    return {node.position: entries for node, entries in read.items() if node.gate.name == "input"}
 
 
 def _given(trial: Trial) -> str:

@@ -54,8 +54,8 @@ MUTATIONS = [
     # --- plan ---------------------------------------------------------------------------------------------------------
     Mutation(
         "symgrad/schedule/plan.py",
-        "return not item.attribute.is_plain or axis >= item.rank",
-        "return item.attribute.is_plain and axis >= item.rank",
+        "return not item.reduction.is_plain or axis >= item.rank",
+        "return item.reduction.is_plain and axis >= item.rank",
         "a scatter over the data is taken for a row",
         SCHEDULE,
     ),
@@ -103,7 +103,7 @@ MUTATIONS = [
     ),
     Mutation(
         "symgrad/schedule/plan.py",
-        "if any(len(form.axes) > 1 for form in node.attribute.constraints) or self.domains.of[node].coupled:",
+        "if any(len(form.axes) > 1 for form in node.reduction.constraints) or self.domains.of[node].coupled:",
         "if False:",
         "a triangular sum is a product of matrices",
         SCHEDULE,
@@ -125,7 +125,7 @@ MUTATIONS = [
     ),
     Mutation(
         "symgrad/schedule/layout.py",
-        "if self.plan.reduces_data(item) or not item.attribute.is_plain:",
+        "if self.plan.reduces_data(item) or not item.reduction.is_plain:",
         "if self.plan.reduces_data(item):",
         "a scatter is stored",
         SCHEDULE,

@@ -57,7 +57,7 @@ def test_a_wrong_pass_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def doubled(graph: Graph) -> Graph:
         return replace(graph, outputs=(replace(graph.values[0], view=graph.values[0].view * 2), *graph.gradients))
 
-    monkeypatch.setattr("symgrad.transform.pipeline.guard", doubled)
+    monkeypatch.setattr("symgrad.transform.pipeline.mask_branches", doubled)
     found = bisect(x * y, (2.0, 3.0))
     assert (found.stage, found.law, found.difference) == ("masked", None, 1.0)
     assert [float(value) for _, value in found.values] == [6.0, 6.0, 12.0, 12.0, 12.0]

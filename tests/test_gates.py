@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from together import Batch, gradient_graph, interpreted
 
 from symgrad.evaluate.points import evaluate_exactly, rounded
 from symgrad.gates.reductions import KINDS
-from symgrad.gates.table import GATES, ORDINARY, TROUBLE
+from symgrad.gates.table import BY_CLASS, GATES, ORDINARY, TROUBLE
 from symgrad.graph.graph import Graph, over_points, views_of
 from symgrad.graph.node import Table, View
 from symgrad.schedule.items import LEAVES
@@ -269,6 +270,26 @@ def test_every_gate_has_a_spelling_or_an_expansion(name: str) -> None:
 def test_every_gate_has_both_references(name: str) -> None:
     assert GATES[name].numpy is not None
     assert GATES[name].mpmath is not None
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_words_of_a_gate(name: str) -> None:
+    """What people call its result is a name; what they write for it is a command, a word or a sign."""
+    row = GATES[name]
+    assert (row.noun or row.name).isidentifier()
+    assert re.fullmatch(r"|=|[a-z]+|\\[A-Za-z]+|\\.*#1.*", row.latex)
+    if row.has & {"comparison", "connective"} or name in KINDS:
+        assert row.latex
+    if row.kind == "boolean":
+        assert row.noun == "condition"
+
+
+@pytest.mark.parametrize(("kind", "name"), BY_CLASS.items(), ids=BY_CLASS.values())
+def test_what_sympy_has_a_sign_for_has_one(kind: Any, name: str) -> None:
+    """Not the same one everywhere: ISO 80000-2 has ln and arsinh."""
+    shown = sp.latex(kind(*sp.symbols("x y")[: len(ORDINARY[name])], evaluate=False))
+    if re.match(r"\\(?!operatorname)", shown) or name.startswith("a"):
+        assert GATES[name].latex or name == "atan2"
 
 
 def test_functions_need_only_functions() -> None:

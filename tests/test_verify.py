@@ -456,6 +456,9 @@ BROKEN_GRAPHS: dict[str, tuple[Any, Callable[[Graph], Graph], str]] = {
         "an argument of kind boolean",
     ),
     "a constant that is none": (DETERMINANT, changed("constant", attribute=lambda _: 0.5), "is no number"),
+    "an extent that is none": (x[0] / n, changed("size", attribute=lambda _: "n"), "is a size with 'n'"),
+    "an operation with a number": (TRIANGLE, changed("exp", attribute=lambda _: 2), "is a exp with 2"),
+    "a sum without a domain": (TRIANGLE, changed("sum", attribute=lambda _: None), "is a sum with None"),
     "a constraint left out": (TRIANGLE, changed("sum", attribute=constrained), "its loops have|is not known|not 0"),
     "a constraint over a further axis": (
         TRIANGLE,

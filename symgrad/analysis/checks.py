@@ -51,7 +51,7 @@ def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherChec
         edges = [*node.arguments, *node.gathered]
         for edge in edges:
             target, is_input = domains.of[edge.node], edge.node.gate.name == "input"
-            name = graph.inputs[edge.node.attribute] if is_input else ""
+            name = graph.inputs[edge.node.position] if is_input else ""
             is_whole = edge.node.loops != edge.node.rank and not isinstance(edge.node.attribute, Reduction)
             for place, index in enumerate(edge.index):
                 bound = target.bounds[place]

@@ -44,7 +44,7 @@ class Domains:
     def _domain(self, node: Node) -> Domain:
         demands = self._demands.pop(node, [])
         if node.gate.name == "input" and not self.undeclared:
-            extents = self.graph.shapes[node.attribute]
+            extents = self.graph.shapes[node.position]
             return Domain(tuple((number_index(0), extent.minus(1)) for extent in extents))
         own = self._hull(demands, node.rank)
         self.own[node] = own
@@ -55,7 +55,7 @@ class Domains:
             coupled = own.coupled if plain else frozenset()
             return self.limited(bounds, (*node.attribute.constraints, *coupled))
         if node.loops != node.rank:  # whole arrays, whatever is read of them
-            whole = tuple((number_index(0), extent.minus(1)) for extent in node.attribute)
+            whole = tuple((number_index(0), extent.minus(1)) for extent in node.extents)
             self.own[node] = Domain(whole[: node.rank])
             return Domain(whole)
         return own
@@ -192,16 +192,16 @@ class Domains:
         while stack:
             # The axis `at` of a node below is sign*i + rest at the index i that is asked for.
             below, at, sign, rest = stack.pop()
-            is_input, is_reduction = below.gate.name == "input", isinstance(below.attribute, Reduction)
-            if is_input or (below.loops != below.rank and not is_reduction):
+            is_input, own = below.gate.name == "input", below.attribute
+            if is_input or (below.loops != below.rank and not isinstance(own, Reduction)):
                 if below is node or (is_input and self.undeclared):
                     continue
-                extent = self.graph.shapes[below.attribute][at] if is_input else below.attribute[at]
+                extent = (self.graph.shapes[below.position] if is_input else below.extents)[at]
                 ends = number_index(0).minus(rest).scaled(sign), extent.minus(1).minus(rest).scaled(sign)
                 low = self.chosen("max", low, ends[0 if sign > 0 else 1])
                 high = self.chosen("min", high, ends[1 if sign > 0 else 0])
                 continue
-            loop = plain_axis(below.attribute.out[at]) if is_reduction else at
+            loop = plain_axis(own.out[at]) if isinstance(own, Reduction) else at
             if loop is None:
                 continue
             for edge in below.arguments:

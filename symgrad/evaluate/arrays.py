@@ -4,31 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
 
 import mpmath
 import numpy as np
+import numpy.typing as npt
 
 from ..analysis.domains import Domains
 from ..analysis.extents import Domain, numeric, with_derived
 from ..gates.linear_algebra import MATRIX_RULES, argument_axes
 from ..gates.reductions import KINDS
 from ..graph.affine import Size
+from ..graph.gate import Numeric
 from ..graph.graph import Graph
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View
-from .points import _apply_mpmath, _apply_numpy, _composite, exact_number, rounded
-
-Apply = Callable[[Node, list[Any]], Any]
+from .points import Apply, _apply_mpmath, _apply_numpy, _composite, exact_number, rounded
 
 
 def evaluate_arrays(
-    graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int], dtype: Any = np.float64
-) -> list[Any]:
+    graph: Graph, inputs: Sequence[Numeric], sizes: Mapping[str, int], dtype: npt.DTypeLike = np.float64
+) -> list[Numeric]:
     """The values and gradients of `graph` at `inputs` (arrays of the declared ranks), computed in `dtype`."""
     kind = np.dtype(dtype)
     ready = [np.asarray(a) if i in graph.integers else np.asarray(a, kind) for i, a in enumerate(inputs)]
 
-    def constant(number: Any) -> Any:
+    def constant(number: Numeric) -> Numeric:
         return rounded(number, kind)
 
     with np.errstate(all="ignore"):
@@ -37,8 +36,8 @@ def evaluate_arrays(
 
 
 def evaluate_arrays_exactly(
-    graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int], digits: int = 50
-) -> list[Any]:
+    graph: Graph, inputs: Sequence[Numeric], sizes: Mapping[str, int], digits: int = 50
+) -> list[Numeric]:
     """The same as arrays of mpmath numbers of `digits` digits."""
     exact = np.frompyfunc(mpmath.mpf, 1, 1)
     with mpmath.workdps(digits):
@@ -47,8 +46,8 @@ def evaluate_arrays_exactly(
             for i, a in enumerate(inputs)
         ]
 
-        def apply(node: Node, arguments: list[Any]) -> Any:
-            def one(*numbers: Any) -> Any:
+        def apply(node: Node, arguments: list[Numeric]) -> Numeric:
+            def one(*numbers: Numeric) -> Numeric:
                 return _composite(node, list(numbers), _apply_mpmath)
 
             return np.frompyfunc(one, len(arguments), 1)(*arguments)
@@ -57,7 +56,7 @@ def evaluate_arrays_exactly(
         return [np.asarray(value, dtype=object) for value in values.outputs()]
 
 
-def _numpy(node: Node, arguments: list[Any]) -> Any:
+def _numpy(node: Node, arguments: list[Numeric]) -> Numeric:
     return _composite(node, arguments, _apply_numpy)
 
 
@@ -67,10 +66,10 @@ class Evaluation:
     def __init__(
         self,
         graph: Graph,
-        inputs: Sequence[Any],
+        inputs: Sequence[Numeric],
         sizes: Mapping[str, int],
-        dtype: Any,
-        constant: Callable[[Any], Any],
+        dtype: npt.DTypeLike,
+        constant: Callable[[Numeric], Numeric],
         apply: Apply,
         matrix: Apply,
         more: Sequence[tuple[View, Domain]] = (),
@@ -80,20 +79,20 @@ class Evaluation:
         self.domains = Domains(graph, more=more)
         self.sizes = with_derived(sizes, self.domains.derived)
         self.low: dict[Node, list[int]] = {}
-        self.values: dict[Node, Any] = {}
+        self.values: dict[Node, Numeric] = {}
         for node in self.domains.order:
             box = self.box(self.domains.of[node])
             self.low[node] = [low for low, _ in box[: node.rank]]
             self.values[node] = self._evaluated(node, box)
 
     @staticmethod
-    def of_view(graph: Graph, view: View, over: Domain, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Any:
+    def of_view(graph: Graph, view: View, over: Domain, inputs: Sequence[Numeric], sizes: Mapping[str, int]) -> Numeric:
         """The values that a view of `graph` takes on the loops `over`."""
         with np.errstate(all="ignore"):
             return Evaluation.in_floats(graph, inputs, sizes).over(view, over)
 
     @staticmethod
-    def in_floats(graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Evaluation:
+    def in_floats(graph: Graph, inputs: Sequence[Numeric], sizes: Mapping[str, int]) -> Evaluation:
         """The values of all nodes."""
         ready, kind = [np.asarray(a) for a in inputs], np.dtype(np.float64)
         with np.errstate(all="ignore"):
@@ -101,19 +100,23 @@ class Evaluation:
 
     @staticmethod
     def of_views(
-        graph: Graph, views: Sequence[tuple[View, Domain]], inputs: Sequence[Any], sizes: Mapping[str, int], dtype: Any
-    ) -> list[Any]:
+        graph: Graph,
+        views: Sequence[tuple[View, Domain]],
+        inputs: Sequence[Numeric],
+        sizes: Mapping[str, int],
+        dtype: npt.DTypeLike,
+    ) -> list[Numeric]:
         """The values that views of `graph` take, each on its loops: needed by an output or not."""
         kind = np.dtype(dtype)
 
-        def constant(number: Any) -> Any:
+        def constant(number: Numeric) -> Numeric:
             return rounded(number, kind)
 
         with np.errstate(all="ignore"):
             found = Evaluation(graph, inputs, sizes, kind, constant, _numpy, _matrix_numpy, views)
             return [found.over(view, domain) for view, domain in views]
 
-    def over(self, view: View, domain: Domain) -> Any:
+    def over(self, view: View, domain: Domain) -> Numeric:
         """The values of a view on some loops."""
         box = self.box(domain)
         shape = [high - low + 1 for low, high in box]
@@ -128,7 +131,7 @@ class Evaluation:
             found.append((low, max(high, low - 1)))
         return found
 
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[Numeric]:
         found = []
         for output in self.graph.outputs:
             shape = tuple(numeric(extent, self.sizes) for extent in output.shape)
@@ -136,14 +139,14 @@ class Evaluation:
             found.append(np.broadcast_to(self._read(output.view, mesh), shape))
         return found
 
-    def _evaluated(self, node: Node, box: list[tuple[int, int]]) -> Any:
+    def _evaluated(self, node: Node, box: list[tuple[int, int]]) -> Numeric:
         name = node.gate.name
         if name == "input":
-            return self.inputs[node.attribute]
+            return self.inputs[node.position]
         if name == "constant":
-            return self.constant(node.attribute)
+            return self.constant(node.constant)
         if name == "size":
-            return self._number(self.sizes[node.attribute.name])
+            return self._number(self.sizes[node.size.name])
         shape = tuple(high - low + 1 for low, high in box)
         starts = [low for low, _ in box]
         if name in MATRIX_RULES:
@@ -162,13 +165,13 @@ class Evaluation:
         arguments = [self._read(edge, mesh) for edge in node.arguments]
         return np.array(np.broadcast_to(self.apply(node, arguments), shape))
 
-    def _number(self, integer: Any) -> Any:
+    def _number(self, integer: Numeric) -> Numeric:
         if self.dtype == object:
             return np.frompyfunc(mpmath.mpf, 1, 1)(np.asarray(integer).astype(object))
         return np.asarray(integer, self.dtype)[()]
 
-    def _reduced(self, node: Node, starts: Sequence[int], shape: Sequence[int]) -> Any:
-        own = node.attribute
+    def _reduced(self, node: Node, starts: Sequence[int], shape: Sequence[int]) -> Numeric:
+        own = node.reduction
         inside = np.ones(shape, bool)
         mesh = _mesh(starts, shape, range(node.loops))
         for constraint in own.constraints:
@@ -188,7 +191,7 @@ class Evaluation:
             kept &= (index >= 0) & (index < length)
         return self._accumulated(node, lengths, [index[kept] for index in at], terms[kept])
 
-    def _accumulated(self, node: Node, shape: Sequence[int], at: Sequence[Any], terms: Any) -> Any:
+    def _accumulated(self, node: Node, shape: Sequence[int], at: Sequence[Numeric], terms: Numeric) -> Numeric:
         """The terms of a reduction, each put to its place in an array of that shape."""
         empty = KINDS[node.gate.name].empty
         start = self.constant(empty if isinstance(empty, str) else Fraction(empty))
@@ -200,7 +203,7 @@ class Evaluation:
         function.at(result, tuple(at), terms)
         return result
 
-    def _read(self, view: View, mesh: Mapping[int, Any]) -> Any:
+    def _read(self, view: View, mesh: Mapping[int, Numeric]) -> Numeric:
         value = self.values[view.node]
         if not view.index:
             return value
@@ -216,32 +219,32 @@ class Evaluation:
         nothing = self.constant("nan") if value.dtype.kind in "fO" else value.dtype.type(0)
         return np.where(inside, found, nothing)
 
-    def index(self, index: AnyIndex, mesh: Mapping[int, Any]) -> Any:
+    def index(self, index: AnyIndex, mesh: Mapping[int, Numeric]) -> Numeric:
         if isinstance(index, Gather):
             value = self._read(index.view, mesh)
-            return np.frompyfunc(int, 1, 1)(value).astype(np.int64) if self.dtype == object else _integers(value)
-        total: Any = index.offset
+            return _integers(np.frompyfunc(int, 1, 1)(value) if self.dtype == object else value)
+        total: Numeric = index.offset
         for term, factor in index.terms:
             total = total + factor * (self.sizes[term.name] if isinstance(term, Size) else mesh[term])
         return total
 
 
-def _integers(value: Any) -> Any:
+def _integers(value: Numeric) -> Numeric:
     return np.asarray(value).astype(np.int64)
 
 
-def _mesh(starts: Sequence[int], shape: Sequence[int], axes: Sequence[int]) -> dict[int, Any]:
+def _mesh(starts: Sequence[int], shape: Sequence[int], axes: Sequence[int]) -> dict[int, Numeric]:
     """Index arrays of a box that broadcast against each other."""
     grid = np.ogrid[tuple(slice(start, start + length) for start, length in zip(starts, shape, strict=True))]
     return dict(zip(axes, grid, strict=True)) if shape else {}
 
 
-def _matrix_numpy(node: Node, arguments: list[Any]) -> Any:
+def _matrix_numpy(node: Node, arguments: list[Numeric]) -> Numeric:
     assert node.gate.numpy is not None
     return node.gate.numpy(*(np.asarray(argument, np.float64) for argument in arguments))
 
 
-def _matrix_mpmath(node: Node, arguments: list[Any]) -> Any:
+def _matrix_mpmath(node: Node, arguments: list[Numeric]) -> Numeric:
     a = mpmath.matrix(arguments[0].tolist())
     name = node.gate.name
     if name in ("determinant", "log_determinant"):

@@ -8,11 +8,11 @@ what remains is known no better than they are, whatever the conditioning of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import mpmath
 import numpy as np
 
+from ..graph.gate import Numeric
 from ..graph.graph import reachable
 from ..graph.node import Node, View
 from .points import apply_exactly, evaluate_exactly, rounded
@@ -21,7 +21,7 @@ ULPS = 4  # that a gate may be off: those of SIMD functions
 _DIGITS = 60
 
 
-def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = "float64") -> list[Any]:
+def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = "float64") -> list[Numeric]:
     """For each view, how far a computation in `dtype` may be from its exact number; the inputs are exact.
 
     Where rounding may decide a condition, either branch may be taken.
@@ -30,7 +30,7 @@ def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = 
     eps, smallest = mpmath.mpf(float(limits.eps)), mpmath.mpf(float(limits.tiny))
     order = reachable(view.node for view in views)
     values = dict(zip(order, evaluate_exactly([View(node) for node in order], point, _DIGITS), strict=True))
-    errors: dict[Node, Any] = {}  # of conditions: 1 where rounding may decide them
+    errors: dict[Node, Numeric] = {}  # of conditions: 1 where rounding may decide them
     with mpmath.workdps(_DIGITS):
         for node, value in values.items():
             if node.arguments:
@@ -41,14 +41,14 @@ def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = 
                         size = mpmath.fsum(abs(values[edge.node]) for edge in node.arguments)
                     error += ULPS * eps * size + (smallest if 0 < size < smallest else 0)
             elif node.gate.name == "constant":
-                error = abs(value - mpmath.mpf(float(rounded(node.attribute, dtype))))
+                error = abs(value - mpmath.mpf(float(rounded(node.constant, dtype))))
             else:
                 error = mpmath.mpf(0)
             errors[node] = error if mpmath.isfinite(error) else mpmath.mpf(0)
         return [errors[view.node] for view in views]
 
 
-def _handed_on(node: Node, values: Mapping[Node, Any], errors: Mapping[Node, Any]) -> Any:
+def _handed_on(node: Node, values: Mapping[Node, Numeric], errors: Mapping[Node, Numeric]) -> Numeric:
     """How far the errors of its arguments move a gate; of a condition: 1 where they may change it."""
     arguments, own = [values[edge.node] for edge in node.arguments], [errors[edge.node] for edge in node.arguments]
     if node.gate.name == "select":

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from fractions import Fraction
 from typing import Any
 
 import mpmath
 import numpy as np
+import numpy.typing as npt
 
 from ..gates.table import CONSTANTS
-from ..graph.gate import Gate
+from ..graph.gate import Gate, Numeric
 from ..graph.graph import reachable
 from ..graph.node import Node, View
 
@@ -22,15 +23,17 @@ _LARGEST_EXPONENT = 100_000
 _LARGEST_ANGLE = 20_000
 _PLAIN_ANGLE = 40  # up to here there are digits enough
 
+Apply = Callable[[Node, list[Numeric]], Numeric]  # a node, to the values of its arguments
 
-def evaluate(views: Sequence[View], inputs: Sequence[Any], dtype: Any = np.float64) -> list[Any]:
+
+def evaluate(views: Sequence[View], inputs: Sequence[Numeric], dtype: npt.DTypeLike = np.float64) -> list[Numeric]:
     """The views at `inputs` (numbers or arrays that broadcast), computed in `dtype`. Frees what is no longer read."""
 
-    def leaf(node: Node) -> Any:
-        number = node.attribute if node.gate.name == "constant" else inputs[node.attribute]
+    def leaf(node: Node) -> Numeric:
+        number = node.constant if node.gate.name == "constant" else inputs[node.position]
         return rounded(number, dtype) if node.gate.name == "constant" else number
 
-    def apply(node: Node, arguments: list[Any]) -> Any:
+    def apply(node: Node, arguments: list[Numeric]) -> Numeric:
         return _composite(node, arguments, _apply_numpy)
 
     with np.errstate(all="ignore"):
@@ -38,20 +41,20 @@ def evaluate(views: Sequence[View], inputs: Sequence[Any], dtype: Any = np.float
     return [np.asarray(value, dtype=dtype) for value in values]
 
 
-def evaluate_exactly(views: Sequence[View], inputs: Sequence[Any], digits: int = 50) -> list[Any]:
+def evaluate_exactly(views: Sequence[View], inputs: Sequence[Numeric], digits: int = 50) -> list[Numeric]:
     """The views at `inputs` as mpmath numbers of `digits` digits; what is not real is NaN, a pole infinity or NaN.
 
     Of a large angle as many more digits are computed as it has before the point: a period is taken off them.
     """
     angle = 0  # the most binary digits before the point that an angle has
 
-    def leaf(node: Node) -> Any:
+    def leaf(node: Node) -> Numeric:
         if node.gate.name == "constant":
-            return exact_number(node.attribute)
-        value = inputs[node.attribute]
+            return exact_number(node.constant)
+        value = inputs[node.position]
         return value if isinstance(value, mpmath.mpf) else mpmath.mpf(value)
 
-    def apply(node: Node, arguments: list[Any]) -> Any:
+    def apply(node: Node, arguments: list[Numeric]) -> Numeric:
         nonlocal angle
         if "periodic" in node.gate.has:
             angle = max([angle, *(mpmath.mag(a) for a in arguments if a and abs(mpmath.mag(a)) <= _LARGEST_ANGLE)])
@@ -66,36 +69,34 @@ def evaluate_exactly(views: Sequence[View], inputs: Sequence[Any], digits: int =
         return [+value if isinstance(value, mpmath.mpf) else value for value in values]
 
 
-def evaluate_complex(views: Sequence[View], inputs: Sequence[Any], digits: int) -> list[Any]:
+def evaluate_complex(views: Sequence[View], inputs: Sequence[Numeric], digits: int) -> list[Numeric]:
     """The views at complex `inputs`, as mpmath numbers; NaN at poles, and where they would be out of every range.
 
     For gates that are analytic: those that are not may raise TypeError.
     """
 
-    def leaf(node: Node) -> Any:
-        return mpmath.mpmathify(
-            exact_number(node.attribute) if node.gate.name == "constant" else inputs[node.attribute]
-        )
+    def leaf(node: Node) -> Numeric:
+        return mpmath.mpmathify(exact_number(node.constant) if node.gate.name == "constant" else inputs[node.position])
 
     with mpmath.workdps(digits):
         return _walk(views, leaf, lambda node, arguments: _composite(node, arguments, _apply_complex))
 
 
-def apply_exactly(node: Node, arguments: list[Any]) -> Any:
+def apply_exactly(node: Node, arguments: list[Numeric]) -> Numeric:
     """A gate on mpmath numbers, at the working precision."""
     return _composite(node, arguments, _apply_mpmath)
 
 
-def exact_number(number: Fraction | str) -> Any:
+def exact_number(number: Fraction | str) -> Numeric:
     """A constant of the graph at mpmath's working precision."""
     return CONSTANTS[number]() if isinstance(number, str) else mpmath.mpf(number.numerator) / number.denominator
 
 
-def _walk(views: Sequence[View], leaf: Any, apply: Any) -> list[Any]:
+def _walk(views: Sequence[View], leaf: Callable[[Node], Numeric], apply: Apply) -> list[Numeric]:
     order = reachable(view.node for view in views)
     last_reader = {edge.node: node for node in order for edge in node.arguments}
     wanted = {view.node for view in views}
-    values: dict[Node, Any] = {}
+    values: dict[Node, Numeric] = {}
     for node in order:
         if not node.arguments:
             values[node] = leaf(node)
@@ -107,7 +108,7 @@ def _walk(views: Sequence[View], leaf: Any, apply: Any) -> list[Any]:
     return [values[view.node] for view in views]
 
 
-def _composite(node: Node, arguments: list[Any], apply: Any) -> Any:
+def _composite(node: Node, arguments: list[Numeric], apply: Apply) -> Numeric:
     """A gate that has no reference of its own (a user's) is evaluated by its expansion."""
     if node.gate.numpy is not None or node.gate.expansion is None:
         return apply(node, arguments)
@@ -123,11 +124,11 @@ def _composite(node: Node, arguments: list[Any], apply: Any) -> Any:
     return values[expanded.node]
 
 
-def _leaf_like(node: Node, like: list[Any]) -> Any:
+def _leaf_like(node: Node, like: list[Numeric]) -> Numeric:
     """A constant inside an expansion, as a number of the arguments' type."""
     if any(isinstance(value, mpmath.mpf) for value in like):
-        return exact_number(node.attribute)
-    return rounded(node.attribute, getattr(like[0], "dtype", np.float64))
+        return exact_number(node.constant)
+    return rounded(node.constant, getattr(like[0], "dtype", np.float64))
 
 
 def between(root: Node, known: Container[Node]) -> list[Node]:
@@ -142,12 +143,12 @@ def between(root: Node, known: Container[Node]) -> list[Node]:
     return sorted(seen, key=lambda node: node.number)
 
 
-def _apply_numpy(node: Node, arguments: list[Any]) -> Any:
+def _apply_numpy(node: Node, arguments: list[Numeric]) -> Numeric:
     assert node.gate.numpy is not None, node
     return node.gate.numpy(*arguments) if node.attribute is None else node.gate.numpy(*arguments, node.attribute)
 
 
-def _apply_mpmath(node: Node, arguments: list[Any]) -> Any:
+def _apply_mpmath(node: Node, arguments: list[Numeric]) -> Numeric:
     function = node.gate.mpmath
     assert function is not None, node
     name = node.gate.name
@@ -167,7 +168,7 @@ def _apply_mpmath(node: Node, arguments: list[Any]) -> Any:
     return result
 
 
-def _apply_complex(node: Node, arguments: list[Any]) -> Any:
+def _apply_complex(node: Node, arguments: list[Numeric]) -> Numeric:
     function = node.gate.mpmath
     assert function is not None, node
     if _is_out_of_range(node.gate, arguments):
@@ -178,7 +179,7 @@ def _apply_complex(node: Node, arguments: list[Any]) -> Any:
         return mpmath.mpc("nan", "nan")
 
 
-def _is_out_of_range(gate: Gate, arguments: list[Any]) -> bool:
+def _is_out_of_range(gate: Gate, arguments: list[Numeric]) -> bool:
     if "periodic" in gate.has:
         return any(mpmath.mag(a) > _LARGEST_ANGLE for a in arguments)
     if gate.name == "pow":
@@ -191,7 +192,7 @@ def _is_out_of_range(gate: Gate, arguments: list[Any]) -> bool:
     return "growing" in gate.has and any(abs(a) > _LARGEST_ARGUMENT for a in arguments)
 
 
-def _at_infinity(gate: Gate, arguments: list[Any]) -> Any:
+def _at_infinity(gate: Gate, arguments: list[Numeric]) -> Numeric:
     """Far beyond every floating-point range: compute in floating point, where overflow costs nothing."""
     reference = gate.numpy
     assert reference is not None
@@ -199,7 +200,7 @@ def _at_infinity(gate: Gate, arguments: list[Any]) -> Any:
         return mpmath.mpf(float(reference(*(np.float64(float(a)) for a in arguments))))
 
 
-def rounded(number: Fraction | str, dtype: Any) -> Any:
+def rounded(number: Fraction | str, dtype: npt.DTypeLike) -> Numeric:
     """A constant rounded once to `dtype`, to nearest even; overflow is infinity."""
     if isinstance(number, str):
         with mpmath.workdps(60):
@@ -207,7 +208,7 @@ def rounded(number: Fraction | str, dtype: Any) -> Any:
     return round_fraction(number, np.dtype(dtype))
 
 
-def round_exact(number: Any, dtype: np.dtype[Any]) -> Any:
+def round_exact(number: Numeric, dtype: np.dtype[Any]) -> Numeric:
     """An mpmath number rounded once to `dtype`; also one whose exponent is too large to be written as a fraction."""
     sign, mantissa, exponent, bits = number._mpf_
     if not mpmath.isfinite(number) or abs(exponent + bits) > _LARGEST_EXPONENT:
@@ -215,7 +216,7 @@ def round_exact(number: Any, dtype: np.dtype[Any]) -> Any:
     return round_fraction(Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(exponent), dtype)
 
 
-def round_fraction(number: Fraction, dtype: np.dtype[Any]) -> Any:
+def round_fraction(number: Fraction, dtype: np.dtype[Any]) -> Numeric:
     kind = dtype.type
     if dtype.kind == "c":
         return kind(round_fraction(number, np.dtype(np.float64)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ..analysis.domains import Domains
 from ..analysis.extents import numeric, with_derived
 from ..errors import UnsupportedExpression
 from ..graph.affine import Size
+from ..graph.gate import Numeric
 from ..graph.graph import Graph, reachable, sizes_of
 from ..graph.node import Reduction
 from .arrays import Evaluation
@@ -27,7 +28,7 @@ class Trial(NamedTuple):
     """Small extents that a kernel takes, and for each input its shape, its integers, or the extent that it is."""
 
     sizes: dict[str, int]
-    arguments: tuple[Any, ...]
+    arguments: tuple[Numeric, ...]
 
 
 def trials(graph: Graph) -> list[Trial]:
@@ -68,23 +69,25 @@ def _extents(names: Sequence[str], more: int) -> Iterator[dict[str, int]]:
         yield from ({**different, name: 1} for name in names)
 
 
-def _trial(graph: Graph, sizes: dict[str, int], plain: Sequence[Any], gathered: Sequence[GatherCheck]) -> Trial | None:
+def _trial(
+    graph: Graph, sizes: dict[str, int], plain: Sequence[Numeric], gathered: Sequence[GatherCheck]
+) -> Trial | None:
     known = with_derived(sizes, graph.derived)
     shapes = [tuple(numeric(extent, sizes) for extent in shape) for shape in graph.shapes]
     if any(length < 0 for shape in shapes for length in shape) or sum(map(np.prod, shapes)) > _ENTRIES:
         return None
     if any(check.outside(known) is not None for check in plain):
         return None
-    arguments: list[Any] = [
+    arguments: list[Numeric] = [
         sizes[name] if not shape and name in sizes else shape for name, shape in zip(graph.inputs, shapes, strict=True)
     ]
     rng = np.random.default_rng(0)
     limits = dict.fromkeys(range(len(arguments)), 4)
-    indices = {node.attribute for node in reachable(check.view.node for check in gathered) if node.gate.name == "input"}
+    indices = {node.position for node in reachable(check.view.node for check in gathered) if node.gate.name == "input"}
     for check in gathered:
         node = check.view.node
         if node.gate.name == "input":
-            limits[node.attribute] = min(limits[node.attribute], numeric(check.high, known) + 1)
+            limits[node.position] = min(limits[node.position], numeric(check.high, known) + 1)
     for limit in (None, 2, 1):
         for place in graph.integers:
             most = max(1, limits[place] if limit is None else limit)
@@ -99,7 +102,7 @@ def _trial(graph: Graph, sizes: dict[str, int], plain: Sequence[Any], gathered: 
     return None
 
 
-def _is_kept(graph: Graph, check: GatherCheck, arguments: Sequence[Any], sizes: Mapping[str, int]) -> bool:
+def _is_kept(graph: Graph, check: GatherCheck, arguments: Sequence[Numeric], sizes: Mapping[str, int]) -> bool:
     """Whether a gathered index stays inside, where its integers depend on integers only."""
     given = [np.ones(a) if isinstance(a, tuple) else np.asarray(a) for a in arguments]
     values = Evaluation.of_view(graph, check.view, check.domain, given, sizes)

@@ -23,6 +23,7 @@ from ..graph.rebuild import rebuilt
 from ..transform.differentiate import Record, differentiate
 from ..transform.simplify import simplify
 from .labels import Labels
+from .records import StepKind
 
 LEVELS = ("gates", "elementary")
 
@@ -54,7 +55,7 @@ class Trouble(NamedTuple):
 class Step(NamedTuple):
     """A gate, an input, or a condition (which is true or false, and has no gradient)."""
 
-    kind: str  # "input", "gate" or "condition"
+    kind: StepKind
     node: Node
     label: str  # what stands on the gate in a drawing
     name: str  # the user's name for it, or its formula where that is short, or a number: g7
@@ -312,4 +313,4 @@ def _forward(graph: Graph, output: Node) -> list[Node]:
         if node in needed:
             needed.update(node.sources)
     forward = [node for node in order if node in needed]
-    return sorted(forward, key=lambda n: (n.gate.name != "input", n.attribute if n.gate.name == "input" else 0))
+    return sorted(forward, key=lambda n: (n.gate.name != "input", n.position if n.gate.name == "input" else 0))

@@ -39,7 +39,7 @@ class Labels:
     def name(self, node: Node) -> str:
         """How to speak of the node."""
         if node.gate.name == "input":
-            return str(self.graph.inputs[node.attribute])
+            return str(self.graph.inputs[node.position])
         if node in self.graph.names:
             return self.graph.names[node]
         formula = self.formula(node)
@@ -72,11 +72,11 @@ class Labels:
         """What people write on the gate: +, *, exp, 1/x, x², σ, max(0, x); x is what comes in."""
         gate, constants = node.gate, [edge for edge in node.arguments if edge.node.fixed]
         if gate.name == "input":
-            return str(self.graph.inputs[node.attribute])
+            return str(self.graph.inputs[node.position])
         if node.fixed or not node.arguments:
             return self.constant(positional(node)) if node.fixed else self.formula(node)
         if gate.name == "power":
-            exponent = node.attribute
+            exponent = node.exponent
             return "x" + str(exponent).translate(_SUPERSCRIPTS) if isinstance(exponent, int) else f"x^({exponent})"
         label = gate.label or gate.name
         if gate.name in ("sum", "product", "largest", "smallest"):

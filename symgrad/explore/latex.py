@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import islice
 
 from ..gates.reductions import KINDS
+from ..gates.table import GATES
 from ..graph.affine import Axis, Index, Size, axis, substituted
 from ..graph.graph import Graph, sizes_of
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View, plain_axis, positional
@@ -140,9 +141,9 @@ class _Texts:
 def _sign(node: Node) -> str:
     """The sign that a name must not look like: of a constant, of the gamma function."""
     if node.gate.name == "gamma":
-        return r"\Gamma"
-    is_named = node.gate.name == "constant" and node.attribute in CONSTANTS.keys() - {"E"}
-    return CONSTANTS[node.attribute] if is_named else ""
+        return node.gate.latex
+    number = positional(node).number
+    return CONSTANTS[number] if isinstance(number, str) and number in CONSTANTS and number != "E" else ""
 
 
 def _spellings(name: str) -> Iterator[str]:
@@ -180,13 +181,13 @@ class _Printer:
             raise _TooLong
         node, name = view.node, view.node.gate.name
         if name == "input":
-            return self._read(self.texts.inputs[node.attribute], view, scope, depth)
+            return self._read(self.texts.inputs[node.position], view, scope, depth)
         if name == "constant":
-            return self._constant(node.attribute)
+            return self._constant(node.constant)
         if name == "position":
             return self._index(view.index[0], scope, depth)
         if name == "size":
-            return self._size(node.attribute)
+            return self._size(node.size)
         if isinstance(node.attribute, Reduction):
             return self._reduction(view, node.attribute, scope, depth)
         if node.loops != node.rank:
@@ -196,19 +197,19 @@ class _Printer:
             return multiply(number(scaled[0]), *(self.piece(edge, scope, depth + 1) for edge in scaled[1]))
         arguments = [self.piece(edge, scope, depth + 1) for edge in view.arguments]
         if name == "power":
-            return power(arguments[0], number(Fraction(node.attribute)).text, is_whole=isinstance(node.attribute, int))
+            return power(arguments[0], number(Fraction(node.exponent)).text, is_whole=isinstance(node.exponent, int))
         if name == "exp" and len(arguments[0].text) <= _EXPONENT and self.texts.is_free("e"):
             return power(Piece("e", ATOM), arguments[0].text)
         if name == "select":
             is_open = node.arguments[2].node.gate.name == "undefined"
             return select(arguments[0], arguments[1], None if is_open else arguments[2])
-        return operation(name, arguments)
+        return operation(node.gate, arguments)
 
     def _constant(self, value: Fraction | str) -> Piece:
         if not isinstance(value, str):
             return number(value)
         if value == "E" and not self.texts.is_free("e"):
-            return operation("exp", [Piece("1", ATOM)])
+            return operation(GATES["exp"], [Piece("1", ATOM)])
         return Piece(CONSTANTS[value], SUM if value == "-oo" else ATOM)
 
     # --- arrays -------------------------------------------------------------------------------------------------------
@@ -250,7 +251,7 @@ class _Printer:
         if size.name not in self.graph.derived:
             raise _Involved
         kind, *forms = self.graph.derived[size.name]
-        return operation(kind, [self._index(form, frozenset(), 0) for form in forms])
+        return operation(GATES[kind], [self._index(form, frozenset(), 0) for form in forms])
 
     def _reduction(self, view: View, own: Reduction, scope: frozenset[str], depth: int) -> Piece:
         node = view.node
@@ -270,7 +271,7 @@ class _Printer:
         self, name: str, names: Sequence[Axis], limits: Sequence[Index], scope: frozenset[str], depth: int
     ) -> str:
         """The signs of a reduction over the axes `names`, with their limits."""
-        sign = {"sum": r"\sum", "product": r"\prod", "largest": r"\max", "smallest": r"\min"}[name]
+        sign = GATES[name].latex
         nested = _nested(names, limits)
         if nested is None:
             return f"{sign}_{{{self._conditions(limits, _COMMA, scope, depth)}}}"
@@ -285,7 +286,7 @@ class _Printer:
     def _end(self, kind: str, forms: Sequence[Index], scope: frozenset[str], depth: int) -> str:
         """The limit of a loop: the larger of several lower ones, the smaller of several upper ones."""
         pieces = [self._index(form, scope, depth) for form in forms]
-        return (pieces[0] if len(pieces) == 1 else operation(kind, pieces)).text
+        return (pieces[0] if len(pieces) == 1 else operation(GATES[kind], pieces)).text
 
     def _guard(
         self, body: Piece, limits: Sequence[Index], empty: Fraction | str, scope: frozenset[str], depth: int
@@ -321,7 +322,7 @@ class _Printer:
         square = self._matrix(node, node.arguments[0], axes[:2], scope, depth)
         if name in ("determinant", "log_determinant"):
             found = Piece(rf"\det\left({square.text}\right)", FACTOR)
-            return found if name == "determinant" else operation("log", [found])
+            return found if name == "determinant" else operation(GATES["log"], [found])
         text = power(square, "-1").text
         if name == "solve":
             text += f" {self._matrix(node, node.arguments[1], axes[2:], scope, depth).text}"
@@ -332,7 +333,7 @@ class _Printer:
     def _matrix(self, node: Node, edge: View, axes: Sequence[Axis], scope: frozenset[str], depth: int) -> Piece:
         """An argument of an operation on whole arrays: by its name, or by its entry for all indices."""
         if edge.node.gate.name == "input":
-            name = Piece(self.texts.inputs[edge.node.attribute], ATOM)
+            name = Piece(self.texts.inputs[edge.node.position], ATOM)
             order = [plain_axis(index) for index in edge.index]
             if order == list(axes):
                 return name
@@ -341,7 +342,7 @@ class _Printer:
         names, inside = self._loops(["" for _ in axes], scope)
         entry = self.piece(edge.at(dict(zip(axes, map(axis, names), strict=True))), inside, depth + 1)
         ranges = (
-            rf"0 \le {self._letters[name]} \lt {self._index(node.attribute[own], inside, depth).text}"
+            rf"0 \le {self._letters[name]} \lt {self._index(node.extents[own], inside, depth).text}"
             for own, name in zip(axes, names, strict=True)
         )
         return Piece(rf"\left[{entry.text}\right]_{{{_COMMA.join(ranges)}}}", FACTOR)
@@ -352,11 +353,11 @@ def _scaled(view: View, parts: Mapping[Node, str]) -> tuple[Fraction, list[View]
     above, below = view.arguments
     is_product = above.node.gate.name == "mul" and above.node not in parts
     factors = list(above.arguments) if is_product else [above]
-    numbers = [factor for factor in factors if isinstance(factor.number, Fraction)]
+    numbers = [(factor, number) for factor in factors if isinstance(number := factor.number, Fraction)]
     if not isinstance(below.number, Fraction) or len(numbers) != 1:
         return None
-    value = Fraction(numbers[0].number) / below.number  # type: ignore[arg-type]
-    return (value, [factor for factor in factors if factor is not numbers[0]]) if is_decimal(value) else None
+    value = numbers[0][1] / below.number
+    return (value, [factor for factor in factors if factor is not numbers[0][0]]) if is_decimal(value) else None
 
 
 def _placed(form: Index, places: Mapping[Axis, AnyIndex]) -> Index:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..graph.gate import Gate
 from ..tables import visible
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -186,58 +187,49 @@ def select(condition: Piece, taken: Piece, otherwise: Piece | None) -> Piece:
     return Piece(environment("cases", rows), CASES, rows=tuple(rows))
 
 
-_COMPARISONS = {"lt": (r"\lt", r"\gt"), "le": (r"\le", r"\ge"), "eq": ("=", "="), "ne": (r"\ne", r"\ne")}
+_FLIPPED = {r"\lt": r"\gt", r"\le": r"\ge"}
 
 
-def _comparison(name: str) -> Callable[[Piece, Piece], Piece]:
-    sign, flipped = _COMPARISONS[name]
+def _compared(sign: str, left: Piece, right: Piece) -> Piece:
+    if left.text[0].isdigit() and not right.text[0].isdigit():  # x > 0 rather than 0 < x
+        left, sign, right = right, _FLIPPED.get(sign, sign), left
+    return Piece(f"{left.within(SUM)} {sign} {right.within(SUM)}", COMPARE)
 
-    def spell(left: Piece, right: Piece) -> Piece:
-        if left.text[0].isdigit() and not right.text[0].isdigit():  # x > 0 rather than 0 < x
-            return Piece(f"{right.within(SUM)} {flipped} {left.within(SUM)}", COMPARE)
-        return Piece(f"{left.within(SUM)} {sign} {right.within(SUM)}", COMPARE)
 
-    return spell
+def _connected(sign: str, conditions: Sequence[Piece]) -> Piece:
+    if len(conditions) == 1:
+        return Piece(f"{sign} {conditions[0].within(SUM)}", COMPARE)
+    level = OR if sign == r"\vee" else AND
+    return Piece(f" {sign} ".join(condition.within(level + 1) for condition in conditions), level)
 
 
 # --- gates ------------------------------------------------------------------------------------------------------------
 
-_HEADS = {
-    "sin": r"\sin", "cos": r"\cos", "tan": r"\tan", "sec": r"\sec", "csc": r"\csc", "cot": r"\cot", "sinh": r"\sinh",
-    "cosh": r"\cosh", "tanh": r"\tanh", "coth": r"\coth", "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan",
-    "exp": r"\exp", "log": r"\ln", "gamma": r"\Gamma", "max": r"\max", "min": r"\min",
-}  # fmt: skip
-_OPERATORS = {  # the names of ISO 80000-2
-    "asec": "arcsec", "acsc": "arccsc", "acot": "arccot", "asinh": "arsinh", "acosh": "arcosh", "atanh": "artanh",
-    "asech": "arsech", "acsch": "arcsch", "acoth": "arcoth",
-}  # fmt: skip
-# What is not among them is a function that is called by its name.
-_SPELLED: dict[str, Callable[..., Piece]] = {
+# Those whose arguments are set by what they are; the row of any other has its sign or its name.
+_ARITHMETIC: dict[str, Callable[..., Piece]] = {
     "add": add,
     "mul": multiply,
     "div": divide,
     "neg": negative,
     "pow": lambda base, exponent: power(base, exponent.text),
-    "sqrt": lambda a: Piece(rf"\sqrt{{{a.text}}}", FACTOR),
-    "cbrt": lambda a: Piece(rf"\sqrt[3]{{{a.text}}}", FACTOR),
-    "abs": lambda a: Piece(rf"\left|{a.text}\right|", ATOM),
-    "floor": lambda a: Piece(rf"\left\lfloor {a.text}\right\rfloor", ATOM),
-    "ceil": lambda a: Piece(rf"\left\lceil {a.text}\right\rceil", ATOM),
-    **{name: _comparison(name) for name in _COMPARISONS},
-    "and": lambda *a: Piece(r" \wedge ".join(one.within(COMPARE) for one in a), AND),
-    "or": lambda *a: Piece(r" \vee ".join(one.within(AND) for one in a), OR),
-    "not": lambda a: Piece(rf"\neg {a.within(SUM)}", COMPARE),
     "undefined": lambda *_: Piece(CONSTANTS["nan"], ATOM),
     "detached": lambda a: a,
 }
 
 
-def operation(name: str, arguments: Sequence[Piece]) -> Piece:
-    """The gate of that name applied to pieces."""
-    if name in _SPELLED:
-        return _SPELLED[name](*arguments)
-    spelled = _OPERATORS.get(name, name).replace("_", r"\_")
-    head = _HEADS.get(name) or rf"\operatorname{{{spelled}}}"
+def operation(gate: Gate, arguments: Sequence[Piece]) -> Piece:
+    """The gate applied to pieces."""
+    if gate.name in _ARITHMETIC:
+        return _ARITHMETIC[gate.name](*arguments)
+    if "comparison" in gate.has:
+        return _compared(gate.latex, *arguments)
+    if "connective" in gate.has:
+        return _connected(gate.latex, arguments)
+    if "#1" in gate.latex:
+        is_bracketed = gate.latex.startswith(r"\left")
+        return Piece(gate.latex.replace("#1", arguments[0].text), ATOM if is_bracketed else FACTOR)
+    name = gate.latex or gate.name.replace("_", r"\_")
+    head = name if name.startswith("\\") else rf"\operatorname{{{name}}}"
     text = rf"{head}\left({', '.join(argument.text for argument in arguments)}\right)"
-    takes_exponents = len(arguments) == 1 and name != "exp"
+    takes_exponents = len(arguments) == 1 and gate.name != "exp"
     return Piece(text, FACTOR, head if takes_exponents else "")

@@ -73,7 +73,7 @@ def _arithmetic(circuit: Circuit, dtype: str) -> str:
 
 
 def _data(trace: Trace, left_out: str, circuit: Circuit, values: Sequence[float]) -> dict[str, Any]:
-    places = {step.node.attribute: number for number, step in enumerate(circuit.steps) if step.kind == "input"}
+    places = {step.node.position: number for number, step in enumerate(circuit.steps) if step.kind == "input"}
     return {
         "title": visible(f"f = {trace.title}"),
         "inputs": [

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ..result import Gradient
+
+StepKind = Literal["input", "gate", "condition"]
 
 
 class Summary(NamedTuple):
@@ -49,7 +51,7 @@ class TracedGate(NamedTuple):
     """A gate, input or condition at the point."""
 
     number: int
-    kind: str  # "input", "gate" or "condition"
+    kind: StepKind
     operation: str  # the gate's row in the table of gates
     label: str
     name: str

@@ -214,7 +214,7 @@ def _traced(setting: Setting, subject: Subject, numbers: Sequence[Any], level: s
             )
         )
     graph = made.graph
-    used = {step.node.attribute: step for step in made.steps if step.kind == "input"}
+    used = {step.node.position: step for step in made.steps if step.kind == "input"}
     derivatives = []
     for position in graph.wrt:
         place = used[position].gradient if position in used else None

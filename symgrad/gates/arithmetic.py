@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import reduce
-from typing import Any
 
 import mpmath
 import numpy as np
 import sympy
 
+from ..graph.gate import Numeric
 from ..graph.node import View
+from ..graph.sums import chained
 from .table import GATES, HALF, PAIR, beyond_one, constant, gate, no_gradient
 
 no_gradient("constant")
@@ -26,6 +27,7 @@ no_gradient("input")
     commutative=True,
     label="+",
     has={"finite", "whole"},
+    noun="sum",
 )
 def add(y: View, *a: View) -> tuple[View, ...]:
     return tuple(constant(y, 1) for _ in a)
@@ -41,6 +43,7 @@ def add(y: View, *a: View) -> tuple[View, ...]:
     commutative=True,
     label="*",
     has={"finite", "whole"},
+    noun="product",
 )
 def mul(y: View, *a: View) -> tuple[View, ...]:
     # The product of the others, from prefix and suffix products: product / factor is wrong where a factor is zero.
@@ -50,17 +53,17 @@ def mul(y: View, *a: View) -> tuple[View, ...]:
     others: list[View] = []
     after: View | None = None
     for prefix, factor in zip(reversed(before), reversed(a), strict=True):
-        others.append(after if prefix is None else prefix if after is None else prefix * after)  # type: ignore[arg-type]
+        others.append(chained([part for part in (prefix, after) if part is not None]))
         after = factor if after is None else factor * after
     return tuple(reversed(others))
 
 
-@gate("div", None, np.divide, lambda a, b: a / b, on=PAIR, trouble=((0.0, 2.0),), label="/")
+@gate("div", None, np.divide, lambda a, b: a / b, on=PAIR, trouble=((0.0, 2.0),), label="/", noun="ratio")
 def div(y: View, a: View, b: View) -> tuple[View, ...]:
     return 1 / b, -(y * (1 / b))
 
 
-@gate("neg", None, np.negative, lambda a: -a, label="*-1", has={"finite", "exact", "passing", "whole"})
+@gate("neg", None, np.negative, lambda a: -a, label="*-1", has={"finite", "exact", "passing", "whole"}, noun="minus")
 def neg(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, -1),)
 
@@ -107,7 +110,7 @@ def spelled_power(base: View, exponent: Fraction) -> View:
     return reduce(lambda one, two: one * two, factors)
 
 
-def _mp_rational_power(a: Any, n: Fraction) -> Any:
+def _mp_rational_power(a: Numeric, n: Fraction) -> Numeric:
     return a ** int(n) if n == int(n) else mpmath.power(a, mpmath.mpf(n.numerator) / n.denominator)
 
 
@@ -124,11 +127,11 @@ def power(y: View, a: View) -> tuple[View, ...]:
 
     Products and roots only after differentiation: those of x*sqrt(x) have the derivative 0*inf at 0.
     """
-    exponent = Fraction(y.node.attribute)
+    exponent = Fraction(y.node.exponent)
     return (exponent * power_of(a, exponent - 1),)
 
 
-def _mp_pow(a: Any, b: Any) -> Any:
+def _mp_pow(a: Numeric, b: Numeric) -> Numeric:
     return mpmath.mpf(1) if b == 0 else mpmath.power(a, b)
 
 
@@ -158,6 +161,7 @@ def pow(y: View, a: View, b: View) -> tuple[View, ...]:
     label="|x|",
     analytic=False,
     has={"finite", "non_negative", "exact", "passing", "whole"},
+    latex=r"\left|#1\right|",
 )
 def absolute(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sign"),)
@@ -169,13 +173,29 @@ def sign(y: View, a: View) -> tuple[View, ...]:
 
 
 @gate(
-    "floor", sympy.floor, np.floor, mpmath.floor, trouble=((1.0,),), analytic=False, has={"step", "exact", "rounding"}
+    "floor",
+    sympy.floor,
+    np.floor,
+    mpmath.floor,
+    trouble=((1.0,),),
+    analytic=False,
+    has={"step", "exact", "rounding"},
+    latex=r"\left\lfloor #1\right\rfloor",
 )
 def floor(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, 0),)
 
 
-@gate("ceil", sympy.ceiling, np.ceil, mpmath.ceil, trouble=((1.0,),), analytic=False, has={"step", "exact", "rounding"})
+@gate(
+    "ceil",
+    sympy.ceiling,
+    np.ceil,
+    mpmath.ceil,
+    trouble=((1.0,),),
+    analytic=False,
+    has={"step", "exact", "rounding"},
+    latex=r"\left\lceil #1\right\rceil",
+)
 def ceil(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, 0),)
 
@@ -193,7 +213,7 @@ def frac(y: View, a: View) -> tuple[View, ...]:
     return (constant(y, 1),)
 
 
-def _mp_mod(a: Any, b: Any) -> Any:
+def _mp_mod(a: Numeric, b: Numeric) -> Numeric:
     """Exact: a quotient may have more digits than the precision. NaN also where these would fill the memory."""
     return a % b if b and mpmath.mag(a) < mpmath.mag(b) + _LARGEST_QUOTIENT else mpmath.mpf("nan")
 
@@ -210,6 +230,7 @@ _LARGEST_QUOTIENT = 100_000  # binary digits
     trouble=((6.0, 2.0), (1.0, 0.1)),
     analytic=False,
     has={"step", "whole"},
+    noun="remainder",
 )
 def mod(y: View, a: View, b: View) -> tuple[View, ...]:
     # floor(a/b), found from the exact remainder: a/b itself may round up to the next integer.

@@ -5,20 +5,20 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import reduce
-from typing import Any
 
 import mpmath
 import numpy as np
 import sympy
 
+from ..graph.gate import Reference
 from ..graph.node import View
 from .table import GATES, HALF, PAIR, constant, gate, no_gradient
 
-for _name, _label, _numpy, _mpmath, _commutative in (
-    ("lt", "<", np.less, operator.lt, False),
-    ("le", "<=", np.less_equal, operator.le, False),
-    ("eq", "==", np.equal, operator.eq, True),
-    ("ne", "!=", np.not_equal, operator.ne, True),
+for _name, _label, _latex, _numpy, _mpmath, _commutative in (
+    ("lt", "<", r"\lt", np.less, operator.lt, False),
+    ("le", "<=", r"\le", np.less_equal, operator.le, False),
+    ("eq", "==", "=", np.equal, operator.eq, True),
+    ("ne", "!=", r"\ne", np.not_equal, operator.ne, True),
 ):
     no_gradient(
         _name,
@@ -29,6 +29,8 @@ for _name, _label, _numpy, _mpmath, _commutative in (
         kind="boolean",
         commutative=_commutative,
         label=_label,
+        noun="condition",
+        latex=_latex,
         analytic=False,
         has={"comparison"},
     )
@@ -41,6 +43,8 @@ no_gradient(
     commutative=True,
     analytic=False,
     has={"connective"},
+    noun="condition",
+    latex=r"\wedge",
 )
 no_gradient(
     "or",
@@ -51,8 +55,20 @@ no_gradient(
     commutative=True,
     analytic=False,
     has={"connective"},
+    noun="condition",
+    latex=r"\vee",
 )
-no_gradient("not", None, np.logical_not, lambda a: not a, kind="boolean", analytic=False, has={"connective"})
+no_gradient(
+    "not",
+    None,
+    np.logical_not,
+    lambda a: not a,
+    kind="boolean",
+    analytic=False,
+    has={"connective"},
+    noun="condition",
+    latex=r"\neg",
+)
 # A branch guards what flows through it: differentiate.py has its rule.
 no_gradient(
     "select",
@@ -62,6 +78,7 @@ no_gradient(
     label="if",
     analytic=False,
     has={"exact", "passing", "choosing", "whole"},
+    noun="branch",
 )
 
 
@@ -94,7 +111,7 @@ def _shares(y: View, a: tuple[View, ...], wins: Callable[[View, View], View]) ->
     return tuple(argument.equals(y).where(1 / count, loser) for argument in a)
 
 
-def _nan_aware(choose: Callable[..., Any]) -> Callable[..., Any]:
+def _nan_aware(choose: Reference) -> Reference:
     return lambda *a: next((x for x in a if mpmath.isnan(x)), None) or choose(a)
 
 
@@ -108,6 +125,8 @@ def _nan_aware(choose: Callable[..., Any]) -> Callable[..., Any]:
     commutative=True,
     analytic=False,
     has={"finite", "exact", "passing", "choosing", "whole"},
+    noun="largest",
+    latex=r"\max",
 )
 def maximum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one > two)
@@ -123,6 +142,8 @@ def maximum(y: View, *a: View) -> tuple[View, ...]:
     commutative=True,
     analytic=False,
     has={"finite", "exact", "passing", "choosing", "whole"},
+    noun="smallest",
+    latex=r"\min",
 )
 def minimum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one < two)

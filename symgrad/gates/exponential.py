@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
 
 import mpmath
 import numpy as np
 import sympy
 
+from ..graph.gate import Numeric
 from ..graph.node import View
 from .table import GATES, PAIR, beyond_one, constant, gate
 
 
-@gate("exp", sympy.exp, np.exp, mpmath.exp, trouble=((-1000.0,), (0.0,)), has={"non_negative", "growing"})
+@gate(
+    "exp", sympy.exp, np.exp, mpmath.exp, trouble=((-1000.0,), (0.0,)), has={"non_negative", "growing"}, latex=r"\exp"
+)
 def exp(y: View, a: View) -> tuple[View, ...]:
     return (y,)
 
@@ -24,7 +26,15 @@ def expm1(y: View, a: View) -> tuple[View, ...]:
 
 
 @gate(
-    "log", sympy.log, np.log, mpmath.log, on=((0.5, 3.0),), trouble=((1.0,), (1e-300,)), safe=beyond_one, has={"edge"}
+    "log",
+    sympy.log,
+    np.log,
+    mpmath.log,
+    on=((0.5, 3.0),),
+    trouble=((1.0,), (1e-300,)),
+    safe=beyond_one,
+    has={"edge"},
+    latex=r"\ln",
 )
 def log(y: View, a: View) -> tuple[View, ...]:
     return (1 / a,)
@@ -51,12 +61,12 @@ def sigmoid(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sigmoid_slope"),)
 
 
-def _np_sigmoid_slope(a: Any) -> Any:
+def _np_sigmoid_slope(a: Numeric) -> Numeric:
     e = np.exp(-np.abs(a))
     return e / ((1 + e) * (1 + e))
 
 
-def _mp_sigmoid_slope(a: Any) -> Any:
+def _mp_sigmoid_slope(a: Numeric) -> Numeric:
     e = mpmath.exp(-a)
     return e / (1 + e) ** 2
 
@@ -130,11 +140,11 @@ def _softmax(a: View, *others: View) -> View:
     return terms[0] / table.apply(GATES["add"], *terms)
 
 
-def _np_difference(a: Any, b: Any) -> Any:
+def _np_difference(a: Numeric, b: Numeric) -> Numeric:
     return np.where(np.equal(a, b), 0, np.subtract(a, b))
 
 
-def _mp_difference(a: Any, b: Any) -> Any:
+def _mp_difference(a: Numeric, b: Numeric) -> Numeric:
     return mpmath.mpf(0) if a == b else a - b
 
 
@@ -171,7 +181,7 @@ def bose(y: View, a: View) -> tuple[View, ...]:
     return (y * (-a).call("bose"),)
 
 
-def _np_logcosh(a: Any) -> Any:
+def _np_logcosh(a: Numeric) -> Numeric:
     size = np.abs(a)
     near = np.log1p(2 * np.sinh(np.minimum(size, 1) / 2) ** 2)
     return np.where(size < 1, near, size + np.log1p(np.exp(-2 * size)) - np.log(2))

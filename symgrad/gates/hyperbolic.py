@@ -10,12 +10,12 @@ from ..graph.node import View
 from .table import beyond_one, constant, gate, within_one
 
 
-@gate("sinh", sympy.sinh, np.sinh, mpmath.sinh, trouble=((0.0,), (1e-9,)), has={"growing"})
+@gate("sinh", sympy.sinh, np.sinh, mpmath.sinh, trouble=((0.0,), (1e-9,)), has={"growing"}, latex=r"\sinh")
 def sinh(y: View, a: View) -> tuple[View, ...]:
     return (a.call("cosh"),)
 
 
-@gate("cosh", sympy.cosh, np.cosh, mpmath.cosh, trouble=((0.0,),), has={"non_negative", "growing"})
+@gate("cosh", sympy.cosh, np.cosh, mpmath.cosh, trouble=((0.0,),), has={"non_negative", "growing"}, latex=r"\cosh")
 def cosh(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sinh"),)
 
@@ -27,6 +27,7 @@ def cosh(y: View, a: View) -> tuple[View, ...]:
     mpmath.tanh,
     trouble=((0.0,), (1000.0,), (-1000.0,), (12.0,)),
     has={"finite", "growing"},
+    latex=r"\tanh",
 )
 def tanh(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sech") * a.call("sech"),)  # 1 - y*y has no correct digit left beyond |a| = 19
@@ -68,12 +69,13 @@ def csch(y: View, a: View) -> tuple[View, ...]:
     trouble=((12.0,),),
     expansion=lambda a: 1 / a.call("tanh"),
     has={"growing"},
+    latex=r"\coth",
 )
 def coth(y: View, a: View) -> tuple[View, ...]:
     return (-(a.call("csch") * a.call("csch")),)
 
 
-@gate("asinh", sympy.asinh, np.arcsinh, mpmath.asinh, trouble=((0.0,), (1e200,), (-1e-9,)))
+@gate("asinh", sympy.asinh, np.arcsinh, mpmath.asinh, trouble=((0.0,), (1e200,), (-1e-9,)), latex="arsinh")
 def asinh(y: View, a: View) -> tuple[View, ...]:
     return (1 / a.call("hypot", constant(a, 1)),)
 
@@ -87,6 +89,7 @@ def asinh(y: View, a: View) -> tuple[View, ...]:
     trouble=((1e200,),),
     safe=beyond_one,
     has={"non_negative", "edge"},
+    latex="arcosh",
 )
 def acosh(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((a - 1).call("sqrt") * (a + 1).call("sqrt")),)
@@ -101,6 +104,7 @@ def acosh(y: View, a: View) -> tuple[View, ...]:
     trouble=((0.0,), (0.999999999,)),
     safe=within_one,
     has={"edge"},
+    latex="artanh",
 )
 def atanh(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((1 - a) * (1 + a)),)
@@ -113,6 +117,7 @@ def atanh(y: View, a: View) -> tuple[View, ...]:
     mpmath.asech,
     on=((0.2, 0.9),),
     expansion=lambda a: (1 / a).call("acosh"),
+    latex="arsech",
 )
 def asech(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / (a * ((1 - a) * (1 + a)).call("sqrt"))),)
@@ -126,6 +131,7 @@ def asech(y: View, a: View) -> tuple[View, ...]:
     on=((0.3, 2.0),),
     trouble=((-1.0,),),
     expansion=lambda a: (1 / a).call("asinh"),
+    latex="arcsch",
 )
 def acsch(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / (a.call("abs") * a.call("hypot", constant(a, 1)))),)
@@ -139,6 +145,7 @@ def acsch(y: View, a: View) -> tuple[View, ...]:
     on=((1.2, 3.0),),
     trouble=((-2.0,),),
     expansion=lambda a: (1 / a).call("atanh"),
+    latex="arcoth",
 )
 def acoth(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / ((1 - a) * (1 + a)).call("abs")),)  # the sign that it has where |a| > 1, at 1 and -1 too

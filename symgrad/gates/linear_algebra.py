@@ -8,11 +8,11 @@ section 2). The matrices of all of them are read along the node's loop axes afte
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from ..graph.affine import Axis, Index, axis
+from ..graph.gate import Numeric, Reference
 from ..graph.node import Node, View
 from ..graph.sums import total
 from .table import GATES, no_gradient
@@ -22,7 +22,7 @@ MATRIX_RULES: dict[str, Callable[[View, View], tuple[View, ...]]] = {}
 
 
 def matrix_gate(
-    name: str, numpy: Callable[..., Any], label: str = ""
+    name: str, numpy: Reference, label: str = ""
 ) -> Callable[[Callable[[View, View], tuple[View, ...]]], None]:
     """Enter a matrix operation; what is decorated is its vector-Jacobian product.
 
@@ -52,14 +52,14 @@ def _contracted(one: View, two: View, name: Axis, extent: Index) -> View:
 @matrix_gate("inverse", np.linalg.inv, "inv")
 def inverse(y: View, g: View) -> tuple[View, ...]:
     """Y = inv(A): the adjoint of A is -Y' G Y'."""
-    table, size = y.node.table, y.node.attribute[0]
+    table, size = y.node.table, y.node.extents[0]
     i, j = 2, 3
     p, q = table.fresh(), table.fresh()
     left = _contracted(y.at({0: axis(p), 1: axis(i)}), g.at({0: axis(p), 1: axis(q)}), p, size)  # over i, q
     return (-_contracted(left, y.at({0: axis(j), 1: axis(q)}), q, size),)
 
 
-def _solve(a: Any, b: Any) -> Any:
+def _solve(a: Numeric, b: Numeric) -> Numeric:
     return np.linalg.solve(a, b)
 
 
@@ -67,7 +67,7 @@ def _solve(a: Any, b: Any) -> Any:
 def solve(y: View, g: View) -> tuple[View, ...]:
     """A X = B: the adjoint of B is S = inv(A)' G, that of A is -S X'."""
     node = y.node
-    table, sizes, rank = node.table, node.attribute, node.rank
+    table, sizes, rank = node.table, node.extents, node.rank
     first, second = rank, rank + 1  # the axes of A
     columns = tuple(table.fresh() for _ in range(rank - 1))
     rows = table.fresh()
@@ -89,7 +89,7 @@ def solve(y: View, g: View) -> tuple[View, ...]:
 def _inverse_of(node_view: View) -> View:
     """The transposed inverse of a rank-0 matrix operation's argument, over its loop axes 0 and 1."""
     node = node_view.node
-    table, size = node.table, node.attribute[0]
+    table, size = node.table, node.extents[0]
     r, c = table.fresh(), table.fresh()
     argument = node.arguments[0].at({0: axis(r), 1: axis(c)})
     made = table.whole(GATES["inverse"], [argument], [(r, c)], 2, (size,) * 4)
@@ -102,7 +102,7 @@ def determinant(y: View, g: View) -> tuple[View, ...]:
     return (g * y * _inverse_of(y),)
 
 
-def _log_determinant(a: Any) -> Any:
+def _log_determinant(a: Numeric) -> Numeric:
     sign, value = np.linalg.slogdet(a)
     return value if sign > 0 else np.float64(-np.inf if sign == 0 else np.nan)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..graph.node import Reduction, View
+from ..graph.node import View
 from .table import GATES, gate, no_gradient
 
 
@@ -18,13 +18,14 @@ class Kind(NamedTuple):
 
     empty: int | str  # the constant that it is without terms
     of_two: str  # the gate that joins two terms
+    stored: str  # what people call an array of its results
 
 
 KINDS = {
-    "sum": Kind(0, "add"),
-    "product": Kind(1, "mul"),
-    "largest": Kind("-oo", "max"),
-    "smallest": Kind("oo", "min"),
+    "sum": Kind(0, "add", "total"),
+    "product": Kind(1, "mul", "product"),
+    "largest": Kind("-oo", "max", "largest"),
+    "smallest": Kind("oo", "min", "smallest"),
 }
 
 no_gradient("position", kind="integer", has={"finite", "rounding"})  # the value of an axis
@@ -39,17 +40,15 @@ def detached(y: View, a: View) -> tuple[View, ...]:
 
 def _reduced(y: View, name: str, body: View) -> View:
     """Another reduction over the same loops as that which `y` is the result of."""
-    own = y.node.attribute
-    assert isinstance(own, Reduction)
-    return y.node.table.reduce(GATES[name], body, range(y.node.rank, y.node.loops), own.constraints)
+    return y.node.table.reduce(GATES[name], body, range(y.node.rank, y.node.loops), y.node.reduction.constraints)
 
 
-@gate("sum", None, np.add, label="Σ", has={"finite"})
+@gate("sum", None, np.add, label="Σ", has={"finite"}, latex=r"\sum")
 def sum(y: View, a: View) -> tuple[View, ...]:
     return (y.node.table.constant(1),)
 
 
-@gate("product", None, np.multiply, label="Π", has={"finite"})
+@gate("product", None, np.multiply, label="Π", has={"finite"}, latex=r"\prod")
 def product(y: View, a: View) -> tuple[View, ...]:
     # The product of the others. Where one factor is 0 it is that of the nonzero ones, where two are, 0.
     is_zero = a.equals(0)
@@ -64,5 +63,5 @@ def _routed(y: View, a: View) -> tuple[View, ...]:
     return (hit.where(1 / _reduced(y, "sum", hit.where(1, 0)).call("max", y.node.table.constant(1)), 0),)
 
 
-gate("largest", None, np.maximum, label="max", has={"passing", "choosing"})(_routed)
-gate("smallest", None, np.minimum, label="min", has={"passing", "choosing"})(_routed)
+gate("largest", None, np.maximum, label="max", has={"passing", "choosing"}, latex=r"\max")(_routed)
+gate("smallest", None, np.minimum, label="min", has={"passing", "choosing"}, latex=r"\min")(_routed)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from typing import Any
 
 import mpmath
 import numpy as np
 
+from ..graph.gate import Numeric
 from ..graph.node import Node, View
 from .table import gate
 
@@ -33,11 +33,11 @@ def non_negative_nodes(order: Iterable[Node]) -> set[Node]:
 
 def _is_non_negative(node: Node, holds: Callable[[View], bool]) -> bool:
     """The same of a node, where `holds` says it of its arguments."""
-    name, own, arguments = node.gate.name, node.attribute, node.arguments
+    name, arguments = node.gate.name, node.arguments
     if name == "constant":
-        return own >= 0 if isinstance(own, Fraction) else own not in ("-oo", "nan")
+        return node.constant >= 0 if isinstance(node.constant, Fraction) else node.constant not in ("-oo", "nan")
     if name == "power":
-        return own % 2 != 1 or holds(arguments[0])
+        return node.exponent % 2 != 1 or holds(arguments[0])
     if name == "mul":
         return all(count % 2 == 0 or holds(factor) for factor, count in Counter(arguments).items())
     if name == "max":
@@ -53,7 +53,7 @@ def _squares(a: View, depth: int = _DEPTH) -> list[View] | None:
     Of squares that are summed over indices it is their sum: it is 0 where they all are.
     """
     name = a.node.gate.name
-    if name == "power" and a.node.attribute >= 2:
+    if name == "power" and a.node.exponent >= 2:
         return [a.arguments[0]]
     if not depth:
         return None
@@ -80,6 +80,7 @@ def _squares(a: View, depth: int = _DEPTH) -> list[View] | None:
     on=((0.5, 3.0),),
     trouble=((0.0,), (-0.0,)),
     has={"non_negative", "edge"},
+    latex=r"\sqrt{#1}",
 )
 def sqrt(y: View, a: View) -> tuple[View, ...]:
     """The square root; of -0.0 it is 0.0, so that its slope there is that at the edge of its domain."""
@@ -92,11 +93,11 @@ def sqrt(y: View, a: View) -> tuple[View, ...]:
     return ((zeros[0] if len(zeros) == 1 else zeros[0].call("and", *zeros[1:])).where(0, slope),)
 
 
-def _np_cbrt(a: Any) -> Any:
+def _np_cbrt(a: Numeric) -> Numeric:
     return np.where(np.less(a, 0), np.nan, np.abs(np.cbrt(a)))
 
 
-def _mp_cbrt(a: Any) -> Any:
+def _mp_cbrt(a: Numeric) -> Numeric:
     return mpmath.cbrt(a) if mpmath.re(a) >= 0 else mpmath.mpf("nan")
 
 
@@ -108,6 +109,7 @@ def _mp_cbrt(a: Any) -> Any:
     on=((0.5, 3.0),),
     trouble=((0.0,), (-0.0,), (-8.0,)),
     has={"non_negative", "edge"},
+    latex=r"\sqrt[3]{#1}",
 )
 def cbrt(y: View, a: View) -> tuple[View, ...]:
     """The principal cube root a**(1/3): no real number for a < 0, so NaN there."""

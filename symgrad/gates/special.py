@@ -44,6 +44,7 @@ def erfc(y: View, a: View) -> tuple[View, ...]:
     trouble=((-1.5,), (20.0,)),
     safe=beyond_one,
     has={"growing"},
+    latex=r"\Gamma",
 )
 def gamma(y: View, a: View) -> tuple[View, ...]:
     return (y * a.call("digamma"),)

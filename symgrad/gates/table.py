@@ -10,7 +10,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from ..graph.gate import Gate, Trait
+from ..graph.gate import Gate, Kind, Numeric, Reference, Trait
 from ..graph.node import View
 
 GATES: dict[str, Gate] = {}
@@ -21,7 +21,7 @@ ORDINARY: dict[str, tuple[tuple[float, float], ...]] = {}
 TROUBLE: dict[str, tuple[tuple[float, ...], ...]] = {}
 
 # Constants that are no rationals: their value at mpmath's working precision.
-CONSTANTS: dict[str, Callable[[], Any]] = {
+CONSTANTS: dict[str, Callable[[], Numeric]] = {
     "pi": lambda: +mpmath.mp.pi,
     "E": lambda: +mpmath.mp.e,
     "EulerGamma": lambda: +mpmath.mp.euler,
@@ -41,16 +41,18 @@ HALF = Fraction(1, 2)
 def gate(
     name: str,
     sympy_class: type | None = None,
-    numpy: Callable[..., Any] | None = None,
-    mpmath: Callable[..., Any] | None = None,
+    numpy: Reference | None = None,
+    mpmath: Reference | None = None,
     *,
     on: tuple[tuple[float, float], ...] = ((-2.0, 2.0),),
     trouble: tuple[tuple[float, ...], ...] = (),
     expansion: Callable[..., View] | None = None,
-    kind: str = "real",
+    kind: Kind = "real",
     commutative: bool = False,
     safe: Callable[..., View] | None = None,
     label: str = "",
+    noun: str = "",
+    latex: str = "",
     analytic: bool = True,
     has: Iterable[Trait] = (),
 ) -> Callable[[Callable[..., tuple[View, ...]] | None], None]:
@@ -58,7 +60,7 @@ def gate(
 
     def enter(rule: Callable[..., tuple[View, ...]] | None) -> None:
         GATES[name] = Gate(
-            name, rule, expansion, numpy, mpmath, kind, commutative, safe, label, analytic, frozenset(has)
+            name, rule, expansion, numpy, mpmath, kind, commutative, safe, label, noun, latex, analytic, frozenset(has)
         )
         ORDINARY[name], TROUBLE[name] = on, trouble
         if sympy_class is not None:
@@ -72,7 +74,7 @@ def no_gradient(name: str, *args: Any, **options: Any) -> None:
     gate(name, *args, **options)(None)
 
 
-def elementwise(function: Callable[..., float]) -> Callable[..., Any]:
+def elementwise(function: Callable[..., float]) -> Reference:
     """A function of Python's math module on arrays; a domain error is NaN, a pole infinity."""
 
     def one(*values: float) -> float:

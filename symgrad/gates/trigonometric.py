@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import mpmath
 import numpy as np
 import sympy
 
+from ..graph.gate import Numeric
 from ..graph.node import View
 from .table import PAIR, constant, elementwise, gate, no_gradient, within_one
 
 
-@gate("sin", sympy.sin, np.sin, mpmath.sin, trouble=((0.0,), (1e5,)), has={"finite", "periodic"})
+@gate("sin", sympy.sin, np.sin, mpmath.sin, trouble=((0.0,), (1e5,)), has={"finite", "periodic"}, latex=r"\sin")
 def sin(y: View, a: View) -> tuple[View, ...]:
     return (a.call("cos"),)
 
 
-@gate("cos", sympy.cos, np.cos, mpmath.cos, trouble=((0.0,), (1e5,)), has={"finite", "periodic"})
+@gate("cos", sympy.cos, np.cos, mpmath.cos, trouble=((0.0,), (1e5,)), has={"finite", "periodic"}, latex=r"\cos")
 def cos(y: View, a: View) -> tuple[View, ...]:
     return (-a.call("sin"),)
 
 
-@gate("tan", sympy.tan, np.tan, mpmath.tan, on=((-1.2, 1.2),), trouble=((0.0,),), has={"periodic"})
+@gate("tan", sympy.tan, np.tan, mpmath.tan, on=((-1.2, 1.2),), trouble=((0.0,),), has={"periodic"}, latex=r"\tan")
 def tan(y: View, a: View) -> tuple[View, ...]:
     return (1 + y * y,)
 
@@ -36,6 +35,7 @@ def tan(y: View, a: View) -> tuple[View, ...]:
     trouble=((0.0,),),
     expansion=lambda a: 1 / a.call("cos"),
     has={"periodic"},
+    latex=r"\sec",
 )
 def sec(y: View, a: View) -> tuple[View, ...]:
     return (y * a.call("tan"),)
@@ -49,6 +49,7 @@ def sec(y: View, a: View) -> tuple[View, ...]:
     on=((0.3, 2.8),),
     expansion=lambda a: 1 / a.call("sin"),
     has={"periodic"},
+    latex=r"\csc",
 )
 def csc(y: View, a: View) -> tuple[View, ...]:
     return (-(y / a.call("tan")),)
@@ -62,6 +63,7 @@ def csc(y: View, a: View) -> tuple[View, ...]:
     on=((0.3, 2.8),),
     expansion=lambda a: 1 / a.call("tan"),
     has={"periodic"},
+    latex=r"\cot",
 )
 def cot(y: View, a: View) -> tuple[View, ...]:
     return (-(1 + y * y),)
@@ -94,7 +96,7 @@ def sinc(y: View, a: View) -> tuple[View, ...]:
     return (a.call("sinc_slope"),)
 
 
-def _mp_sinc_slope(a: Any) -> Any:
+def _mp_sinc_slope(a: Numeric) -> Numeric:
     """The spherical Bessel function -j1; near 0 as a series, where the closed form cancels (DLMF 10.53.1)."""
     return -a / 3 * mpmath.hyp0f1(mpmath.mpf(5) / 2, -a * a / 4) if abs(a) < 1 else (mpmath.cos(a) - mpmath.sinc(a)) / a
 
@@ -124,6 +126,7 @@ no_gradient(
     trouble=((0.0,), (0.999999999,)),
     safe=within_one,
     has={"edge"},
+    latex=r"\arcsin",
 )
 def asin(y: View, a: View) -> tuple[View, ...]:
     return (1 / ((1 - a) * (1 + a)).call("sqrt"),)  # not 1 - a*a, which cancels near 1
@@ -138,12 +141,13 @@ def asin(y: View, a: View) -> tuple[View, ...]:
     trouble=((0.0,), (0.999999999,)),
     safe=within_one,
     has={"non_negative", "edge"},
+    latex=r"\arccos",
 )
 def acos(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / ((1 - a) * (1 + a)).call("sqrt")),)
 
 
-@gate("atan", sympy.atan, np.arctan, mpmath.atan, trouble=((0.0,), (1e200,)), has={"finite"})
+@gate("atan", sympy.atan, np.arctan, mpmath.atan, trouble=((0.0,), (1e200,)), has={"finite"}, latex=r"\arctan")
 def atan(y: View, a: View) -> tuple[View, ...]:
     return (1 / (1 + a * a),)
 
@@ -161,6 +165,7 @@ def _inverse_secant_slope(a: View) -> View:
     on=((1.2, 3.0),),
     trouble=((-2.0,),),
     expansion=lambda a: (1 / a).call("acos"),
+    latex="arcsec",
 )
 def asec(y: View, a: View) -> tuple[View, ...]:
     return (_inverse_secant_slope(a),)
@@ -174,6 +179,7 @@ def asec(y: View, a: View) -> tuple[View, ...]:
     on=((1.2, 3.0),),
     trouble=((-2.0,),),
     expansion=lambda a: (1 / a).call("asin"),
+    latex="arccsc",
 )
 def acsc(y: View, a: View) -> tuple[View, ...]:
     return (-_inverse_secant_slope(a),)
@@ -187,12 +193,13 @@ def acsc(y: View, a: View) -> tuple[View, ...]:
     on=((0.3, 2.0),),
     trouble=((-1.0,), (0.0,), (-0.0,)),
     expansion=lambda a: a.equals(0).where(constant(a, "pi") / 2, (1 / a).call("atan")),
+    latex="arccot",
 )
 def acot(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / (1 + a * a)),)
 
 
-def _mp_atan2(a: Any, b: Any) -> Any:
+def _mp_atan2(a: Numeric, b: Numeric) -> Numeric:
     if isinstance(a, mpmath.mpc) or isinstance(b, mpmath.mpc):
         return mpmath.log((b + 1j * a) / mpmath.sqrt(a * a + b * b)) / 1j
     return mpmath.atan2(a, b)

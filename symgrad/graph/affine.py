@@ -25,7 +25,8 @@ class Index(NamedTuple):
     offset: int = 0
 
     def renamed(self, names: Mapping[Axis, Axis]) -> Index:
-        return _affine([(names.get(term, term), factor) for term, factor in self.terms], self.offset)  # type: ignore
+        terms = [(term if isinstance(term, Size) else names.get(term, term), factor) for term, factor in self.terms]
+        return _affine(terms, self.offset)
 
     @property
     def axes(self) -> tuple[Axis, ...]:

@@ -50,9 +50,9 @@ def operation_text(node: Node, arguments: Sequence[Piece]) -> str:
 def _piece(node: Node, arguments: list[Piece], inputs: Sequence[str]) -> Piece:
     name = node.gate.name
     if name == "input":
-        return inputs[node.attribute], ATOM
+        return inputs[node.position], ATOM
     if name == "constant":
-        number = node.attribute
+        number = node.constant
         if isinstance(number, str):
             return number, UNARY if number.startswith("-") else ATOM
         if number.denominator == 1 and abs(number.numerator) < 10**15:
@@ -62,7 +62,7 @@ def _piece(node: Node, arguments: list[Piece], inputs: Sequence[str]) -> Piece:
         except OverflowError:
             return _ELLIPSIS
     if name == "power":
-        exponent = str(node.attribute) if isinstance(node.attribute, int) else f"({node.attribute})"
+        exponent = str(node.exponent) if isinstance(node.exponent, int) else f"({node.exponent})"
         return f"{bracketed(arguments[0], ATOM)}**{exponent}", UNARY
     if name == "select":
         condition, taken, otherwise = (bracketed(argument, TERNARY + 1) for argument in arguments)
@@ -117,9 +117,9 @@ class _Indexed:
         node, name = view.node, view.node.gate.name
         at = f"[{', '.join(indices)}]" if indices else ""
         if name == "input":
-            return self.graph.inputs[node.attribute] + at, ATOM
+            return self.graph.inputs[node.position] + at, ATOM
         if name == "size":
-            return node.attribute.name, ATOM
+            return node.size.name, ATOM
         if name == "position":
             return (indices[0], ATOM) if indices[0].isidentifier() else (f"({indices[0]})", ATOM)
         if depth == 0 and node.arguments and not node.fixed:
@@ -149,7 +149,7 @@ class _Indexed:
     def _whole(self, edge: View) -> str:
         """A matrix that is read as a whole, along loop axes of its reader."""
         is_input = edge.node.gate.name == "input"
-        name = self.graph.inputs[edge.node.attribute] if is_input else self.names.get(edge.node, "...")
+        name = self.graph.inputs[edge.node.position] if is_input else self.names.get(edge.node, "...")
         axes = [at for index in edge.index for at in index.axes]
         return name if axes == sorted(axes) else f"{name}.T"
 

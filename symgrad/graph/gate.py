@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
+
+# What evaluators and references compute with: a float, an integer, a truth value, an array of NumPy of these, or a
+# number of mpmath, which has no types.
+Numeric: TypeAlias = Any
+Reference: TypeAlias = Callable[..., Numeric]
+
+Kind = Literal["real", "integer", "boolean"]
 
 # What else may be known of an operation.
 Trait = Literal[
@@ -33,12 +40,16 @@ class Gate:
     local_gradients: Callable[..., tuple[Any, ...]] | None = None
     # The same value said in simpler gates; applied after differentiation. None: the target spells the gate.
     expansion: Callable[..., Any] | None = None
-    numpy: Callable[..., Any] | None = None  # reference implementation on floats and arrays
-    mpmath: Callable[..., Any] | None = None  # reference implementation at any precision
-    kind: str = "real"  # of the result: real, integer or boolean
+    numpy: Reference | None = None  # reference implementation on floats and arrays
+    mpmath: Reference | None = None  # reference implementation at any precision
+    kind: Kind = "real"  # of the result
     commutative: bool = False
     safe: Callable[..., Any] | None = None  # of a limited domain: a point in it, made of the first argument
     label: str = ""  # what people write on it in a drawing; empty: its name
+    noun: str = ""  # what people call its result, where that has no name of the user's; empty: its name
+    # How it is written in LaTeX: a sign between its arguments or before them, a word or a command as a function's name,
+    # or a text with the argument as #1; empty: its name.
+    latex: str = ""
     # Whether it is an analytic function (but for poles and branch points), so that a complex step gives its derivative:
     # then its reference for mpmath takes complex numbers.
     analytic: bool = True

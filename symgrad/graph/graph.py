@@ -126,9 +126,9 @@ class Graph:
 
     def _said(self, node: Node) -> str:
         if node.gate.name == "input":
-            extents = () if self.over_points else self.shapes[node.attribute]
+            extents = () if self.over_points else self.shapes[node.position]
             shape = f"[{', '.join(map(str, extents))}]" if extents else ""
-            return f"input {visible(self.inputs[node.attribute])}{shape}"
+            return f"input {visible(self.inputs[node.position])}{shape}"
         if node.gate.name in ("constant", "size"):
             return f"{node.gate.name} {node.attribute.name if isinstance(node.attribute, Size) else node.attribute}"
         return repr(node).split(" = ", 1)[1]
@@ -157,11 +157,11 @@ def sizes_of(graph: Graph) -> set[Size]:
     found = set()
     for node in graph.order():
         if node.gate.name == "size":
-            found.add(node.attribute)
+            found.add(node.size)
         if isinstance(node.attribute, Reduction):
             forms += node.attribute.constraints
         elif node.loops != node.rank:  # the lengths of whole arrays
-            forms += node.attribute
+            forms += node.extents
         forms += [
             index for edge in (*node.arguments, *node.gathered) for index in edge.index if isinstance(index, Index)
         ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from .affine import Axis, Index, Size, axis, own_axes
-from .gate import Gate
+from .affine import Axis, Index, Size, axis, own_axes, substituted
+from .gate import Gate, Kind
 
 Number = Fraction | str  # an exact constant: a rational, or the name of a row of gates.CONSTANTS
 
@@ -44,6 +44,11 @@ class Reduction(NamedTuple):
         return self.out == own_axes(len(self.out))
 
 
+# What else an operation needs, and is interned by: the number of a constant, which input it is, the extent that a size
+# is, the exponent of a power, a reduction, the extents of operations on whole matrices.
+Attribute = Number | int | Size | Reduction | tuple[Index, ...] | None
+
+
 class Node:
     """One operation applied to its arguments. Immutable, made by `Table.apply` only; equality is identity."""
 
@@ -51,7 +56,7 @@ class Node:
 
     gate: Gate
     arguments: tuple[View, ...]  # edges: their index expressions are over this node's axes, as positions
-    attribute: Any  # what else the operation needs: the number of a constant, the Reduction of a sum
+    attribute: Attribute
     rank: int
     loops: int  # axes that the operation loops over: its own, and those that it reduces
     gathered: tuple[View, ...]  # integer views that its index expressions read
@@ -60,8 +65,57 @@ class Node:
     table: Table
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         return self.gate.kind
+
+    @property
+    def constant(self) -> Number:
+        """The exact number that a constant is."""
+        own = self.attribute
+        assert isinstance(own, (Fraction, str)), self
+        return own
+
+    @property
+    def position(self) -> int:
+        """Which input it is."""
+        own = self.attribute
+        assert isinstance(own, int), self
+        return own
+
+    @property
+    def size(self) -> Size:
+        """The symbolic extent that it is the value of."""
+        own = self.attribute
+        assert isinstance(own, Size), self
+        return own
+
+    @property
+    def exponent(self) -> int | Fraction:
+        """The exponent of an exact power: whole, or halves and thirds."""
+        own = self.attribute
+        assert isinstance(own, (int, Fraction)), self
+        return own
+
+    @property
+    def reduction(self) -> Reduction:
+        """Where the terms of a reduction go."""
+        own = self.attribute
+        assert isinstance(own, Reduction), self
+        return own
+
+    @property
+    def extents(self) -> tuple[Index, ...]:
+        """Of an operation on whole matrices, the lengths of its loop axes."""
+        own = self.attribute
+        assert isinstance(own, tuple), self
+        assert not isinstance(own, (Size, Reduction)), self
+        return own
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether it is a sum over nothing: its argument where its constraints hold, 0 elsewhere."""
+        own = self.attribute
+        return isinstance(own, Reduction) and own.is_plain and self.loops == self.rank and self.gate.name == "sum"
 
     @property
     def sources(self) -> list[Node]:
@@ -165,7 +219,7 @@ class View(NamedTuple):
     @property
     def number(self) -> Number | None:
         """The exact number if this is a constant, else None."""
-        return self.node.attribute if self.node.gate.name == "constant" else None
+        return self.node.constant if self.node.gate.name == "constant" else None
 
 
 def plain_axis(index: AnyIndex) -> Axis | None:
@@ -182,7 +236,7 @@ def _plain_read(names: tuple[Axis, ...]) -> tuple[Index, ...]:
     return own if names == tuple(range(len(names))) else tuple(axis(name) for name in names)
 
 
-def _in_order(part: Any) -> tuple[int, str]:
+def _in_order(part: int | tuple[int, tuple[AnyIndex, ...]]) -> tuple[int, str]:
     return (part[0], repr(part[1])) if isinstance(part, tuple) else (part, "")
 
 
@@ -192,12 +246,9 @@ def _substitute(index: AnyIndex, names: Mapping[Axis, AnyIndex], table: Table) -
         return names.get(plain, index)
     if isinstance(index, Gather):
         return Gather(index.view.at(names))
-    if not any(isinstance(names.get(name), Gather) for name in index.axes):
-        result = Index((), index.offset)
-        for term, factor in index.terms:
-            inner = Index(((term, 1),)) if isinstance(term, Size) else names.get(term, axis(term))
-            result = result.plus(inner.scaled(factor))  # type: ignore[union-attr]
-        return result
+    affine = {name: inner for name in index.axes if isinstance(inner := names.get(name, axis(name)), Index)}
+    if len(affine) == len(index.axes):
+        return substituted(index, affine)
     total = table.constant(index.offset)
     for term, factor in index.terms:
         inner = Index(((term, 1),)) if isinstance(term, Size) else names.get(term, axis(term))
@@ -220,7 +271,7 @@ class Table:
         self._fresh += 1
         return self._fresh
 
-    def apply(self, gate: Gate, *views: View, attribute: Hashable = None) -> View:
+    def apply(self, gate: Gate, *views: View, attribute: Attribute = None) -> View:
         """The view of `gate` applied to `views`; its axes are those of the views, in order of first occurrence."""
         first = next((view.index for view in views if view.index), ())
         if first is own_axes(len(first)):
@@ -267,7 +318,14 @@ class Table:
         self.loop_names.setdefault(node, tuple(ordered))
         return View(node, _plain_read(tuple(kept) if out is None else result))
 
-    def whole(self, gate: Gate, views: Sequence[View], axes: Sequence[tuple[Axis, ...]], rank: int, sizes: Any) -> Node:
+    def whole(
+        self,
+        gate: Gate,
+        views: Sequence[View],
+        axes: Sequence[tuple[Axis, ...]],
+        rank: int,
+        sizes: tuple[Index, ...],
+    ) -> Node:
         """A gate of whole arrays (an inverse, a solution): `views` are read over all of `axes`, each 0 .. size - 1."""
         names = {name: rank + i for i, name in enumerate(name for own in axes for name in own)}
         edges = tuple(_renamed(view, names) for view in views)
@@ -304,10 +362,10 @@ class Table:
         return View(self.intern(self.gates["input"], (), position, len(axes)), _plain_read(axes))
 
     def intern(
-        self, gate: Gate, edges: tuple[View, ...], attribute: Hashable, rank: int, loops: int | None = None
+        self, gate: Gate, edges: tuple[View, ...], attribute: Attribute, rank: int, loops: int | None = None
     ) -> Node:
         # The order of a sum is kept as first written and only the key is sorted: a*b and b*a are one node.
-        parts: list[Any] = [
+        parts: list[int | tuple[int, tuple[AnyIndex, ...]]] = [
             edge.node.number if edge.index is own_axes(len(edge.index)) else (edge.node.number, edge.index)
             for edge in edges
         ]
@@ -364,7 +422,7 @@ def _renamed(view: View, names: Mapping[Axis, Axis]) -> View:
     return View(view.node, own if index == own else index)
 
 
-def _gathered(edges: tuple[View, ...], attribute: Any) -> tuple[View, ...]:
+def _gathered(edges: tuple[View, ...], attribute: Attribute) -> tuple[View, ...]:
     indices: list[Gather] = []
     for edge in edges:
         if edge.index is not own_axes(len(edge.index)):  # else the common case, and the one that must be quick

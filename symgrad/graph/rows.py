@@ -66,13 +66,14 @@ def graph_of(rows: dict[str, Any], gates: dict[str, Gate]) -> Graph:
         return View(nodes[flat[0]], tuple(map(index, flat[1])))
 
     def index(flat: Any) -> AnyIndex:
-        if len(flat) == 2:
-            return Gather(view(flat))
+        return Gather(view(flat)) if len(flat) == 2 else affine(flat)
+
+    def affine(flat: Any) -> Index:
         return Index(tuple((Size(t) if isinstance(t, str) else t, factor) for t, factor in flat[0]), flat[1])
 
     def attribute(flat: Any) -> Any:
         if isinstance(flat, tuple) and flat[:1] == ("reduction",):
-            return Reduction(tuple(map(index, flat[1])), tuple(map(index, flat[2])))  # type: ignore[arg-type]
+            return Reduction(tuple(map(index, flat[1])), tuple(map(affine, flat[2])))
         return flat
 
     for name, arguments, extra, rank, loops in rows["nodes"]:
@@ -83,8 +84,7 @@ def graph_of(rows: dict[str, Any], gates: dict[str, Gate]) -> Graph:
         table,
         rows["inputs"],
         tuple(
-            Output(view(own), tuple(map(index, shape)), role, by, of)  # type: ignore[arg-type]
-            for own, shape, role, by, of in rows["outputs"]
+            Output(view(own), tuple(map(affine, shape)), role, by, of) for own, shape, role, by, of in rows["outputs"]
         ),
         rows["shapes"],
         {nodes[i]: name for i, name in rows["names"].items()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from functools import reduce
 
 from .affine import Axis, Index, Size, axis, substituted
 from .node import Gather, Reduction, Table, View, plain_axis
@@ -26,7 +27,7 @@ def total(
     table = body.node.table
     if body.number == 0:
         return body
-    if body.node.gate.name == "add" and all(map(is_guard, body.arguments)):  # branches, each on its own domain
+    if body.node.gate.name == "add" and all(map(is_guarded, body.arguments)):  # branches, each on its own domain
         limits = list(constraints)
         terms = [total(branch, reduced, limits, may_be_empty, derived) for branch in body.arguments]
         kept = [term for term in terms if term.number != 0] or terms[:1]
@@ -36,8 +37,8 @@ def total(
         return table.constant(0)
     body, inner, limits = _without_equalities(body, list(reduced), _tightest(limits))
     outside, inside = _split(body, set(inner))
-    factor = _product(outside)
-    rest = _product(inside)
+    factor = chained(outside) if outside else None
+    rest = chained(inside) if inside else None
     where = _where_some(limits, inner)
     many = [] if factor is None else [factor]  # what is multiplied by 0 where there are no terms
     for name in list(inner):
@@ -70,17 +71,16 @@ def total(
 def _without_guards(body: View, limits: list[Index]) -> tuple[View, list[Index]]:
     """Factors that are 0 outside of a domain hand that domain to the sum."""
     factors = _factors(body)
-    if not any(map(is_guard, factors)):
+    if not any(map(is_guarded, factors)):
         return body, list(dict.fromkeys(limits))
     kept = []
     for factor in factors:
-        if is_guard(factor):
-            own = dict(enumerate(factor.index))
-            limits += [substituted(form, own) for form in factor.node.attribute.constraints]  # type: ignore[arg-type]
+        if is_guarded(factor):
+            limits += constraints_of(factor)
             factor = factor.arguments[0]
         kept.append(factor)
-    product = _product([factor for factor in kept if factor.number != 1])
-    return product or body.node.table.constant(1), list(dict.fromkeys(limits))
+    kept = [factor for factor in kept if factor.number != 1]
+    return chained(kept) if kept else body.node.table.constant(1), list(dict.fromkeys(limits))
 
 
 def _is_empty(limits: list[Index]) -> bool:
@@ -163,11 +163,15 @@ def _tightest(limits: list[Index]) -> list[Index]:
     return list(sharpest.values())
 
 
-def is_guard(view: View) -> bool:
-    """Whether a view is 0 outside of a domain, and there what it reads."""
-    own = view.node.attribute
-    plain = isinstance(own, Reduction) and own.is_plain and view.node.loops == view.node.rank
-    return plain and view.node.gate.name == "sum" and not any(isinstance(index, Gather) for index in view.index)
+def is_guarded(view: View) -> bool:
+    """Whether a view is 0 outside of a domain, and there what it reads: whether `guarded` made it."""
+    return view.node.is_guard and not any(isinstance(index, Gather) for index in view.index)
+
+
+def constraints_of(view: View) -> list[Index]:
+    """The constraints of a reduction over the axes at which it is read, all of them affine."""
+    own = {place: index for place, index in enumerate(view.index) if isinstance(index, Index)}
+    return [substituted(form, own) for form in view.node.reduction.constraints]
 
 
 def _without_equalities(body: View, reduced: list[Axis], limits: list[Index]) -> tuple[View, list[Axis], list[Index]]:
@@ -196,17 +200,15 @@ def at_inputs(view: View) -> View:
         node = part.node
         is_elementwise = node.loops == node.rank and node.arguments and not node.gathered
         plain = {plain_axis(index) for index in part.index}
-        is_guarded = isinstance(node.attribute, Reduction) and any(isinstance(index, Gather) for index in part.index)
-        if (None not in plain and len(plain) == len(part.index)) or not is_elementwise or is_guarded:
+        is_gathered = isinstance(node.attribute, Reduction) and any(isinstance(index, Gather) for index in part.index)
+        if (None not in plain and len(plain) == len(part.index)) or not is_elementwise or is_gathered:
             known[part] = part
             continue
         inner = [argument for argument in part.arguments if argument not in known]
         if inner:
             stack += inner
         elif isinstance(node.attribute, Reduction):
-            own = dict(enumerate(part.index))
-            limits = [substituted(form, own) for form in node.attribute.constraints]  # type: ignore[arg-type]
-            known[part] = guarded(known[part.arguments[0]], limits)
+            known[part] = guarded(known[part.arguments[0]], constraints_of(part))
         else:
             arguments = [known[argument] for argument in part.arguments]
             known[part] = node.table.apply(node.gate, *arguments, attribute=node.attribute)
@@ -233,10 +235,10 @@ def _eliminated(body: View, reduced: list[Axis], limits: list[Index], derived: C
                 inner_axes = {n for factor in with_it for n in factor.axes}
                 every = {n for factor in factors for n in factor.axes}
                 if inner_axes < every:
-                    first = total(_product(with_it), [name], own, derived=derived)  # type: ignore[arg-type]
+                    first = total(chained(with_it), [name], own, derived=derived)
                     others = [factor for factor in factors if name not in factor.axes]
                     rest = [form for form in limits if form not in own]
-                    body = _product([*others, first])  # type: ignore[assignment]
+                    body = chained([*others, first])
                     return total(body, [n for n in reduced if n != name], rest, derived=derived)
     return table.reduce(table.gates["sum"], body, reduced, limits)
 
@@ -245,11 +247,26 @@ def _axes(view: View | None) -> tuple[Axis, ...]:
     return () if view is None else view.axes
 
 
-def _product(factors: list[View]) -> View | None:
-    result: View | None = None
-    for factor in factors:
-        result = factor if result is None else result * factor
-    return result
+def sum_of(like: View, terms: Sequence[View]) -> View:
+    """The sum of some views, in the table of `like`; without terms 0."""
+    return _joined(like, "add", terms, 0)
+
+
+def product_of(like: View, factors: Sequence[View]) -> View:
+    """The product of some views, in the table of `like`; without factors 1."""
+    return _joined(like, "mul", factors, 1)
+
+
+def _joined(like: View, gate: str, views: Sequence[View], empty: int) -> View:
+    if len(views) == 1:
+        return views[0]
+    table = like.node.table
+    return table.apply(table.gates[gate], *views) if views else table.constant(empty)
+
+
+def chained(factors: Sequence[View]) -> View:
+    """The product of one factor or more, two at a time: those of the first few are then shared with others."""
+    return reduce(View.__mul__, factors)
 
 
 def _factors(view: View) -> list[View]:

@@ -177,7 +177,7 @@ class ArrayKernel(Kernel):
                 bound = check.domain.bounds[at.axes[0]]
                 assert bound is not None
                 parts.append(slice(numeric(bound[0], sizes), numeric(bound[1], sizes) + 1))
-            source = node.attribute, tuple(parts)
+            source = node.position, tuple(parts)
         return _Gather(check, source, numeric(check.low, sizes), numeric(check.high, sizes))
 
     def _check_gather(self, gather: _Gather, arrays: Sequence[Any], sizes: Mapping[str, int]) -> None:
@@ -192,7 +192,7 @@ class ArrayKernel(Kernel):
             bad = least if least < gather.low else largest
             of = f"axis {check.place} of {check.array}" if check.array else "a gathered axis"
             is_input = check.view.node.gate.name == "input"
-            source = self._names[check.view.node.attribute] if is_input else "an index expression"
+            source = self._names[check.view.node.position] if is_input else "an index expression"
             raise IndexError(f"{source} holds {bad}, an index of {of} out of the bounds {gather.low} .. {gather.high}")
 
     def _index_range(self, values: Any) -> tuple[int, int]:

@@ -202,7 +202,7 @@ def _exact_derivatives(
     """
     value, found = mpmath.nan, [_NOTHING] * len(places)
     waiting = list(range(len(places)))
-    used = {node.attribute for node in reachable([root.node]) if node.gate.name == "input"}
+    used = {node.position for node in reachable([root.node]) if node.gate.name == "input"}
     for digits in DIGITS:
         value_before, before = value, list(found)
         value, differences = _differences(root, point, [places[k] for k in waiting], digits)

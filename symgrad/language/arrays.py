@@ -7,7 +7,7 @@ the same symbol already, and an elementwise function of arrays is that function 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sympy
 
@@ -24,7 +24,7 @@ MAX_WORK = 100_000  # nodes that reading elements may copy: each element read on
 AXES = tuple(sympy.Symbol(f"axis {k}", integer=True) for k in range(MOST_AXES))
 _BIT = {axis: 1 << k for k, axis in enumerate(AXES)}
 
-Extents = tuple[Any, ...]
+Extents = tuple[sympy.Basic, ...]
 
 
 class Elements:
@@ -32,19 +32,19 @@ class Elements:
 
     def __init__(self, taken: set[str]) -> None:
         self._names = _unused(taken)
-        self._indices: list[Any] = []
+        self._indices: list[sympy.Basic] = []
         self._axes: dict[int, int] = {}  # by id: which of AXES an expression holds, as bits
-        self._kept: list[Any] = []  # holds what is known by its id, so that no id is used again
-        self._copies: dict[tuple[tuple[Any, Any], ...], dict[int, Any]] = {}
+        self._kept: list[sympy.Basic] = []  # holds what is known by its id, so that no id is used again
+        self._copies: dict[tuple[tuple[sympy.Basic, sympy.Basic], ...], dict[int, sympy.Basic]] = {}
         self._work = 0
 
-    def index(self, level: int) -> Any:
+    def index(self, level: int) -> sympy.Basic:
         """The index of a loop around `level` other such: nested ones differ, and the same text gives the same ones."""
         while len(self._indices) <= level:
             self._indices.append(sympy.Symbol(next(self._names), integer=True))
         return self._indices[level]
 
-    def element(self, at: Token | None, array: Value, indices: Sequence[Any]) -> Value:
+    def element(self, at: Token | None, array: Value, indices: Sequence[sympy.Basic]) -> Value:
         """The element at indices, one for each axis, the first axis first."""
         where = dict(zip(AXES, reversed(indices), strict=False))
         return array._replace(expr=self._substituted(at, array.expr, where), shape=())
@@ -59,7 +59,7 @@ class Elements:
         stretched = {axis: sympy.S.Zero for axis, own, target in pairs if own == 1 != target}
         return value._replace(expr=self._substituted(at, value.expr, stretched), shape=())
 
-    def _substituted(self, at: Token | None, expr: Any, where: dict[Any, Any]) -> Any:
+    def _substituted(self, at: Token | None, expr: sympy.Basic, where: dict[sympy.Basic, sympy.Basic]) -> sympy.Basic:
         where = {axis: index for axis, index in where.items() if index != axis}
         wanted = sum(_BIT[axis] for axis in where)
         copies = self._copies.setdefault(tuple(where.items()), {})
@@ -83,7 +83,7 @@ class Elements:
                 copies[id(stack.pop())] = _copied(part, [copies[id(argument)] for argument in part.args])
         return copies[id(expr)]
 
-    def _held(self, expr: Any) -> int:
+    def _held(self, expr: sympy.Basic) -> int:
         stack = [expr]
         while stack:
             part = stack[-1]
@@ -111,7 +111,7 @@ def _unused(taken: set[str]) -> Iterator[str]:
         number += 1
 
 
-def _copied(part: Any, arguments: list[Any]) -> Any:
+def _copied(part: sympy.Basic, arguments: list[sympy.Basic]) -> sympy.Basic:
     """The like of `part`, of other arguments; as it stands, since so it was decided for `part`."""
     if isinstance(part, (sympy.Indexed, sympy.KroneckerDelta, sympy.matrices.expressions.matexpr.MatrixElement)):
         return part.func(*arguments)
@@ -143,7 +143,7 @@ def broadcast(at: Token, shapes: Sequence[Extents]) -> Extents:
     return result
 
 
-def _fit(at: Token, a: Any, b: Any, shapes: Sequence[Extents]) -> Any:
+def _fit(at: Token, a: sympy.Basic, b: sympy.Basic, shapes: Sequence[Extents]) -> sympy.Basic:
     if a == b or b == 1:
         return a
     if a == 1:
@@ -155,7 +155,7 @@ def _shapes(shapes: Sequence[Extents]) -> str:
     return " and ".join(described(Value(None, NUMBER, 0, shape=shape)) for shape in shapes)
 
 
-def unequal(a: Any, b: Any) -> str:
+def unequal(a: sympy.Basic, b: sympy.Basic) -> str:
     """Why two extents are not taken for equal, and what to do."""
     if (a - b).is_Integer:
         return f"the extents {a} and {b} differ"
@@ -165,7 +165,7 @@ def unequal(a: Any, b: Any) -> str:
 # Elements and integers ------------------------------------------------------------------------------------------------
 
 
-def indexed(elements: Elements, at: Token, array: Value, indices: list[Value], ranks: dict[Any, int]) -> Value:
+def indexed(elements: Elements, at: Token, array: Value, indices: list[Value], ranks: dict[sympy.Basic, int]) -> Value:
     """`array[indices]`; `ranks` are those of the arrays without a shape, by their first use."""
     numbers = [integer(index, "an index", gathers=True) for index in indices]
     rank = ranks.setdefault(array.expr, len(indices)) if array.kind == SHAPELESS else len(array.shape)
@@ -182,7 +182,7 @@ def indexed(elements: Elements, at: Token, array: Value, indices: list[Value], r
     return elements.element(at, array, numbers)._replace(size=array.size + size)
 
 
-def _check_within(index: Value, number: Any, extent: Any) -> None:
+def _check_within(index: Value, number: sympy.Basic, extent: sympy.Basic) -> None:
     if number.is_Integer and number < 0:
         last = short(str(extent - 1))
         raise Mistake(f"an index is not negative; the last element is at {last}", index.at)
@@ -191,7 +191,7 @@ def _check_within(index: Value, number: Any, extent: Any) -> None:
         raise Mistake(f"beyond the end: indices go from 0 to {short(str(extent - 1))}", index.at)
 
 
-def integer(value: Value, what: str, gathers: bool = False) -> Any:
+def integer(value: Value, what: str, gathers: bool = False) -> sympy.Basic:
     """The expression of a value that is affine in indices, extents and integers.
 
     With `gathers` also in y[i], and in remainders and rounded quotients of such.
@@ -222,7 +222,7 @@ def integer(value: Value, what: str, gathers: bool = False) -> Any:
     return value.expr
 
 
-def _numerators(quotient: Any) -> list[Any]:
+def _numerators(quotient: sympy.Basic) -> list[sympy.Basic]:
     """What is divided, and by what, in the terms of a quotient of integers; SymPy has taken it apart."""
     found = []
     for term in quotient.args if quotient.is_Add else (quotient,):
@@ -233,7 +233,7 @@ def _numerators(quotient: Any) -> list[Any]:
 
 
 def extents(values: Iterable[Value]) -> Extents:
-    found: list[Any] = []
+    found: list[sympy.Basic] = []
     for value in values:
         extent = integer(value, "an extent")
         if extent.is_Integer and extent < 1:
@@ -244,7 +244,7 @@ def extents(values: Iterable[Value]) -> Extents:
     return tuple(found)
 
 
-def scalar(expr: Any, at: int) -> Value:
+def scalar(expr: sympy.Basic, at: int) -> Value:
     """The value of an integer expression: an extent, or one of AXES."""
     return Value(expr, NUMBER, at, constant=expr.is_Rational, closed=expr.is_Rational or expr in _BIT)
 
@@ -252,7 +252,7 @@ def scalar(expr: Any, at: int) -> Value:
 # Reductions -----------------------------------------------------------------------------------------------------------
 
 
-def reduced(elements: Elements, at: Token, function: Any, array: Value) -> Value:
+def reduced(elements: Elements, at: Token, function: Callable[..., sympy.Basic], array: Value) -> Value:
     """`function`, which is Sum, Product, Largest or Smallest, over all elements."""
     if array.kind == CONDITION:
         raise Mistake(f"'{short(at)}' takes numbers; write 1 if ... else 0 for conditions", place(at))
@@ -262,11 +262,13 @@ def reduced(elements: Elements, at: Token, function: Any, array: Value) -> Value
     return looped(at, function, body, list(zip(indices, array.shape, strict=True)))
 
 
-def looped(at: Token, function: Any, body: Value, loops: Sequence[tuple[Any, Any]]) -> Value:
+def looped(
+    at: Token, function: Callable[..., sympy.Basic], body: Value, loops: Sequence[tuple[sympy.Basic, sympy.Basic]]
+) -> Value:
     """`function` of a body over whole axes: indices that Elements named and their extents, the innermost last."""
     limits = [(index, scalar(sympy.S.Zero, 0), _last(at, extent)) for index, extent in reversed(loops)]
     return over(function, at, body, limits)._replace(level=body.level + len(loops))
 
 
-def _last(at: Token, extent: Any) -> Value:
+def _last(at: Token, extent: sympy.Basic) -> Value:
     return add(at, [scalar(extent, 0), MINUS_ONE])

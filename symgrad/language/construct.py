@@ -54,7 +54,7 @@ class Value(NamedTuple):
     size: int = 1  # nodes of the tree; of a graph, counted along every path
     whole: bool = False  # what the user has named, or holds such as it stands: not to be taken apart by SymPy
     closed: bool = False  # no input in it, though perhaps loop indices
-    shape: tuple[Any, ...] = ()  # of an array, its extents; `expr` is then the element at arrays_in_text.AXES
+    shape: tuple[sympy.Basic, ...] = ()  # of an array, its extents; `expr` is then the element at arrays_in_text.AXES
     level: int = 0  # how deep indices that are not the user's own are nested in it
     expanded: int = 2  # about how many terms its real and imaginary part have, multiplied out
     opaque: bool = False  # holds a function of more than EXPANDED: SymPy must not be asked about it
@@ -69,7 +69,12 @@ def rational(number: sympy.Rational, at: int) -> Value:
 
 
 def build(
-    at: Token, function: Any, arguments: list[Value], kind: str = NUMBER, evaluate: bool = True, grows: bool = False
+    at: Token,
+    function: Callable[..., sympy.Basic],
+    arguments: list[Value],
+    kind: str = NUMBER,
+    evaluate: bool = True,
+    grows: bool = False,
 ) -> Value:
     """`function` of the arguments: as SymPy simplifies it, or as it stands where simplifying could take too long.
 
@@ -93,7 +98,7 @@ def build(
         raise Mistake(f"SymPy refuses '{short(at)}' here: {reason}", place(at)) from None
 
 
-def _simplified(function: Any, arguments: list[Value]) -> Any:
+def _simplified(function: Callable[..., sympy.Basic], arguments: list[Value]) -> sympy.Basic:
     """None where SymPy fails to simplify, though the arguments are right."""
     try:
         return function(*_expressions(function, arguments))
@@ -103,7 +108,7 @@ def _simplified(function: Any, arguments: list[Value]) -> Any:
         return None
 
 
-def _expanded(function: Any, arguments: list[Value]) -> int:
+def _expanded(function: Callable[..., sympy.Basic], arguments: list[Value]) -> int:
     counts = [a.expanded for a in arguments]
     if function is sympy.Mul:
         return functools.reduce(lambda one, two: min(one * two, _SIZE_LIMIT), counts)
@@ -115,7 +120,7 @@ def _expanded(function: Any, arguments: list[Value]) -> int:
     return min(sum(counts) * (1 + 2 * is_hyperbolic), _SIZE_LIMIT)
 
 
-def _takes_apart(function: Any, arguments: list[Value], expr: Any) -> bool:
+def _takes_apart(function: Callable[..., sympy.Basic], arguments: list[Value], expr: sympy.Basic) -> bool:
     """Whether SymPy has merged a named result into what holds it, so that its name would stand for nothing."""
     if function not in (sympy.Add, sympy.Mul, sympy.Pow):
         return False
@@ -125,14 +130,14 @@ def _takes_apart(function: Any, arguments: list[Value], expr: Any) -> bool:
     return any(part is not expr and part not in expr.args for part in parts)
 
 
-def _as_it_stands(function: Any, arguments: list[Value]) -> Any:
+def _as_it_stands(function: Callable[..., sympy.Basic], arguments: list[Value]) -> sympy.Basic:
     expressions = _expressions(function, arguments)
     if function in _SORTING and is_small(arguments) and is_shallow(arguments):
         return function(*expressions, evaluate=False)
     return unsimplified(function, expressions)
 
 
-def unsimplified(function: Any, expressions: Iterable[Any]) -> Any:
+def unsimplified(function: Callable[..., sympy.Basic], expressions: Iterable[sympy.Basic]) -> sympy.Basic:
     """`function` of the expressions, without walking them."""
     if function in (sympy.Piecewise, *REDUCTIONS):
         # Not through the classes: they walk their arguments even when told not to evaluate.
@@ -151,14 +156,14 @@ def unsimplified(function: Any, expressions: Iterable[Any]) -> Any:
 _SORTING = (sympy.Max, sympy.Min, sympy.And, sympy.Or, sympy.Xor)
 
 
-def _expressions(function: Any, arguments: list[Value]) -> list[Any]:
+def _expressions(function: Callable[..., sympy.Basic], arguments: list[Value]) -> list[sympy.Basic]:
     expressions = [a.expr for a in arguments]
     if function is sympy.Piecewise:
         return list(zip(expressions[::2], expressions[1::2], strict=True))
     return expressions
 
 
-def combined(at: Token, expr: Any, arguments: list[Value], kind: str, grows: bool) -> Value:
+def combined(at: Token, expr: sympy.Basic, arguments: list[Value], kind: str, grows: bool) -> Value:
     """The value of an `expr` that was built from `arguments`."""
     _refuse_unreal(at, expr)
     if expr.is_Rational:
@@ -187,7 +192,7 @@ def is_small(arguments: list[Value], limit: int = LARGE) -> bool:
     return sum(a.size for a in arguments) <= limit
 
 
-def _refuse_unreal(at: Token, expr: Any) -> None:
+def _refuse_unreal(at: Token, expr: sympy.Basic) -> None:
     # By identity: == would compare large expressions.
     if expr is sympy.zoo or any(argument is sympy.zoo for argument in expr.args):
         raise Mistake("division by zero" if at == "/" else f"'{short(at)}' is infinite here", place(at))
@@ -196,24 +201,24 @@ def _refuse_unreal(at: Token, expr: Any) -> None:
             raise Mistake(f"the value of '{short(at)}' is not real here", place(at))
 
 
-def _is_unreal(factor: Any) -> bool:
+def _is_unreal(factor: sympy.Basic) -> bool:
     """Whether it is I or a root of -1: these SymPy takes out of what is not real."""
     return factor is sympy.I or (factor.is_Pow and factor.args[0] is sympy.S.NegativeOne and factor.args[1].is_Rational)
 
 
-def _limit_digits(at: Token, number: Any) -> None:
+def _limit_digits(at: Token, number: sympy.Basic) -> None:
     if _digits(number) > MAX_DIGITS:
         raise Mistake(f"a constant of more than {MAX_DIGITS:,} digits", place(at))
 
 
-def _digits(number: Any) -> float:
+def _digits(number: sympy.Basic) -> float:
     """Digits of the numerator or denominator, whichever has more."""
     bits: int = max(abs(number.p).bit_length(), number.q.bit_length())
     return bits * math.log10(2)
 
 
 @functools.lru_cache(maxsize=10_000)
-def _is_huge(constant: Any) -> bool:
+def _is_huge(constant: sympy.Basic) -> bool:
     # Safe, since the arguments are not huge: at most one more exponential than a number of HUGE_DIGITS digits.
     try:
         number = constant.evalf(3)
@@ -263,7 +268,9 @@ def multiply(at: Token, factors: list[Value]) -> Value:
     return build(at, sympy.Mul, factors, evaluate=not grows)
 
 
-def _fold(at: Token, operation: Callable[[Any, Any], Any], values: list[Value], neutral: int) -> list[Value]:
+def _fold(
+    at: Token, operation: Callable[[sympy.Basic, sympy.Basic], sympy.Basic], values: list[Value], neutral: int
+) -> list[Value]:
     """The values with the rational ones made one, the first; pairwise, so that no long number meets many others."""
     others = [v for v in values if not v.expr.is_Rational]
     numbers = [v.expr for v in values if v.expr.is_Rational]
@@ -338,10 +345,10 @@ TWO = rational(sympy.Integer(2), 0)
 
 # Loops ----------------------------------------------------------------------------------------------------------------
 
-Limit = tuple[Any, Value, Value]  # a symbol, its least value, its largest
+Limit = tuple[sympy.Basic, Value, Value]  # a symbol, its least value, its largest
 
 
-def over(function: Any, at: Token, body: Value, limits: list[Limit]) -> Value:
+def over(function: Callable[..., sympy.Basic], at: Token, body: Value, limits: list[Limit]) -> Value:
     """`function`, which is Sum, Product, Largest or Smallest, of a body over indices, the innermost first."""
     expect(at, NUMBER, body)
     bounds = [bound for _, low, high in limits for bound in (low, high)]
@@ -361,12 +368,12 @@ def compare(at: Token, a: Value, b: Value) -> Value:
     return relation(COMPARISONS[at], at, a, b)
 
 
-def relation(function: Any, at: Token, a: Value, b: Value) -> Value:
+def relation(function: Callable[..., sympy.Basic], at: Token, a: Value, b: Value) -> Value:
     expect(at, NUMBER, a, b)
     return build(at, function, [a, b], CONDITION, evaluate=is_small([a, b], COMPARED))
 
 
-def logic(function: Any, at: Token, conditions: list[Value]) -> Value:
+def logic(function: Callable[..., sympy.Basic], at: Token, conditions: list[Value]) -> Value:
     expect(at, CONDITION, *conditions)
     return build(at, function, conditions, CONDITION, evaluate=is_small(conditions))
 

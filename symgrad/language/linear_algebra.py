@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sympy
 from sympy.matrices.expressions.matexpr import MatrixElement
@@ -35,7 +35,7 @@ def _expect(at: Token, value: Value, *ranks: int) -> None:
         raise Mistake(f"'{short(at)}' takes {wanted} here, not {described(value)}", value.at)
 
 
-def _equal(at: Token, a: Any, b: Any, *values: Value) -> None:
+def _equal(at: Token, a: sympy.Basic, b: sympy.Basic, *values: Value) -> None:
     if a != b:
         shapes = " and ".join(described(value) for value in values)
         raise Mistake(f"'{short(at)}' of {shapes}: {unequal(a, b)}", place(at))
@@ -166,17 +166,17 @@ def _square(at: Token, matrix: Value) -> None:
         raise Mistake(f"'{short(at)}' takes a square matrix, not {described(matrix)}: {reason}", matrix.at)
 
 
-def _matrix(elements: Elements, at: Token, matrix: Value) -> Any:
+def _matrix(elements: Elements, at: Token, matrix: Value) -> sympy.Basic:
     row, column = elements.index(matrix.level + 1), elements.index(matrix.level)
     body = elements.element(at, matrix, [row, column]).expr
     return sympy.FunctionMatrix(*matrix.shape, sympy.Lambda((row, column), body))
 
 
-def _element(at: Token, matrix: Any, indices: list[Any], parts: list[Value], shape: Extents) -> Value:
+def _element(at: Token, matrix: sympy.Basic, indices: list[sympy.Basic], parts: list[Value], shape: Extents) -> Value:
     return _of_matrices(at, MatrixElement(matrix, *indices), parts)._replace(shape=shape)
 
 
-def _of_matrices(at: Token, expr: Any, parts: list[Value]) -> Value:
+def _of_matrices(at: Token, expr: sympy.Basic, parts: list[Value]) -> Value:
     # Without an input in it, SymPy might compute it.
     value = combined(at, expr, parts, NUMBER, grows=all(part.closed for part in parts))
     return value._replace(constant=False, level=value.level + 2)

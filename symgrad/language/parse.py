@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sympy
+
 from ..errors import ParseError
 from .messages import Mistake, end_of_text, parse_error, place, strange_character, unexpected
 from .reader import Reader
@@ -46,10 +48,10 @@ def parse(text: str) -> Problem:
 class Problem:
     """What a text says: the output, and the intermediate results that it names, in their order."""
 
-    expression: Any  # a sympy.Expr: the last line
-    names: dict[str, Any]  # sympy.Expr or a condition, of no arrays; later ones contain the earlier objects themselves
+    expression: sympy.Expr  # the last line
+    names: dict[str, sympy.Basic]  # expressions and conditions, of no arrays; later ones contain the earlier ones
     source: str
-    declared: tuple[Any, ...] = ()  # the inputs that the text declares, in order: Symbol and IndexedBase
+    declared: tuple[sympy.Basic, ...] = ()  # the inputs that the text declares, in order: Symbol and IndexedBase
 
 
 # Text to lines of tokens ----------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sympy
 
@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 
 Loop = tuple[Limit, list[Value]]  # what a `for` says, and its conditions
 
+# What a rule of the grammar is made of: tokens, values, and loops, in the order of the text.
+Children: TypeAlias = list[Any]
+
 
 class Reader:
     """Reads one text: a method for each rule of the grammar, called with the rule's tokens and values, bottom up."""
@@ -65,8 +68,8 @@ class Reader:
         self.introduced: dict[str, Token] = {}  # by assignment or declaration
         self.used: dict[str, Token] = {}  # first uses
         self.symbols: dict[str, Value] = {}
-        self.declared: list[Any] = []
-        self.ranks: dict[Any, int] = {}  # of arrays without a shape
+        self.declared: list[sympy.Basic] = []
+        self.ranks: dict[sympy.Basic, int] = {}  # of arrays without a shape
         self.know(Names())
 
     def know(self, names: Names) -> None:
@@ -75,7 +78,7 @@ class Reader:
 
     # Lines
 
-    def start(self, lines: list[tuple[Token | None, Value | None]]) -> Any:
+    def start(self, lines: list[tuple[Token | None, Value | None]]) -> sympy.Basic:
         name, value = lines[-1]
         for at, line in lines[:-1]:
             if at is None and line is not None:
@@ -88,10 +91,10 @@ class Reader:
             raise Mistake(reason, value.at if name is None else place(name))
         return value.expr
 
-    def output(self, children: list[Any]) -> tuple[Token | None, Value]:
+    def output(self, children: Children) -> tuple[Token | None, Value]:
         return None, children[0]
 
-    def assignment(self, children: list[Any]) -> tuple[Token, Value]:
+    def assignment(self, children: Children) -> tuple[Token, Value]:
         at, value = children
         name = self._introduce(at)
         if value.kind not in (NUMBER, CONDITION):
@@ -99,7 +102,7 @@ class Reader:
         self.results[name] = self.symbols[name] = value._replace(whole=True)
         return at, value
 
-    def declaration(self, children: list[Any]) -> tuple[Token, None]:
+    def declaration(self, children: Children) -> tuple[Token, None]:
         at, kind, *rest = children
         sizes = rest[0] if rest else []
         _check_type(kind, sizes)
@@ -164,14 +167,14 @@ class Reader:
         axes = AXES[: len(shape)][::-1]
         return Value(sympy.IndexedBase(label, shape=shape)[axes], NUMBER, at, shape=shape)
 
-    def tuple(self, children: list[Any]) -> Value:
+    def tuple(self, children: Children) -> Value:
         at, first, *rest = children
         return Value((first, *(rest[0] if rest else ())), TUPLE, place(at))
 
     def arguments(self, children: list[Value]) -> list[Value]:
         return children
 
-    def call(self, children: list[Any]) -> Value:
+    def call(self, children: Children) -> Value:
         at, arguments = children[0], children[1] if len(children) > 1 else []
         name = identifier(at)
         if name in self.introduced:
@@ -198,19 +201,19 @@ class Reader:
     def _elementwise(self, at: Token, function: Callable[..., Value], *values: Value) -> Value:
         return elementwise(self.elements, at, function, values)
 
-    def attribute(self, children: list[Any]) -> Value:
+    def attribute(self, children: Children) -> Value:
         value, at, name = children
         if name != "T":
             raise Mistake("there are no attributes but .T, the transpose of an array", place(at))
         return transpose(self.elements, name, value)
 
-    def index(self, children: list[Any]) -> Value:
+    def index(self, children: Children) -> Value:
         array, at, indices = children
         return indexed(self.elements, at, array, indices, self.ranks)
 
     # Loops
 
-    def loop(self, children: list[Any]) -> Loop:
+    def loop(self, children: Children) -> Loop:
         _, name, bounds, *rest = children
         identifier(name)
         if bounds.kind != RANGE:
@@ -222,11 +225,11 @@ class Reader:
             high = high._replace(expr=low.expr - 1)  # empty, as Python has it: SymPy would turn it around
         return (self.names.binders[place(name)], low, high), rest[1::2]
 
-    def generator(self, children: list[Any]) -> Value:
+    def generator(self, children: Children) -> Value:
         body, *loops = children
         return Value((body, loops), LOOP, body.at)
 
-    def _reduction(self, at: Token, function: Any, terms: Value) -> Value:
+    def _reduction(self, at: Token, function: Callable[..., sympy.Basic], terms: Value) -> Value:
         if terms.shape:
             return reduced(self.elements, at, function, terms)
         body, loops = terms.expr
@@ -238,7 +241,7 @@ class Reader:
             body = piecewise(at, [(body, every), (rest, TRUE)])
         return over(function, at, body, [limit for limit, _ in reversed(loops)])
 
-    def _limited(self, at: Token, function: Any, arguments: list[Value]) -> Value:
+    def _limited(self, at: Token, function: Callable[..., sympy.Basic], arguments: list[Value]) -> Value:
         """`Sum(x[i], (i, 0, n - 1))`, as SymPy prints it."""
         limits: list[Limit] = []
         for limit in arguments[1:]:
@@ -253,15 +256,15 @@ class Reader:
 
     # Operators
 
-    def power(self, children: list[Any]) -> Value:
+    def power(self, children: Children) -> Value:
         base, at, exponent = children
         return self._elementwise(at, lambda *pair: power(at, *pair), base, exponent)
 
-    def signed(self, children: list[Any]) -> Value:
+    def signed(self, children: Children) -> Value:
         at, value = children
         return self._elementwise(at, functools.partial(_signed, at), value)
 
-    def product(self, children: list[Any]) -> Value:
+    def product(self, children: Children) -> Value:
         factors = [children[0]]
         for at, value in zip(children[1::2], children[2::2], strict=True):
             if at == "*":
@@ -280,34 +283,34 @@ class Reader:
             return factors[0]
         return self._elementwise(at, lambda *each: multiply(at, list(each)), *factors)
 
-    def sum(self, children: list[Any]) -> Value:
+    def sum(self, children: Children) -> Value:
         terms = [children[0]]
         for at, term in zip(children[1::2], children[2::2], strict=True):
             terms.append(self._elementwise(at, functools.partial(_signed, at), term))
         return self._elementwise(children[1], lambda *each: add(children[1], list(each)), *terms)
 
-    def intersection(self, children: list[Any]) -> Value:
+    def intersection(self, children: Children) -> Value:
         return self._logic(sympy.And, children[1], children[::2])
 
-    def union(self, children: list[Any]) -> Value:
+    def union(self, children: Children) -> Value:
         return self._logic(sympy.Or, children[1], children[::2])
 
     conjunction = intersection
     disjunction = union
 
-    def _logic(self, function: Any, at: Token, conditions: list[Value]) -> Value:
+    def _logic(self, function: Callable[..., sympy.Basic], at: Token, conditions: list[Value]) -> Value:
         return self._elementwise(at, lambda *each: logic(function, at, list(each)), *conditions)
 
-    def comparison(self, children: list[Any]) -> Value:
+    def comparison(self, children: Children) -> Value:
         links = []
         for a, at, b in zip(children[::2], children[1::2], children[2::2], strict=False):
             links.append(self._elementwise(at, functools.partial(compare, at), a, b))
         return links[0] if len(links) == 1 else self._logic(sympy.And, children[1], links)
 
-    def negation(self, children: list[Any]) -> Value:
+    def negation(self, children: Children) -> Value:
         return self._logic(sympy.Not, children[0], children[1:])
 
-    def choice(self, children: list[Any]) -> Value:
+    def choice(self, children: Children) -> Value:
         value, at, condition, otherwise = children
         return self._elementwise(at, functools.partial(_choice, at), value, condition, otherwise)
 

@@ -10,7 +10,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sympy
 
@@ -34,8 +34,8 @@ _SIZED = ("range", "zeros", "ones", "eye", "identity")  # their arguments are in
 class Names:
     """What the names of a text stand for, as far as tokens tell."""
 
-    indices: dict[int, Any] = field(default_factory=dict)  # the place of a name -> the index that it stands for
-    binders: dict[int, Any] = field(default_factory=dict)  # the place where a loop names its index -> the index
+    indices: dict[int, sympy.Basic] = field(default_factory=dict)  # the place of a name -> the index that it stands for
+    binders: dict[int, sympy.Basic] = field(default_factory=dict)  # the place where a loop names its index -> the index
     extents: dict[str, Token] = field(default_factory=dict)  # names in extents and bounds, where they first are
     arrays: set[str] = field(default_factory=set)  # followed by [
     tables: set[str] = field(default_factory=set)  # the arrays whose elements are indices of others

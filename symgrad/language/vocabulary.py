@@ -6,7 +6,7 @@ import difflib
 import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import sympy
 
@@ -80,7 +80,7 @@ class Function(NamedTuple):
         return f"{numbers} argument{'s' * (self.most != 1)}"
 
 
-def _elementary(function: Any) -> Build:
+def _elementary(function: Callable[..., sympy.Basic]) -> Build:
     def call(at: Token, *arguments: Value) -> Value:
         expect(at, NUMBER, *arguments)
         return build(at, function, list(arguments), evaluate=is_small(list(arguments), MEDIUM))
@@ -88,13 +88,13 @@ def _elementary(function: Any) -> Build:
     return call
 
 
-def _condition(function: Any) -> Build:
+def _condition(function: Callable[..., sympy.Basic]) -> Build:
     if function in COMPARISONS.values():
         return functools.partial(relation, function)
     return lambda at, *conditions: logic(function, at, list(conditions))
 
 
-def _extremum(function: Any) -> Build:
+def _extremum(function: Callable[..., sympy.Basic]) -> Build:
     # SymPy compares each argument with each other one.
     def call(at: Token, *arguments: Value) -> Value:
         expect(at, NUMBER, *arguments)
@@ -103,7 +103,7 @@ def _extremum(function: Any) -> Build:
     return call
 
 
-def _factorial_like(function: Any) -> Build:
+def _factorial_like(function: Callable[..., sympy.Basic]) -> Build:
     # gamma(10**8) would be computed digit by digit.
     def call(at: Token, x: Value) -> Value:
         expect(at, NUMBER, x)
@@ -194,7 +194,7 @@ def derivative(at: Token, value: Value, *variables: Value) -> Value:
             raise Mistake("Derivative takes variables x or pairs (x, times), at most 100 times", variable.at)
         counts.append((symbol.expr, times.expr))
 
-    def derived(expr: Any, evaluate: bool = False) -> Any:
+    def derived(expr: sympy.Basic, evaluate: bool = False) -> sympy.Basic:
         return sympy.Derivative(expr, *counts)  # which never evaluates by itself
 
     return build(at, derived, [value])

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+import sympy
 from sympy.tensor.array.expressions import array_expressions as arrays
 
 from ..graph.affine import Axis, Index, axis, number_index
 from ..graph.node import AnyIndex, View
-from ..graph.sums import total
-from .indexed import ArrayLowering, alone, lowers
+from ..graph.sums import sum_of, total
+from .indexed import ArrayLowering
+from .registry import alone, every, first, lowers
 from .survey import input_of
 
 
-def _arrays_of(part: Any) -> tuple[Any, ...]:
-    return tuple(part.args)
-
-
-def _first(part: Any) -> tuple[Any, ...]:
-    return (part.args[0],)
-
-
-def _shape(part: Any) -> tuple[Any, ...]:
+def _shape(part: sympy.Basic) -> tuple[sympy.Basic, ...]:
     return tuple(arrays.get_shape(part))
 
 
@@ -33,24 +26,24 @@ def _moved(lowering: ArrayLowering, view: View, places: Sequence[AnyIndex]) -> V
 
 
 @lowers(arrays.ArraySymbol, children=alone)
-def _symbol(lowering: ArrayLowering, part: Any, _: list[View]) -> View:
+def _symbol(lowering: ArrayLowering, part: sympy.Basic, _: list[View]) -> View:
     names = lowering.numbered_axes(len(part.shape))
     index = [number_index(0) if length == 1 else axis(name) for length, name in zip(part.shape, names, strict=True)]
     return lowering.input_at(input_of(part), tuple(index))
 
 
-@lowers(arrays.ArrayElement, children=_first)
-def _element(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+@lowers(arrays.ArrayElement, children=first)
+def _element(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     return _moved(lowering, arguments[0], [lowering.index(index) for index in part.indices])
 
 
-@lowers(arrays.ArrayAdd, children=_arrays_of)
-def _sum(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
-    return lowering.sum(arguments)
+@lowers(arrays.ArrayAdd, children=every)
+def _sum(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
+    return sum_of(arguments[0], arguments)
 
 
-@lowers(arrays.ArrayTensorProduct, children=_arrays_of)
-def _product(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+@lowers(arrays.ArrayTensorProduct, children=every)
+def _product(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     names = lowering.numbered_axes(len(_shape(part)))
     views, start = [], 0
     for factor, view in zip(part.args, arguments, strict=True):
@@ -60,8 +53,8 @@ def _product(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
     return lowering.product(views)
 
 
-@lowers(arrays.ArrayContraction, children=_first)
-def _contraction(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+@lowers(arrays.ArrayContraction, children=first)
+def _contraction(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     shape = _shape(part.args[0])
     groups = [tuple(map(int, group)) for group in part.args[1:]]
     index, reduced, limits = _grouped(lowering, shape, groups)
@@ -72,7 +65,7 @@ def _contraction(lowering: ArrayLowering, part: Any, arguments: list[View]) -> V
 
 
 def _grouped(
-    lowering: ArrayLowering, shape: Sequence[Any], groups: Sequence[tuple[int, ...]]
+    lowering: ArrayLowering, shape: Sequence[sympy.Basic], groups: Sequence[tuple[int, ...]]
 ) -> tuple[dict[int, AnyIndex], list[Axis], list[Index]]:
     """One new axis for each group of places, and its constraints."""
     index: dict[int, AnyIndex] = {}
@@ -88,8 +81,8 @@ def _grouped(
     return index, reduced, limits
 
 
-@lowers(arrays.ArrayDiagonal, children=_first)
-def _diagonal(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+@lowers(arrays.ArrayDiagonal, children=first)
+def _diagonal(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     """The axes that are not on a diagonal, then one for each diagonal."""
     rank = len(_shape(part.args[0]))
     groups = [tuple(map(int, group)) for group in part.args[1:]]
@@ -101,16 +94,16 @@ def _diagonal(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View
     return _moved(lowering, arguments[0], [index[place] for place in range(rank)])
 
 
-@lowers(arrays.PermuteDims, children=_first)
-def _permuted(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+@lowers(arrays.PermuteDims, children=first)
+def _permuted(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     rank = len(_shape(part.expr))
     names = lowering.numbered_axes(rank)
     index = {int(part.permutation(place)): axis(names[place]) for place in range(rank)}
     return _moved(lowering, arguments[0], [index[place] for place in range(rank)])
 
 
-@lowers(arrays.ArrayElementwiseApplyFunc, children=lambda part: (part.expr,))
-def _applied(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+@lowers(arrays.ArrayElementwiseApplyFunc, children=lambda _, part: (part.expr,))
+def _applied(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     return lowering.applied(part.function, arguments)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sympy
 from sympy.matrices.expressions.blockmatrix import BlockMatrix
@@ -14,7 +13,8 @@ from ..errors import UnsupportedExpression
 from ..graph.affine import Axis, Index, axis, number_index
 from ..graph.node import AnyIndex, View
 from ..graph.sums import guarded, total
-from .indexed import ArrayLowering, alone, delta, lowers
+from .indexed import ArrayLowering, delta
+from .registry import alone, every, first, lowers
 from .unsupported import describe
 
 # A matrix literal of more entries belongs into an input.
@@ -22,7 +22,7 @@ _LARGEST_LITERAL = 400
 
 
 @lowers(Identity, children=alone)
-def _identity(lowering: ArrayLowering, part: Any, _: list[View]) -> View:
+def _identity(lowering: ArrayLowering, part: sympy.Basic, _: list[View]) -> View:
     return delta(lowering, *lowering.own_index(part.shape))
 
 
@@ -39,8 +39,8 @@ def _function_matrix(lowering: ArrayLowering, part: sympy.FunctionMatrix, _: lis
     return view.at(dict(zip(fresh.values(), lowering.own_index(part.shape), strict=True)))
 
 
-@lowers(sympy.DiagMatrix, sympy.DiagonalMatrix, children=lambda part: (part.args[0],))
-def _diagonal(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+@lowers(sympy.DiagMatrix, sympy.DiagonalMatrix, children=first)
+def _diagonal(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     """DiagMatrix of a vector, DiagonalMatrix of a matrix."""
     inside = part.args[0]
     if part.shape[0] == 1:
@@ -50,8 +50,8 @@ def _diagonal(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View
     return guarded(view, [row.minus(column), column.minus(row)])
 
 
-@lowers(sympy.DiagonalOf, children=lambda part: (part.args[0],))
-def _diagonal_of(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+@lowers(sympy.DiagonalOf, children=first)
+def _diagonal_of(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     row = axis(lowering.row)
     return lowering.entry(arguments[0], row, row)
 
@@ -59,7 +59,7 @@ def _diagonal_of(lowering: ArrayLowering, part: Any, arguments: list[View]) -> V
 # --- blocks -----------------------------------------------------------------------------------------------------------
 
 
-def _blocks_of(part: BlockMatrix) -> tuple[Any, ...]:
+def _blocks_of(_lowering: ArrayLowering, part: BlockMatrix) -> tuple[sympy.Basic, ...]:
     return tuple(part.blocks[i, j] for i in range(part.blockshape[0]) for j in range(part.blockshape[1]))
 
 
@@ -67,9 +67,9 @@ def _blocks_of(part: BlockMatrix) -> tuple[Any, ...]:
 def _block_matrix(lowering: ArrayLowering, part: BlockMatrix, arguments: list[View]) -> View:
     rows, columns = part.blockshape
     result: View | None = None
-    top: Any = sympy.Integer(0)
+    top: sympy.Basic = sympy.Integer(0)
     for i in range(rows):
-        left: Any = sympy.Integer(0)
+        left: sympy.Basic = sympy.Integer(0)
         for j in range(columns):
             block = part.blocks[i, j]
             view = _in_block(lowering, arguments[i * columns + j], top, left, block.shape, part.shape)
@@ -81,7 +81,12 @@ def _block_matrix(lowering: ArrayLowering, part: BlockMatrix, arguments: list[Vi
 
 
 def _in_block(
-    lowering: ArrayLowering, view: View, top: Any, left: Any, shape: Sequence[Any], of: Sequence[Any]
+    lowering: ArrayLowering,
+    view: View,
+    top: sympy.Basic,
+    left: sympy.Basic,
+    shape: Sequence[sympy.Basic],
+    of: Sequence[sympy.Basic],
 ) -> View:
     """A block at its place in a larger matrix, 0 elsewhere."""
     names: dict[Axis, AnyIndex] = {}
@@ -95,8 +100,8 @@ def _in_block(
     return guarded(view.at(names), limits)
 
 
-@lowers(sympy.MatrixBase, children=lambda part: tuple(part.flat()))
-def _literal(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+@lowers(sympy.MatrixBase, children=lambda _, part: tuple(part.flat()))
+def _literal(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     rows, columns = part.shape
     if rows * columns > _LARGEST_LITERAL:
         raise UnsupportedExpression(f"a matrix literal of {rows} by {columns} entries: make it an input")
@@ -109,7 +114,7 @@ def _literal(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
     return result
 
 
-@lowers(MatrixSlice, children=lambda part: (part.parent,))
+@lowers(MatrixSlice, children=lambda _, part: (part.parent,))
 def _slice(lowering: ArrayLowering, part: MatrixSlice, arguments: list[View]) -> View:
     names: dict[Axis, AnyIndex] = {}
     for name, (start, _, step), length in zip(
@@ -123,7 +128,7 @@ def _slice(lowering: ArrayLowering, part: MatrixSlice, arguments: list[View]) ->
 # --- Kronecker products -----------------------------------------------------------------------------------------------
 
 
-@lowers(sympy.KroneckerProduct)
+@lowers(sympy.KroneckerProduct, children=every)
 def _kronecker_product(lowering: ArrayLowering, part: sympy.KroneckerProduct, arguments: list[View]) -> View:
     """(A x B)[r, c] = sum of A[i, j]*B[r - p*i, c - q*j] over the one i and j for which that is an entry of B."""
     view, shape = arguments[0], tuple(part.args[0].shape)
@@ -142,7 +147,7 @@ def _kronecker_product(lowering: ArrayLowering, part: sympy.KroneckerProduct, ar
 
 
 def _split_axis(
-    lowering: ArrayLowering, part: sympy.Basic, name: Axis, outer: Any, inner: Any
+    lowering: ArrayLowering, part: sympy.Basic, name: Axis, outer: sympy.Basic, inner: sympy.Basic
 ) -> tuple[Index, Index, list[Axis], list[Index]]:
     """Where a place on an axis of outer*inner entries is in the outer and in the inner factor."""
     if outer == 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 
 import sympy
 
@@ -58,7 +57,7 @@ def _differentiated(expression: sympy.Basic, variable: sympy.Symbol) -> sympy.Ba
     return _replaced(done, {**derivatives, **{own: part for part, own in reductions.items()}})
 
 
-def _of_reduction(part: Any, variable: sympy.Symbol) -> sympy.Basic:
+def _of_reduction(part: sympy.Basic, variable: sympy.Symbol) -> sympy.Basic:
     body, *limits = part.args
     if isinstance(part, sympy.Sum) and not any(variable in limit.free_symbols for limit in limits):
         done = _differentiated(body, variable)

@@ -3,21 +3,18 @@
 Each index symbol has one axis for the whole expression, and each matrix expression is lowered once, gather-free and at
 its own axes; where it is read, its view is given other index expressions. So the same sub-expression under two names,
 or read at y[i], is one node. A length that is 1 has no axis: what lacks an axis is broadcast.
-
-What is known of a SymPy class is one row here, in matrices.py, blocks.py or array_expressions.py: a function that
-builds its view, and what of it has to be lowered before.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from functools import partial, reduce
 
 import sympy
-from sympy.matrices.expressions.matexpr import MatrixElement
+from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from ..errors import UnsupportedExpression
 from ..gates.arithmetic import power_of
@@ -26,62 +23,22 @@ from ..graph.affine import Axis, Index, Size, axis, number_index
 from ..graph.node import AnyIndex, Gather, Table, View
 from ..graph.sums import at_inputs, guarded, total
 from ..reductions import Largest, Smallest
-from .limits import ranges
+from .limits import ranges, written_out
+from .registry import Build, alone, lowers, row_of
 from .scalars import Lowering
-from .survey import Found
+from .survey import Found, Input
 from .unsupported import describe
 
 # No array is that long, and floating-point numbers hold all integers up to here.
 _LARGEST_INTEGER = 2**53
 
-Build = Callable[[Any, Any, list[View]], View]
 
+class Arrays:
+    """What an expression reads, and the axes along which: the same in all of its parts."""
 
-class Row(NamedTuple):
-    """What is known of a SymPy class."""
-
-    build: Build  # called with the lowering, the part, and the views of its children
-    children: Callable[[Any], tuple[Any, ...]] | None  # None: its arguments
-
-
-ROWS: dict[type, Row] = {}
-
-
-def lowers(*kinds: type, children: Callable[[Any], tuple[Any, ...]] | None = None) -> Callable[[Build], Build]:
-    """File a function under the SymPy classes that it lowers."""
-
-    def enter(build: Build) -> Build:
-        ROWS.update({kind: Row(build, children) for kind in kinds})
-        return build
-
-    return enter
-
-
-def alone(_: Any) -> tuple[Any, ...]:
-    """Of a class that has nothing to be lowered before."""
-    return ()
-
-
-def _row(part: Any) -> Row | None:
-    return next((ROWS[kind] for kind in type(part).__mro__ if kind in ROWS), None)
-
-
-class ArrayLowering(Lowering):
-    """Lowers expressions with arrays; inputs are read at the axes of their declarations."""
-
-    def __init__(
-        self,
-        table: Table,
-        inputs: Sequence[Any],
-        found: Found,
-        gates: Iterable[type] = (),
-        known: Mapping[str, int] | None = None,
-    ) -> None:
-        views = {s: table.input(i, ()) for i, s in enumerate(inputs) if s in found.symbols or s not in found.sizes}
-        super().__init__(table, {s: v for s, v in views.items() if isinstance(s, sympy.Symbol)}, gates)
-        self.inputs, self.found = tuple(inputs), found
+    def __init__(self, table: Table, inputs: Sequence[Input], found: Found, known: Mapping[str, int]) -> None:
+        self.inputs, self.found, self.known = tuple(inputs), found, known
         self.places = {symbol: place for place, symbol in enumerate(inputs)}
-        self.known = known or {}
         self.axis_of: dict[sympy.Basic, Axis] = {symbol: table.fresh() for symbol in found.bound}
         self.axis_names: dict[Axis, str] = {name: str(symbol) for symbol, name in self.axis_of.items()}
         self.row, self.column = table.fresh(), table.fresh()
@@ -90,19 +47,49 @@ class ArrayLowering(Lowering):
             place for symbol, place in self.places.items() if symbol in found.arrays and _holds_integers(symbol)
         }
 
+
+class ArrayLowering(Lowering):
+    """Lowers expressions with arrays; inputs are read at the axes of their declarations.
+
+    `symbols` and `axis_of` say what symbols and indices stand for.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        arrays: Arrays,
+        symbols: Mapping[sympy.Basic, View],
+        axis_of: Mapping[sympy.Basic, Axis],
+        gates: Iterable[type] = (),
+    ) -> None:
+        super().__init__(table, symbols, gates)
+        self.arrays, self.axis_of = arrays, axis_of
+        self.row, self.column = arrays.row, arrays.column
+
+    @classmethod
+    def of(
+        cls, table: Table, inputs: Sequence[Input], found: Found, gates: Iterable[type], known: Mapping[str, int]
+    ) -> ArrayLowering:
+        """For an expression with these inputs; `known` are numbers for symbolic extents."""
+        views = {s: table.input(i, ()) for i, s in enumerate(inputs) if s in found.symbols or s not in found.sizes}
+        symbols = {symbol: view for symbol, view in views.items() if isinstance(symbol, sympy.Symbol)}
+        arrays = Arrays(table, inputs, found, known)
+        return cls(table, arrays, symbols, arrays.axis_of, gates)
+
     # --- inputs -------------------------------------------------------------------------------------------------------
 
     def shape(self, place: int) -> tuple[Index, ...]:
         """The extents of an input; an axis that was not declared has an extent of its own."""
-        symbol = self.inputs[place]
-        if symbol not in self.found.arrays:
+        found = self.arrays.found.arrays
+        symbol = self.arrays.inputs[place]
+        if symbol not in found:
             return ()
         if symbol.shape is None:
-            rank = self.found.arrays[symbol]
+            rank = found[symbol]
             return tuple(Index(((Size(f"{symbol.name}.shape[{at}]"), 1),)) for at in range(rank))
         return tuple(self.affine(extent) for extent in symbol.shape)
 
-    def affine(self, part: Any) -> Index:
+    def affine(self, part: sympy.Basic) -> Index:
         """An affine form of extents and axes. Raises UnsupportedExpression for anything else."""
         is_infinite = isinstance(part, sympy.Basic) and part.is_Number and not part.is_finite
         index = None if is_infinite else self.index(part)
@@ -110,7 +97,7 @@ class ArrayLowering(Lowering):
             raise UnsupportedExpression(f"the bound or extent {describe(part)} is not affine in extents and indices")
         return index
 
-    def index(self, part: Any) -> AnyIndex:
+    def index(self, part: sympy.Basic) -> AnyIndex:
         """An index expression: affine in indices and extents, else the value of an integer expression."""
         part = sympy.sympify(part, strict=True)
         if isinstance(part, sympy.Integer):
@@ -119,16 +106,14 @@ class ArrayLowering(Lowering):
             return number_index(int(part))
         if part in self.axis_of:
             return axis(self.axis_of[part])
-        if isinstance(part, sympy.Symbol) and part in self.found.sizes:
-            number = self.known.get(part.name)
+        if isinstance(part, sympy.Symbol) and part in self.arrays.found.sizes:
+            number = self.arrays.known.get(part.name)
             return number_index(number) if number is not None else Index(((Size(part.name), 1),))
         if isinstance(part, sympy.Add) and all(term.as_coeff_Mul()[0].is_Integer for term in part.args):
             terms = [self.index(term) for term in part.args]
-            if not any(isinstance(term, Gather) for term in terms):
-                result = terms[0]
-                for term in terms[1:]:
-                    result = result.plus(term)  # type: ignore[union-attr, arg-type]
-                return result
+            forms = [term for term in terms if isinstance(term, Index)]
+            if len(forms) == len(terms):
+                return reduce(Index.plus, forms)
         if isinstance(part, sympy.Mul) and len(part.args) == 2 and part.args[0].is_Integer:
             inner = self.index(part.args[1])
             if isinstance(inner, Index):
@@ -147,46 +132,31 @@ class ArrayLowering(Lowering):
         while stack:
             node = stack.pop()
             if node.gate.name == "input":
-                self.integers.add(node.attribute)
+                self.arrays.integers.add(node.position)
             stack += node.sources
 
-    def input_at(self, symbol: Any, indices: tuple[AnyIndex, ...]) -> View:
-        node = self.table.input(self.places[symbol], tuple(range(len(indices)))).node
+    def input_at(self, symbol: sympy.Basic, indices: tuple[AnyIndex, ...]) -> View:
+        node = self.table.input(self.arrays.places[symbol], tuple(range(len(indices)))).node
         return View(node, indices)
 
     # --- the walk -----------------------------------------------------------------------------------------------------
 
-    def _children(self, part: Any) -> tuple[Any, ...]:
-        if isinstance(part, (sympy.Symbol, sympy.Idx)) and (part in self.axis_of or part in self.found.sizes):
-            return ()
-        row = _row(part)
-        if row is not None and row.children is not None:
-            return row.children(part)
+    def _children(self, part: sympy.Basic) -> tuple[sympy.Basic, ...]:
         children = super()._children(part)
-        if _is_matrix(part):
-            return children
-        for child in children:
-            if isinstance(child, (sympy.MatrixExpr, sympy.MatrixBase)) and tuple(child.shape) != (1, 1):
-                raise UnsupportedExpression(
-                    f"cannot compile {describe(part)} ({type(part).__name__}): {type(part).__name__} of a matrix is "
-                    "no function of its entries; write the entries' with applyfunc, or take a trace"
-                )
+        row = row_of(part)
+        if row is None or row.children is None:
+            refuse_matrices(part, children)
         return children
 
-    def _knows(self, part: Any) -> bool:
-        return isinstance(part, sympy.Idx) or _row(part) is not None or super()._knows(part)
-
-    def _build(self, part: Any, arguments: list[View]) -> View:
+    def symbol(self, part: sympy.Symbol) -> View:
+        """What a symbol stands for: the value of an index, an extent, or an input."""
         if part in self.axis_of:
             return self.table.position(axis(self.axis_of[part]))
-        if isinstance(part, sympy.Symbol) and part in self.found.sizes:
-            return self.table.number_of(self.index(part))
-        row = _row(part)
-        return super()._build(part, arguments) if row is None else row.build(self, part, arguments)
+        return self.table.number_of(self.index(part)) if part in self.arrays.found.sizes else super().symbol(part)
 
     # --- sums ---------------------------------------------------------------------------------------------------------
 
-    def limits(self, part: Any) -> tuple[list[Axis], list[Index]]:
+    def limits(self, part: sympy.Basic) -> tuple[list[Axis], list[Index]]:
         """The axes that a Sum runs over, innermost first, and its constraints."""
         names, constraints = [], []
         for symbol, first, last in ranges(part)[0]:
@@ -200,7 +170,7 @@ class ArrayLowering(Lowering):
             constraints += [self.affine(high).minus(name) for high in highs]
         return names, constraints
 
-    def contracted(self, body: View, name: Axis, extent: Any) -> View:
+    def contracted(self, body: View, name: Axis, extent: sympy.Basic) -> View:
         """The sum of `body` over one axis of that extent."""
         return total(body, [name], [axis(name), self.affine(extent).minus(1).minus(axis(name))])
 
@@ -224,7 +194,7 @@ class ArrayLowering(Lowering):
     def transposed(self, matrix: View) -> View:
         return self.entry(matrix, axis(self.column), axis(self.row))
 
-    def own_index(self, shape: Sequence[Any]) -> tuple[Index, Index]:
+    def own_index(self, shape: Sequence[sympy.Basic]) -> tuple[Index, Index]:
         """The index expressions of a matrix at its own axes; a length of 1 has none."""
         row, column = (
             number_index(0) if length == 1 else axis(name)
@@ -234,21 +204,19 @@ class ArrayLowering(Lowering):
 
     def numbered_axes(self, rank: int) -> list[Axis]:
         """The axes of an array expression, in order."""
-        self.further += [self.table.fresh() for _ in range(rank - 2 - len(self.further))]
-        return [self.row, self.column, *self.further][:rank]
+        further = self.arrays.further
+        further += [self.table.fresh() for _ in range(rank - 2 - len(further))]
+        return [self.row, self.column, *further][:rank]
 
-    def sum(self, views: Sequence[View]) -> View:
-        return views[0] if len(views) == 1 else self._apply("add", *views)
-
-    def power_of_entries(self, number: Any, base: View, exponent: View) -> View:
+    def power_of_entries(self, number: sympy.Basic, base: View, exponent: View) -> View:
         """A power of each entry; `number` is the exponent as it was written."""
         if not isinstance(number, sympy.Rational):
-            return self._apply("pow", base, exponent)
+            return self.apply("pow", base, exponent)
         return power_of(base, Fraction(int(number.p), int(number.q)))
 
     # --- functions ----------------------------------------------------------------------------------------------------
 
-    def applied(self, function: Any, views: Sequence[View]) -> View:
+    def applied(self, function: sympy.Basic, views: Sequence[View]) -> View:
         """A function of one's entries, a Lambda or a SymPy class, with views for its variables."""
         if not isinstance(function, sympy.Lambda):
             symbol = sympy.Dummy()
@@ -257,21 +225,26 @@ class ArrayLowering(Lowering):
         axes = {symbol: name for symbol, name in self.axis_of.items() if symbol not in own}
         return self.inside(function.expr, {**self.symbols, **own}, axes)
 
-    def inside(self, expression: Any, symbols: Mapping[Any, View], axes: Mapping[Any, Axis]) -> View:
+    def inside(
+        self, expression: sympy.Basic, symbols: Mapping[sympy.Basic, View], axes: Mapping[sympy.Basic, Axis]
+    ) -> View:
         """An expression in which some symbols mean something else: lowered anew, into the same table."""
-        inner = ArrayLowering.__new__(ArrayLowering)
-        inner.__dict__.update(self.__dict__)
-        inner.memo, inner.symbols, inner.axis_of = {}, symbols, dict(axes)
-        return inner(expression)
+        return ArrayLowering(self.table, self.arrays, symbols, axes, self.own)(expression)
 
 
-def _holds_integers(symbol: Any) -> bool:
+def _holds_integers(symbol: sympy.Basic) -> bool:
     label = getattr(symbol, "label", None)
     return isinstance(label, sympy.Symbol) and bool(label.is_integer)
 
 
-def _is_matrix(part: Any) -> bool:
-    return isinstance(part, (sympy.MatrixExpr, sympy.MatrixBase, sympy.Trace, sympy.Determinant, MatrixElement))
+def refuse_matrices(part: sympy.Basic, children: Sequence[sympy.Basic]) -> None:
+    """Functions of numbers take no matrices."""
+    for child in children:
+        if isinstance(child, (sympy.MatrixExpr, sympy.MatrixBase)) and tuple(child.shape) != (1, 1):
+            raise UnsupportedExpression(
+                f"cannot compile {describe(part)} ({type(part).__name__}): {type(part).__name__} of a matrix is "
+                "no function of its entries; write the entries' with applyfunc, or take a trace"
+            )
 
 
 # --- indices and sums -------------------------------------------------------------------------------------------------
@@ -282,25 +255,47 @@ def _indexed(lowering: ArrayLowering, part: sympy.Indexed, _: list[View]) -> Vie
     return lowering.input_at(part.base, tuple(map(lowering.index, part.indices)))
 
 
-@lowers(sympy.Sum, children=lambda part: (part.function,))
-def _sum(lowering: ArrayLowering, part: sympy.Sum, arguments: list[View]) -> View:
-    names, constraints = lowering.limits(part)
-    view = total(arguments[0], names, constraints, may_be_empty=True)
+@lowers(sympy.Idx, children=alone)
+def _index(lowering: Lowering, part: sympy.Idx, _: list[View]) -> View:
+    return lowering.symbol(part)
+
+
+def _body(_lowering: ArrayLowering, part: ExprWithLimits) -> tuple[sympy.Basic, ...]:
+    return (part.function,)
+
+
+def _terms(lowering: Lowering, part: ExprWithLimits) -> tuple[sympy.Basic, ...]:
+    """The body of a sum that stays a loop; its terms in an expression of scalars."""
+    return (part.function,) if isinstance(lowering, ArrayLowering) else written_out(part)
+
+
+@lowers(sympy.Sum, children=_terms)
+def _sum(lowering: Lowering, part: sympy.Sum, arguments: list[View]) -> View:
+    if isinstance(lowering, ArrayLowering):
+        view = total(arguments[0], *lowering.limits(part), may_be_empty=True)
+    else:
+        view = (
+            lowering.apply("add", *arguments) if len(arguments) > 1 else (arguments or [lowering.table.constant(0)])[0]
+        )
     return -view if ranges(part)[1] else view
 
 
-def _reduction(gate: str) -> Callable[[ArrayLowering, Any, list[View]], View]:
-    def build(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
-        names, constraints = lowering.limits(part)
-        view = lowering.table.reduce(GATES[gate], arguments[0], names, constraints)
-        return 1 / view if ranges(part)[1] else view
+@lowers(sympy.Product, children=_terms)
+def _product(lowering: Lowering, part: sympy.Product, arguments: list[View]) -> View:
+    if isinstance(lowering, ArrayLowering):
+        view = _reduced("product", lowering, part, arguments)
+    else:
+        view = lowering.product(arguments)
+    return 1 / view if ranges(part)[1] else view
 
-    return build
+
+def _reduced(gate: str, lowering: ArrayLowering, part: ExprWithLimits, arguments: list[View]) -> View:
+    names, constraints = lowering.limits(part)
+    return lowering.table.reduce(GATES[gate], arguments[0], names, constraints)
 
 
-lowers(sympy.Product, children=lambda part: (part.function,))(_reduction("product"))
-lowers(Largest, children=lambda part: (part.function,))(_reduction("largest"))
-lowers(Smallest, children=lambda part: (part.function,))(_reduction("smallest"))
+lowers(Largest, children=_body)(partial(_reduced, "largest"))
+lowers(Smallest, children=_body)(partial(_reduced, "smallest"))
 
 
 @lowers(sympy.KroneckerDelta, children=alone)
@@ -323,7 +318,7 @@ def delta(lowering: ArrayLowering, one: Index, two: Index) -> View:
 _CLOSED = (sympy.Mod, sympy.Abs, sympy.Max, sympy.Min)
 
 
-def _is_whole(part: Any) -> bool:
+def _is_whole(part: sympy.Basic) -> bool:
     """Whether an index is an integer whatever the integers are that it is made of: i*(i - 1)/2, but not i/2.
 
     A polynomial with rational coefficients is, if it is one at 0 .. degree in each of its variables: its differences
@@ -355,12 +350,14 @@ def _is_whole(part: Any) -> bool:
 # --- what rounds ------------------------------------------------------------------------------------------------------
 
 
-def _quotient(part: Any) -> tuple[Any, ...]:
+def _quotient(lowering: Lowering, part: sympy.Basic) -> tuple[sympy.Basic, ...]:
     """The argument; a sum of fractions as a numerator and a denominator, so that a quotient of integers is exact.
 
     SymPy writes (i + j + 1)/3 as i/3 + j/3 + 1/3, which rounds three times.
     """
     (argument,) = part.args
+    if not isinstance(lowering, ArrayLowering):  # no integers
+        return (argument,)
     terms = [term.as_coeff_Mul() for term in sympy.Add.make_args(argument)]
     if not all(factor.is_Rational for factor, _ in terms):
         return (argument,)
@@ -371,9 +368,9 @@ def _quotient(part: Any) -> tuple[Any, ...]:
 
 
 def _rounded(gate: str) -> Build:
-    def build(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
-        quotient = lowering._apply("div", *arguments) if len(arguments) > 1 else arguments[0]
-        return lowering._apply(gate, quotient)
+    def build(lowering: Lowering, _: sympy.Basic, arguments: list[View]) -> View:
+        quotient = lowering.apply("div", *arguments) if len(arguments) > 1 else arguments[0]
+        return lowering.apply(gate, quotient)
 
     return build
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
 from ..errors import UnsupportedExpression
 from .unsupported import describe
 
 
-def ranges(part: Any) -> tuple[list[tuple[Any, Any, Any]], bool]:
+def ranges(part: sympy.Basic) -> tuple[list[tuple[sympy.Basic, sympy.Basic, sympy.Basic]], bool]:
     """Index, first and last value of the limits of a reduction; and whether a sum is negated, a product its reciprocal.
 
     From 5 to 1 SymPy reads minus the sum from 2 to 4 (Karr, Summation in finite terms, 1981). That is for numbers: a
     range of symbolic length that ends before it begins is empty. A bound is None where there is none.
     """
     found, turned = [], False
-    low: Any
-    high: Any
+    low: sympy.Basic
+    high: sympy.Basic
     for symbol, *bounds in part.limits:
         low, high = bounds if len(bounds) == 2 else (getattr(symbol, "lower", None), getattr(symbol, "upper", None))
         is_turned = isinstance(low, sympy.Integer) and isinstance(high, sympy.Integer) and high < low - 1

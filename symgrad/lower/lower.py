@@ -10,7 +10,7 @@ import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import sympy
 
@@ -24,7 +24,7 @@ from . import blocks, matrices, regions
 from .indexed import ArrayLowering
 from .scalars import Lowering
 from .share_gathers import share_gathers
-from .survey import ARRAYS, Found, input_of, survey
+from .survey import ARRAYS, Found, Input, input_of, survey
 from .unsupported import describe
 
 # Importing what lowers a class files it.
@@ -32,8 +32,6 @@ FILED = (matrices, blocks, regions)
 
 # The one axis that a scalar expression has when it is evaluated at many points: its own first axis.
 POINTS = 0
-
-Input: TypeAlias = sympy.Symbol | sympy.IndexedBase | sympy.MatrixSymbol
 
 
 def lower(
@@ -131,10 +129,12 @@ def _array_graph(
     names: Mapping[str, sympy.Basic],
     known: Mapping[str, int],
 ) -> Graph:
-    lowering = ArrayLowering(Table(dict(GATES)), inputs, found, gates, known)
+    lowering = ArrayLowering.of(Table(dict(GATES)), inputs, found, gates, known)
     value = _number(lowering, expression)
     if value.axes:
-        free = ", ".join(sorted(lowering.axis_names[name] for name in value.axes if name in lowering.axis_names))
+        free = ", ".join(
+            sorted(lowering.arrays.axis_names[name] for name in value.axes if name in lowering.arrays.axis_names)
+        )
         shape = f"the index {free} is bound by no Sum" if free else "it is a matrix"
         raise UnsupportedExpression(
             f"{describe(expression)} is no single number: {shape}; sum over it, or take a trace"
@@ -145,9 +145,9 @@ def _array_graph(
         (Output(as_node(value)),),
         tuple(lowering.shape(place) for place in range(len(inputs))),
         _labels(lowering, names, set(inputs)),
-        integers=frozenset(lowering.integers),
+        integers=frozenset(lowering.arrays.integers),
         labels={
-            node: tuple(lowering.axis_names.get(name, "") for name in names)
+            node: tuple(lowering.arrays.axis_names.get(name, "") for name in names)
             for node, names in lowering.table.loop_names.items()
         },
     )
@@ -161,7 +161,7 @@ def _with_inferred_shapes(graph: Graph) -> Graph:
     the axis may be longer than what is read of it.
     """
     domains = Domains(replace(graph, derived={}), undeclared=True)
-    nodes = {node.attribute: node for node in graph.order() if node.gate.name == "input"}
+    nodes = {node.position: node for node in graph.order() if node.gate.name == "input"}
     shapes = [list(shape) for shape in graph.shapes]
     demanded: list[tuple[int, int, Index]] = []
     for place, shape in enumerate(shapes):

@@ -6,7 +6,7 @@ A matrix is a view over the lowering's axes `row` and `column`; one of length 1 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sympy
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
@@ -16,8 +16,9 @@ from ..errors import UnsupportedExpression
 from ..gates.table import GATES
 from ..graph.affine import axis, number_index
 from ..graph.node import View
-from ..graph.sums import total
-from .indexed import ArrayLowering, alone, delta, lowers
+from ..graph.sums import sum_of, total
+from .indexed import ArrayLowering, delta
+from .registry import alone, every, first, lowers
 from .unsupported import unsupported
 
 
@@ -26,25 +27,25 @@ def _matrix_symbol(lowering: ArrayLowering, part: sympy.MatrixSymbol, _: list[Vi
     return lowering.input_at(part, lowering.own_index(part.shape))
 
 
-@lowers(MatrixElement, children=lambda part: (part.parent,))
+@lowers(MatrixElement, children=lambda _, part: (part.parent,))
 def _matrix_element(lowering: ArrayLowering, part: MatrixElement, arguments: list[View]) -> View:
     return lowering.entry(arguments[0], lowering.index(part.i), lowering.index(part.j))
 
 
-@lowers(sympy.MatAdd)
+@lowers(sympy.MatAdd, children=every)
 def _matrix_sum(lowering: ArrayLowering, part: sympy.MatAdd, arguments: list[View]) -> View:
-    return lowering.sum(arguments)
+    return sum_of(arguments[0], arguments)
 
 
-@lowers(sympy.Transpose, sympy.Adjoint)  # all numbers are real
-def _transpose(lowering: ArrayLowering, part: Any, arguments: list[View]) -> View:
+@lowers(sympy.Transpose, sympy.Adjoint, children=every)  # all numbers are real
+def _transpose(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     return lowering.transposed(arguments[0])
 
 
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
-def product_of(lowering: ArrayLowering, one: View, two: View, inner: Any) -> View:
+def matrix_product(lowering: ArrayLowering, one: View, two: View, inner: sympy.Basic) -> View:
     """The matrix product of two views over an inner length."""
     name = lowering.table.fresh()
     if inner == 1:
@@ -57,11 +58,11 @@ class Factor(NamedTuple):
     """A matrix of a product: its view, or that of what it is the inverse of."""
 
     view: View
-    shape: tuple[Any, Any]
+    shape: tuple[sympy.Basic, sympy.Basic]
     is_inverse: bool = False
 
 
-def _matrices_of(part: sympy.MatMul) -> tuple[Any, ...]:
+def _matrices_of(_lowering: ArrayLowering, part: sympy.MatMul) -> tuple[sympy.Basic, ...]:
     return tuple(factor.arg if isinstance(factor, sympy.Inverse) else factor for factor in part.args)
 
 
@@ -96,7 +97,7 @@ def _chain(lowering: ArrayLowering, factors: list[Factor]) -> Factor:
             flipped = lowering.transposed(two.view), lowering.transposed(one.view)
             view = lowering.transposed(_solved(lowering, *flipped, columns, rows))
         else:
-            view = product_of(lowering, _formed(lowering, one), _formed(lowering, two), one.shape[1])
+            view = matrix_product(lowering, _formed(lowering, one), _formed(lowering, two), one.shape[1])
         factors = [*factors[:place], Factor(view, (rows, columns)), *factors[place + 2 :]]
     return Factor(_formed(lowering, factors[0]), factors[0].shape)
 
@@ -108,7 +109,7 @@ def _formed(lowering: ArrayLowering, factor: Factor) -> View:
 def _cheapest(factors: list[Factor]) -> int:
     """The neighbours whose product shrinks the chain the most for its cost."""
 
-    def length(extent: Any) -> float:
+    def length(extent: sympy.Basic) -> float:
         extent = sympy.sympify(extent, strict=True)
         return float(extent) if extent.is_Integer else 300.0  # some number: longer than what is written out
 
@@ -125,7 +126,11 @@ def _cheapest(factors: list[Factor]) -> int:
 
 
 def _whole(
-    lowering: ArrayLowering, gate: str, views: Sequence[View], shapes: Sequence[tuple[Any, ...]], own: tuple[Any, ...]
+    lowering: ArrayLowering,
+    gate: str,
+    views: Sequence[View],
+    shapes: Sequence[tuple[sympy.Basic, ...]],
+    own: tuple[sympy.Basic, ...],
 ) -> View:
     """An operation on whole matrices; `own` are the lengths of the result's axes."""
     for view in views:
@@ -141,7 +146,7 @@ def _whole(
     return View(node, (axis(lowering.row), axis(lowering.column))[: len(own)])
 
 
-def _solved(lowering: ArrayLowering, matrix: View, right: View, rows: Any, columns: Any) -> View:
+def _solved(lowering: ArrayLowering, matrix: View, right: View, rows: sympy.Basic, columns: sympy.Basic) -> View:
     if rows == 1:
         return right / matrix
     if columns == 1:
@@ -149,22 +154,22 @@ def _solved(lowering: ArrayLowering, matrix: View, right: View, rows: Any, colum
     return _whole(lowering, "solve", [matrix, right], [(rows, rows), (rows, columns)], (rows, columns))
 
 
-def _inverse_of(lowering: ArrayLowering, view: View, rows: Any) -> View:
+def _inverse_of(lowering: ArrayLowering, view: View, rows: sympy.Basic) -> View:
     return 1 / view if rows == 1 else _whole(lowering, "inverse", [view], [(rows, rows)], (rows, rows))
 
 
-@lowers(sympy.Inverse, children=lambda part: (part.arg,))
+@lowers(sympy.Inverse, children=first)
 def _inverse(lowering: ArrayLowering, part: sympy.Inverse, arguments: list[View]) -> View:
     return _inverse_of(lowering, arguments[0], part.shape[0])
 
 
-@lowers(sympy.Determinant, children=lambda part: (part.arg,))
+@lowers(sympy.Determinant, children=first)
 def _determinant(lowering: ArrayLowering, part: sympy.Determinant, arguments: list[View]) -> View:
     rows = part.arg.shape[0]
     return arguments[0] if rows == 1 else _whole(lowering, "determinant", arguments, [(rows, rows)], ())
 
 
-@lowers(sympy.MatPow, children=lambda part: part.args)
+@lowers(sympy.MatPow, children=every)
 def _matrix_power(lowering: ArrayLowering, part: sympy.MatPow, arguments: list[View]) -> View:
     exponent, size = part.args[1], part.shape[0]
     if size == 1:
@@ -177,10 +182,10 @@ def _matrix_power(lowering: ArrayLowering, part: sympy.MatPow, arguments: list[V
     count, result = abs(int(exponent)), None
     while count:
         if count & 1:
-            result = view if result is None else product_of(lowering, result, view, size)
+            result = view if result is None else matrix_product(lowering, result, view, size)
         count >>= 1
         if count:
-            view = product_of(lowering, view, view, size)
+            view = matrix_product(lowering, view, view, size)
     assert result is not None
     return result
 
@@ -188,18 +193,18 @@ def _matrix_power(lowering: ArrayLowering, part: sympy.MatPow, arguments: list[V
 # --- traces -----------------------------------------------------------------------------------------------------------
 
 
-def _parts_of_trace(part: sympy.Trace) -> tuple[Any, ...]:
+def _parts_of_trace(lowering: ArrayLowering, part: sympy.Trace) -> tuple[sympy.Basic, ...]:
     inside = part.arg
     if isinstance(inside, sympy.MatAdd):
         return tuple(map(sympy.Trace, inside.args))
-    return _matrices_of(inside) if isinstance(inside, sympy.MatMul) else (inside,)
+    return _matrices_of(lowering, inside) if isinstance(inside, sympy.MatMul) else (inside,)
 
 
 @lowers(sympy.Trace, children=_parts_of_trace)
 def _trace(lowering: ArrayLowering, part: sympy.Trace, arguments: list[View]) -> View:
     inside, rows = part.arg, part.arg.shape[0]
     if isinstance(inside, sympy.MatAdd):
-        return lowering.sum(arguments)
+        return sum_of(arguments[0], arguments)
     if not isinstance(inside, sympy.MatMul):
         return arguments[0] if rows == 1 else _traced(lowering, arguments[0], None, rows, None)
     scalar, factors = _factors(inside, arguments)
@@ -217,7 +222,7 @@ def _trace_of_product(lowering: ArrayLowering, factors: list[Factor]) -> View:
     return _traced(lowering, left.view, _formed(lowering, factors[-1]), *left.shape)
 
 
-def _traced(lowering: ArrayLowering, one: View, two: View | None, rows: Any, inner: Any) -> View:
+def _traced(lowering: ArrayLowering, one: View, two: View | None, rows: sympy.Basic, inner: sympy.Basic) -> View:
     """The trace of a matrix, or of a product of two, which is not formed."""
     name, second = lowering.table.fresh(), lowering.table.fresh()
     if two is None:
@@ -232,22 +237,22 @@ def _traced(lowering: ArrayLowering, one: View, two: View | None, rows: Any, inn
 # --- elementwise ------------------------------------------------------------------------------------------------------
 
 
-@lowers(sympy.HadamardProduct)
+@lowers(sympy.HadamardProduct, children=every)
 def _elementwise_product(lowering: ArrayLowering, part: sympy.HadamardProduct, arguments: list[View]) -> View:
     return lowering.product(arguments)
 
 
-@lowers(sympy.HadamardPower, children=lambda part: part.args)
+@lowers(sympy.HadamardPower, children=every)
 def _elementwise_power(lowering: ArrayLowering, part: sympy.HadamardPower, arguments: list[View]) -> View:
     return lowering.power_of_entries(part.exp, *arguments)
 
 
-@lowers(ElementwiseApplyFunction, children=lambda part: (part.expr,))
+@lowers(ElementwiseApplyFunction, children=lambda _, part: (part.expr,))
 def _applied(lowering: ArrayLowering, part: ElementwiseApplyFunction, arguments: list[View]) -> View:
     return lowering.applied(part.function, arguments)
 
 
-@lowers(sympy.DotProduct, children=lambda part: part.args)
+@lowers(sympy.DotProduct, children=every)
 def _dot(lowering: ArrayLowering, part: sympy.DotProduct, arguments: list[View]) -> View:
     name = lowering.table.fresh()
     vectors = [view.at({lowering.row: axis(name), lowering.column: axis(name)}) for view in arguments]

@@ -5,16 +5,15 @@ So x[i - 1] may stand in a branch for i >= 1, a mask j <= i makes a sum triangul
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from ..graph.affine import Index, axis, number_index
 from ..graph.node import View
-from ..graph.sums import guarded
-from .indexed import ArrayLowering, lowers
-from .scalars import piecewise
+from ..graph.sums import guarded, sum_of
+from .indexed import ArrayLowering, refuse_matrices
+from .registry import lowers
+from .scalars import Lowering, piecewise
 
 Region = list[Index]  # affine forms that are all >= 0
 
@@ -24,9 +23,17 @@ _MOST_OF_CONDITION = 64
 _DEEPEST = 32
 
 
-@lowers(sympy.Piecewise)
-def _branches(lowering: ArrayLowering, part: sympy.Piecewise, arguments: list[View]) -> View:
-    """The sum of the branches, each 0 outside of its region."""
+def _pieces(lowering: Lowering, part: sympy.Piecewise) -> tuple[sympy.Basic, ...]:
+    pieces = tuple(piece for pair in part.args for piece in pair.args)
+    refuse_matrices(part, pieces)
+    return pieces
+
+
+@lowers(sympy.Piecewise, children=_pieces)
+def _branches(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) -> View:
+    """The sum of the branches, each 0 outside of its region; a choice where a condition is on numbers."""
+    if not isinstance(lowering, ArrayLowering):
+        return piecewise(lowering, part, arguments)
     rest: list[Region] = [[]]
     terms: list[View] = []
     for value, (_, condition) in zip(arguments[::2], part.args, strict=True):
@@ -40,11 +47,11 @@ def _branches(lowering: ArrayLowering, part: sympy.Piecewise, arguments: list[Vi
             return piecewise(lowering, part, arguments)
     if rest:  # outside of all branches it is NaN
         return piecewise(lowering, part, arguments)
-    return lowering.sum(terms) if terms else lowering.table.constant(0)
+    return sum_of(arguments[0], terms)
 
 
 def _regions(
-    lowering: ArrayLowering, condition: Any, depth: int = _DEEPEST
+    lowering: ArrayLowering, condition: sympy.Basic, depth: int = _DEEPEST
 ) -> tuple[list[Region], list[Region]] | None:
     """Disjoint regions where a condition holds, and where it does not; None where it is none of indices."""
     if isinstance(condition, (BooleanTrue, BooleanFalse)):
@@ -71,14 +78,14 @@ def _regions(
     return _regions_of_comparison(lowering, condition)
 
 
-def _regions_of_comparison(lowering: ArrayLowering, condition: Any) -> tuple[list[Region], list[Region]] | None:
+def _regions_of_comparison(lowering: ArrayLowering, condition: sympy.Basic) -> tuple[list[Region], list[Region]] | None:
     if not isinstance(condition, sympy.core.relational.Relational):
         return None
     one, two = (_affine(lowering, side) for side in condition.args)
     if one is None or two is None or not one.minus(two).axes:
         return None
     above, below = one.minus(two), two.minus(one)
-    regions: dict[Any, list[Region]] = {
+    regions: dict[sympy.Basic, list[Region]] = {
         sympy.Equality: [[above, below]],
         sympy.Unequality: [[above.minus(1)], [below.minus(1)]],
         sympy.StrictGreaterThan: [[above.minus(1)]],
@@ -89,13 +96,13 @@ def _regions_of_comparison(lowering: ArrayLowering, condition: Any) -> tuple[lis
     return regions[type(condition)], regions[type(condition.negated)]
 
 
-def _affine(lowering: ArrayLowering, part: Any) -> Index | None:
+def _affine(lowering: ArrayLowering, part: sympy.Basic) -> Index | None:
     """An affine form of indices and extents, else None."""
     if isinstance(part, sympy.Integer):
         return number_index(int(part))
     if part in lowering.axis_of:
         return axis(lowering.axis_of[part])
-    if isinstance(part, sympy.Symbol) and part in lowering.found.sizes:
+    if isinstance(part, sympy.Symbol) and part in lowering.arrays.found.sizes:
         return lowering.affine(part)
     if isinstance(part, sympy.Add):
         terms = [_affine(lowering, term) for term in part.args]

@@ -1,11 +1,15 @@
-"""Lowering of expressions: from SymPy to views of one table, walked by object identity and without recursion."""
+"""Lowering of expressions: from SymPy to views of one table, walked by object identity and without recursion.
+
+What is known of a SymPy class is one row: a function that builds its view, and what of it has to be lowered before.
+Those of numbers, functions and conditions stand here; those of sums and indices in indexed.py, of branches in
+regions.py, of matrices in matrices.py and blocks.py, of SymPy's array expressions in array_expressions.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import reduce
-from typing import Any
 
 import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
@@ -16,8 +20,9 @@ from ..gates.table import BY_CLASS, HALF
 from ..graph.gate import Gate
 from ..graph.graph import reachable
 from ..graph.node import Table, View, positional
+from ..graph.sums import chained
 from .derivatives import resolved
-from .limits import ranges, written_out
+from .registry import Build, alone, lowers, row_of
 from .unsupported import describe, unsupported
 
 # A SymPy number beyond this many binary digits is refused: it could not even be printed.
@@ -35,14 +40,14 @@ class Lowering:
         self.own = tuple(gates)
         self.any_gate = any_gate  # inside a gate of the user's, the gates that it is made of
         self.memo: dict[int, View] = {}
-        self.kept: list[Any] = []  # holds what is known by its id, so that no id is used again
+        self.kept: list[object] = []  # holds what is known by its id, so that no id is used again
         for function in self.own:
             if not isinstance(getattr(function, "symgrad_gate", None), Gate):
                 raise TypeError(f"gates takes functions made by symgrad.gate, not {function!r}")
 
     def __call__(self, expression: sympy.Basic) -> View:
         # A part is on the stack twice: to put its arguments before it, then to be built from them.
-        stack: list[tuple[Any, tuple[Any, ...] | None]] = [(expression, None)]
+        stack: list[tuple[sympy.Basic, tuple[sympy.Basic, ...] | None]] = [(expression, None)]
         while stack:
             part, children = stack.pop()
             if id(part) in self.memo:
@@ -56,52 +61,49 @@ class Lowering:
                 self.memo[id(part)] = self._build(part, [self.memo[id(child)] for child in children])
         return self.memo[id(expression)]
 
-    def _children(self, part: Any) -> tuple[Any, ...]:
-        if not self._knows(part):
+    def _children(self, part: sympy.Basic) -> tuple[sympy.Basic, ...]:
+        row = row_of(part)
+        if row is None and not (isinstance(part, self.own) or (self.any_gate and hasattr(part, "symgrad_gate"))):
             raise unsupported(part)  # before its arguments are looked at: the part is what is not supported
-        if isinstance(part, sympy.Derivative):
-            return (resolved(part),)
-        if isinstance(part, sympy.Piecewise):
-            return tuple(piece for pair in part.args for piece in pair.args)
-        if isinstance(part, (sympy.Sum, sympy.Product)):
-            return written_out(part)
-        return () if isinstance(part, (sympy.Symbol, sympy.Number)) else tuple(part.args)
+        return tuple(part.args) if row is None or row.children is None else row.children(self, part)
 
-    def _knows(self, part: Any) -> bool:
-        if isinstance(part, self.own) or (self.any_gate and hasattr(part, "symgrad_gate")):
-            return True
-        return any(kind in BY_CLASS or kind in BUILD for kind in type(part).__mro__)
+    def _build(self, part: sympy.Basic, arguments: list[View]) -> View:
+        row = row_of(part)
+        if row is None:
+            return self.table.apply(part.symgrad_gate, *arguments)
+        return row.build(self, part, arguments)
 
-    def _build(self, part: Any, arguments: list[View]) -> View:
-        for kind in type(part).__mro__:
-            if kind in BUILD:
-                return BUILD[kind](self, part, arguments)
-            if kind in BY_CLASS:
-                return self._apply(BY_CLASS[kind], *arguments)
-        return self.table.apply(part.symgrad_gate, *arguments)
+    def symbol(self, part: sympy.Symbol) -> View:
+        """What a symbol stands for."""
+        if part not in self.symbols:
+            raise UnsupportedExpression(f"the symbol {part.name!r} is bound inside the expression and is no input")
+        if part.is_commutative is False:
+            raise UnsupportedExpression(
+                f"cannot compile the symbol {part.name!r}: it does not commute; use a plain Symbol"
+            )
+        return self.symbols[part]
 
-    def _apply(self, gate: str, *views: View, attribute: Any = None) -> View:
-        return self.table.apply(self.table.gates[gate], *views, attribute=attribute)
+    def apply(self, gate: str, *views: View) -> View:
+        return self.table.apply(self.table.gates[gate], *views)
 
     def product(self, factors: list[View]) -> View:
-        if not factors:
-            return self.table.constant(1)
-        # Two at a time: the products of the first few factors are then shared with the gradients.
-        return reduce(lambda one, two: self._apply("mul", one, two), factors)
+        return chained(factors) if factors else self.table.constant(1)
 
 
+# --- leaves -----------------------------------------------------------------------------------------------------------
+
+
+@lowers(sympy.Symbol, children=alone)
 def _symbol(lowering: Lowering, part: sympy.Symbol, _: list[View]) -> View:
-    if part not in lowering.symbols:
-        raise UnsupportedExpression(f"the symbol {part.name!r} is bound inside the expression and is no input")
-    if part.is_commutative is False:
-        raise UnsupportedExpression(f"cannot compile the symbol {part.name!r}: it does not commute; use a plain Symbol")
-    return lowering.symbols[part]
+    return lowering.symbol(part)
 
 
+@lowers(sympy.Rational, children=alone)
 def _rational(lowering: Lowering, part: sympy.Rational, _: list[View]) -> View:
     return lowering.table.constant(Fraction(int(part.p), int(part.q)))
 
 
+@lowers(sympy.Float, children=alone)
 def _float(lowering: Lowering, part: sympy.Float, _: list[View]) -> View:
     if part.is_finite is False:
         return lowering.table.constant("nan" if part.is_nan else "oo" if part > 0 else "-oo")
@@ -113,6 +115,13 @@ def _float(lowering: Lowering, part: sympy.Float, _: list[View]) -> View:
     return lowering.table.constant((-1) ** sign * int(mantissa) * Fraction(2) ** int(exponent))
 
 
+@lowers(
+    sympy.core.numbers.Infinity,
+    sympy.core.numbers.NegativeInfinity,
+    sympy.core.numbers.NaN,
+    sympy.NumberSymbol,
+    children=alone,
+)
 def _number_symbol(lowering: Lowering, part: sympy.Basic, _: list[View]) -> View:
     return lowering.table.constant(
         {"Exp1": "E", "Infinity": "oo", "NegativeInfinity": "-oo", "NaN": "nan", "Pi": "pi"}.get(
@@ -121,6 +130,10 @@ def _number_symbol(lowering: Lowering, part: sympy.Basic, _: list[View]) -> View
     )
 
 
+# --- sums, products, powers -------------------------------------------------------------------------------------------
+
+
+@lowers(sympy.Add)
 def _add(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> View:
     arguments = _unflattened(lowering, part, arguments)
 
@@ -130,13 +143,13 @@ def _add(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> View:
         negative = view.node.gate.name == "neg" or (isinstance(number, Fraction) and number < 0)
         return negative, number is not None
 
-    return lowering._apply("add", *sorted(arguments, key=place))
+    return lowering.apply("add", *sorted(arguments, key=place))
 
 
 def _unflattened(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> list[View]:
     """SymPy writes s**2 + s with all the terms of the sum s. Here s stays one node: x = x*x + x grows by two a step."""
     found: sympy.Add | None = None
-    terms: set[Any] = set()
+    terms: set[sympy.Basic] = set()
     for term in part.args:
         for inner in term.args if isinstance(term, (sympy.Pow, sympy.Mul)) else ():
             if isinstance(inner, sympy.Add) and len(found.args if found else ()) < len(inner.args) < len(part.args):
@@ -150,15 +163,16 @@ def _unflattened(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> 
     return [*kept, lowering.memo[id(found)]]
 
 
+@lowers(sympy.Mul)
 def _mul(lowering: Lowering, part: sympy.Mul, arguments: list[View]) -> View:
     sign, above, below = 1, [], []
     for factor, view in zip(part.args, arguments, strict=True):
         exponent = _rational_exponent(factor)
         if isinstance(factor, sympy.Rational):
-            top, bottom = abs(int(factor.p)), int(factor.q)
+            number = Fraction(abs(int(factor.p)), int(factor.q))
             sign = -sign if factor.p < 0 else sign
-            if max(top, bottom) > 2**53:  # no longer exact as two floating-point numbers
-                top, bottom = Fraction(top, bottom), 1  # type: ignore[assignment]
+            # Beyond that no longer exact as two floating-point numbers.
+            top, bottom = number.as_integer_ratio() if max(number.as_integer_ratio()) <= 2**53 else (number, 1)
             above += [lowering.table.constant(top)] if top != 1 else []
             below += [lowering.table.constant(bottom)] if bottom != 1 else []
         elif exponent is not None and exponent < 0:
@@ -167,8 +181,8 @@ def _mul(lowering: Lowering, part: sympy.Mul, arguments: list[View]) -> View:
             above.append(view)
     result = lowering.product(above)
     if below:
-        result = lowering._apply("div", result, lowering.product(below))
-    return result if sign > 0 else lowering._apply("neg", result)
+        result = lowering.apply("div", result, lowering.product(below))
+    return result if sign > 0 else lowering.apply("neg", result)
 
 
 def _rational_exponent(part: sympy.Basic) -> Fraction | None:
@@ -185,12 +199,16 @@ def _rational_exponent(part: sympy.Basic) -> Fraction | None:
     return None
 
 
+@lowers(sympy.Pow)
 def _pow(lowering: Lowering, part: sympy.Pow, arguments: list[View]) -> View:
     base, exponent = arguments
     number = _rational_exponent(part)
     if number is None:
-        return lowering._apply("pow", base, exponent)
+        return lowering.apply("pow", base, exponent)
     return power_of(base, number)
+
+
+# --- branches ---------------------------------------------------------------------------------------------------------
 
 
 def piecewise(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) -> View:
@@ -198,7 +216,7 @@ def piecewise(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) 
     if not isinstance(part.args[-1].args[1], BooleanTrue):  # outside all branches
         # Of all that the branches read, so that it is no constant: NaN has NaN for its derivatives.
         leaves = list(dict.fromkeys(leaf for view in arguments for leaf in _leaves(view)))
-        result = lowering._apply("undefined", *leaves) if leaves else result
+        result = lowering.apply("undefined", *leaves) if leaves else result
     pairs = list(zip(arguments[::2], arguments[1::2], part.args, strict=True))
     for value, condition, pair in reversed(pairs):
         result = value if isinstance(pair.args[1], BooleanTrue) else condition.where(value, result)
@@ -223,21 +241,36 @@ def _leaves(view: View) -> list[View]:
     return found
 
 
-def _sum(lowering: Lowering, part: sympy.Sum, terms: list[View]) -> View:
-    total = lowering._apply("add", *terms) if len(terms) > 1 else (terms or [lowering.table.constant(0)])[0]
-    return -total if ranges(part)[1] else total
+# --- functions --------------------------------------------------------------------------------------------------------
 
 
-def _product(lowering: Lowering, part: sympy.Product, factors: list[View]) -> View:
-    product = lowering.product(factors)
-    return 1 / product if ranges(part)[1] else product
+def _gate(name: str, swap: bool = False) -> Build:
+    return lambda lowering, _, arguments: lowering.apply(name, *(reversed(arguments) if swap else arguments))
 
 
+def _argument(_lowering: Lowering, _part: sympy.Basic, arguments: list[View]) -> View:
+    return arguments[0]
+
+
+for _kind, _name in BY_CLASS.items():
+    lowers(_kind)(_gate(_name))
+lowers(sympy.UnevaluatedExpr)(_argument)
+lowers(sympy.Derivative, children=lambda _, part: (resolved(part),))(_argument)
+lowers(sympy.re, sympy.conjugate)(_argument)  # all symbols are real
+
+
+@lowers(sympy.im)
+def _imaginary_part(lowering: Lowering, _part: sympy.im, _: list[View]) -> View:
+    return lowering.table.constant(0)
+
+
+@lowers(sympy.log)
 def _log(lowering: Lowering, part: sympy.log, arguments: list[View]) -> View:
-    value, *base = (lowering._apply("log", argument) for argument in arguments)
+    value, *base = (lowering.apply("log", argument) for argument in arguments)
     return value / base[0] if base else value
 
 
+@lowers(sympy.Heaviside)
 def _heaviside(lowering: Lowering, part: sympy.Heaviside, arguments: list[View]) -> View:
     x = arguments[0]
     at_zero = arguments[1] if len(arguments) > 1 else lowering.table.constant(HALF)
@@ -245,55 +278,37 @@ def _heaviside(lowering: Lowering, part: sympy.Heaviside, arguments: list[View])
     return (x > 0).where(1, (x < 0).where(0, x.equals(0).where(at_zero, nan)))
 
 
+@lowers(sympy.polygamma)
 def _polygamma(lowering: Lowering, part: sympy.polygamma, arguments: list[View]) -> View:
     if arguments[0].number != 0:
         raise unsupported(part)
-    return lowering._apply("digamma", arguments[1])
+    return lowering.apply("digamma", arguments[1])
 
 
+# --- conditions -------------------------------------------------------------------------------------------------------
+
+lowers(sympy.StrictLessThan)(_gate("lt"))
+lowers(sympy.StrictGreaterThan)(_gate("lt", swap=True))
+lowers(sympy.LessThan)(_gate("le"))
+lowers(sympy.GreaterThan)(_gate("le", swap=True))
+lowers(sympy.Equality)(_gate("eq"))
+lowers(sympy.Unequality)(_gate("ne"))
+lowers(sympy.And)(_gate("and"))
+lowers(sympy.Or)(_gate("or"))
+lowers(sympy.Not)(_gate("not"))
+
+
+@lowers(BooleanTrue, BooleanFalse)
+def _truth(lowering: Lowering, part: sympy.Basic, _: list[View]) -> View:
+    return lowering.table.constant(0).equals(0 if isinstance(part, BooleanTrue) else 1)
+
+
+@lowers(sympy.Xor)
+def _xor(_: Lowering, _part: sympy.Xor, arguments: list[View]) -> View:
+    return reduce(lambda one, two: one.call("ne", two), arguments)
+
+
+@lowers(sympy.ITE)
 def _ite(_: Lowering, part: sympy.ITE, arguments: list[View]) -> View:
     condition, taken, otherwise = arguments
     return condition.call("and", taken).call("or", condition.call("not").call("and", otherwise))
-
-
-def _gate(name: str, swap: bool = False) -> Callable[[Lowering, Any, list[View]], View]:
-    return lambda lowering, _, arguments: lowering._apply(name, *(reversed(arguments) if swap else arguments))
-
-
-BUILD: dict[type, Callable[[Lowering, Any, list[View]], View]] = {
-    sympy.Symbol: _symbol,
-    sympy.Rational: _rational,
-    sympy.Float: _float,
-    sympy.core.numbers.Infinity: _number_symbol,
-    sympy.core.numbers.NegativeInfinity: _number_symbol,
-    sympy.core.numbers.NaN: _number_symbol,
-    sympy.NumberSymbol: _number_symbol,
-    sympy.Add: _add,
-    sympy.Mul: _mul,
-    sympy.Pow: _pow,
-    sympy.Piecewise: piecewise,
-    sympy.log: _log,
-    sympy.Heaviside: _heaviside,
-    sympy.polygamma: _polygamma,
-    sympy.Sum: _sum,
-    sympy.Product: _product,
-    sympy.UnevaluatedExpr: lambda _, part, arguments: arguments[0],
-    sympy.Derivative: lambda _, part, arguments: arguments[0],
-    # All symbols are real.
-    sympy.re: lambda _, part, arguments: arguments[0],
-    sympy.im: lambda lowering, part, arguments: lowering.table.constant(0),
-    sympy.conjugate: lambda _, part, arguments: arguments[0],
-    sympy.StrictLessThan: _gate("lt"),
-    sympy.StrictGreaterThan: _gate("lt", swap=True),
-    sympy.LessThan: _gate("le"),
-    sympy.GreaterThan: _gate("le", swap=True),
-    sympy.Equality: _gate("eq"),
-    sympy.Unequality: _gate("ne"),
-    sympy.And: _gate("and"),
-    sympy.Or: _gate("or"),
-    sympy.Not: _gate("not"),
-    sympy.Xor: lambda _, part, arguments: reduce(lambda a, b: a.call("ne", b), arguments),
-    sympy.ITE: _ite,
-    BooleanTrue: lambda lowering, part, _: lowering.table.constant(0).equals(0),
-    BooleanFalse: lambda lowering, part, _: lowering.table.constant(0).equals(1),
-}

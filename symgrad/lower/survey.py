@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeAlias
 
 import sympy
 from sympy.matrices.expressions.matexpr import MatrixElement
@@ -15,6 +15,8 @@ from .limits import ranges
 from .unsupported import describe, way_out
 
 ARRAYS = (sympy.IndexedBase, sympy.MatrixSymbol)
+
+Input: TypeAlias = sympy.Symbol | sympy.IndexedBase | sympy.MatrixSymbol
 
 # A sum of numbers of terms up to this is written out in an expression of scalars.
 _WRITTEN_OUT = 1000
@@ -28,7 +30,7 @@ class Found:
 
     symbols: set[sympy.Symbol] = field(default_factory=set)  # scalars
     sizes: set[sympy.Symbol] = field(default_factory=set)  # free symbols of shapes, bounds and index expressions
-    arrays: dict[Any, int] = field(default_factory=dict)  # IndexedBase and MatrixSymbol, and their ranks
+    arrays: dict[sympy.Basic, int] = field(default_factory=dict)  # IndexedBase and MatrixSymbol, and their ranks
     positions: set[sympy.Symbol] = field(default_factory=set)  # those of `sizes` that no shape or bound holds
     bound: dict[sympy.Symbol, None] = field(default_factory=dict)  # index symbols, in order of appearance
     is_scalar: bool = True  # no arrays, and sums short enough to be written out
@@ -39,10 +41,10 @@ def survey(expression: sympy.Basic) -> Found:
     """The scalars, arrays, extents and indices of an expression."""
     found = Found()
     seen: set[int] = set()
-    kept: list[Any] = []  # holds what is known by its id, so that no id is used again
-    extents: list[Any] = []  # and bounds
-    indices: list[Any] = []
-    stack: list[Any] = [expression]
+    kept: list[sympy.Basic] = []  # holds what is known by its id, so that no id is used again
+    extents: list[sympy.Basic] = []  # and bounds
+    indices: list[sympy.Basic] = []
+    stack: list[sympy.Basic] = [expression]
     while stack:
         part = stack.pop()
         if id(part) in seen:
@@ -103,17 +105,19 @@ def _note_function(found: Found, function: sympy.Lambda) -> None:
         _note_array(found, array, rank, function)
 
 
-def is_array_expression(part: Any) -> bool:
+def is_array_expression(part: sympy.Basic) -> bool:
     """Whether it is of a class of sympy.tensor.array.expressions, which is not imported unless the user does."""
     return type(part).__module__ == "sympy.tensor.array.expressions.array_expressions"
 
 
-def input_of(symbol: Any) -> Any:
+def input_of(symbol: sympy.Basic) -> sympy.Basic:
     """What a symbol is called as an input: an ArraySymbol is an IndexedBase of its name and shape."""
     return sympy.IndexedBase(symbol.name, shape=symbol.shape) if is_array_expression(symbol) else symbol
 
 
-def _note_array_expression(found: Found, part: Any, extents: list[Any], indices: list[Any]) -> list[Any]:
+def _note_array_expression(
+    found: Found, part: sympy.Basic, extents: list[sympy.Basic], indices: list[sympy.Basic]
+) -> list[sympy.Basic]:
     kind = type(part).__name__
     if kind == "ArraySymbol":
         _note_array(found, input_of(part), len(part.shape), part)
@@ -126,27 +130,27 @@ def _note_array_expression(found: Found, part: Any, extents: list[Any], indices:
     return [own for own in part.args if is_array_expression(own) or isinstance(own, kinds)]
 
 
-def _is_written_out(part: Any) -> bool:
+def _is_written_out(part: sympy.Basic) -> bool:
     if not all(len(limit) == 3 and limit[1].is_Integer and limit[2].is_Integer for limit in part.limits):
         return False
     return isinstance(part, (sympy.Sum, sympy.Product)) and _terms(part) <= _WRITTEN_OUT
 
 
-def _terms(part: Any) -> int:
+def _terms(part: sympy.Basic) -> int:
     count = 1
     for _, low, high in ranges(part)[0]:
         count *= max(0, int(high - low) + 1)
     return count
 
 
-def _note_array(found: Found, base: Any, rank: int, part: Any) -> None:
+def _note_array(found: Found, base: sympy.Basic, rank: int, part: sympy.Basic) -> None:
     if found.arrays.setdefault(base, rank) != rank:
         raise UnsupportedExpression(f"{base} is read with {rank} and with {found.arrays[base]} indices")
     if base.shape is not None and len(base.shape) != rank:
         raise UnsupportedExpression(f"{describe(part)} has {rank} indices, and {base} has the shape {base.shape}")
 
 
-def _note_integers(found: Found, indices: list[Any]) -> None:
+def _note_integers(found: Found, indices: list[sympy.Basic]) -> None:
     """Free symbols of index expressions are extents, also where they are used as numbers."""
     stack = list(indices)
     while stack:

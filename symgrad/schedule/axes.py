@@ -27,13 +27,19 @@ class AxisClasses:
                 for place, index in enumerate(edge.index):
                     if not isinstance(index, Index) or len(index.axes) != 1 or index.coefficient(index.axes[0]) != 1:
                         continue
-                    one, two = self.root(_own_key(edge.node, place)), self.root((item, index.axes[0]))
+                    one, two = self.root(self.key(edge.node, place)), self.root((item, index.axes[0]))
                     if one == two:
                         continue
                     first, second = members.get(one, [one]), members.get(two, [two])
                     if {owner for owner, _ in first}.isdisjoint(owner for owner, _ in second):
                         self._parent[one] = two
                         members[two] = first + second
+
+    @staticmethod
+    def key(node: Node, place: int) -> Key:
+        """The loop axis that a result's axis is; of places that are computed a key of its own."""
+        axis = own_axis(node, place)
+        return (node, -1 - place) if axis is None else (node, axis)
 
     def root(self, key: Key) -> Key:
         """The key that stands for a class; the path to it is halved (Tarjan & van Leeuwen, J. ACM 31, 1984)."""
@@ -47,8 +53,3 @@ class AxisClasses:
     def unite(self, one: Key, two: Key) -> None:
         """Two axes become one."""
         self._parent[self.root(one)] = self.root(two)
-
-
-def _own_key(node: Node, place: int) -> Key:
-    axis = own_axis(node, place)
-    return (node, -1 - place) if axis is None else (node, axis)

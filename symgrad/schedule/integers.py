@@ -13,7 +13,7 @@ from symgrad_codegen.functions import FUNCTIONS, OF_INTEGERS
 from symgrad_codegen.program import Affine, Call, Expression, Integer, Literal, Number
 
 from ..graph.graph import Graph
-from ..graph.node import Gather, Node, Reduction, View
+from ..graph.node import Gather, Node, View
 from .names import merged
 
 _IN_FLOATS = {"power", "sign"}  # of what has integers for integers: what is computed as floating-point numbers
@@ -54,15 +54,14 @@ def integer_nodes(graph: Graph) -> set[Node]:
 def _is_integer(node: Node, whole: set[Node], graph: Graph) -> bool:
     name = node.gate.name
     if name == "input":
-        return node.attribute in graph.integers
+        return node.position in graph.integers
     if name == "constant":
         return whole_number(View(node)) is not None
     if "rounding" in node.gate.has:
         return True
-    is_guard = isinstance(node.attribute, Reduction) and node.loops == node.rank
     made_of = node.arguments[1:] if name == "select" else node.arguments
-    is_closed = "whole" in node.gate.has or is_guard
-    is_root = name == "power" and not (isinstance(node.attribute, int) and node.attribute >= 0)
+    is_closed = "whole" in node.gate.has or node.is_guard
+    is_root = name == "power" and not (isinstance(node.exponent, int) and node.exponent >= 0)
     return is_closed and not is_root and all(edge.node in whole for edge in made_of)
 
 
@@ -97,7 +96,7 @@ def combined(name: str, arguments: Sequence[Integer]) -> Integer:
     forms = [argument.value for argument in arguments if isinstance(argument.value, Affine)]
     if len(forms) == len(arguments):
         if name == "add":
-            return Integer(sum_of(forms))
+            return Integer(added(forms))
         moving = [form for form in forms if form.terms]
         if name in ("neg", "mul") and len(moving) <= 1:
             factor = math.prod([form.offset for form in forms if not form.terms], start=-1 if name == "neg" else 1)
@@ -109,5 +108,6 @@ def combined(name: str, arguments: Sequence[Integer]) -> Integer:
     return Integer(Call(function, tuple(arguments)))
 
 
-def sum_of(forms: Sequence[Affine]) -> Affine:
+def added(forms: Sequence[Affine]) -> Affine:
+    """The sum of affine forms."""
     return Affine(merged([term for form in forms for term in form.terms]), sum(form.offset for form in forms))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from ..analysis.extents import Domain
 from ..gates.linear_algebra import MATRIX_RULES
@@ -12,8 +12,6 @@ from ..graph.graph import Output
 from ..graph.node import Gather, Node, Reduction, View, plain_axis
 
 LEAVES = {"input", "constant", "size", "position"}
-
-Key = tuple[object, int]
 
 
 @dataclass(eq=False)
@@ -43,6 +41,8 @@ class Sink:
 
 Item = Node | Sink
 
+Key = tuple[Item, int]  # an axis of an item
+
 
 def edges_of(item: Item) -> Iterator[View]:
     """What an item reads, gathered indices included, over its own loop axes."""
@@ -65,17 +65,11 @@ def _compares_indices(node: Node) -> bool:
     )
 
 
-def is_guard(item: Item) -> bool:
-    """A reduction over nothing: its argument on a domain, 0 elsewhere."""
-    own = item.attribute
-    return isinstance(own, Reduction) and own.is_plain and item.loops == item.rank
+def is_reduction(item: Item) -> TypeGuard[Node]:
+    return isinstance(item, Node) and isinstance(item.attribute, Reduction) and not item.is_guard
 
 
-def is_reduction(item: Item) -> bool:
-    return isinstance(item.attribute, Reduction) and not is_guard(item)
-
-
-def is_matrix(item: Item) -> bool:
+def is_matrix(item: Item) -> TypeGuard[Node]:
     return isinstance(item, Node) and item.gate.name in MATRIX_RULES
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from symgrad_codegen.functions import FUNCTIONS
@@ -16,20 +16,27 @@ from symgrad_codegen.program import REDUCTIONS, Affine, Element, Expression, Int
 
 from ..analysis.checks import passed
 from ..errors import UnsupportedExpression
+from ..gates.reductions import KINDS
 from ..graph.affine import Index, Size
 from ..graph.formula import formulas
 from ..graph.graph import Graph, Output, sizes_of
 from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis, positional
-from .integers import combined, sum_of
-from .items import Item, Sink, is_guard, is_leaf, is_matrix, is_reduction, own_axis
+from .integers import added, combined
+from .items import Item, Key, Sink, is_leaf, is_matrix, is_reduction, own_axis
 from .names import Names, input_names, merged
 from .plan import UNROLLED, Plan
-from .points import NOUNS, constants
+from .points import constants, noun_of
 
 _TERM = 40  # characters of a formula in a comment
 
-# A loop that stays one: the class of its axis, which of that class it is in its item, and its bounds.
-Rolled = tuple[Any, int, Index, Index]
+
+class Rolled(NamedTuple):
+    """A loop that stays one: what is the same here shares it."""
+
+    key: Key  # the class of its axis
+    occurrence: int  # which of that class it is in its item
+    low: Index
+    high: Index
 
 
 @dataclass
@@ -62,7 +69,7 @@ class Layout:
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
         self.forward = below({output.view.node for output in graph.values})
         self.base = {node: self._base_name(node) for node in self.plan.nodes if node in self.plan.stored}
-        self.axis_names: dict[Any, str] = {}
+        self.axis_names: dict[tuple[Key, int], str] = {}
         self.data_name = self.axis_name(self.plan.data, 0) if self.plan.data is not None else ""
         for sink in self.plan.sinks:
             if sink.output is not None:
@@ -105,14 +112,15 @@ class Layout:
         of = self.graph.adjoints.get(node)
         if of is not None and of in self.graph.names:
             return self.names.take(f"d_{self.graph.names[of]}")
-        return self.names.take(_STORED.get(node.gate.name, node.gate.name), counted=True)
+        kind = KINDS.get(node.gate.name)
+        return self.names.take(kind.stored if kind else noun_of(node), counted=True)
 
     def _value_name(self, output: Output) -> str:
         """What the array of a value is called: the user's name, where the value is just what that is of."""
         name = self.graph.names.get(output.view.node, "")
         return input_names([name], ())[0][0] if name and output.view == positional(output.view.node) else "value"
 
-    def axis_name(self, key: Any, occurrence: int) -> str:
+    def axis_name(self, key: Key, occurrence: int) -> str:
         """The name of a loop: the user's for that index, where one is known."""
         if (key, occurrence) not in self.axis_names:
             wanted = None
@@ -175,7 +183,7 @@ class Layout:
         bounds = plan.domains.own[node].bounds
         lengths = self._lengths(bounds[place] for place in order)
         self.storages.append(Storage(self.base[node], tuple(lengths), data, plan.kind(node)))
-        lows = tuple(bounds[place][0] for place in order)  # type: ignore[index]
+        lows = tuple(bound[0] for place in order if (bound := bounds[place]) is not None)
         if data is not None:  # indexed by the data itself, whatever is kept of it
             lows = (*lows[:data], Index(()))
         self.places[node] = Place(self.base[node], tuple(order), lows)
@@ -207,7 +215,7 @@ class Layout:
                     if all(bounds[own] == sink.domain.bounds[place] for place, own in enumerate(order)):
                         self.places[node] = Place(self.places[sink].array, order, (Index(()),) * sink.rank)
                         return
-            elif node not in plan.stored and not is_reduction(node) and not is_guard(node):
+            elif node not in plan.stored and not is_reduction(node) and not node.is_guard:
                 stack.extend(reversed(view.arguments))
 
     def place_of(self, item: Item) -> Place:
@@ -228,13 +236,13 @@ class Layout:
         """An index counted from the first one of its axis."""
         back = self.affine(low.scaled(-1))
         if isinstance(at, Affine):
-            return sum_of([at, back])
+            return added([at, back])
         is_first = not back.terms and not back.offset
         return at if is_first else combined("add", [at if isinstance(at, Integer) else Integer(at), Integer(back)])
 
-    def accumulates(self, item: Item) -> bool:
+    def accumulates(self, item: Node) -> bool:
         """Whether the terms of a reduction arrive in different iterations of a loop."""
-        if self.plan.reduces_data(item) or not item.attribute.is_plain:  # type: ignore[union-attr]
+        if self.plan.reduces_data(item) or not item.reduction.is_plain:
             return True
         written_out = self.written_out(item)
         return any(
@@ -258,13 +266,13 @@ class Layout:
 
     def _find_rolled(self, item: Item) -> dict[int, Rolled]:
         found: dict[int, Rolled] = {}
-        seen: Counter[Any] = Counter()
+        seen: Counter[Key] = Counter()
         written_out = self.written_out(item)
         for own in range(item.loops):
             if own == self.plan.data_axis(item) or own in written_out:
                 continue
             key = self.plan.class_of(item, own)
-            found[own] = (key, seen[key], *self.plan.bounds(item, own))
+            found[own] = Rolled(key, seen[key], *self.plan.bounds(item, own))
             seen[key] += 1
         return found
 
@@ -275,7 +283,7 @@ def reach(plan: Plan, item: Item, *, is_product: bool) -> list[tuple[Node, tuple
     `is_product` says whether it is made by BLAS, which reads the two factors.
     """
     found = []
-    product = plan.products[item] if is_product else None  # type: ignore[index]
+    product = plan.products[item] if is_product and isinstance(item, Node) else None
     stack = list(product) if product else [*item.arguments, *item.gathered]
     while stack:
         view = stack.pop()
@@ -307,7 +315,3 @@ def below(roots: Iterable[Node]) -> set[Node]:
 def identity_of(node: Node) -> float:
     """What the terms of a reduction are joined to."""
     return REDUCTIONS[node.gate.name].start
-
-
-# What a stored value is called where that is not the name of its gate.
-_STORED = {**NOUNS, "sum": "total"}

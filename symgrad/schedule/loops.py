@@ -27,7 +27,7 @@ from symgrad_codegen.program import (
 from symgrad_codegen.program import Output as ProgramOutput
 
 from ..analysis.extents import Domain
-from ..graph.affine import Index
+from ..graph.affine import Index, Size
 from ..graph.graph import Graph, Output
 from ..graph.node import AnyIndex, Gather, Node, plain_axis
 from .items import Item, Sink, is_leaf, is_matrix, is_reduction
@@ -139,7 +139,8 @@ class Scheduler:
             for place, extent in enumerate(shape):
                 if len(extent.terms) == 1:
                     ((term, factor),) = extent.terms
-                    told.setdefault(term.name, (name, place, factor, extent.offset))  # type: ignore[union-attr]
+                    assert isinstance(term, Size), "extents are affine in symbolic sizes"
+                    told.setdefault(term.name, (name, place, factor, extent.offset))
         for old, new in self.layout.size_names.items():
             if old in told and new not in self.inputs:
                 yield Extent(new, told[old])
@@ -170,7 +171,7 @@ class Scheduler:
         found: list[Step] = []
         for item in items:
             if is_reduction(item) and not is_product(self.layout, item, self.span) and self.layout.accumulates(item):
-                found.append(Fill(self.places[item].array, identity_of(item)))  # type: ignore[arg-type]
+                found.append(Fill(self.places[item].array, identity_of(item)))
         return found
 
     def _loops(self, items: list[Item]) -> tuple[dict[Rolled, str], dict[str, tuple[Index, Index]]]:
@@ -178,9 +179,9 @@ class Scheduler:
         names: dict[Rolled, str] = {}
         ranges: dict[str, tuple[Index, Index]] = {}
         for loop in self.layout.rolled(items[0]).values():
-            name = self.layout.axis_name(loop[0], loop[1])
+            name = self.layout.axis_name(loop.key, loop.occurrence)
             names[loop] = name
-            ranges[name] = (loop[2], loop[3])
+            ranges[name] = (loop.low, loop.high)
         return names, ranges
 
     def _nest(self, items: list[Item], builder: NestBuilder, names: dict[Rolled, str]) -> list[Step]:
@@ -188,7 +189,7 @@ class Scheduler:
         if not body:
             return []
         loops = tuple(
-            LoopRange(name, (self.layout.affine(loop[2]),), (self.layout.affine(loop[3]),))
+            LoopRange(name, (self.layout.affine(loop.low),), (self.layout.affine(loop.high),))
             for loop, name in names.items()
         )
         return [Nest(self.names.take("nest", counted=True), loops, tuple(body), self._comment(items))]
@@ -260,7 +261,11 @@ class Scheduler:
         steps: list[Step] = []
         for place, group in enumerate(groups):
             if group.is_product:
-                steps.append(product_step(self.layout, group.items[0], self._comment(group.items)))  # type: ignore[arg-type]
+                steps += [
+                    product_step(self.layout, item, self._comment([item]))
+                    for item in group.items
+                    if item in plan.products
+                ]
                 continue
             names, ranges = self._loops(group.items)
             outside = frozenset(
@@ -278,12 +283,9 @@ class Scheduler:
             steps += self._fills(item for item in group.items if plan.varies(item))
             steps += self._nest(group.items, builder, names)
         reduced = [item for item in members if plan.reduces_data(item)]
-        fills: list[Step] = [
-            Fill(self.places[item].array, identity_of(item))  # type: ignore[arg-type]
-            for item in reduced
-        ]
-        accumulated = tuple((item.gate.name, self.places[item].array) for item in reduced)  # type: ignore
-        scatters = any(not item.attribute.is_plain for item in reduced)  # type: ignore[union-attr]
+        fills: list[Step] = [Fill(self.places[item].array, identity_of(item)) for item in reduced]
+        accumulated = tuple((item.gate.name, self.places[item].array) for item in reduced)
+        scatters = any(not item.reduction.is_plain for item in reduced)
         name = self.names.take("pass", counted=True)
         first, last = self.layout.affine(low), self.layout.affine(high)
         return [*fills, Pass(name, self.layout.data_name, first, last, tuple(steps), accumulated, scatters)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from symgrad_codegen.functions import FUNCTIONS
@@ -33,11 +33,11 @@ from ..gates.reductions import KINDS
 from ..graph.affine import Index, Size
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View
 from .integers import ROUNDED, combined, divided, integer, truncated, whole_number
-from .items import Item, Sink, is_guard, is_leaf, is_reduction
+from .items import Item, Sink, is_leaf, is_reduction
 from .layout import Layout, Rolled, identity_of
 from .names import merged
 from .plan import UNROLLED
-from .points import NOUNS
+from .points import noun_of
 
 _LINE_OPERATIONS, _LINE_DEPTH = 8, 6  # of an expression on one line
 
@@ -99,12 +99,14 @@ class NestBuilder:
         """One result, or one scattered term: `places` have the axes that are reduced and written out as well."""
         if isinstance(item, Sink):
             self._store_sink(item, here)
-            return
-        if not is_reduction(item):
+        elif not is_reduction(item):
             self._store_value(item, here)
-            return
+        else:
+            self._add_terms(item, here, places)
+
+    def _add_terms(self, item: Node, here: dict[int, Affine], places: list[dict[int, Affine]]) -> None:
         terms = [term for at in places if (term := self._term(item, at)) is not None]
-        own = item.attribute
+        own = item.reduction
         was, self.unsafe = self.unsafe, not own.is_plain and self._constraints(item, here) != []
         index = tuple(self.place(form, here) for form in own.out)
         self.unsafe = was
@@ -162,7 +164,7 @@ class NestBuilder:
 
     def _term(self, item: Node, at: dict[int, Affine]) -> Expression | None:
         """One term of a reduction: None where it is known not to be there."""
-        decided = self._undecided(item.attribute.constraints, at)
+        decided = self._undecided(item.reduction.constraints, at)
         if decided is None:
             return None
         return self._masked(item, at, lambda: self.value(item.arguments[0], at))
@@ -179,8 +181,9 @@ class NestBuilder:
             forms += self._demanded(item)
         data = self.plan.data_axis(item)
         if data is not None:
+            assert self.data is not None
             low, high = self.plan.bounds(item, data)
-            if self.ranges[self.data] != (low, high):  # type: ignore[index]
+            if self.ranges[self.data] != (low, high):
                 own = Index(((data, 1),))
                 forms += [own.minus(low), high.minus(own)]
         return self._undecided(sorted(forms, key=repr), at)
@@ -189,12 +192,12 @@ class NestBuilder:
         """Where terms of a scatter arrive at what is demanded of it: others have no place, and nobody reads them."""
         domains = self.plan.domains
         found: list[Index] = []
-        for index, bound in zip(node.attribute.out, domains.own[node].bounds, strict=True):
+        for index, bound in zip(node.reduction.out, domains.own[node].bounds, strict=True):
             if isinstance(index, Index) and bound is not None:
                 found += [index.minus(bound[0]), bound[1].minus(index)]
         return [form for form in found if not domains.implies(domains.of[node], form)]
 
-    def _undecided(self, forms: Any, at: dict[int, Affine]) -> list[Affine] | None:
+    def _undecided(self, forms: Iterable[Index], at: dict[int, Affine]) -> list[Affine] | None:
         found = []
         for form in forms:
             affine = self.layout.affine(form, at)
@@ -205,14 +208,14 @@ class NestBuilder:
                 return None
         return found
 
-    def _masked(self, item: Node, at: dict[int, Affine], compute: Any) -> Expression:
+    def _masked(self, item: Node, at: dict[int, Affine], compute: Callable[[], Expression]) -> Expression:
         limits = self._constraints(item, at)
         if limits is None:
             return self._identity(item)
-        if is_guard(item):  # says its own conditions where it is computed
-            limits = [form for form in limits if form not in (self._undecided(item.attribute.constraints, at) or ())]
+        if item.is_guard:  # says its own conditions where it is computed
+            limits = [form for form in limits if form not in (self._undecided(item.reduction.constraints, at) or ())]
         if not limits:
-            return compute()  # type: ignore[no-any-return]
+            return compute()
         was, self.unsafe = self.unsafe, True
         value = compute()
         self.unsafe = was
@@ -231,13 +234,13 @@ class NestBuilder:
         return Call(FUNCTIONS["select"], (condition, value, otherwise))
 
     def _holds_integers(self, node: Node) -> bool:
-        is_input = node.gate.name == "input" and node.attribute in self.layout.graph.integers
+        is_input = node.gate.name == "input" and node.position in self.layout.graph.integers
         return is_input or node in self.plan.integers
 
     def _identity(self, item: Item) -> Expression:
         if self.plan.kind(item) == "boolean":
             return Holds(Affine((), -1))
-        return Literal(identity_of(item)) if is_reduction(item) else Literal(0.0)  # type: ignore[arg-type]
+        return Literal(identity_of(item)) if is_reduction(item) else Literal(0.0)
 
     # --- values -------------------------------------------------------------------------------------------------------
 
@@ -308,20 +311,20 @@ class NestBuilder:
         if node in layout.literals:
             return Literal(layout.literals[node])
         if name == "constant":
-            return Literal(float(node.attribute))
+            return Literal(float(node.constant))
         if name == "size":
-            return Number(layout.affine(Index(((node.attribute, 1),))))
+            return Number(layout.affine(Index(((node.size, 1),))))
         if name == "position":
             (place,) = index
             if not isinstance(place, Affine):
                 return Number(place.value if isinstance(place, Integer) else place)
             return Number(place) if place.terms else Literal(float(place.offset))
         if name == "input":
-            array = layout.inputs[node.attribute]
+            array = layout.inputs[node.position]
             if not index:
                 return Read(array)
-            element = self._held(Element(array, index), layout.graph.shapes[node.attribute], masked=unsafe)
-            return Number(element) if node.attribute in layout.graph.integers else element
+            element = self._held(Element(array, index), layout.graph.shapes[node.position], masked=unsafe)
+            return Number(element) if node.position in layout.graph.integers else element
         if node in self.plan.stored:
             # Not made in this nest, or it would be known.
             read = layout.element(node, index)
@@ -381,8 +384,8 @@ class NestBuilder:
         node, index, unsafe = key
         at = dict(enumerate(index))
         was, self.unsafe = self.unsafe, unsafe
-        if is_guard(node):
-            limits = self._undecided(node.attribute.constraints, at)
+        if node.is_guard:
+            limits = self._undecided(node.reduction.constraints, at)
             if limits is None:
                 self.unsafe = was
                 return []
@@ -420,8 +423,8 @@ class NestBuilder:
         return self._combined(node, index, [self.memo[need] for need in needs])
 
     def _combined(self, node: Node, index: tuple[Any, ...], arguments: list[Expression]) -> Expression:
-        if is_guard(node):
-            limits = self._undecided(node.attribute.constraints, dict(enumerate(index)))
+        if node.is_guard:
+            limits = self._undecided(node.reduction.constraints, dict(enumerate(index)))
             if limits is None:
                 return Literal(0.0)
             return self._where(node, limits, arguments[0], Literal(0.0)) if limits else arguments[0]
@@ -430,7 +433,7 @@ class NestBuilder:
             return arguments[0]
         if name in ("eq", "ne", "lt", "le"):
             integers = [integer(argument) for argument in arguments]
-            arguments = arguments if None in integers else integers  # type: ignore[assignment]
+            arguments = arguments if None in integers else [number for number in integers if number is not None]
         elif node in self.plan.integers and name == "select":
             return self._select(node, *arguments)
         elif node in self.plan.integers and not (name in ROUNDED and len(arguments) == 1):
@@ -449,7 +452,7 @@ class NestBuilder:
     def _named(self, node: Node, value: Expression) -> Expression:
         """A value that may be read again has a name; those that are read once lose it in the end."""
         is_integer = isinstance(value, Number)
-        if not isinstance(value.value if is_integer else value, (Call, Holds)):  # type: ignore[union-attr]
+        if not isinstance(value.value if isinstance(value, Number) else value, (Call, Holds)):
             return value
         name = self.layout.names.take(self._noun(node), counted=True)
         self.temporaries[name] = None
@@ -460,7 +463,7 @@ class NestBuilder:
     def _noun(self, node: Node) -> str:
         if node in self.layout.base:
             return f"{self.layout.base[node]}_here"
-        return NOUNS.get(node.gate.name, node.gate.name)
+        return noun_of(node)
 
     # --- the statements -----------------------------------------------------------------------------------------------
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from ..analysis.domains import Domains
 from ..analysis.extents import Domain, numeric, with_derived
 from ..gates.linear_algebra import argument_axes
 from ..graph.affine import Index, axis, number_index
+from ..graph.gate import Kind
 from ..graph.graph import Graph, sizes_of
 from ..graph.node import Node, Reduction, View, plain_axis
 from ..transform.differentiate import SHORT_AXIS
@@ -77,7 +78,7 @@ class Plan:
         self.products = {node: _factors(node) for node in self.nodes if not self.why_no_product(node)}
         self._find_stored()
 
-    def kind(self, item: Item) -> str:
+    def kind(self, item: Item) -> Kind:
         """Of what is stored: real, integer or boolean."""
         node = item.view.node if isinstance(item, Sink) else item
         if isinstance(item, Sink) and item.purpose != "kept":
@@ -179,12 +180,12 @@ class Plan:
             self._data_axes[item] = next((axis for axis in own if self.class_of(item, axis) == self.data), None)
         return self._data_axes[item]
 
-    def reduces_data(self, item: Item) -> bool:
+    def reduces_data(self, item: Item) -> TypeGuard[Node]:
         """Whether its result is known only after a pass."""
         axis = self.data_axis(item)
         if axis is None or not is_reduction(item):
             return False
-        return not item.attribute.is_plain or axis >= item.rank  # type: ignore[union-attr]
+        return not item.reduction.is_plain or axis >= item.rank
 
     def varies(self, item: Item) -> bool:
         """Whether it is a function of the data index."""
@@ -213,7 +214,8 @@ class Plan:
         for node in [node for node in self.nodes if node in self.kept]:
             sink = Sink(View(node, tuple(map(axis, range(node.rank)))), self.domains.own[node], "kept")
             self.level[sink] = self.level[node]
-            self.classes.unite((sink, self._place_of_data(node)), (node, self.data_axis(node)))  # type: ignore[arg-type]
+            place = self._place_of_data(node)
+            self.classes.unite((sink, place), self.classes.key(node, place))
             self.sinks.append(sink)
             self.items.append(sink)
             self.readers[node].append(sink)
@@ -239,14 +241,14 @@ class Plan:
         """Why a node is no product of matrices for BLAS; empty where it is one."""
         if not is_reduction(node) or node.gate.name != "sum":
             return "no sum"
-        if node.loops != 3 or not node.attribute.is_plain:
+        if node.loops != 3 or not node.reduction.is_plain:
             return "not over three loops"
         body = node.arguments[0]
         if body.node.gate.name != "mul" or len(body.node.arguments) != 2:
             return "its terms are no products of two factors"
         if len(self.readers[body.node]) > 1:
             return "its terms are read elsewhere"
-        if any(len(form.axes) > 1 for form in node.attribute.constraints) or self.domains.of[node].coupled:
+        if any(len(form.axes) > 1 for form in node.reduction.constraints) or self.domains.of[node].coupled:
             return "its loops depend on each other"
         one, two = body.arguments
         for factor in (one, two):
@@ -264,7 +266,7 @@ class Plan:
     def _is_matrix_operand(self, factor: View, node: Node) -> bool:
         """Whether the factor is an array that is read from its start, and has no entries beyond the loops."""
         if factor.node.gate.name == "input":
-            if factor.node.attribute in self.graph.integers:
+            if factor.node.position in self.graph.integers:
                 return False
         elif is_leaf(factor.node):
             return False
@@ -287,10 +289,10 @@ class Plan:
 
     def _is_indexed_by_data(self, node: Node) -> bool:
         """Whether an array that varies along the data has its entries at their own indices, wherever it is read."""
-        if not self.varies(node):
+        axis = self.data_axis(node)
+        if axis is None or not self.varies(node):
             return False
-        low, _ = self.bounds(node, self.data_axis(node))  # type: ignore[arg-type]
-        return node not in self.kept or low == number_index(0)
+        return node not in self.kept or self.bounds(node, axis)[0] == number_index(0)
 
     # --- what is stored -----------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ def plan_text(graph: Graph) -> str:
 def _name(plan: Plan, key: Key) -> str:
     """A class of axes by the user's name for one of them."""
     item, axis = key
-    of = f"%{item.number}" if isinstance(item, Node) else item.view  # type: ignore[attr-defined]
+    of = f"%{item.number}" if isinstance(item, Node) else item.view
     return plan.label_of(key) or f"axis {axis} of {of}"
 
 

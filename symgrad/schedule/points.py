@@ -32,6 +32,7 @@ from symgrad_codegen.text.points import at_every_point
 
 from ..errors import UnsupportedExpression
 from ..evaluate.points import evaluate_exactly, round_exact, rounded
+from ..gates.table import GATES
 from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable
 from ..graph.node import Node, positional
@@ -204,12 +205,12 @@ class _Scheduler:
         """What one would call a node: sqrt_T, x_squared, else the kind of its operation."""
         name = node.gate.name
         arguments = [edge.node for edge in node.arguments]
-        words = [called.get(a) or (self.inputs[a.attribute] if a.gate.name == "input" else "") for a in arguments]
+        words = [called.get(a) or (self.inputs[a.position] if a.gate.name == "input" else "") for a in arguments]
         if name == "mul" and len(words) == 2 and arguments[0] is arguments[1] and words[0]:
             return f"{words[0]}_squared"
         if len(words) == 1 and name not in ("neg", "not") and words[0] and len(words[0]) < 16:
             return f"{name}_{words[0]}"
-        return NOUNS.get(name, name)
+        return noun_of(node)
 
     def _comment(self, node: Node, texts: dict[Node, str], called: dict[Node, str], expression: Expression) -> str:
         of = self.graph.adjoints.get(node)
@@ -224,7 +225,7 @@ class _Scheduler:
     def _read(self, node: Node, expressions: dict[Node, Expression]) -> Expression:
         if node in self.literals:
             return Literal(self.literals[node])
-        return Read(self.inputs[node.attribute]) if node.gate.name == "input" else expressions[node]
+        return Read(self.inputs[node.position]) if node.gate.name == "input" else expressions[node]
 
     def _result(
         self,
@@ -249,7 +250,7 @@ class _Scheduler:
         # A long sum is written a line at a time, from left to right.
         while len(arguments) > _LINE_OPERATIONS + 1 and not (self.is_large and function.name == "add"):
             first = Call(function, tuple(arguments[:_LINE_OPERATIONS]))
-            part = self.names.take(f"partial_{NOUNS.get(node.gate.name, node.gate.name)}", counted=True)
+            part = self.names.take(f"partial_{noun_of(node)}", counted=True)
             statements.append(Assignment(part, first))
             arguments = [Read(part), *arguments[_LINE_OPERATIONS:]]
         return Call(function, tuple(arguments))
@@ -283,24 +284,12 @@ def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]
     return done
 
 
-NOUNS = {
-    "add": "sum",
-    "mul": "product",
-    "div": "ratio",
-    "neg": "minus",
-    "select": "branch",
-    "lt": "condition",
-    "le": "condition",
-    "eq": "condition",
-    "ne": "condition",
-    "and": "condition",
-    "or": "condition",
-    "not": "condition",
-    "mod": "remainder",
-    "max": "largest",
-    "min": "smallest",
-}
-_COUNTED = {*NOUNS.values(), *FUNCTIONS}
+_COUNTED = {*FUNCTIONS, *(row.noun for row in GATES.values())}
+
+
+def noun_of(node: Node) -> str:
+    """What people call the result of an operation."""
+    return node.gate.noun or node.gate.name
 
 
 def _bracketed(text: str) -> str:
@@ -321,7 +310,7 @@ def constants(graph: Graph, dtype: np.dtype[Any]) -> dict[Node, float]:
 
 def _rounded_constant(node: Node, dtype: np.dtype[Any]) -> float | bool:
     if node.gate.name == "constant":
-        return float(rounded(node.attribute, dtype))
+        return float(rounded(node.constant, dtype))
     if node.kind == "boolean":
         return bool(evaluate_exactly([positional(node)], ())[0])
     view = positional(node)

@@ -49,12 +49,12 @@ def product_step(layout: Layout, node: Node, comment: str) -> Product:
     target = layout.places[node]
     operands = []
     for factor in factors:
-        plain = [plain_axis(index) for index in factor.index]
+        plain = [own for index in factor.index if (own := plain_axis(index)) is not None]
         if factor.node.gate.name == "input":
-            operands.append(Operand(layout.inputs[factor.node.attribute], tuple(names[p] for p in plain)))  # type: ignore
+            operands.append(Operand(layout.inputs[factor.node.position], tuple(names[own] for own in plain)))
         else:
             place = layout.place_of(factor.node)
-            operands.append(Operand(place.array, tuple(names[plain[own]] for own in place.order)))  # type: ignore
+            operands.append(Operand(place.array, tuple(names[plain[own]] for own in place.order)))
     axes = tuple(names[own] for own in target.order)
     return Product(
         Operand(target.array, axes),

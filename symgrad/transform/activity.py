@@ -56,7 +56,7 @@ def varying_nodes(order: list[Node], wrt: set[int]) -> set[Node]:
     """The real-valued nodes that depend on an input that is differentiated for."""
     varying: set[Node] = set()
     for node in order:
-        is_wanted = node.gate.name == "input" and node.attribute in wrt
+        is_wanted = node.gate.name == "input" and node.position in wrt
         if (
             node.kind == "real"
             and node.gate.name != "detached"
@@ -212,6 +212,7 @@ def _joined(places: list[Place], table: Table) -> View | None:
     """Whether a node matters in any of the places; what all of them ask of its axes goes with the contributions."""
     common = frozenset.intersection(*(place.limits for place in places))
     found = list(dict.fromkeys(place.holds(common, table) for place in places))
-    if None in found:
+    conditions = [condition for condition in found if condition is not None]
+    if len(conditions) < len(found):
         return None
-    return found[0] if len(found) == 1 else found[0].call("or", *found[1:])  # type: ignore
+    return conditions[0] if len(conditions) == 1 else conditions[0].call("or", *conditions[1:])

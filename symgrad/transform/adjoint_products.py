@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from ..gates.table import GATES
 from ..graph.node import Node, View, positional
-from ..graph.sums import may_lack_terms
+from ..graph.sums import may_lack_terms, product_of, sum_of
 
 
 def passed_on(node: Node, place: int, adjoint: View, partial: View) -> View:
@@ -18,7 +18,7 @@ def passed_on(node: Node, place: int, adjoint: View, partial: View) -> View:
     y = positional(node)
     argument = y.arguments[place]
     if node.gate.name == "power":
-        exponent = node.table.constant(Fraction(node.attribute))
+        exponent = node.table.constant(Fraction(node.exponent))
     elif node.gate.name == "pow" and place == 0:
         exponent = y.arguments[1]
     elif node.gate.name == "mul" and _holds_power(argument):
@@ -31,7 +31,7 @@ def passed_on(node: Node, place: int, adjoint: View, partial: View) -> View:
     if not views:
         return times(adjoint, partial)
     rest = [term for term, own in zip(terms, above, strict=True) if own is None]
-    return sum_of([*views, times(sum_of(rest), partial)] if rest else views)
+    return sum_of(adjoint, [*views, times(sum_of(adjoint, rest), partial)] if rest else views)
 
 
 # How deep in products and quotients an adjoint is looked into, and how many nodes a number of extents has.
@@ -59,7 +59,7 @@ def _numerator(adjoint: View, y: View, depth: int = _DEPTH) -> View | None:
             above = _numerator(factor, y, depth - 1)
             if above is not None:
                 others = [*adjoint.arguments[:place], *adjoint.arguments[place + 1 :]]
-                return product_of(others if above.number == 1 else [*others, above])
+                return product_of(y, others if above.number == 1 else [*others, above])
     return None
 
 
@@ -89,7 +89,7 @@ def times(adjoint: View, partial: View) -> View:
         if constants and len(constants) < len(factors):
             # The constant goes with the adjoint, which the arguments of a sum share.
             rest = [factor for factor in factors if not factor.node.fixed]
-            return times(product_of([*constants, adjoint]), product_of(rest))
+            return times(product_of(adjoint, [*constants, adjoint]), product_of(adjoint, rest))
         for place, factor in enumerate(factors):
             if factor.node.gate.name == "div" and factor.arguments[0].number == 1:
                 others = factors[:place] + factors[place + 1 :]
@@ -97,7 +97,7 @@ def times(adjoint: View, partial: View) -> View:
     product = adjoint * partial
     counts = _counts(adjoint)
     if counts and may_lack_terms(partial, entries=False):
-        return product_of(counts).equals(0).where(0, product)
+        return product_of(adjoint, counts).equals(0).where(0, product)
     return product
 
 
@@ -127,11 +127,3 @@ def _is_count(view: View) -> bool:
         if len(seen) > _FEW:
             return False
     return has_size
-
-
-def sum_of(terms: list[View]) -> View:
-    return terms[0] if len(terms) == 1 else terms[0].node.table.apply(GATES["add"], *terms)
-
-
-def product_of(factors: list[View]) -> View:
-    return factors[0] if len(factors) == 1 else factors[0].node.table.apply(GATES["mul"], *factors)

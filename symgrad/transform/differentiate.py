@@ -101,7 +101,7 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
                     spoilt.add(edge.node)
             received = _received(node, edge, view, adjoint.domain, domains)
             arriving.setdefault(edge.node, []).append(received)
-    inputs = {node.attribute: node for node in order if node.gate.name == "input"}
+    inputs = {node.position: node for node in order if node.gate.name == "input"}
     gradients = []
     for i in wrt:
         found = arriving[inputs[i]][0] if i in inputs and inputs[i] in arriving else Contribution(zero)
@@ -170,8 +170,8 @@ def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None
     if None not in own and len(set(own)) == len(own):
         missing = [name for name in loops if name not in own]
         # Their names are positions of the reader; those of the argument must not meet them.
-        names = loops_of_argument(index) | {name: axis(table.fresh()) for name in missing}
-        reduced = [names[name].terms[0][0] for name in missing]
+        reduced = [table.fresh() for _ in missing]
+        names = loops_of_argument(index) | dict(zip(missing, map(axis, reduced), strict=True))
         limits = [substituted(form, names) for form in limits]
         inner = [form for form in limits if set(form.axes) & set(reduced)]
         outer = [form for form in limits if not set(form.axes) & set(reduced)]
@@ -180,7 +180,7 @@ def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None
         if any(plain_axis(place) is None for place in index):
             moved = at_inputs(moved)
         derived = domains.derived if domains is not None else ()
-        return Contribution(total(moved, reduced, inner, derived=derived), domain)  # type: ignore[arg-type]
+        return Contribution(total(moved, reduced, inner, derived=derived), domain)
     names = {name: axis(table.fresh()) for name in loops}
     out = tuple(View(argument, (place,)).at(names).index[0] for place in index)
     limits = [substituted(form, names) for form in limits]

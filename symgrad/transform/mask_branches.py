@@ -1,7 +1,7 @@
-"""Guards: inside a branch that is not taken, a gate with a limited domain is given a safe argument instead of its own.
+"""Masks: inside a branch that is not taken, a gate with a limited domain is given a safe argument instead of its own.
 
 The value is the same, as that branch is not taken; but library functions are slow, and plain Python raises, outside of
-a function's domain. The derivative passes through the guard and so stays exactly 0 where the branch is not taken.
+a function's domain. The derivative passes through the mask and so stays exactly 0 where the branch is not taken.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..graph.rebuild import rebuilt, translated
 from .activity import activity
 
 
-def guard(graph: Graph) -> Graph:
+def mask_branches(graph: Graph) -> Graph:
     """`graph` with `select(branch is taken, argument, safe point)` for the first argument of gates that have one."""
     order = graph.order()
     if not any(node.gate.name == "select" for node in order):

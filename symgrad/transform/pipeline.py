@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..graph.graph import Graph
 from .differentiate import differentiate
-from .mask_branches import guard
+from .mask_branches import mask_branches
 from .simplify import simplify
 
 
@@ -31,7 +31,7 @@ def _stabilise(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
 
 
 def _mask_branches(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
-    return guard(graph)
+    return mask_branches(graph)
 
 
 def _differentiate(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:

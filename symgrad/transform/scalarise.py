@@ -7,7 +7,7 @@ reference evaluation of the graph, with nodes in place of numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ..evaluate.arrays import Evaluation
 from ..evaluate.points import evaluate_exactly
 from ..gates.reductions import KINDS
 from ..gates.table import GATES
+from ..graph.gate import Numeric
 from ..graph.graph import Graph, over_points
 from ..graph.node import Node, Number, Table, View, positional
 
@@ -31,7 +32,7 @@ class Written(NamedTuple):
     wrt: list[int]
 
 
-def entries(graph: Graph, wrt: Sequence[int], inputs: Sequence[Any], sizes: Mapping[str, int]) -> Written:
+def entries(graph: Graph, wrt: Sequence[int], inputs: Sequence[Numeric], sizes: Mapping[str, int]) -> Written:
     """`graph` at the shapes of `inputs`, written out. Integer inputs become constants.
 
     Raises SymgradError for operations on whole matrices, which are not made of gates on entries.
@@ -40,7 +41,7 @@ def entries(graph: Graph, wrt: Sequence[int], inputs: Sequence[Any], sizes: Mapp
     names: list[str] = []
     values: list[float] = []
     places: list[int] = []
-    arrays: list[Any] = []
+    arrays: list[Numeric] = []
     for place, array in enumerate(inputs):
         numbers = np.asarray(array)
         if place in graph.integers:
@@ -82,7 +83,7 @@ class _Entry:
 class _Writing(Evaluation):
     """The evaluation whose numbers are nodes of `table`."""
 
-    def __init__(self, graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int], table: Table) -> None:
+    def __init__(self, graph: Graph, inputs: Sequence[Numeric], sizes: Mapping[str, int], table: Table) -> None:
         self.table = table
         self.names: dict[Node, str] = {}
         super().__init__(graph, inputs, sizes, np.dtype(object), self._constant, self._applied, self._refused)
@@ -91,7 +92,7 @@ class _Writing(Evaluation):
         """What the graph's values are."""
         return [np.asarray(self._read(output.view, {}), object).item() for output in self.graph.values]
 
-    def _evaluated(self, node: Node, box: list[tuple[int, int]]) -> Any:
+    def _evaluated(self, node: Node, box: list[tuple[int, int]]) -> Numeric:
         found = super()._evaluated(node, box)
         if node in self.graph.names:
             for at, entry in np.ndenumerate(np.asarray(found, object)):
@@ -105,25 +106,25 @@ class _Writing(Evaluation):
     def _constant(self, number: Number | int) -> _Entry:
         return _Entry(self.table.constant(number))
 
-    def _number(self, integer: Any) -> Any:
+    def _number(self, integer: Numeric) -> Numeric:
         return np.frompyfunc(lambda number: self._constant(int(number)), 1, 1)(np.asarray(integer).astype(object))
 
-    def _view(self, entry: Any) -> View:
+    def _view(self, entry: _Entry | Numeric) -> View:
         return entry.view if isinstance(entry, _Entry) else self.table.constant(int(entry))
 
-    def _applied(self, node: Node, arguments: list[Any]) -> Any:
-        def one(*parts: Any) -> _Entry:
+    def _applied(self, node: Node, arguments: list[Numeric]) -> Numeric:
+        def one(*parts: Numeric) -> _Entry:
             return _Entry(self.table.apply(node.gate, *map(self._view, parts), attribute=node.attribute))
 
         return np.frompyfunc(one, len(arguments), 1)(*arguments)
 
-    def _refused(self, node: Node, arguments: list[Any]) -> Any:
+    def _refused(self, node: Node, arguments: list[Numeric]) -> Numeric:
         raise SymgradError(
             f"{node.gate.label or node.gate.name} works on a whole matrix and cannot be written out entry by entry; "
             "the level 'gates' shows it as one gate"
         )
 
-    def _accumulated(self, node: Node, shape: Sequence[int], at: Sequence[Any], terms: Any) -> Any:
+    def _accumulated(self, node: Node, shape: Sequence[int], at: Sequence[Numeric], terms: Numeric) -> Numeric:
         cells = np.empty(shape, object)
         arriving: dict[tuple[int, ...], list[View]] = {place: [] for place in np.ndindex(*shape)}
         for number, entry in enumerate(np.ravel(terms)):

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ...gates.table import GATES
-from ...graph.affine import Axis, Index, substituted
+from ...graph.affine import Axis, Index
 from ...graph.node import Reduction, View, positional
-from ...graph.sums import guarded, is_guard
+from ...graph.sums import constraints_of, guarded, is_guarded, product_of, sum_of
 from .cheaper import constant_factors, scaled_by, split
-from .law import apply, constant, is_gate, law, product_of, quotient_of, sum_of
+from .law import apply, constant, is_gate, law, quotient_of
 
 # How deep in products, quotients and sums exponentials are looked for.
 _DEPTH = 8
@@ -112,7 +112,7 @@ def _size_of_branches(view: View, depth: int) -> Size | None:
 
 def _size_of_power(view: View, depth: int) -> Size | None:
     inner = size(view.arguments[0], depth)
-    return None if inner is None else Size(inner.logarithm * view.node.attribute, inner.of_sum)
+    return None if inner is None else Size(inner.logarithm * view.node.exponent, inner.of_sum)
 
 
 _SIZES: dict[str, Callable[[View, int], Size | None]] = {
@@ -187,7 +187,7 @@ def _relative_branches(view: View, shift: View) -> View:
 
 
 def _relative_power(view: View, shift: View) -> View:
-    (base,), exponent = view.arguments, view.node.attribute
+    (base,), exponent = view.arguments, view.node.exponent
     inner = size(base)
     assert inner is not None
     own = shift_of(inner)
@@ -225,12 +225,11 @@ def _pulled(view: View, with_exponentials: bool = False) -> Scaled:
         above = _pulled(view.arguments[0], with_exponentials)
         return Scaled(above.exponents, above.rest / view.arguments[1]) if above.exponents else Scaled([], view)
     if is_gate(view, "power"):
-        base, exponent = _pulled(view.arguments[0]), view.node.attribute
+        base, exponent = _pulled(view.arguments[0]), view.node.exponent
         rest = view.node.table.apply(view.node.gate, base.rest, attribute=exponent)
         return Scaled([own * exponent for own in base.exponents], rest) if base.exponents else Scaled([], view)
-    if is_guard(view):
-        inside, places = _pulled(view.arguments[0]), dict(enumerate(view.index))
-        limits = [substituted(form, places) for form in view.node.attribute.constraints]  # type: ignore[arg-type]
+    if is_guarded(view):
+        inside, limits = _pulled(view.arguments[0]), constraints_of(view)
         return Scaled(inside.exponents, guarded(inside.rest, limits)) if inside.exponents else Scaled([], view)
     if with_exponentials and is_gate(view, "exp"):
         return Scaled([view.arguments[0]], constant(view, 1))
@@ -263,7 +262,7 @@ def log_of_determinant(y: View) -> View | None:
     if node.gate.name != "determinant":
         return None
     table = node.table
-    return View(table.whole(GATES["log_determinant"], node.arguments, [(0, 1)], 0, node.attribute))
+    return View(table.whole(GATES["log_determinant"], node.arguments, [(0, 1)], 0, node.extents))
 
 
 @law("div", "exp(g)/sum(exp(f)) = exp(g - M)/sum(exp(f - M)), M the largest f", exact=False, family="stabler")

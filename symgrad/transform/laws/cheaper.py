@@ -9,20 +9,8 @@ from typing import NamedTuple
 from ...evaluate.points import evaluate_exactly
 from ...gates.arithmetic import spelled_power
 from ...graph.node import View
-from .law import (
-    LARGEST_FOLD,
-    apply,
-    constant,
-    constants_of,
-    folds,
-    is_gate,
-    law,
-    multiple,
-    product_of,
-    quotient_of,
-    rational_of,
-    sum_of,
-)
+from ...graph.sums import product_of, sum_of
+from .law import LARGEST_FOLD, apply, constant, constants_of, folds, is_gate, law, multiple, quotient_of, rational_of
 
 
 @law("add", "constants add; a + 0 = a", exact=False)  # -0.0 + 0 is +0.0
@@ -227,7 +215,7 @@ def neg_neg(y: View) -> View | None:
 
 @law("power", "a power of a constant is a constant", exact=False)  # one rounding instead of several
 def power_constant(y: View) -> View | None:
-    number, exponent = rational_of(y.arguments[0]), y.node.attribute
+    number, exponent = rational_of(y.arguments[0]), y.node.exponent
     if number is None or not isinstance(exponent, int):
         return None
     if (number.numerator.bit_length() + number.denominator.bit_length()) * exponent > LARGEST_FOLD:
@@ -237,7 +225,7 @@ def power_constant(y: View) -> View | None:
 
 @law("power", "a power is a product of squares, and of roots", exact=True, family="spelling")
 def power_products(y: View) -> View | None:
-    return spelled_power(y.arguments[0], Fraction(y.node.attribute))
+    return spelled_power(y.arguments[0], Fraction(y.node.exponent))
 
 
 @law("abs", "|-a| = |a|", exact=True)

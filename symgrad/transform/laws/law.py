@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from ...gates.table import GATES
 from ...graph.node import View
+from ...graph.sums import product_of
 
 Rewrite = Callable[[View], View | None]
+Family = Literal["stabler", "sharing", "cheaper", "spelling"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Law:
     name: str
     words: str
     exact: bool
-    family: str
+    family: Family
     rewrite: Rewrite
 
 
@@ -29,7 +32,7 @@ LAWS: dict[str, list[Law]] = {}
 LARGEST_FOLD = 4096
 
 
-def law(gates: str, words: str, *, exact: bool, family: str = "cheaper") -> Callable[[Rewrite], Rewrite]:
+def law(gates: str, words: str, *, exact: bool, family: Family = "cheaper") -> Callable[[Rewrite], Rewrite]:
     """File a law under the gate that it rewrites, or under several, their names apart."""
 
     def enter(rewrite: Rewrite) -> Rewrite:
@@ -57,14 +60,6 @@ def constant(like: View, number: Fraction | int) -> View:
     return like.node.table.constant(number)
 
 
-def sum_of(like: View, terms: list[View]) -> View:
-    return constant(like, 0) if not terms else terms[0] if len(terms) == 1 else apply(like, "add", *terms)
-
-
-def product_of(like: View, factors: list[View]) -> View:
-    return constant(like, 1) if not factors else factors[0] if len(factors) == 1 else apply(like, "mul", *factors)
-
-
 def quotient_of(like: View, above: list[View], below: list[View]) -> View:
     top = product_of(like, above)
     return top / product_of(like, below) if below else top
@@ -90,9 +85,9 @@ def scaled(view: View) -> tuple[Fraction, View]:
             return coefficient / below, rest
     if is_gate(view, "mul") and len(view.arguments) == 2:
         for number, other in (view.arguments, reversed(view.arguments)):
-            coefficient = rational_of(number)  # type: ignore[assignment]
-            if coefficient is not None:
-                return coefficient, other
+            factor = rational_of(number)
+            if factor is not None:
+                return factor, other
     return Fraction(1), view
 
 

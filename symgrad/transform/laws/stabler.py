@@ -9,6 +9,7 @@ from functools import reduce
 from ...gates.arithmetic import power_of
 from ...gates.table import GATES
 from ...graph.node import View
+from ...graph.sums import product_of, sum_of
 from .law import (
     apply,
     constant,
@@ -18,11 +19,9 @@ from .law import (
     law,
     multiple,
     negated,
-    product_of,
     quotient_of,
     rational_of,
     scaled,
-    sum_of,
 )
 
 
@@ -107,7 +106,7 @@ def complements(y: View) -> View | None:
     coefficient, rest = scaled(others[0])
     if (
         is_gate(rest, "power")
-        and rest.node.attribute == 2
+        and rest.node.exponent == 2
         and is_gate(rest.arguments[0], "tanh")
         and coefficient == -numbers[0]
     ):
@@ -122,7 +121,7 @@ def complements(y: View) -> View | None:
 def root_of_squares(y: View) -> View | None:
     (a,) = y.arguments
     terms = a.arguments if is_gate(a, "add") else ()
-    if not 2 <= len(terms) <= 3 or not all(is_gate(term, "power") and term.node.attribute == 2 for term in terms):
+    if not 2 <= len(terms) <= 3 or not all(is_gate(term, "power") and term.node.exponent == 2 for term in terms):
         return None
     return reduce(lambda one, two: one.call("hypot", two), (term.arguments[0] for term in terms))
 
@@ -133,8 +132,8 @@ _EXPONENTS = {"sqrt": Fraction(1, 2), "cbrt": Fraction(1, 3)}
 def _as_power(view: View) -> tuple[View, Fraction] | None:
     """Base and exponent of a power with a number for its exponent, roots included."""
     name, arguments = view.node.gate.name, view.arguments
-    if name in ("power", *_EXPONENTS):
-        return arguments[0], Fraction(_EXPONENTS.get(name, view.node.attribute))
+    if name == "power" or name in _EXPONENTS:
+        return arguments[0], Fraction(view.node.exponent) if name == "power" else _EXPONENTS[name]
     exponent = rational_of(arguments[1]) if name == "pow" else None
     return None if exponent is None else (arguments[0], exponent)
 
@@ -174,8 +173,8 @@ def product_of_powers(y: View) -> View | None:
 def _logistic(factor: View) -> tuple[View, int] | None:
     """`a` and `n` where the factor is (1 + exp(a))**n."""
     exponent = 1
-    if is_gate(factor, "power") and isinstance(factor.node.attribute, int):
-        exponent, factor = factor.node.attribute, factor.arguments[0]
+    if is_gate(factor, "power") and isinstance(factor.node.exponent, int):
+        exponent, factor = factor.node.exponent, factor.arguments[0]
     logarithms = _exponentials(factor) if is_gate(factor, "add") and len(factor.arguments) == 2 else None
     if logarithms is None:
         return None
@@ -208,9 +207,8 @@ def softmax_quotient(y: View) -> View | None:
     above, below = factors_of(y.arguments[0]), factors_of(y.arguments[1])
     for place, factor in enumerate(below):
         logarithms = _exponentials(factor) if is_gate(factor, "add") else None
-        for top in above if logarithms is not None else ():
-            if is_gate(top, "exp") and top.arguments[0] in logarithms:  # type: ignore[operator]
-                assert logarithms is not None
+        for top in above:
+            if logarithms is not None and is_gate(top, "exp") and top.arguments[0] in logarithms:
                 logarithms.remove(top.arguments[0])
                 above[above.index(top)] = top.arguments[0].call("softmax", *logarithms)
                 return quotient_of(y, above, below[:place] + below[place + 1 :])
