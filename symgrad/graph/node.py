@@ -106,8 +106,12 @@ class View(NamedTuple):
 
     def _with(self, gate: str, *others: View | int | Fraction, swap: bool = False) -> View:
         table = self.node.table
-        views = [self, *(other if isinstance(other, View) else table.constant(other) for other in others)]
-        return table.apply(table.gates[gate], *(reversed(views) if swap else views))
+        views = [self]
+        for other in others:
+            views.append(other if isinstance(other, View) else table.constant(other))
+        if swap:
+            views.reverse()
+        return table.apply(table.gates[gate], *views)
 
     def __add__(self, other: View | int | Fraction) -> View:  # type: ignore[override]
         return self._with("add", other)
@@ -214,6 +218,7 @@ class Table:
     gates: dict[str, Gate]
     nodes: list[Node] = field(default_factory=list)
     _interned: dict[Hashable, Node] = field(default_factory=dict)
+    has_sizes: bool = False  # whether any node is a symbolic extent
     _whole_numbers: dict[int, View] = field(default_factory=dict)  # the constants that are asked for most
     _fresh: int = 1 << 20  # names of axes; positions are far below
     loop_names: dict[Node, tuple[Axis, ...]] = field(default_factory=dict)  # with which a reduction was first made
@@ -346,14 +351,15 @@ class Table:
     ) -> Node:
         node = self._interned[key] = Node()
         node.gate, node.arguments, node.attribute, node.rank, node.gathered = gate, edges, attribute, rank, gathered
-        if loops is None:
-            node.loops, node.fixed = rank, gate.name not in _VARYING_LEAVES
-            for edge in edges:
-                if not edge.node.fixed:
+        node.loops, node.fixed = (rank, True) if loops is None else (loops, False)
+        if edges:
+            for source, _ in edges:
+                if not source.fixed:
                     node.fixed = False
                     break
         else:
-            node.loops, node.fixed = loops, False
+            node.fixed = gate.name not in _VARYING_LEAVES
+            self.has_sizes = self.has_sizes or gate.name == "size"
         node.number, node.table = len(self.nodes), self
         node.own = View(node, own_axes(rank))
         self.nodes.append(node)

@@ -14,7 +14,7 @@ where they do not. Families, in the order in which they are of use:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from ..gates.roots import non_negative_nodes
 from ..gates.table import GATES
@@ -58,25 +58,45 @@ def reuse_reciprocals(graph: Graph) -> Graph:
     condition, a root.
     """
     order = graph.order()
+    quotients = [n for n in order if n.gate.name == "div" and n.arguments[0].number != 1 and not _below(n).node.fixed]
+    if not quotients:
+        return graph
     existing = set(order)
-    squares = non_negative_nodes(order)
-    fragile = set(reachable(node for step in order for node in _before_step(step, squares)))
+    fragile = _fragile(order)
     kept = fragile | set(reachable(output.view.node for output in graph.values))
-    below_gradients = Counter(n.arguments[1] for n in order if n.gate.name == "div" and n not in kept)
+    below_gradients = Counter(_below(n) for n in order if n.gate.name == "div" and n not in kept)
+    is_split = {
+        n
+        for n in quotients
+        if n not in fragile
+        and (len(_below(n).axes) < n.rank or (1 / _below(n)).node in existing or below_gradients[_below(n)] > 1)
+    }
     views: dict[Node, View] = {}
     for node in order:
-        views[node] = positional(node)
-        if not node.arguments:
-            continue
-        above, below = node.arguments if node.gate.name == "div" else (None, None)
-        if above is None or below is None or node in fragile or above.number == 1 or below.node.fixed:
-            views[node] = rebuilt(graph.table, node, views)
-        elif len(below.axes) < node.rank or (1 / below).node in existing or below_gradients[below] > 1:
-            above, below = translated(views, (above, below))
+        if node in is_split:
+            above, below = translated(views, node.arguments)
             views[node] = above * (1 / below)
+        elif all(views[source] is source.own for source in node.sources):
+            views[node] = node.own
         else:
             views[node] = rebuilt(graph.table, node, views)
     return graph.rebuilt(views)
+
+
+def _below(quotient: Node) -> View:
+    return quotient.arguments[1]
+
+
+def _fragile(order: Sequence[Node]) -> set[Node]:
+    """The nodes that a rounding must not change: what steps and edges are made of."""
+    steps = [node for node in order if node.kind == "boolean" or not _STEPS.isdisjoint(node.gate.has)]
+    if not steps:
+        return set()
+    squares = non_negative_nodes(order)
+    return set(reachable(node for step in steps for node in _before_step(step, squares)))
+
+
+_STEPS = frozenset({"step", "edge"})
 
 
 def _before_step(node: Node, squares: Container[Node]) -> list[Node]:
@@ -129,9 +149,10 @@ def _rewritten_graph(graph: Graph, rules: Rules, forms: dict[Node, View]) -> Gra
     that it reads are in normal form, and what a law makes of it in its turn.
     """
     made: dict[Node, View] = {}  # what a node has become, whose own normal form is not known yet
-    stack = [(node, 0) for node in reversed(graph.order())]  # each with how many laws led there
+    laws: dict[Node, int] = {}  # how many led to what they have made
+    stack = list(reversed(graph.order()))
     while stack:
-        node, laws = stack[-1]
+        node = stack[-1]
         found = made.get(node)
         if found is not None and found.node in forms:
             forms[node] = read_after(forms, found)
@@ -141,21 +162,27 @@ def _rewritten_graph(graph: Graph, rules: Rules, forms: dict[Node, View]) -> Gra
         if node in forms:
             stack.pop()
             continue
-        sources = node.sources
-        missing = [source for source in sources if source not in forms]
-        if missing:
-            stack += [(source, laws) for source in reversed(missing)]
-            continue
-        for source in sources:
-            if forms[source] is not source.own:
-                made[node] = found = rebuilt(graph.table, node, forms)
-                break
-        else:
-            found = rules.rewritten(node.own) if laws < _LONGEST else None
+        missing, is_same = [], True
+        for source in node.sources:
+            form = forms.get(source)
+            if form is None:
+                missing.append(source)
+            elif form is not source.own:
+                is_same = False
+        count = laws.get(node, 0)
+        if not missing:
+            if not is_same:
+                found = rebuilt(graph.table, node, forms)
+            elif count < _LONGEST:
+                found = rules.rewritten(node.own)
+                count += 1
             if found is None:
                 forms[node] = node.own
+                stack.pop()
                 continue
             made[node] = found
-            laws += 1
-        stack.append((found.node, laws))
+            missing.append(found.node)
+        if count:
+            laws.update((source, max(count, laws.get(source, 0))) for source in missing)
+        stack += reversed(missing)
     return graph.rebuilt(forms)
