@@ -82,7 +82,7 @@ def power_by_products(base: View, exponent: int) -> View:
         squared = squared * squared
 
 
-def power_of(base: View, exponent: Fraction) -> View:
+def power_of(base: View, exponent: Fraction | int) -> View:
     """`base**exponent` for a rational exponent, as the gates that say it; a negative one is a quotient."""
     table = base.node.table
     if exponent < 0:
@@ -97,10 +97,10 @@ def power_of(base: View, exponent: Fraction) -> View:
     return table.apply(GATES["power"], base, attribute=exponent.numerator if whole else exponent)
 
 
-_ROOTS = {HALF: "sqrt", Fraction(1, 3): "cbrt"}
+_ROOTS: dict[Fraction | int, str] = {HALF: "sqrt", Fraction(1, 3): "cbrt"}
 
 
-def spelled_power(base: View, exponent: Fraction) -> View:
+def spelled_power(base: View, exponent: Fraction | int) -> View:
     """A power as products and roots: by repeated squaring, and at most two roots."""
     whole, rest = divmod(exponent, 1)
     factors = [power_by_products(base, whole)] if whole else []
@@ -127,7 +127,7 @@ def power(y: View, a: View) -> tuple[View, ...]:
 
     Products and roots only after differentiation: those of x*sqrt(x) have the derivative 0*inf at 0.
     """
-    exponent = Fraction(y.node.exponent)
+    exponent = y.node.exponent
     return (exponent * power_of(a, exponent - 1),)
 
 

@@ -6,6 +6,8 @@ import gc
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from operator import attrgetter
 from typing import Literal
 
 from ..tables import visible
@@ -76,7 +78,11 @@ class Graph:
         return views_of(self.outputs)
 
     def order(self) -> list[Node]:
-        """The nodes that the outputs need, arguments first."""
+        """The nodes that the outputs need, arguments first: one list for all who ask."""
+        return self._order
+
+    @cached_property
+    def _order(self) -> list[Node]:
         return reachable(view.node for view in self.views)
 
     def compact(self) -> Graph:
@@ -176,10 +182,12 @@ def reachable(roots: Iterable[Node]) -> list[Node]:
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            stack.extend(edge.node for edge in node.arguments)
+            for source, _ in node.arguments:
+                if source not in seen:
+                    stack.append(source)
             if node.gathered:
                 stack.extend(view.node for view in node.gathered)
-    return sorted(seen, key=lambda node: node.number)
+    return sorted(seen, key=attrgetter("number"))
 
 
 @contextmanager

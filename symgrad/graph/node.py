@@ -52,7 +52,7 @@ Attribute = Number | int | Size | Reduction | tuple[Index, ...] | None
 class Node:
     """One operation applied to its arguments. Immutable, made by `Table.apply` only; equality is identity."""
 
-    __slots__ = ("arguments", "attribute", "fixed", "gate", "gathered", "loops", "number", "rank", "table")
+    __slots__ = ("arguments", "attribute", "fixed", "gate", "gathered", "loops", "number", "own", "rank", "table")
 
     gate: Gate
     arguments: tuple[View, ...]  # edges: their index expressions are over this node's axes, as positions
@@ -63,6 +63,7 @@ class Node:
     fixed: bool  # depends on no input
     number: int  # of creation: arguments come before the nodes that read them
     table: Table
+    own: View  # the node read at its own axes; one object, so that `is` tells it
 
     @property
     def kind(self) -> Kind:
@@ -120,7 +121,8 @@ class Node:
     @property
     def sources(self) -> list[Node]:
         """The nodes that this one reads."""
-        return [edge.node for edge in self.arguments] + [view.node for view in self.gathered]
+        found = [node for node, _ in self.arguments]
+        return found + [node for node, _ in self.gathered] if self.gathered else found
 
     def __repr__(self) -> str:
         inside = ", ".join(map(str, self.arguments))
@@ -158,8 +160,12 @@ class View(NamedTuple):
 
     def _with(self, gate: str, *others: View | int | Fraction, swap: bool = False) -> View:
         table = self.node.table
-        views = [self, *(other if isinstance(other, View) else table.constant(other) for other in others)]
-        return table.apply(table.gates[gate], *(reversed(views) if swap else views))
+        views = [self]
+        for other in others:
+            views.append(other if isinstance(other, View) else table.constant(other))
+        if swap:
+            views.reverse()
+        return table.apply(table.gates[gate], *views)
 
     def __add__(self, other: View | int | Fraction) -> View:  # type: ignore[override]
         return self._with("add", other)
@@ -208,7 +214,7 @@ class View(NamedTuple):
     @property
     def arguments(self) -> tuple[View, ...]:
         """The arguments of the node that is read, in this view's own axis names."""
-        if self.index is own_axes(self.node.rank):
+        if self.index is self.node.own.index:
             return self.node.arguments
         names = dict(enumerate(self.index))
         return tuple(edge.at(names) for edge in self.node.arguments)
@@ -263,6 +269,8 @@ class Table:
     gates: dict[str, Gate]
     nodes: list[Node] = field(default_factory=list)
     _interned: dict[Hashable, Node] = field(default_factory=dict)
+    has_sizes: bool = False  # whether any node is a symbolic extent
+    _whole_numbers: dict[int, View] = field(default_factory=dict)  # the constants that are asked for most
     _fresh: int = 1 << 20  # names of axes; positions are far below
     loop_names: dict[Node, tuple[Axis, ...]] = field(default_factory=dict)  # with which a reduction was first made
 
@@ -273,13 +281,22 @@ class Table:
 
     def apply(self, gate: Gate, *views: View, attribute: Attribute = None) -> View:
         """The view of `gate` applied to `views`; its axes are those of the views, in order of first occurrence."""
-        first = next((view.index for view in views if view.index), ())
-        if first is own_axes(len(first)):
-            for view in views:
-                if view.index is not first and view.index:
+        own: tuple[AnyIndex, ...] = ()
+        numbers = []
+        for node, index in views:
+            if index and index is not own:
+                if own or index is not node.own.index:
                     break
-            else:  # all are read at the same own axes, or at none: the common case, and the one that must be quick
-                return View(self.intern(gate, views, attribute, len(first)), first)
+                own = index
+            numbers.append(node.number)
+        else:  # all are read at the same own axes, or at none: the common case, and the one that must be quick
+            if gate.commutative:
+                numbers.sort()
+            key = (gate.name, *numbers, attribute, len(own), None)
+            made = self._interned.get(key)
+            if made is None:
+                made = self._entered(key, gate, views, attribute, len(own), None, ())
+            return made.own
         names = _axes_in_order(views, gate.commutative)
         edges = [_renamed(view, names) for view in views]
         return View(self.intern(gate, tuple(edges), attribute, len(names)), _plain_read(tuple(names)))
@@ -354,8 +371,12 @@ class Table:
 
     def constant(self, number: Number | int) -> View:
         """A constant, exact until a target rounds it."""
-        exact = Fraction(number) if isinstance(number, int) else number
-        return View(self.intern(self.gates["constant"], (), exact, 0))
+        if not isinstance(number, int):
+            return self.intern(self.gates["constant"], (), number, 0).own
+        known = self._whole_numbers.get(number)
+        if known is None:
+            known = self._whole_numbers[number] = self.intern(self.gates["constant"], (), Fraction(number), 0).own
+        return known
 
     def input(self, position: int, axes: tuple[Axis, ...]) -> View:
         """The input number `position`, an array over `axes`."""
@@ -366,21 +387,40 @@ class Table:
     ) -> Node:
         # The order of a sum is kept as first written and only the key is sorted: a*b and b*a are one node.
         parts: list[int | tuple[int, tuple[AnyIndex, ...]]] = [
-            edge.node.number if edge.index is own_axes(len(edge.index)) else (edge.node.number, edge.index)
-            for edge in edges
+            source.number if index is source.own.index else (source.number, index) for source, index in edges
         ]
         if gate.commutative:
             parts.sort(key=_in_order)
         key = (gate.name, *parts, attribute, rank, loops)
         node = self._interned.get(key)
         if node is None:
-            node = self._interned[key] = Node()
-            node.gate, node.arguments, node.attribute, node.rank = gate, edges, attribute, rank
-            node.loops = rank if loops is None else loops
-            node.gathered = _gathered(edges, attribute)
-            node.fixed = gate.name not in _VARYING_LEAVES and loops is None and all(e.node.fixed for e in edges)
-            node.number, node.table = len(self.nodes), self
-            self.nodes.append(node)
+            node = self._entered(key, gate, edges, attribute, rank, loops, _gathered(edges, attribute))
+        return node
+
+    def _entered(
+        self,
+        key: Hashable,
+        gate: Gate,
+        edges: tuple[View, ...],
+        attribute: Attribute,
+        rank: int,
+        loops: int | None,
+        gathered: tuple[View, ...],
+    ) -> Node:
+        node = self._interned[key] = Node()
+        node.gate, node.arguments, node.attribute, node.rank, node.gathered = gate, edges, attribute, rank, gathered
+        node.loops, node.fixed = (rank, True) if loops is None else (loops, False)
+        if edges:
+            for source, _ in edges:
+                if not source.fixed:
+                    node.fixed = False
+                    break
+        else:
+            node.fixed = gate.name not in _VARYING_LEAVES
+            self.has_sizes = self.has_sizes or gate.name == "size"
+        node.number, node.table = len(self.nodes), self
+        node.own = View(node, own_axes(rank))
+        self.nodes.append(node)
         return node
 
 
@@ -425,7 +465,7 @@ def _renamed(view: View, names: Mapping[Axis, Axis]) -> View:
 def _gathered(edges: tuple[View, ...], attribute: Attribute) -> tuple[View, ...]:
     indices: list[Gather] = []
     for edge in edges:
-        if edge.index is not own_axes(len(edge.index)):  # else the common case, and the one that must be quick
+        if edge.index is not edge.node.own.index:  # else the common case, and the one that must be quick
             indices += [index for index in edge.index if isinstance(index, Gather)]
     if isinstance(attribute, Reduction):
         indices += [index for index in attribute.out if isinstance(index, Gather)]
@@ -441,4 +481,4 @@ def _gathered(edges: tuple[View, ...], attribute: Attribute) -> tuple[View, ...]
 
 def positional(node: Node) -> View:
     """The node read at its own axes: the view that a pass over the nodes works with."""
-    return View(node, own_axes(node.rank))
+    return node.own

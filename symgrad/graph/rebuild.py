@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .affine import own_axes
 from .node import AnyIndex, Gather, Node, Reduction, Table, View
 
 
 def read_after(views: Mapping[Node, View], edge: View) -> View:
     """What an edge reads after a pass: `views` say what replaced each node, over the node's own axes."""
     found = views[edge.node]
-    if edge.index is own_axes(len(edge.index)):
+    if edge.index is edge.node.own.index:
         return found
     at = tuple(index_after(views, index) for index in edge.index)
     return found.at(dict(enumerate(at)))
@@ -29,7 +28,7 @@ def translated(views: Mapping[Node, View], edges: Sequence[View]) -> list[View]:
 def rebuilt(table: Table, node: Node, views: Mapping[Node, View]) -> View:
     """The view that replaces `node` where `views` replace those that it reads; over the node's own axes."""
     if not node.arguments:
-        return View(table.intern(node.gate, (), node.attribute, node.rank), own_axes(node.rank))
+        return table.intern(node.gate, (), node.attribute, node.rank).own
     arguments = [read_after(views, edge) for edge in node.arguments]
     if isinstance(node.attribute, Reduction):
         own = node.attribute
@@ -40,6 +39,5 @@ def rebuilt(table: Table, node: Node, views: Mapping[Node, View]) -> View:
     if node.loops != node.rank:
         inside = tuple(range(node.rank, node.loops))
         edges = tuple(arguments)
-        made = table.intern(node.gate, edges, node.attribute, node.rank, node.rank + len(inside))
-        return View(made, own_axes(node.rank))
+        return table.intern(node.gate, edges, node.attribute, node.rank, node.rank + len(inside)).own
     return table.apply(node.gate, *arguments, attribute=node.attribute)

@@ -170,18 +170,23 @@ def activity(
     are outside of all branches. With `extremes` the arguments of Max and Min are branches, too, taken where they do not
     lose; with `slopes` a step does not count among several readers.
     """
-    read_at: dict[Node, list[Place]] = {order[-1]: [Place(None)]}
+    read_at: dict[Node, list[Place]] = {}
+    everywhere = {order[-1]}  # what a reader needs that matters everywhere, whatever the others do
     active: dict[Node, View | None] = {}
     for node in reversed(order):
-        if node not in varying or node not in read_at:
+        if node not in varying or (node not in read_at and node not in everywhere):
             continue
-        places = read_at.pop(node)
-        if node.gate.name == "input":
+        places = read_at.pop(node, [])
+        if node.gate.name == "input" or node in everywhere:
             active[node] = None
         else:
             active[node] = _joined([place for place in places if not place.is_flat] or places, node.table)
         limits = domains.of[node].constraints() if domains is not None else []
         is_flat = slopes and _is_step(node)
+        is_branch = node.gate.name == "select" or (extremes and node.gate.name in EXTREMES)
+        if domains is None and active[node] is None and not is_flat and not is_branch:
+            everywhere.update([source for source, _ in node.arguments if source in varying])
+            continue
         for edge, place in zip(node.arguments, argument_places(node, active[node], extremes), strict=True):
             if edge.node in varying:
                 condition = None if place is None else at_argument(place, edge)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from ..gates.table import GATES
 from ..graph.node import Node, View, positional
 from ..graph.sums import may_lack_terms, product_of, sum_of
@@ -18,7 +16,7 @@ def passed_on(node: Node, place: int, adjoint: View, partial: View) -> View:
     y = positional(node)
     argument = y.arguments[place]
     if node.gate.name == "power":
-        exponent = node.table.constant(Fraction(node.exponent))
+        exponent = node.table.constant(node.exponent)
     elif node.gate.name == "pow" and place == 0:
         exponent = y.arguments[1]
     elif node.gate.name == "mul" and _holds_power(argument):
@@ -103,6 +101,8 @@ def times(adjoint: View, partial: View) -> View:
 
 def _counts(view: View) -> list[View]:
     """The factors, of a few, that say how often there is something."""
+    if not view.node.table.has_sizes:
+        return []
     stack, found, left = [view], [], _FEW
     while stack and left:
         part, left = stack.pop(), left - 1

@@ -7,7 +7,7 @@ is made of nodes of the same table, so forward and backward share, and gradients
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -64,7 +64,8 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     varying = varying_nodes(order, set(wrt))
     domains = None if graph.over_points else Domains(replace(graph, outputs=graph.values))
     active = activity(order, varying, domains, extremes=True, slopes=True)
-    taken = activity(order, varying, domains, slopes=True)
+    has_extremes = any(node.gate.name in EXTREMES for node in order)
+    taken = activity(order, varying, domains, slopes=True) if has_extremes else active
     arriving: dict[Node, list[Contribution]] = {value.node: [Contribution(graph.table.constant(1))]}
     adjoints: dict[Node, Node] = {}
     spoilt: set[Node] = set()  # whose adjoints may be anything where they do not matter, and not 0
@@ -85,9 +86,7 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
         if domains is not None and not keeps_axes(node):
             whole = _whole(adjoint)
             adjoint, here = Contribution(whole if here is None else here.where(whole, 0)), None
-        for place, edge, local, view, where in _handed(node, adjoint.view, here):
-            if edge.node not in varying:
-                continue
+        for place, edge, local, view, where in _handed(node, adjoint.view, here, varying):
             if record is not None:
                 seen = view if where is None else where.where(view, 0)
                 record.locals[node, place] = local
@@ -224,18 +223,20 @@ def _is_chosen(argument: Node, bound: tuple[Index, Index]) -> bool:
     return argument.gate.name != "input" or (not length.terms and length.offset < SHORT_AXIS)
 
 
-def _handed(node: Node, adjoint: View, active: View | None) -> list[Handed]:
-    """What `node` hands to each argument."""
+def _handed(node: Node, adjoint: View, active: View | None, varying: Container[Node]) -> list[Handed]:
+    """What `node` hands to each argument that varies."""
     arguments = positional(node).arguments
     if node.gate.name in MATRIX_RULES:
         views = MATRIX_RULES[node.gate.name](positional(node), adjoint)
-        return [Handed(place, arguments[place], None, view, None) for place, view in enumerate(views)]
+        found = [Handed(place, arguments[place], None, view, None) for place, view in enumerate(views)]
+        return [handed for handed in found if handed.edge.node in varying]
     if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
         adjoint = adjoint.at(dict(enumerate(node.attribute.out)))
     places = argument_places(node, active, extremes=True)
     if node.gate.name == "select":
         taken = arguments[0].where(1, 0), arguments[0].where(0, 1)
-        return [Handed(place, arguments[place], taken[place - 1], adjoint, places[place]) for place in (1, 2)]
+        sides = [place for place in (1, 2) if arguments[place].node in varying]
+        return [Handed(place, arguments[place], taken[place - 1], adjoint, places[place]) for place in sides]
     if node.gate.local_gradients is None:
         raise UnsupportedExpression(
             f"the gate {node.gate.name} has no derivative here; "
@@ -245,4 +246,5 @@ def _handed(node: Node, adjoint: View, active: View | None) -> list[Handed]:
     return [
         Handed(place, edge, partial, passed_on(node, place, adjoint, partial), where)
         for place, (edge, partial, where) in enumerate(zip(arguments, partials, places, strict=True))
+        if edge.node in varying
     ]

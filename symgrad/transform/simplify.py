@@ -14,21 +14,23 @@ where they do not. Families, in the order in which they are of use:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from ..gates.roots import non_negative_nodes
 from ..gates.table import GATES
+from ..graph.gate import Gate
 from ..graph.graph import Graph, reachable
-from ..graph.node import Node, View, positional
-from ..graph.rebuild import rebuilt, translated
+from ..graph.node import Node, View
+from ..graph.rebuild import read_after, rebuilt, translated
 from .laws import arrays as array_laws
 from .laws import cheaper, stabler
-from .laws.law import LAWS, Law
+from .laws.law import LAWS, Rewrite
 
 # Importing the laws files them; of two laws for one gate the first filed is tried first.
 FILED = (array_laws, cheaper, stabler)
 
-_ROUNDS = 20
+# More laws in a row than this, each applied to what the one before has made, are laws that undo each other.
+_LONGEST = 400
 
 
 def simplify(
@@ -41,11 +43,11 @@ def simplify(
 
     With `only` by those alone that are named there: a law by its name, the spelling of a gate as `fired` has it.
     """
-    wanted = set(families)
-    fired = Counter() if fired is None else fired
-    graph = _rewritten_graph(graph, wanted, fired, only)
-    if "spelling" in wanted:
-        graph = _rewritten_graph(reuse_reciprocals(graph), wanted, fired, only)
+    rules = Rules(frozenset(families), Counter() if fired is None else fired, only)
+    forms: dict[Node, View] = {}
+    graph = _rewritten_graph(graph, rules, forms)
+    if "spelling" in rules.families:
+        graph = _rewritten_graph(reuse_reciprocals(graph), rules, forms)
     return graph.compact()
 
 
@@ -56,25 +58,45 @@ def reuse_reciprocals(graph: Graph) -> Graph:
     condition, a root.
     """
     order = graph.order()
+    quotients = [n for n in order if n.gate.name == "div" and n.arguments[0].number != 1 and not _below(n).node.fixed]
+    if not quotients:
+        return graph
     existing = set(order)
-    squares = non_negative_nodes(order)
-    fragile = set(reachable(node for step in order for node in _before_step(step, squares)))
+    fragile = _fragile(order)
     kept = fragile | set(reachable(output.view.node for output in graph.values))
-    below_gradients = Counter(n.arguments[1] for n in order if n.gate.name == "div" and n not in kept)
+    below_gradients = Counter(_below(n) for n in order if n.gate.name == "div" and n not in kept)
+    is_split = {
+        n
+        for n in quotients
+        if n not in fragile
+        and (len(_below(n).axes) < n.rank or (1 / _below(n)).node in existing or below_gradients[_below(n)] > 1)
+    }
     views: dict[Node, View] = {}
     for node in order:
-        views[node] = positional(node)
-        if not node.arguments:
-            continue
-        above, below = node.arguments if node.gate.name == "div" else (None, None)
-        if above is None or below is None or node in fragile or above.number == 1 or below.node.fixed:
-            views[node] = rebuilt(graph.table, node, views)
-        elif len(below.axes) < node.rank or (1 / below).node in existing or below_gradients[below] > 1:
-            above, below = translated(views, (above, below))
+        if node in is_split:
+            above, below = translated(views, node.arguments)
             views[node] = above * (1 / below)
+        elif all(views[source] is source.own for source in node.sources):
+            views[node] = node.own
         else:
             views[node] = rebuilt(graph.table, node, views)
     return graph.rebuilt(views)
+
+
+def _below(quotient: Node) -> View:
+    return quotient.arguments[1]
+
+
+def _fragile(order: Sequence[Node]) -> set[Node]:
+    """The nodes that a rounding must not change: what steps and edges are made of."""
+    steps = [node for node in order if node.kind == "boolean" or not _STEPS.isdisjoint(node.gate.has)]
+    if not steps:
+        return set()
+    squares = non_negative_nodes(order)
+    return set(reachable(node for step in steps for node in _before_step(step, squares)))
+
+
+_STEPS = frozenset({"step", "edge"})
 
 
 def _before_step(node: Node, squares: Container[Node]) -> list[Node]:
@@ -90,58 +112,77 @@ def _before_step(node: Node, squares: Container[Node]) -> list[Node]:
     return [edge.node for edge in node.arguments] if "step" in node.gate.has else []
 
 
-def _rewritten_graph(graph: Graph, wanted: set[str], fired: Counter[str], only: Container[str] | None) -> Graph:
-    laws = {
-        gate: [law for law in laws if law.family in wanted and (only is None or law.name in only)]
-        for gate, laws in LAWS.items()
-    }
-    settled: set[Node] = set()
-    for _ in range(_ROUNDS):
-        before = fired.total()
-        graph = _one_round(graph, laws, wanted, only, settled, fired)
-        if fired.total() == before:
-            break
-    return graph
+class Rules:
+    """The laws that may be applied, by gate; `fired` counts those that are."""
 
+    def __init__(self, families: frozenset[str], fired: Counter[str], only: Container[str] | None) -> None:
+        self.families, self.fired, self.only = families, fired, only
+        self.of: dict[Gate, list[tuple[str, Rewrite]]] = {}
 
-def _one_round(
-    graph: Graph,
-    laws: dict[str, list[Law]],
-    families: set[str],
-    only: Container[str] | None,
-    settled: set[Node],
-    fired: Counter[str],
-) -> Graph:
-    views: dict[Node, View] = {}
-    for node in graph.order():
-        if all(views[source].node is source for source in node.sources):
-            view = positional(node)
-        else:
-            view = rebuilt(graph.table, node, views)
-        for _ in range(_ROUNDS):  # a bound, should two laws ever undo each other
-            found = None
-            if view.node not in settled:
-                found = _rewritten(view, laws.get(view.node.gate.name, ()), families, only, fired)
-            if found is None:
-                settled.add(view.node)
-                break
-            view = found
-        views[node] = view
-    return graph.rebuilt(views)
-
-
-def _rewritten(
-    view: View, laws: Iterable[Law], families: set[str], only: Container[str] | None, fired: Counter[str]
-) -> View | None:
-    for law in laws:
-        found = law.rewrite(view)
-        if found is not None:
-            fired[law.name] += 1
-            return found
-    gate, spelling = view.node.gate, f"spelling of {view.node.gate.name}"
-    is_wanted = "spelling" in families or ("own" in families and GATES.get(gate.name) is not gate)
-    if gate.expansion is None or not is_wanted or (only is not None and spelling not in only):
+    def rewritten(self, view: View) -> View | None:
+        """What the first law that applies makes of a view."""
+        gate = view.node.gate
+        rules = self.of.get(gate)
+        if rules is None:
+            rules = self.of[gate] = list(self._found(gate))
+        for name, rewrite in rules:
+            found = rewrite(view)
+            if found is not None:
+                self.fired[name] += 1
+                return found
         return None
-    fired[spelling] += 1
-    spelled: View = gate.expansion(*view.arguments)
-    return spelled
+
+    def _found(self, gate: Gate) -> Iterator[tuple[str, Rewrite]]:
+        for law in LAWS.get(gate.name, ()):
+            if law.family in self.families and (self.only is None or law.name in self.only):
+                yield law.name, law.rewrite
+        expansion, spelling = gate.expansion, f"spelling of {gate.name}"
+        is_wanted = "spelling" in self.families or ("own" in self.families and GATES.get(gate.name) is not gate)
+        if expansion is not None and is_wanted and (self.only is None or spelling in self.only):
+            yield spelling, lambda view: expansion(*view.arguments)
+
+
+def _rewritten_graph(graph: Graph, rules: Rules, forms: dict[Node, View]) -> Graph:
+    """The graph in normal form: no law applies to what its outputs need.
+
+    `forms` is the normal form of each node that was ever looked at, over its own axes. A node is looked at when those
+    that it reads are in normal form, and what a law makes of it in its turn.
+    """
+    made: dict[Node, View] = {}  # what a node has become, whose own normal form is not known yet
+    laws: dict[Node, int] = {}  # how many led to what they have made
+    stack = list(reversed(graph.order()))
+    while stack:
+        node = stack[-1]
+        found = made.get(node)
+        if found is not None and found.node in forms:
+            forms[node] = read_after(forms, found)
+            del made[node]
+        elif found is not None:  # a law that makes something of the very node, or laws that undo each other
+            forms[node] = node.own
+        if node in forms:
+            stack.pop()
+            continue
+        missing, is_same = [], True
+        for source in node.sources:
+            form = forms.get(source)
+            if form is None:
+                missing.append(source)
+            elif form is not source.own:
+                is_same = False
+        count = laws.get(node, 0)
+        if not missing:
+            if not is_same:
+                found = rebuilt(graph.table, node, forms)
+            elif count < _LONGEST:
+                found = rules.rewritten(node.own)
+                count += 1
+            if found is None:
+                forms[node] = node.own
+                stack.pop()
+                continue
+            made[node] = found
+            missing.append(found.node)
+        if count:
+            laws.update((source, max(count, laws.get(source, 0))) for source in missing)
+        stack += reversed(missing)
+    return graph.rebuilt(forms)

@@ -38,6 +38,8 @@ class Coefficient(NamedTuple):
     below: tuple[View, ...] = ()
 
     def __mul__(self, other: Coefficient) -> Coefficient:  # type: ignore[override]
+        if self is _ONE or other is _ONE:  # most often
+            return other if self is _ONE else self
         return Coefficient(self.rational * other.rational, self.above + other.above, self.below + other.below)
 
     def inverse(self) -> Coefficient:
@@ -112,7 +114,7 @@ def mul_constants(y: View) -> View | None:
             return product_of(y, [constant(y, reduce(lambda a, b: a * b, numbers)), *others])
         return others[0] if numbers == [1] and len(others) == 1 else None
     direct = any(factor.node.fixed for factor in y.arguments)
-    if not direct and sum(map(constant_factors, y.arguments)) < 2:
+    if not direct and sum([constant_factors(factor) for factor in y.arguments]) < 2:
         return None
     parts = [split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
@@ -166,11 +168,11 @@ def div_scale(y: View) -> View | None:
 
 @law("mul", "(-a)*b = -(a*b)", exact=True)
 def mul_signs(y: View) -> View | None:
-    signs = sum(is_gate(view, "neg") for view in y.arguments)
+    signs = [view for view in y.arguments if is_gate(view, "neg")]
     if not signs:
         return None
     product = product_of(y, [view.arguments[0] if is_gate(view, "neg") else view for view in y.arguments])
-    return -product if signs % 2 else product
+    return -product if len(signs) % 2 else product
 
 
 @law("div", "a/1 = a; constants divide", exact=False)  # one rounding instead of two
@@ -225,7 +227,7 @@ def power_constant(y: View) -> View | None:
 
 @law("power", "a power is a product of squares, and of roots", exact=True, family="spelling")
 def power_products(y: View) -> View | None:
-    return spelled_power(y.arguments[0], Fraction(y.node.exponent))
+    return spelled_power(y.arguments[0], y.node.exponent)
 
 
 @law("abs", "|-a| = |a|", exact=True)

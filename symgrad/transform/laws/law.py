@@ -49,7 +49,7 @@ def is_gate(view: View, gate: str) -> bool:
 
 def rational_of(view: View) -> Fraction | None:
     number = view.number
-    return number if isinstance(number, Fraction) else None
+    return number if type(number) is Fraction else None  # a constant is that or a name; isinstance asks for far more
 
 
 def apply(like: View, gate: str, *views: View) -> View:
