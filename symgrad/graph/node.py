@@ -230,7 +230,7 @@ class Table:
 
     def apply(self, gate: Gate, *views: View, attribute: Hashable = None) -> View:
         """The view of `gate` applied to `views`; its axes are those of the views, in order of first occurrence."""
-        own: tuple[AnyIndex, ...] = ()
+        own: tuple[AnyIndex, ...] = own_axes(0)
         numbers = []
         for node, index in views:
             if index and index is not own:

@@ -163,7 +163,7 @@ def _rewritten_graph(graph: Graph, rules: Rules, forms: dict[Node, View]) -> Gra
             stack.pop()
             continue
         missing, is_same = [], True
-        for source in node.sources:
+        for source, _ in (*node.arguments, *node.gathered) if node.gathered else node.arguments:
             form = forms.get(source)
             if form is None:
                 missing.append(source)

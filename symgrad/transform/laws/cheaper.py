@@ -80,10 +80,11 @@ def constant_factors(view: View, depth: int = _DEPTH) -> int:
     node = view.node
     if node.fixed:
         return 1
-    if node.gate.name == "div":
+    name = node.gate.name
+    if name == "div":
         return int(node.arguments[1].node.fixed)
-    if node.gate.name == "mul" and depth:
-        return sum(constant_factors(edge, depth - 1) for edge in node.arguments)
+    if name == "mul" and depth:
+        return sum([constant_factors(edge, depth - 1) for edge in node.arguments])
     return 0
 
 
@@ -125,7 +126,7 @@ def mul_constants(y: View) -> View | None:
         if len(numbers) > 1 and folds(*numbers):
             return product_of(y, [constant(y, reduce(lambda a, b: a * b, numbers)), *others])
         return others[0] if numbers == [1] and len(others) == 1 else None
-    direct = any(factor.node.fixed for factor in y.arguments)
+    direct = any([factor.node.fixed for factor in y.arguments])
     if not direct and sum([constant_factors(factor) for factor in y.arguments]) < 2:
         return None
     parts = [split(factor) for factor in y.arguments]
