@@ -161,17 +161,17 @@ class _Scheduler:
         named |= {view.node for view in graph.views} | set(graph.names)
         size: dict[Node, tuple[int, int]] = {}  # operations and depth of what stands on a node's line
         for node in self.order:
-            inline = [edge.node for edge in node.arguments if edge.node in size]
+            inline = [inner for inner, _ in node.arguments if inner in size and inner not in named]
             # A sum of many terms is written over several lines, each with a few of them.
             own = min(len(node.arguments) - 1, _LINE_OPERATIONS // 2) or 1
-            inline = sorted((inner for inner in inline if inner not in named), key=lambda inner: size[inner])
+            inline.sort(key=size.__getitem__)
             room = _LINE_OPERATIONS - own if len(node.arguments) <= _LINE_OPERATIONS + 1 else len(inline)
-            total = sum(size[inner][0] for inner in inline)
+            total = sum([size[inner][0] for inner in inline])
             while inline and (total > room or size[inline[-1]][1] >= _LINE_DEPTH):
                 total -= size[inline[-1]][0]
                 named.add(inline.pop())
             if node not in named:
-                size[node] = (own + total, 1 + max((size[inner][1] for inner in inline), default=0))
+                size[node] = (own + total, 1 + max([size[inner][1] for inner in inline], default=0))
         return named & set(self.order)
 
     def _call(self, named: set[Node], gradient_names: list[str]) -> dict[Node, str]:
@@ -260,9 +260,14 @@ def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]
     place = {statement.name: i for i, statement in enumerate(statements)}
 
     def reads(expression: Expression) -> set[int]:
-        if isinstance(expression, Read):
-            return {place[expression.name]} if expression.name in place else set()
-        return set().union(*map(reads, expression.arguments)) if isinstance(expression, Call) else set()
+        found, stack = set(), [expression]
+        while stack:
+            part = stack.pop()
+            if isinstance(part, Call):
+                stack += part.arguments
+            elif isinstance(part, Read) and part.name in place:
+                found.add(place[part.name])
+        return found
 
     terms: list[tuple[Expression, ...]] = []
     for statement in statements:

@@ -92,7 +92,7 @@ def _fragile(order: Sequence[Node]) -> set[Node]:
     steps = [node for node in order if node.kind == "boolean" or not _STEPS.isdisjoint(node.gate.has)]
     if not steps:
         return set()
-    squares = non_negative_nodes(order)
+    squares = non_negative_nodes(reachable(steps))
     return set(reachable(node for step in steps for node in _before_step(step, squares)))
 
 
