@@ -28,7 +28,7 @@ from .evaluate.trials import Trial, trials
 from .gates.linear_algebra import MATRIX_RULES
 from .gates.table import CONSTANTS
 from .graph.affine import Index, Size
-from .graph.graph import POINTWISE, Graph, Output
+from .graph.graph import POINTWISE, Graph, Output, reachable
 from .graph.node import AnyIndex, Gather, Node, Reduction, View, positional
 from .schedule.integers import integer_nodes
 from .schedule.items import is_guard
@@ -74,7 +74,7 @@ class _Structure:
         told = [*graph.shapes, *([POINTWISE] if graph.over_points else [])]
         self.sizes = {term.name for shape in told for form in shape for term, _ in form.terms}  # type: ignore
         self.sizes |= {*graph.inputs, *graph.derived}
-        for node in graph.order():
+        for node in reachable(view.node for view in graph.views):
             self._node(node)
         for output in graph.outputs:
             self._output(output)

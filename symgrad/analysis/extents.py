@@ -65,8 +65,8 @@ class Extents:
 
     def __init__(self, derived: Derived, known: Iterable[Index] = (), besides: Extents | None = None) -> None:
         self.derived = derived
-        self._least = {} if besides is None else dict(besides._least)  # by name, where that is above 0
-        self._others = [] if besides is None else list(besides._others)
+        self._least: dict[str, int] = {} if besides is None else dict(besides._least)  # by name, where above 0
+        self._others: list[Index] = [] if besides is None else list(besides._others)
         self._said: dict[Index, bool] = {}
         for form in self.spelled(known):
             term, factor = form.terms[0] if len(form.terms) == 1 else (None, 0)

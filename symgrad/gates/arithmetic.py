@@ -94,7 +94,7 @@ def power_of(base: View, exponent: Fraction | int) -> View:
     return table.apply(GATES["power"], base, attribute=exponent.numerator if whole else exponent)
 
 
-_ROOTS = {HALF: "sqrt", Fraction(1, 3): "cbrt"}
+_ROOTS: dict[Fraction | int, str] = {HALF: "sqrt", Fraction(1, 3): "cbrt"}
 
 
 def spelled_power(base: View, exponent: Fraction | int) -> View:

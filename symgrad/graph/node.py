@@ -109,9 +109,7 @@ class View(NamedTuple):
 
     def _with(self, gate: str, other: View | int | Fraction) -> View:
         table = self.node.table
-        return table.apply(
-            table.gates[gate], self, other if isinstance(other, View) else table.constant(other)
-        )
+        return table.apply(table.gates[gate], self, other if isinstance(other, View) else table.constant(other))
 
     def __add__(self, other: View | int | Fraction) -> View:  # type: ignore[override]
         return self._with("add", other)

@@ -20,7 +20,7 @@ from ..gates.roots import non_negative_nodes
 from ..gates.table import GATES
 from ..graph.gate import Gate
 from ..graph.graph import Graph, reachable
-from ..graph.node import Node, View, positional
+from ..graph.node import Node, View
 from ..graph.rebuild import read_after, rebuilt, translated
 from .laws import arrays as array_laws
 from .laws import cheaper, stabler
@@ -43,7 +43,7 @@ def simplify(
 
     With `only` by those alone that are named there: a law by its name, the spelling of a gate as `fired` has it.
     """
-    rules = Rules(frozenset(families), Counter() if fired is None else fired, only)
+    rules = Rules(frozenset(families), Counter() if fired is None else fired, only, graph.shapes is not None)
     forms: dict[Node, View] = {}
     graph = _rewritten_graph(graph, rules, forms)
     if "spelling" in rules.families:
@@ -115,8 +115,10 @@ def _before_step(node: Node, squares: Container[Node]) -> list[Node]:
 class Rules:
     """The laws that may be applied, by gate; `fired` counts those that are."""
 
-    def __init__(self, families: frozenset[str], fired: Counter[str], only: Container[str] | None) -> None:
-        self.families, self.fired, self.only = families, fired, only
+    def __init__(
+        self, families: frozenset[str], fired: Counter[str], only: Container[str] | None, has_arrays: bool
+    ) -> None:
+        self.families, self.fired, self.only, self.has_arrays = families, fired, only, has_arrays
         self.of: dict[Gate, list[tuple[str, Rewrite]]] = {}
 
     def rewritten(self, view: View) -> View | None:
@@ -134,7 +136,8 @@ class Rules:
 
     def _found(self, gate: Gate) -> Iterator[tuple[str, Rewrite]]:
         for law in LAWS.get(gate.name, ()):
-            if law.family in self.families and (self.only is None or law.name in self.only):
+            is_wanted = law.family in self.families and (self.only is None or law.name in self.only)
+            if is_wanted and (self.has_arrays or not law.of_arrays):
                 yield law.name, law.rewrite
         expansion, spelling = gate.expansion, f"spelling of {gate.name}"
         is_wanted = "spelling" in self.families or ("own" in self.families and GATES.get(gate.name) is not gate)
