@@ -43,7 +43,7 @@ def simplify(
 
     With `only` by those alone that are named there: a law by its name, the spelling of a gate as `fired` has it.
     """
-    rules = Rules(frozenset(families), Counter() if fired is None else fired, only, graph.shapes is not None)
+    rules = Rules(frozenset(families), Counter() if fired is None else fired, only, not graph.over_points)
     forms: dict[Node, View] = {}
     graph = _rewritten_graph(graph, rules, forms)
     if "spelling" in rules.families:
