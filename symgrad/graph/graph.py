@@ -93,7 +93,8 @@ class Graph:
         while stack:
             node = stack[-1]
             if node not in views:
-                missing = [source for source in node.sources if source not in views]
+                missing = [source for source, _ in node.arguments if source not in views]
+                missing += [source for source, _ in node.gathered if source not in views]
                 if missing:
                     stack += reversed(missing)
                     continue
@@ -161,7 +162,7 @@ def sizes_of(graph: Graph) -> set[Size]:
     """The symbolic extents that a graph speaks of."""
     forms = [form for shape in graph.shapes for form in shape]
     found = set()
-    for node in graph.order():
+    for node in () if graph.over_points else graph.order():  # nodes over points speak of none
         if node.gate.name == "size":
             found.add(node.attribute)
         if isinstance(node.attribute, Reduction):

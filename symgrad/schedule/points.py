@@ -104,7 +104,8 @@ class _Scheduler:
         self.gradient_of = {n: self.inputs[at] for n, at in zip(gradient_names, graph.wrt, strict=True)}
         called = self._call(named, gradient_names)
         texts = formulas([view.node for view in graph.views], self.inputs, called, _COMMENT, graph.names)
-        expressions: dict[Node, Expression] = {}
+        expressions: dict[Node, Expression] = {node: Literal(number) for node, number in self.literals.items()}
+        expressions |= {n: Read(self.inputs[n.attribute]) for n in graph.order() if n.gate.name == "input"}
         forward: list[Assignment] = []
         backward: list[Assignment] = []
         for node in self.order:
@@ -118,7 +119,7 @@ class _Scheduler:
         for output, wanted in zip(graph.gradients, gradient_names, strict=True):
             node = output.view.node
             if called.get(node) != wanted:
-                backward.append(Assignment(wanted, self._read(node, expressions)))
+                backward.append(Assignment(wanted, expressions[node]))
         statements = [own._replace(part="forward") for own in forward]
         statements += [own._replace(part="backward") for own in backward]
         if self.is_large:
@@ -221,11 +222,6 @@ class _Scheduler:
         text = texts[node]
         return "" if "..." in text or text == expression_text(expression, "float64") else text
 
-    def _read(self, node: Node, expressions: dict[Node, Expression]) -> Expression:
-        if node in self.literals:
-            return Literal(self.literals[node])
-        return Read(self.inputs[node.attribute]) if node.gate.name == "input" else expressions[node]
-
     def _result(
         self,
         node: Node,
@@ -238,14 +234,14 @@ class _Scheduler:
             return called[node]
         name = self.names.take(wanted)
         called[node] = name
-        statements.append(Assignment(name, self._read(node, expressions)))
+        statements.append(Assignment(name, expressions[node]))
         return name
 
     def _expression(
         self, node: Node, expressions: dict[Node, Expression], called: dict[Node, str], statements: list[Assignment]
     ) -> Expression:
         function = FUNCTIONS[node.gate.name]
-        arguments = [self._read(edge.node, expressions) for edge in node.arguments]
+        arguments = [expressions[source] for source, _ in node.arguments]
         # A long sum is written a line at a time, from left to right.
         while len(arguments) > _LINE_OPERATIONS + 1 and not (self.is_large and function.name == "add"):
             first = Call(function, tuple(arguments[:_LINE_OPERATIONS]))

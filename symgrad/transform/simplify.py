@@ -46,8 +46,9 @@ def simplify(
     rules = Rules(frozenset(families), Counter() if fired is None else fired, only, not graph.over_points)
     forms: dict[Node, View] = {}
     graph = _rewritten_graph(graph, rules, forms)
-    if "spelling" in rules.families:
-        graph = _rewritten_graph(reuse_reciprocals(graph), rules, forms)
+    split = reuse_reciprocals(graph) if "spelling" in rules.families else graph
+    if split is not graph:
+        graph = _rewritten_graph(split, rules, forms)
     return graph.compact()
 
 
@@ -71,6 +72,8 @@ def reuse_reciprocals(graph: Graph) -> Graph:
         if n not in fragile
         and (len(_below(n).axes) < n.rank or (1 / _below(n)).node in existing or below_gradients[_below(n)] > 1)
     }
+    if not is_split:
+        return graph
     views: dict[Node, View] = {}
     for node in order:
         if node in is_split:
