@@ -30,7 +30,7 @@ from .gates.reductions import KINDS
 from .gates.table import CONSTANTS
 from .graph.affine import Index, Size
 from .graph.gate import Numeric
-from .graph.graph import POINTWISE, Graph, Output
+from .graph.graph import POINTWISE, Graph, Output, reachable
 from .graph.node import AnyIndex, Gather, Node, Reduction, View, positional
 from .schedule.integers import integer_nodes
 
@@ -85,10 +85,11 @@ class _Structure:
         forms = [form for shape in shapes for form in shape]
         self.sizes = {term.name for form in forms for term, _ in form.terms if isinstance(term, Size)}
         self.sizes |= {*graph.inputs, *graph.derived}
-        for node in graph.order():
+        order = reachable(view.node for view in graph.views)
+        for node in order:
             self._attribute(node)
         self.integers = integer_nodes(graph)
-        for node in graph.order():
+        for node in order:
             self._node(node)
         for output in graph.outputs:
             self._output(output)

@@ -19,6 +19,7 @@ import math
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from .functions import Function
@@ -314,7 +315,7 @@ class Program:
             elif isinstance(part, (Integer, Number)) and not isinstance(part.value, Affine):
                 stack.append(part.value)
 
-    @property
+    @cached_property
     def functions(self) -> tuple[Function, ...]:
         """The functions that are called, each once, by name."""
         found = {function.name: function for function in self.calls}

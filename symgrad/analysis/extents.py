@@ -63,16 +63,16 @@ MOST_NESTED = 2
 class Extents:
     """What is known of the extents: each is at least 0, and so are the affine forms `known`; some are derived."""
 
-    def __init__(self, derived: Derived, known: Iterable[Index] = ()) -> None:
-        self.derived, self.known = derived, list(known)
-        self._least: dict[str, int] = {}  # by name, where that is above 0
-        self._others: list[Index] = []
+    def __init__(self, derived: Derived, known: Iterable[Index] = (), besides: Extents | None = None) -> None:
+        self.derived = derived
+        self._least: dict[str, int] = {} if besides is None else dict(besides._least)  # by name, where above 0
+        self._others: list[Index] = [] if besides is None else list(besides._others)
         self._said: dict[Index, bool] = {}
-        for form in self.spelled(self.known):
+        for form in self.spelled(known):
             term, factor = form.terms[0] if len(form.terms) == 1 else (None, 0)
             if isinstance(term, Size) and factor > 0:
                 self._least[term.name] = max(self._least.get(term.name, 0), -(form.offset // factor))
-            elif form.terms:
+            elif form.terms and form not in self._others:
                 self._others.append(form)
 
     def spelled(self, forms: Iterable[Index]) -> Iterator[Index]:
@@ -105,7 +105,7 @@ class Extents:
 
     def where(self, forms: Iterable[Index]) -> Extents:
         """What is known besides where these forms are >= 0."""
-        return Extents(self.derived, [*self.known, *(form for form in forms if form.terms)])
+        return Extents(self.derived, [form for form in forms if form.terms], self)
 
     def after(self, passed: Iterable[Passed]) -> Extents:
         """What is known besides once a call has passed its checks: those whose loops are known to run."""

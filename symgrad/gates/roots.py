@@ -39,7 +39,8 @@ def _is_non_negative(node: Node, holds: Callable[[View], bool]) -> bool:
     if name == "power":
         return node.exponent % 2 != 1 or holds(arguments[0])
     if name == "mul":
-        return all(count % 2 == 0 or holds(factor) for factor, count in Counter(arguments).items())
+        rest = [factor for factor in arguments if not holds(factor)]
+        return not rest or (len(rest) > 1 and all(count % 2 == 0 for count in Counter(rest).values()))
     if name == "max":
         return any(map(holds, arguments))
     if name in ("add", "div", "min", "sum", "product", "largest", "smallest"):

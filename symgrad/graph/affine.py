@@ -25,8 +25,10 @@ class Index(NamedTuple):
     offset: int = 0
 
     def renamed(self, names: Mapping[Axis, Axis]) -> Index:
-        terms = [(term if isinstance(term, Size) else names.get(term, term), factor) for term, factor in self.terms]
-        return _affine(terms, self.offset)
+        terms: tuple[tuple[Term, int], ...] = tuple(
+            [(term if isinstance(term, Size) else names.get(term, term), own) for term, own in self.terms]
+        )
+        return Index(terms, self.offset) if len(terms) == 1 else _affine(terms, self.offset)
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -35,13 +37,17 @@ class Index(NamedTuple):
     def plus(self, other: Index | int) -> Index:
         if isinstance(other, int):
             return Index(self.terms, self.offset + other)
+        if not self.terms or not other.terms:  # both are in order
+            return Index(self.terms or other.terms, self.offset + other.offset)
         return _affine([*self.terms, *other.terms], self.offset + other.offset)
 
     def minus(self, other: Index | int) -> Index:
         return self.plus(-other if isinstance(other, int) else other.scaled(-1))
 
     def scaled(self, factor: int) -> Index:
-        return _affine([(term, factor * own) for term, own in self.terms], factor * self.offset)
+        if factor == 1:
+            return self
+        return Index(tuple([(term, factor * own) for term, own in self.terms]) if factor else (), factor * self.offset)
 
     def coefficient(self, term: Term) -> int:
         return dict(self.terms).get(term, 0)

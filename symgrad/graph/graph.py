@@ -89,16 +89,17 @@ class Graph:
         """The same graph in a table of its own, numbered so that arguments stand right before their readers."""
         table = Table(self.table.gates)
         views: dict[Node, View] = {}
-        stack: list[tuple[Node, bool]] = [(view.node, False) for view in reversed(self.views)]
+        stack = [view.node for view in reversed(self.views)]
         while stack:
-            node, ready = stack.pop()
-            if node in views:
-                continue
-            if ready or not node.arguments:
+            node = stack[-1]
+            if node not in views:
+                missing = [source for source, _ in node.arguments if source not in views]
+                missing += [source for source, _ in node.gathered if source not in views]
+                if missing:
+                    stack += reversed(missing)
+                    continue
                 views[node] = rebuilt(table, node, views)
-            else:
-                stack.append((node, True))
-                stack.extend((source, False) for source in reversed(node.sources) if source not in views)
+            stack.pop()
         return replace(self.rebuilt(views), table=table)
 
     def rebuilt(self, views: dict[Node, View]) -> Graph:
@@ -161,7 +162,7 @@ def sizes_of(graph: Graph) -> set[Size]:
     """The symbolic extents that a graph speaks of."""
     forms = [form for shape in graph.shapes for form in shape]
     found = set()
-    for node in graph.order():
+    for node in () if graph.over_points else graph.order():  # nodes over points speak of none
         if node.gate.name == "size":
             found.add(node.size)
         if isinstance(node.attribute, Reduction):

@@ -158,58 +158,57 @@ class View(NamedTuple):
         """The view with index expressions put in for some of its axes."""
         return View(self.node, tuple(_substitute(index, names, self.node.table) for index in self.index))
 
-    def _with(self, gate: str, *others: View | int | Fraction, swap: bool = False) -> View:
+    def _as_view(self, other: View | int | Fraction) -> View:
+        return other if isinstance(other, View) else self.node.table.constant(other)
+
+    def _with(self, gate: str, other: View | int | Fraction) -> View:
         table = self.node.table
-        views = [self]
-        for other in others:
-            views.append(other if isinstance(other, View) else table.constant(other))
-        if swap:
-            views.reverse()
-        return table.apply(table.gates[gate], *views)
+        return table.apply(table.gates[gate], self, other if isinstance(other, View) else table.constant(other))
 
     def __add__(self, other: View | int | Fraction) -> View:  # type: ignore[override]
         return self._with("add", other)
 
     def __radd__(self, other: int | Fraction) -> View:
-        return self._with("add", other, swap=True)
+        return self._as_view(other)._with("add", self)
 
     def __sub__(self, other: View | int | Fraction) -> View:
-        return self + -(other if isinstance(other, View) else self.node.table.constant(other))
+        return self + -self._as_view(other)
 
     def __rsub__(self, other: int | Fraction) -> View:
-        return self.node.table.constant(other) + -self
+        return self._as_view(other) + -self
 
     def __mul__(self, other: View | int | Fraction) -> View:  # type: ignore[override]
         return self._with("mul", other)
 
     def __rmul__(self, other: int | Fraction) -> View:  # type: ignore[override]
-        return self._with("mul", other, swap=True)
+        return self._as_view(other)._with("mul", self)
 
     def __truediv__(self, other: View | int | Fraction) -> View:
         return self._with("div", other)
 
     def __rtruediv__(self, other: int | Fraction) -> View:
-        return self._with("div", other, swap=True)
+        return self._as_view(other)._with("div", self)
 
     def __neg__(self) -> View:
-        return self._with("neg")
+        return self.call("neg")
 
     def __lt__(self, other: View | int | Fraction) -> View:  # type: ignore[override]
         return self._with("lt", other)
 
     def __gt__(self, other: View | int | Fraction) -> View:  # type: ignore[override]
-        return self._with("lt", other, swap=True)
+        return self._as_view(other)._with("lt", self)
 
     def equals(self, other: View | int | Fraction) -> View:
         return self._with("eq", other)
 
     def where(self, taken: View | int | Fraction, otherwise: View | int | Fraction) -> View:
         """`taken` where this condition holds, else `otherwise`."""
-        return self._with("select", taken, otherwise)
+        return self.call("select", self._as_view(taken), self._as_view(otherwise))
 
     def call(self, gate: str, *others: View) -> View:
         """The gate of that name applied to this view and the others."""
-        return self._with(gate, *others)
+        table = self.node.table
+        return table.apply(table.gates[gate], self, *others)
 
     @property
     def arguments(self) -> tuple[View, ...]:
@@ -281,7 +280,7 @@ class Table:
 
     def apply(self, gate: Gate, *views: View, attribute: Attribute = None) -> View:
         """The view of `gate` applied to `views`; its axes are those of the views, in order of first occurrence."""
-        own: tuple[AnyIndex, ...] = ()
+        own: tuple[AnyIndex, ...] = own_axes(0)
         numbers = []
         for node, index in views:
             if index and index is not own:

@@ -29,7 +29,11 @@ def rebuilt(table: Table, node: Node, views: Mapping[Node, View]) -> View:
     """The view that replaces `node` where `views` replace those that it reads; over the node's own axes."""
     if not node.arguments:
         return table.intern(node.gate, (), node.attribute, node.rank).own
-    arguments = [read_after(views, edge) for edge in node.arguments]
+    arguments = [
+        views[edge.node] if edge.index is edge.node.own.index else read_after(views, edge) for edge in node.arguments
+    ]
+    if node.attribute is None and node.loops == node.rank:  # most often
+        return table.apply(node.gate, *arguments)
     if isinstance(node.attribute, Reduction):
         own = node.attribute
         out = tuple(index_after(views, index) for index in own.out)

@@ -207,10 +207,12 @@ def _number(lowering: Lowering, expression: sympy.Expr) -> View:
 def _labels(lowering: Lowering, names: Mapping[str, sympy.Basic], inputs: set[Any]) -> dict[Node, str]:
     labels: dict[Node, str] = {}
     for name, meaning in names.items():
-        found = survey(meaning)
-        known = not (found.symbols | found.arrays.keys()) - inputs
-        node = lowering(meaning).node if known else None
-        if node is not None and node.gate.name not in ("input", "constant", "size", "position"):
+        if id(meaning) not in lowering.memo:  # no part of the expression: it may read what is no input
+            found = survey(meaning)
+            if (found.symbols | found.arrays.keys()) - inputs:
+                continue
+        node = lowering(meaning).node
+        if node.gate.name not in ("input", "constant", "size", "position"):
             labels.setdefault(node, name)
     return labels
 

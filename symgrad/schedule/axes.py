@@ -17,7 +17,7 @@ class AxisClasses:
 
     def __init__(self, items: Sequence[Item]) -> None:
         self._parent: dict[Key, Key] = {}
-        members: dict[Key, list[Key]] = {}
+        owners: dict[Key, set[object]] = {}  # the items that have an axis in a class, by its root
         for item in items:
             if is_matrix(item):
                 continue
@@ -30,10 +30,12 @@ class AxisClasses:
                     one, two = self.root(self.key(edge.node, place)), self.root((item, index.axes[0]))
                     if one == two:
                         continue
-                    first, second = members.get(one, [one]), members.get(two, [two])
-                    if {owner for owner, _ in first}.isdisjoint(owner for owner, _ in second):
+                    first, second = owners.get(one, {one[0]}), owners.get(two, {two[0]})
+                    if first.isdisjoint(second):
                         self._parent[one] = two
-                        members[two] = first + second
+                        few, many = (first, second) if len(first) < len(second) else (second, first)
+                        many |= few
+                        owners[two] = many
 
     @staticmethod
     def key(node: Node, place: int) -> Key:

@@ -57,6 +57,7 @@ class Layout:
         self.checks = passed(definition)
         self.literals = constants(graph, np.dtype(dtype))
         self.size_names = self._name_sizes()
+        self.sizes = {new: Size(old) for old, new in self.size_names.items()}
         self.output_names = {
             output: names.take(f"d_{inputs[output.by]}") for output in graph.outputs if output.by is not None
         }

@@ -30,7 +30,7 @@ from symgrad_codegen.program import (
 from symgrad_codegen.text.arrays import elements_of, expression_names
 
 from ..gates.reductions import KINDS
-from ..graph.affine import Index, Size
+from ..graph.affine import Index
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View
 from .integers import ROUNDED, combined, divided, integer, truncated, whole_number
 from .items import Item, Sink, is_leaf, is_reduction
@@ -368,14 +368,14 @@ class NestBuilder:
 
     def _is_certain(self, form: Affine) -> bool:
         """Whether an affine form is >= 0 in all iterations of the loops."""
-        sizes = {new: old for old, new in self.layout.size_names.items()}
+        sizes = self.layout.sizes
         least = Index((), form.offset)
         for name, factor in form.terms:
             bound = self.ranges.get(name)
             if bound is not None:
                 least = least.plus(bound[0 if factor > 0 else 1].scaled(factor))
             elif name in sizes:
-                least = least.plus(Index(((Size(sizes[name]), factor),)))
+                least = least.plus(Index(((sizes[name], factor),)))
             else:
                 return False
         return self.extents.imply(least)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from functools import cached_property
 from typing import NamedTuple, TypeGuard
 
 from ..analysis.domains import Domains
@@ -109,11 +110,16 @@ class Plan:
 
     def label_of(self, key: Key) -> str | None:
         """The user's name for an index that runs along a class of axes, where one is known."""
+        return self._labels.get(key)
+
+    @cached_property
+    def _labels(self) -> dict[Key, str]:
+        found: dict[Key, str] = {}
         for node in self.nodes:
             for loop, label in enumerate(self.graph.labels.get(node, ())):
-                if label and loop < node.loops and self.class_of(node, loop) == key:
-                    return label
-        return None
+                if label and loop < node.loops:
+                    found.setdefault(self.class_of(node, loop), label)
+        return found
 
     def bounds(self, item: Item, axis: int) -> tuple[Index, Index]:
         """The first and the last index of a loop: for a result's axis what is demanded, also where no term arrives."""

@@ -105,7 +105,8 @@ class _Scheduler:
         self.gradient_of = {n: self.inputs[at] for n, at in zip(gradient_names, graph.wrt, strict=True)}
         called = self._call(named, gradient_names)
         texts = formulas([view.node for view in graph.views], self.inputs, called, _COMMENT, graph.names)
-        expressions: dict[Node, Expression] = {}
+        expressions: dict[Node, Expression] = {node: Literal(number) for node, number in self.literals.items()}
+        expressions |= {n: Read(self.inputs[n.position]) for n in graph.order() if n.gate.name == "input"}
         forward: list[Assignment] = []
         backward: list[Assignment] = []
         for node in self.order:
@@ -119,7 +120,7 @@ class _Scheduler:
         for output, wanted in zip(graph.gradients, gradient_names, strict=True):
             node = output.view.node
             if called.get(node) != wanted:
-                backward.append(Assignment(wanted, self._read(node, expressions)))
+                backward.append(Assignment(wanted, expressions[node]))
         statements = [own._replace(part="forward") for own in forward]
         statements += [own._replace(part="backward") for own in backward]
         if self.is_large:
@@ -162,17 +163,17 @@ class _Scheduler:
         named |= {view.node for view in graph.views} | set(graph.names)
         size: dict[Node, tuple[int, int]] = {}  # operations and depth of what stands on a node's line
         for node in self.order:
-            inline = [edge.node for edge in node.arguments if edge.node in size]
+            inline = [inner for inner, _ in node.arguments if inner in size and inner not in named]
             # A sum of many terms is written over several lines, each with a few of them.
             own = min(len(node.arguments) - 1, _LINE_OPERATIONS // 2) or 1
-            inline = sorted((inner for inner in inline if inner not in named), key=lambda inner: size[inner])
+            inline.sort(key=size.__getitem__)
             room = _LINE_OPERATIONS - own if len(node.arguments) <= _LINE_OPERATIONS + 1 else len(inline)
-            total = sum(size[inner][0] for inner in inline)
+            total = sum([size[inner][0] for inner in inline])
             while inline and (total > room or size[inline[-1]][1] >= _LINE_DEPTH):
                 total -= size[inline[-1]][0]
                 named.add(inline.pop())
             if node not in named:
-                size[node] = (own + total, 1 + max((size[inner][1] for inner in inline), default=0))
+                size[node] = (own + total, 1 + max([size[inner][1] for inner in inline], default=0))
         return named & set(self.order)
 
     def _call(self, named: set[Node], gradient_names: list[str]) -> dict[Node, str]:
@@ -222,11 +223,6 @@ class _Scheduler:
         text = texts[node]
         return "" if "..." in text or text == expression_text(expression, "float64") else text
 
-    def _read(self, node: Node, expressions: dict[Node, Expression]) -> Expression:
-        if node in self.literals:
-            return Literal(self.literals[node])
-        return Read(self.inputs[node.position]) if node.gate.name == "input" else expressions[node]
-
     def _result(
         self,
         node: Node,
@@ -239,14 +235,14 @@ class _Scheduler:
             return called[node]
         name = self.names.take(wanted)
         called[node] = name
-        statements.append(Assignment(name, self._read(node, expressions)))
+        statements.append(Assignment(name, expressions[node]))
         return name
 
     def _expression(
         self, node: Node, expressions: dict[Node, Expression], called: dict[Node, str], statements: list[Assignment]
     ) -> Expression:
         function = FUNCTIONS[node.gate.name]
-        arguments = [self._read(edge.node, expressions) for edge in node.arguments]
+        arguments = [expressions[source] for source, _ in node.arguments]
         # A long sum is written a line at a time, from left to right.
         while len(arguments) > _LINE_OPERATIONS + 1 and not (self.is_large and function.name == "add"):
             first = Call(function, tuple(arguments[:_LINE_OPERATIONS]))
@@ -261,9 +257,14 @@ def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]
     place = {statement.name: i for i, statement in enumerate(statements)}
 
     def reads(expression: Expression) -> set[int]:
-        if isinstance(expression, Read):
-            return {place[expression.name]} if expression.name in place else set()
-        return set().union(*map(reads, expression.arguments)) if isinstance(expression, Call) else set()
+        found, stack = set(), [expression]
+        while stack:
+            part = stack.pop()
+            if isinstance(part, Call):
+                stack += part.arguments
+            elif isinstance(part, Read) and part.name in place:
+                found.add(place[part.name])
+        return found
 
     terms: list[tuple[Expression, ...]] = []
     for statement in statements:

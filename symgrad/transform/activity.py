@@ -98,7 +98,8 @@ def at_argument(place: View, edge: View) -> View | None:
 
     None where it depends on other axes: it says nothing of the argument as a whole.
     """
-    if edge.index is positional(edge.node).index and all(name < len(edge.index) for name in place.axes):
+    is_own = edge.index is edge.node.own.index
+    if is_own and (place.index is edge.index or all(name < len(edge.index) for name in place.axes)):
         return place
     places = {name: axis(at) for at, index in enumerate(edge.index) if (name := plain_axis(index)) is not None}
     return place.at(places) if all(name in places for name in place.axes) else None

@@ -60,7 +60,7 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     """
     value = graph.values[0].view
     zero = graph.table.constant(0)
-    order = reachable([value.node])
+    order = graph.order() if len(graph.outputs) == 1 else reachable([value.node])
     varying = varying_nodes(order, set(wrt))
     domains = None if graph.over_points else Domains(replace(graph, outputs=graph.values))
     active = activity(order, varying, domains, extremes=True, slopes=True)

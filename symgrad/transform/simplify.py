@@ -43,11 +43,12 @@ def simplify(
 
     With `only` by those alone that are named there: a law by its name, the spelling of a gate as `fired` has it.
     """
-    rules = Rules(frozenset(families), Counter() if fired is None else fired, only)
+    rules = Rules(frozenset(families), Counter() if fired is None else fired, only, not graph.over_points)
     forms: dict[Node, View] = {}
     graph = _rewritten_graph(graph, rules, forms)
-    if "spelling" in rules.families:
-        graph = _rewritten_graph(reuse_reciprocals(graph), rules, forms)
+    split = reuse_reciprocals(graph) if "spelling" in rules.families else graph
+    if split is not graph:
+        graph = _rewritten_graph(split, rules, forms)
     return graph.compact()
 
 
@@ -71,6 +72,8 @@ def reuse_reciprocals(graph: Graph) -> Graph:
         if n not in fragile
         and (len(_below(n).axes) < n.rank or (1 / _below(n)).node in existing or below_gradients[_below(n)] > 1)
     }
+    if not is_split:
+        return graph
     views: dict[Node, View] = {}
     for node in order:
         if node in is_split:
@@ -92,7 +95,7 @@ def _fragile(order: Sequence[Node]) -> set[Node]:
     steps = [node for node in order if node.kind == "boolean" or not _STEPS.isdisjoint(node.gate.has)]
     if not steps:
         return set()
-    squares = non_negative_nodes(order)
+    squares = non_negative_nodes(reachable(steps))
     return set(reachable(node for step in steps for node in _before_step(step, squares)))
 
 
@@ -115,8 +118,10 @@ def _before_step(node: Node, squares: Container[Node]) -> list[Node]:
 class Rules:
     """The laws that may be applied, by gate; `fired` counts those that are."""
 
-    def __init__(self, families: frozenset[str], fired: Counter[str], only: Container[str] | None) -> None:
-        self.families, self.fired, self.only = families, fired, only
+    def __init__(
+        self, families: frozenset[str], fired: Counter[str], only: Container[str] | None, has_arrays: bool
+    ) -> None:
+        self.families, self.fired, self.only, self.has_arrays = families, fired, only, has_arrays
         self.of: dict[Gate, list[tuple[str, Rewrite]]] = {}
 
     def rewritten(self, view: View) -> View | None:
@@ -134,7 +139,8 @@ class Rules:
 
     def _found(self, gate: Gate) -> Iterator[tuple[str, Rewrite]]:
         for law in LAWS.get(gate.name, ()):
-            if law.family in self.families and (self.only is None or law.name in self.only):
+            is_wanted = law.family in self.families and (self.only is None or law.name in self.only)
+            if is_wanted and (self.has_arrays or not law.of_arrays):
                 yield law.name, law.rewrite
         expansion, spelling = gate.expansion, f"spelling of {gate.name}"
         is_wanted = "spelling" in self.families or ("own" in self.families and GATES.get(gate.name) is not gate)
@@ -163,7 +169,7 @@ def _rewritten_graph(graph: Graph, rules: Rules, forms: dict[Node, View]) -> Gra
             stack.pop()
             continue
         missing, is_same = [], True
-        for source in node.sources:
+        for source, _ in (*node.arguments, *node.gathered) if node.gathered else node.arguments:
             form = forms.get(source)
             if form is None:
                 missing.append(source)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..functions import ATOM, COMPARE, NOT, PRODUCT, SUM, UNARY, Function
-from ..program import Affine, Assignment, Element, Expression, Holds, Integer, Literal, Number, Read
+from ..program import Affine, Assignment, Call, Expression, Holds, Integer, Literal, Number, Read
 
 Piece = tuple[str, int]  # a text and its precedence
 
@@ -81,6 +81,9 @@ def piece(expression: Expression, dtype: str, names: Mapping[str, str] | None = 
     """An expression as text. Expressions are of bounded depth: the schedule names what is deeper."""
     if isinstance(expression, Read):
         return expression.name, ATOM
+    if isinstance(expression, Call):
+        arguments = [piece(argument, dtype, names) for argument in expression.arguments]
+        return spell(expression.function, arguments)
     if isinstance(expression, Literal):
         return literal_text(expression.value, dtype)
     if isinstance(expression, (Integer, Number)):
@@ -93,14 +96,11 @@ def piece(expression: Expression, dtype: str, names: Mapping[str, str] | None = 
         return (text, level) if isinstance(expression, Integer) else (f"real({text})", ATOM)
     if isinstance(expression, Holds):
         return f"{affine_text(expression.value, names)} >= 0", COMPARE
-    if isinstance(expression, Element):
-        places = (
-            affine_text(place, names) if isinstance(place, Affine) else piece(place, dtype, names)[0]
-            for place in expression.index
-        )
-        return f"{expression.array}[{', '.join(places)}]", ATOM
-    arguments = [piece(argument, dtype, names) for argument in expression.arguments]
-    return spell(expression.function, arguments)
+    places = (
+        affine_text(place, names) if isinstance(place, Affine) else piece(place, dtype, names)[0]
+        for place in expression.index
+    )
+    return f"{expression.array}[{', '.join(places)}]", ATOM
 
 
 def expression_text(expression: Expression, dtype: str, names: Mapping[str, str] | None = None) -> str:

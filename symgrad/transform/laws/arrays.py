@@ -242,7 +242,13 @@ def _pulled(view: View, with_exponentials: bool = False) -> Scaled:
 # --- the laws ---------------------------------------------------------------------------------------------------------
 
 
-@law("log", "log(a*sum(exp(f))) = M + log(a*sum(exp(f - M))), M the largest f", exact=False, family="stabler")
+@law(
+    "log",
+    "log(a*sum(exp(f))) = M + log(a*sum(exp(f - M))), M the largest f",
+    exact=False,
+    family="stabler",
+    of_arrays=True,
+)
 def log_of_sums(y: View) -> View | None:
     """Also log(exp(f - M)/S') = f - M - log(S'), which a ratio to a sum has become."""
     (a,) = y.arguments
@@ -256,7 +262,9 @@ def log_of_sums(y: View) -> View | None:
     return sum_of(y, exponents)
 
 
-@law("log", "log(det(A)) is computed from the pivots of A", exact=False, family="stabler")  # the determinant overflows
+@law(
+    "log", "log(det(A)) is computed from the pivots of A", exact=False, family="stabler", of_arrays=True
+)  # the determinant overflows
 def log_of_determinant(y: View) -> View | None:
     node = y.arguments[0].node
     if node.gate.name != "determinant":
@@ -265,7 +273,13 @@ def log_of_determinant(y: View) -> View | None:
     return View(table.whole(GATES["log_determinant"], node.arguments, [(0, 1)], 0, node.extents))
 
 
-@law("div", "exp(g)/sum(exp(f)) = exp(g - M)/sum(exp(f - M)), M the largest f", exact=False, family="stabler")
+@law(
+    "div",
+    "exp(g)/sum(exp(f)) = exp(g - M)/sum(exp(f - M)), M the largest f",
+    exact=False,
+    family="stabler",
+    of_arrays=True,
+)
 def ratio_of_sums(y: View) -> View | None:
     above, below = y.arguments
     shifts, rest = _pulled(below)
@@ -274,7 +288,13 @@ def ratio_of_sums(y: View) -> View | None:
     return quotient_of(y, [above], [rest]) if shifts else None
 
 
-@law("mul", "exp(-M)*sum(exp(f)) = sum(exp(f - M)): a ratio that was split", exact=False, family="stabler")
+@law(
+    "mul",
+    "exp(-M)*sum(exp(f)) = sum(exp(f - M)): a ratio that was split",
+    exact=False,
+    family="stabler",
+    of_arrays=True,
+)
 def product_with_shift(y: View) -> View | None:
     for place, factor in enumerate(y.arguments):
         found = _without_shift(factor)
@@ -341,7 +361,9 @@ def _absorbed(view: View, shift: View) -> View:
     return _times_exponential(view, -shift) if kind == _NO_SIZE else relative(view, shift)
 
 
-@law("sum", "sum(c*a) = c*sum(a); sum(-a) = -sum(a)", exact=False)  # the sum may overflow where c*a does not
+@law(
+    "sum", "sum(c*a) = c*sum(a); sum(-a) = -sum(a)", exact=False, of_arrays=True
+)  # the sum may overflow where c*a does not
 def sum_of_multiples(y: View) -> View | None:
     (body,) = y.node.arguments
     if is_gate(body, "neg"):

@@ -68,10 +68,11 @@ def constant_factors(view: View, depth: int = _DEPTH) -> int:
     node = view.node
     if node.fixed:
         return 1
-    if node.gate.name == "div":
+    name = node.gate.name
+    if name == "div":
         return int(node.arguments[1].node.fixed)
-    if node.gate.name == "mul" and depth:
-        return sum(constant_factors(edge, depth - 1) for edge in node.arguments)
+    if name == "mul" and depth:
+        return sum([constant_factors(edge, depth - 1) for edge in node.arguments])
     return 0
 
 
@@ -104,6 +105,11 @@ def scaled_by(like: View, coefficient: Coefficient, rest: View) -> View:
     return coefficient.view(like) * rest
 
 
+def _is_one_or_negative(factor: View) -> bool:
+    number = rational_of(factor)
+    return number is not None and (number.numerator < 0 or number.numerator == 1 == number.denominator)
+
+
 @law(
     "mul", "constants multiply, also those of the factors; 1*a = a; (-1)*a = -a", exact=False
 )  # one rounding for several
@@ -113,8 +119,8 @@ def mul_constants(y: View) -> View | None:
         if len(numbers) > 1 and folds(*numbers):
             return product_of(y, [constant(y, reduce(lambda a, b: a * b, numbers)), *others])
         return others[0] if numbers == [1] and len(others) == 1 else None
-    direct = any(factor.node.fixed for factor in y.arguments)
-    if not direct and sum([constant_factors(factor) for factor in y.arguments]) < 2:
+    direct = [factor for factor in y.arguments if factor.node.fixed]
+    if sum([constant_factors(factor) for factor in y.arguments]) < 2 and not any(map(_is_one_or_negative, direct)):
         return None
     parts = [split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
@@ -150,7 +156,7 @@ def add_scale(y: View) -> View | None:
 @law("div", "constant factors come out of a quotient", exact=False)  # their rounding moves; a/(3*b) stays
 def div_scale(y: View) -> View | None:
     above, below = y.arguments
-    if y.node.fixed or above.number is not None:
+    if y.node.fixed or above.number is not None or not (constant_factors(above) or constant_factors(below)):
         return None
     top, top_count, top_rest = split(above)
     bottom, bottom_count, bottom_rest = split(below)

@@ -24,6 +24,7 @@ class Law:
     exact: bool
     family: Family
     rewrite: Rewrite
+    of_arrays: bool = False  # it has no work in a graph over points
 
 
 LAWS: dict[str, list[Law]] = {}
@@ -32,12 +33,14 @@ LAWS: dict[str, list[Law]] = {}
 LARGEST_FOLD = 4096
 
 
-def law(gates: str, words: str, *, exact: bool, family: Family = "cheaper") -> Callable[[Rewrite], Rewrite]:
+def law(
+    gates: str, words: str, *, exact: bool, family: Family = "cheaper", of_arrays: bool = False
+) -> Callable[[Rewrite], Rewrite]:
     """File a law under the gate that it rewrites, or under several, their names apart."""
 
     def enter(rewrite: Rewrite) -> Rewrite:
         for gate in gates.split():
-            LAWS.setdefault(gate, []).append(Law(rewrite.__name__, words, exact, family, rewrite))
+            LAWS.setdefault(gate, []).append(Law(rewrite.__name__, words, exact, family, rewrite, of_arrays))
         return rewrite
 
     return enter

@@ -127,6 +127,7 @@ def root_of_squares(y: View) -> View | None:
 
 
 _EXPONENTS = {"sqrt": Fraction(1, 2), "cbrt": Fraction(1, 3)}
+_POWERS = {*_EXPONENTS, "power", "pow"}
 
 
 def _as_power(view: View) -> tuple[View, Fraction] | None:
@@ -157,6 +158,8 @@ def power_of_power(y: View) -> View | None:
 @law("mul", "a**p*a**q = a**(p + q), of powers that are no whole ones", exact=False, family="stabler")  # at infinity
 def product_of_powers(y: View) -> View | None:
     """x*sqrt(x) is x**(3/2), and has its derivative at 0."""
+    if _POWERS.isdisjoint([factor.node.gate.name for factor in y.arguments]):  # most often
+        return None
     found: dict[View, list[tuple[int, Fraction]]] = {}
     for place, factor in enumerate(y.arguments):
         base, exponent = _as_power(factor) or (factor, Fraction(1))
