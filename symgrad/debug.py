@@ -107,8 +107,8 @@ def _numbers(graph: Graph, places: list[int], inputs: Sequence[Any]) -> list[Any
     sizes = {size.name for size in sizes_of(graph)}
     extents = {name: int(value) for name, value in zip(graph.inputs, inputs, strict=True) if name in sizes}
     arrays = [np.asarray(value) for value in inputs]
-    told = with_derived(bind(graph.inputs, graph.shapes, arrays, extents), Domains(graph).derived)
-    found = evaluate_arrays_exactly(graph, arrays, told, DIGITS)
+    told = bind(graph.inputs, graph.shapes, [array.shape for array in arrays], extents)
+    found = evaluate_arrays_exactly(graph, arrays, with_derived(told, Domains(graph).derived), DIGITS)
     return [number for array in found for number in np.ravel(array)]
 
 

@@ -112,10 +112,10 @@ def _is_right(name: str) -> None:
         with pytest.raises(RAISES[name]):
             kernel(**other)
         return
-    with watched(kernel._module):
+    with watched(kernel._runner.module):
         first = kernel(**small)
     assert_agrees(first, case, small)
-    with mock.patch.object(kernel._module, "MOST_BLOCKS", 1):  # threads with more than one index each
+    with mock.patch.object(kernel._runner.module, "MOST_BLOCKS", 1):  # threads with more than one index each
         assert_agrees(kernel(**other), case, other)
     # Again after other sizes, and with NaN where nothing is read: in memory that the calls before have used.
     assert same(kernel(**(poisoned(case, "small") if case.unread else small)), first)
@@ -126,7 +126,7 @@ def _is_right_when_long(name: str) -> None:
     assert SIZES["long"]["n"] == 130
     kernel = symgrad.compile(case.expression(), target="cuda")
     for limits in ({"MOST_BLOCKS": 3}, {"SCRATCH_BYTES": 1}):  # the latter is one block, where memory is scarce
-        with mock.patch.multiple(kernel._module, **limits):
+        with mock.patch.multiple(kernel._runner.module, **limits):
             assert_agrees(kernel(**long), case, long)
 
 
@@ -437,7 +437,7 @@ def wrt_a_part_of_the_arguments() -> None:
             assert [symbol.name for symbol in scaled(wrt=wrt).wrt] == [symbol.name for symbol in wrt]
             for got, want in zip(flat(result)[1:], wanted, strict=True):
                 np.testing.assert_allclose(got, want, rtol=1e-13)
-        _, emitted = scaled(wrt=wrt)._module.kernel(0.5, *columns())
+        _, emitted = scaled(wrt=wrt)._runner.module.kernel(0.5, *columns())
         for got, want in zip(emitted, wanted, strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-13)
     single = scaled(wrt=y)
@@ -615,7 +615,7 @@ def a_kernel_has_the_name_that_it_is_given() -> None:
     for name in ("energy", "pass_1", "nest_1", "alone", "kernel_into", "low"):
         kernel = symgrad.compile(LOSS, target="cuda", name=name)
         assert_right(kernel(**given), given)
-        parts = [part.__name__ for part, _ in kernel._module.KERNELS]
+        parts = [part.__name__ for part, _ in kernel._runner.module.KERNELS]
         assert len({name, f"{name}_into", *parts}) == len(parts) + 2, f"{name} is the name of a part too: {parts}"
 
 
@@ -641,7 +641,7 @@ def ptx_net() -> Found:
         "rows": rows,
         "products": "NEEDS_CUPY = True" in source,
         "refusal": str(caught.value),
-        "fixed": _fixed_kernels(kernel._module),
+        "fixed": _fixed_kernels(kernel._runner.module),
     }
 
 

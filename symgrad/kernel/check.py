@@ -17,7 +17,9 @@ import mpmath
 import numpy as np
 
 from ..evaluate.conditioning import rounding_bounds
-from ..evaluate.points import evaluate, evaluate_complex, evaluate_exactly
+from ..evaluate.points import evaluate as evaluate_graph
+from ..evaluate.points import evaluate_complex, evaluate_exactly
+from ..explore.tracing import Setting
 from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable, views_of
 from ..graph.node import Node, View
@@ -125,22 +127,19 @@ class GradientCheck:
         printer.text(str(self))
 
 
-def check(
-    definition: Graph,
-    graph: Graph,
-    names: Sequence[str],
-    dtype: str,
-    compiled: Callable[..., tuple[float, Sequence[float]]],
-    point: Sequence[float],
-) -> GradientCheck:
-    """Checks value and gradient at `point` (numbers, in the order of the inputs' `names`).
+# Value and derivatives of one instance.
+Evaluate: TypeAlias = Callable[[Sequence[Any]], tuple[Any, Sequence[Any]]]
 
-    `compiled` is what is checked: value and derivatives of `graph` at a point. `definition` is the graph as lowered,
-    before any law.
+
+def check(setting: Setting, definition: Graph, evaluate: Evaluate) -> GradientCheck:
+    """Checks value and gradient of a kernel over points at one of them.
+
+    `evaluate` is what is checked. `definition` is the graph as lowered, before any law.
     """
+    graph, dtype, names = setting.compiled, setting.dtype, setting.compiled.inputs
     kind = np.dtype(dtype).type
-    point = [float(kind(value)) for value in point]  # what the kernel really gets
-    value, derivatives = compiled(*point)
+    point = [float(kind(value)) for value in setting.inputs]  # what the kernel really gets
+    value, derivatives = evaluate(point)
     root = definition.values[0].view
     value_bound, *bounds = (SLACK * float(bound) for bound in rounding_bounds(graph.views, point, dtype))
     exact_value, sides = _exact_derivatives(root, point, graph.wrt, bounds)
@@ -173,7 +172,7 @@ def _central(root: View, point: Sequence[float], place: int) -> float:
     up, down = list(point), list(point)
     up[place], down[place] = point[place] + step, point[place] - step
     columns = np.array([up, down]).T
-    (values,) = evaluate([root], list(columns))
+    (values,) = evaluate_graph([root], list(columns))
     values = np.broadcast_to(values, (2,))
     with np.errstate(all="ignore"):
         return float((values[0] - values[1]) / np.float64(up[place] - down[place]))
@@ -276,10 +275,10 @@ def _trouble(graph: Graph, names: Sequence[str], point: Sequence[float]) -> str:
     """The first gate, value before gradient, that makes a NaN or infinity out of finite arguments; "" if none."""
     for what, outputs in (("value", graph.values), ("gradient", graph.gradients)):
         views = views_of(outputs)
-        if np.all(np.isfinite(evaluate(views, point))):
+        if np.all(np.isfinite(evaluate_graph(views, point))):
             continue  # an infinity on the way that did no harm
         order = reachable(view.node for view in views)
-        values = dict(zip(order, evaluate([View(node) for node in order], point), strict=True))
+        values = dict(zip(order, evaluate_graph([View(node) for node in order], point), strict=True))
         for node in _active(views, values):
             arguments = [float(values[edge.node]) for edge in node.arguments]
             if arguments and not np.isfinite(values[node]) and np.all(np.isfinite(arguments)):
