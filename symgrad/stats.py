@@ -35,11 +35,11 @@ class Stats(dict[str, Any]):
         """Keeps the seconds that a stage takes."""
         start = time.perf_counter()
         yield
-        self.write_seconds(stage, time.perf_counter() - start)
+        self["seconds"][stage] = time.perf_counter() - start
 
-    def write_seconds(self, stage: str, seconds: float) -> None:
-        """Keeps the seconds that a stage took."""
-        self["seconds"][stage] = seconds
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Adds to the seconds of a stage that comes in parts."""
+        self["seconds"][stage] = self["seconds"].get(stage, 0.0) + seconds
 
     def write_program(self, program: Program) -> None:
         """Keeps what is known of a program: how many statements, and of arrays along which axis it streams."""

@@ -468,6 +468,59 @@ def float32_and_strict() -> None:
 
 
 @simulated
+def numbers_beside_arrays_take_a_batch() -> None:
+    x, y = columns()
+    numbers = np.linspace(-1.0, 1.0, 6).reshape(2, 3)
+    for dtype, tolerance in (("float64", 1e-13), ("float32", 4e-6)):
+        kernel = scaled(dtype=dtype)
+        for given in ((numbers, x, y), (device(numbers), x, y), (numbers, device(x), y)):
+            result = kernel(*given)
+            assert [array.shape for array in flat(result)] == [(2, 3), (2, 3), (2, 3, 9), (2, 3, 9)]
+            for at in np.ndindex(2, 3):
+                one = [array[at] for array in flat(result)]
+                for got, want in zip(one, scaled_by_numpy(numbers[at], x, y), strict=True):
+                    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    assert on_device(scaled()(device(numbers), x, y).value)
+    for there in (False, True):
+        out = scaled()(numbers[::-1], device(x) if there else x, y)
+        again = scaled()(numbers, device(x) if there else x, y, out=out)
+        assert all(a is b for a, b in zip((again.value, *again.grad), (out.value, *out.grad), strict=True))
+        assert same(again, scaled()(numbers, x, y))
+    with pytest.raises(ValueError, match="out: value must be on the device"):
+        scaled()(numbers, x, y, out=Result(0.0, out.grad))
+    with pytest.raises(ValueError, match="out: value must hold"):
+        scaled()(numbers, x, y, out=Result(0.0, scaled()(numbers, x, y).grad))
+    with pytest.raises(ValueError, match="out: d_x must hold"):
+        scaled()(numbers, device(x), y, out=Result(out.value, (out.grad[0], device(x), out.grad[2])))
+    empty = scaled()(np.zeros((0, 2)), x, y)
+    assert [array.shape for array in flat(empty)] == [(0, 2), (0, 2), (0, 2, 9), (0, 2, 9)]
+
+
+@simulated
+def arrays_take_axes_in_front() -> None:
+    kernel, given = loss(batch=True), inputs(5)
+    batch = {"X": np.stack([inputs(5)["X"] for _ in range(3)]), "W": given["W"], "y": np.stack([given["y"]] * 3)}
+    batch["y"][1] = inputs(5)["y"]
+    for names in ((), ("X",), ("y",), ("W", "X", "y")):
+        result = kernel(**{name: device(array) if name in names else array for name, array in batch.items()})
+        for at in range(3):
+            own = {"X": batch["X"][at], "W": batch["W"], "y": batch["y"][at]}
+            assert_right(Result(float(flat(result)[0][at]), type(result.grad)(a[at] for a in flat(result)[1:])), own)
+    batch["y"][2, 1] = 3
+    for give in (lambda array: array, device):
+        with pytest.raises(IndexError, match="y holds 3"):
+            kernel(X=batch["X"], W=batch["W"], y=give(batch["y"]))
+    assert_right(kernel(**given), given)
+    assert kernel.check(**given)
+    with pytest.raises(TypeError, match="a check is of one point"):
+        kernel.check(**batch)
+    objective = kernel.objective(X=given["X"], y=given["y"])
+    assert objective(objective.pack(W=given["W"]))[0] == pytest.approx(reference(**given)[0])
+    with pytest.raises(ShapeError, match="X wants an array"):
+        kernel.objective(X=batch["X"], y=given["y"])
+
+
+@simulated
 def a_stream_is_taken() -> None:
     from numba import cuda
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ class Shapes(NamedTuple):
 
     batch: tuple[int, ...]  # () is one instance: one point, or one set of arrays
     derivatives: tuple[tuple[int, ...], ...]  # of one instance
+    outputs: tuple[tuple[int, ...], ...]  # of the value and the derivatives, with the batch in front
     sizes: dict[str, int]
     largest: int  # elements of the largest input of one instance
     gathers: list[IndexInput]
@@ -57,6 +59,8 @@ class Arguments:
         graph, options = compiled.graph, compiled.options
         self._compiled, self._index_range, self._on_host = compiled, index_range, on_host
         self.names = [symbol.name for symbol in compiled.args]
+        count = Counter(self.names)
+        self._places = {name: place for place, name in enumerate(self.names) if count[name] == 1}
         self.shapes: Sequence[tuple[Index, ...]] = graph.shapes if compiled.has_arrays else [()] * len(self.names)
         self.ranks = list(map(len, self.shapes))
         kind = np.dtype(options.dtype)
@@ -86,12 +90,12 @@ class Arguments:
             raise TypeError(f"{len(args)} arguments for {self.signature()}")
         values = dict(enumerate(args))
         for name, value in named.items():
-            place = by_name(self._compiled.args, name, "args")
+            place = self._places[name] if name in self._places else by_name(self._compiled.args, name, "args")
             if place in values:
                 raise TypeError(f"two values for {name!r} in a call of {self.signature()}")
             values[place] = value
-        missing = [name for place, name in enumerate(self.names) if place not in values]
-        if missing:
+        if len(values) < len(self.names):
+            missing = [name for place, name in enumerate(self.names) if place not in values]
             is_vector = len(args) == 1 and not named and np.ndim(args[0]) == 1
             way_out = "; of one vector, as scipy.optimize gives it, take kernel.objective()" if is_vector else ""
             raise TypeError(f"missing {', '.join(missing)} in a call of {self.signature()}{way_out}")
@@ -159,7 +163,8 @@ class Arguments:
     def shapes_of_points(self, arrays: Sequence[Any]) -> Shapes:
         """The shapes of a call over points. Raises ShapeError."""
         batch = broadcast(self.names, [tuple(array.shape) for array in arrays], "arguments")
-        return Shapes(batch, ((),) * len(self._compiled.wrt), {}, 1, [])
+        count = len(self._compiled.wrt)
+        return Shapes(batch, ((),) * count, (batch,) * (1 + count), {}, 1, [])
 
     def shapes_of(self, arrays: Sequence[Any]) -> Shapes:
         """What follows from the shapes of a call over arrays, known from before or not; and its indices are checked."""
@@ -215,7 +220,8 @@ class Arguments:
                 gathers.append(own)
         derivatives = tuple(told[place] for place in self._compiled.graph.wrt)
         largest = max([1, *(size_of(told[place]) for place, rank in enumerate(self.ranks) if rank)])
-        return Shapes(batch, derivatives, sizes, largest, gathers)
+        outputs = (batch, *(batch + shape for shape in derivatives))
+        return Shapes(batch, derivatives, outputs, sizes, largest, gathers)
 
     def _with_hint(self, error: ShapeError, told: Mapping[int, Any]) -> ShapeError:
         """The error, with the way out where axes in front look like a batch."""

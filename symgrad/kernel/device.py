@@ -156,7 +156,7 @@ class DeviceRunner:
         if stream and self.arguments.gathers:
             stream.synchronize()  # the indices are read on the default stream
         shapes = self.arguments.shapes_of(arrays)
-        wanted = [shapes.batch, *(shapes.batch + shape for shape in shapes.derivatives)]
+        wanted = shapes.outputs
         names = ["out: value", *(f"out: d_{symbol.name}" for symbol in self._compiled.wrt)]
         if targets and not stays:  # refuses what cannot be written
             shaped = [(array, shape, name) for array, shape, name in zip(targets, wanted, names, strict=True) if shape]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -36,7 +36,8 @@ class HostRunner:
         with compiled.stats.timed("build"):
             runs = self._load()
         compiled.stats.write_runs(runs)
-        self._told_builds = 0
+        self._built = len(self._overloads())  # versions of the function over points that Numba has made
+        self._names = ["out: value", *(f"out: d_{symbol.name}" for symbol in compiled.wrt)]
         self.run = self._over_arrays if compiled.has_arrays else self._over_points
 
     def _load(self) -> str:
@@ -66,8 +67,8 @@ class HostRunner:
     def evaluate(self, values: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
         """The value and the derivatives of one instance."""
         if self.point is not None:
-            value, derivatives = self.point(*values)
-            return value, derivatives
+            found: tuple[float, tuple[float, ...]] = self.point(*values)
+            return found
         value, *derivatives = self.run(values, None)
         return value, derivatives
 
@@ -108,13 +109,16 @@ class HostRunner:
             self._tell_builds()
         return outputs
 
+    def _overloads(self) -> Mapping[Any, Any]:
+        return getattr(getattr(self.module, "points", None), "overloads", {})
+
     def _tell_builds(self) -> None:
-        """Numba builds the function over points at the first calls that need it: the seconds of that are kept."""
-        built: Any = getattr(getattr(self.module, "points", None), "overloads", {})
-        if len(built) != self._told_builds:
-            self._told_builds = len(built)
-            seconds = [_seconds_of(overload) for overload in built.values()]
-            self._compiled.stats.write_seconds("build_batch", sum(seconds))
+        """Numba builds the function over points at the first call that needs it: the seconds of that are kept."""
+        overloads = self._overloads()
+        if len(overloads) > self._built:
+            seconds = sum(map(_seconds_of, list(overloads.values())[self._built :]))
+            self._built = len(overloads)
+            self._compiled.stats.add_seconds("build_batch", seconds)
 
     def _reference_point(self, *args: Any) -> tuple[float, tuple[float, ...]]:
         if len(args) != len(self.arguments.names) or any(isinstance(argument, np.ndarray) for argument in args):
@@ -153,21 +157,19 @@ class HostRunner:
 
     def _outputs(self, arrays: Sequence[Any], shapes: Shapes, out: Result | None) -> list[Any]:
         """Where the derivatives go, those by numbers as arrays of one entry; of a batch the values before them."""
-        batch, names = shapes.batch, [f"d_{symbol.name}" for symbol in self._compiled.wrt]
-        wanted = [batch + shape for shape in shapes.derivatives]
-        if batch:
-            names, wanted = ["value", *names], [batch, *wanted]
+        first = 0 if shapes.batch else 1
+        wanted = shapes.outputs[first:]
         if out is None:
             return [np.empty(shape or 1, self._kind) for shape in wanted]
-        given = self._compiled.listed(out)
         outputs = []
-        for array, shape, name in zip(given if batch else given[1:], wanted, names, strict=True):
+        given = self._compiled.listed(out)[first:]
+        for array, shape, name in zip(given, wanted, self._names[first:], strict=True):
             if not shape:
                 array = np.empty(1, self._kind)
             elif not (
                 type(array) is np.ndarray and array.dtype is self._kind and array.shape == shape and array.flags.carray
             ):
-                host.check_outputs([array], shape, self._options.dtype, f"out: {name}")
+                host.check_outputs([array], shape, self._options.dtype, name)
             outputs.append(array)
         host.check_overlaps(outputs, [array for array in arrays if type(array) is np.ndarray])
         return outputs

@@ -66,8 +66,7 @@ class Kernel:
         self._runner = RUNNERS[compiled.options.target](compiled)
         self._gradient = gradient_class(compiled.wrt)
         # What the quick way of a call needs: the function of one point, and the class of its gradients.
-        point = self._runner.point
-        self._quick = None if point is None else (point, None if compiled.is_single else self._gradient)
+        self._quick = self._runner.point, None if compiled.is_single else self._gradient
 
     @cached_property
     def source(self) -> str:
@@ -94,9 +93,15 @@ class Kernel:
 
     def __call__(self, *args: Any, out: Result | None = None, **by_name: Any) -> Result:
         # The quick way, of a single point. Arrays would be refused there as well, but that takes Numba 0.1 ms.
-        quick = self._quick if out is None and not by_name and args else None
-        if quick and type(args[0]) is not Array and type(args[-1]) is not Array:
-            point, gradient = quick
+        point, gradient = self._quick
+        if (
+            point is not None
+            and out is None
+            and not by_name
+            and args
+            and type(args[0]) is not Array
+            and type(args[-1]) is not Array
+        ):
             try:
                 value, derivatives = point(*args)
             except (TypeError, ValueError, OverflowError):
@@ -106,9 +111,9 @@ class Kernel:
                     Result, (value, new_tuple(gradient, derivatives) if gradient is not None else derivatives[0])
                 )
         runner = self._runner
-        if not by_name:
-            return self._result(runner.run(runner.arguments.ordered(args, by_name), out))
-        more = {name: by_name.pop(name) for name in runner.keywords if name in by_name}
+        if not by_name and len(args) == len(self.args):
+            return self._result(runner.run(args, out))
+        more = {name: by_name.pop(name) for name in runner.keywords & by_name.keys()}
         return self._result(runner.run(runner.arguments.ordered(args, by_name), out, **more))
 
     value_and_grad = __call__

@@ -36,6 +36,7 @@ class Objective:
             self._values[place] = runner.hold(place, value)
         self.shapes: list[tuple[int, ...]] | None = None  # of the free inputs, once they are known
         self._sizes: list[int] = []
+        self._length, self._are_numbers = (0,), False
         numbers: list[tuple[int, ...]] = [()] * len(self.free)
         told = self._told_shapes(list(fixed)) if compiled.has_arrays else numbers
         if told is not None:
@@ -43,6 +44,7 @@ class Objective:
 
     def _keep(self, shapes: list[tuple[int, ...]]) -> None:
         self.shapes, self._sizes = shapes, list(map(size_of, shapes))
+        self._length, self._are_numbers = (sum(self._sizes),), not any(shapes)
 
     def _told_shapes(self, fixed: list[int]) -> list[tuple[int, ...]] | None:
         arguments = self._runner.arguments
@@ -56,10 +58,12 @@ class Objective:
         values = list(self._values)
         for place, part in zip(self.free, self._parts(vector), strict=True):
             values[place] = part
+        point = self._runner.point
+        if point is not None:
+            value, derivatives = point(*values)
+            return value, np.array([derivatives[position] for position in self._positions])
         value, derivatives = self._runner.evaluate(values)
         found = [derivatives[position] for position in self._positions]
-        if self._runner.point is not None:
-            return value, np.array(found)
         on_host = self._runner.on_host
         flat = np.concatenate([np.ravel(on_host(derivative)) for derivative in found]).astype(np.float64)
         return float(on_host(value)), flat
@@ -85,10 +89,11 @@ class Objective:
     def _parts(self, vector: Any) -> list[Any]:
         """The free inputs, each of its shape."""
         flat, shapes = np.asarray(vector, np.float64), self.shapes
-        if shapes is None or flat.shape != (sum(self._sizes),):
+        if shapes is None or flat.shape != self._length:
             raise self._misfit(flat)
-        if not any(shapes):
-            return list(flat.tolist())
+        if self._are_numbers:
+            numbers: list[Any] = flat.tolist()
+            return numbers
         found, start = [], 0
         for shape, size in zip(shapes, self._sizes, strict=True):
             part = flat[start : start + size].reshape(shape)
