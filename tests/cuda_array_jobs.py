@@ -364,8 +364,8 @@ def wrong_arguments_are_refused_before_anything_is_written() -> None:
     for labels in (device(given["y"].astype(np.int32)), device(np.repeat(given["y"], 2))[::2]):
         with pytest.raises(TypeError, match=r"y holds indices.*int64"):
             loss()(**{**given, "y": labels})
-    with pytest.raises(TypeError, match="t is one number"):
-        scaled()(device(np.ones(9)), *columns())
+    with pytest.raises(ShapeError, match=r"x wants an array of shape \(n,\), not .*batch=True"):
+        scaled()(0.5, *(np.stack([column] * 2) for column in columns()))
     with pytest.raises(TypeError, match="missing y"):
         scaled()(0.5, columns()[0])
 
