@@ -53,22 +53,40 @@ def compile(
 ) -> Kernel:
     """Compiles a real scalar expression to a kernel that returns its value and gradient.
 
-    expr      a SymPy expression, the result of `symgrad.parse`, or text in the language of expr.txt
-    args      the inputs in order: symbols, IndexedBase, MatrixSymbol; default: all that are free, by name, digits by
-              value (extents only where no array's shape tells them)
-    wrt       one symbol, or a sequence: what to differentiate for; default: every input that holds real numbers
-    target    "cpu", or "cuda": needs the extra cuda12 or cuda13, and a GPU at the call
-    dtype     "float64" or "float32"
-    accuracy  "fast": SIMD functions (at most 4 ulp each) and fused multiply-add; "strict": the bits of plain Python
-    name      what the function is called in the source: an identifier in ASCII that the module does not use itself
-    gates     functions made by `symgrad.gate`
-    extents   numbers for symbolic extents, checked at the call: short axes of known length are written out
-    threads   None is one; a number, or "auto"; the bits are the same for any number
-    cache     whether compiled code is kept on disk
-    batch     whether arrays take a batch, in axes in front of their own; numbers beside them always do
+    Everything that cannot be compiled is refused here, not at the first call.
 
-    Raises UnsupportedExpression (names the sub-expression and the way out), ParseError for bad text, ValueError and
-    TypeError for bad options. Everything that cannot be compiled is refused here, not at the first call.
+    Args:
+        expr: A SymPy expression, the result of `symgrad.parse`, or text in the language of expr.txt.
+        args: The inputs in order: symbols, IndexedBase, MatrixSymbol. By default all that are free, by name, digits by
+            value (extents only where no array's shape tells them).
+        wrt: One symbol, or a sequence: what to differentiate for. By default every input that holds real numbers.
+        target: "cpu", or "cuda", which needs the extra cuda12 or cuda13, and a GPU at the call.
+        dtype: "float64" or "float32".
+        accuracy: "fast": SIMD functions (at most 4 ulp each) and fused multiply-add; "strict": the bits of plain
+            Python.
+        name: What the function is called in the source: an identifier in ASCII that the module does not use itself.
+        gates: Functions made by `symgrad.gate`.
+        extents: Numbers for symbolic extents, checked at the call: short axes of known length are written out.
+        threads: None is one; a number, or "auto"; the bits are the same for any number.
+        cache: Whether compiled code is kept on disk.
+        batch: Whether arrays take a batch, in axes in front of their own; numbers beside them always do.
+
+    Returns:
+        The kernel, which is called with the inputs.
+
+    Raises:
+        UnsupportedExpression: The expression has a part that cannot be compiled: the message names it and the way out.
+        ParseError: The text is not in the language.
+        ValueError: An option is none of those it can be, or `wrt` is no input.
+        TypeError: An option is of another type.
+
+    Examples:
+        >>> x, y = sympy.symbols("x y")
+        >>> kernel = symgrad.compile(x * sympy.exp(y))
+        >>> kernel(3.0, 0.0)
+        Result(value=3.0, grad=(1.0, 3.0))
+        >>> kernel([1.0, 2.0], 0.0).grad["y"]
+        array([1., 2.])
     """
     if target not in RUNNERS:
         raise ValueError(
@@ -94,10 +112,35 @@ def emit(
     gates: Iterable[type] = (),
     extents: Mapping[Any, int] | None = None,
 ) -> str:
-    """The source of a module that computes value and gradient without symgrad; arguments as for `compile`.
+    """The source of a module that computes value and gradient without symgrad.
 
-    target    "cpu" (Numba), "cuda" (Numba for GPUs), "javascript" (an ES module) or "python" (plain Python); the last
-              two take one point at a time
+    Args:
+        expr: As for `compile`.
+        args: As for `compile`.
+        wrt: As for `compile`.
+        target: "cpu" (Numba), "cuda" (Numba for GPUs), "javascript" (an ES module) or "python" (plain Python); the last
+            two take one point at a time.
+        dtype: As for `compile`.
+        accuracy: As for `compile`.
+        name: As for `compile`.
+        gates: As for `compile`.
+        extents: As for `compile`.
+
+    Returns:
+        The text of the module, the same on every machine.
+
+    Raises:
+        UnsupportedExpression: The expression has a part that cannot be compiled, or that the target lacks.
+        ParseError: The text is not in the language.
+        ValueError: An option is none of those it can be, or `wrt` is no input.
+        TypeError: An option is of another type.
+
+    Examples:
+        >>> source = symgrad.emit("x**2", target="python")
+        >>> module = {}
+        >>> exec(source, module)
+        >>> module["kernel"](3.0)
+        (9.0, (6.0,))
     """
     options = Options(target, dtype, accuracy, name)
     stages = Stages(expr, args, wrt, gates, extents)

@@ -40,17 +40,30 @@ _STYLES = {"ok": "green", "kink": "yellow", "undefined": "yellow", "WRONG": "bol
 
 @dataclass(frozen=True)
 class Row:
-    """One input: its value, and its derivative in four ways."""
+    """One input: its value, and its derivative in four ways.
+
+    Attributes:
+        name: What the input is called, with the index of the entry where it is an array.
+        at: Its value.
+        analytic: The kernel's derivative.
+        central: The central difference in floating point.
+        complex_step: The complex step; None where the expression is not analytic.
+        exact: The derivative by differences at 60 digits or more (of large kernels with arrays in float64); NaN where
+            there is none.
+        left: That from the left, which differs from that from the right at a kink.
+        right: That from the right.
+        tolerance: What rounding explains of the distance between `analytic` and `exact`, absolute.
+    """
 
     name: str
     at: float
-    analytic: float  # the kernel's
-    central: float  # difference in floating point
-    complex_step: float | None  # None where the expression is not analytic
-    exact: float  # differences at 50 digits
-    left: float  # one-sided, at 50 digits: differ at a kink
+    analytic: float
+    central: float
+    complex_step: float | None
+    exact: float
+    left: float
     right: float
-    tolerance: float  # absolute
+    tolerance: float
 
     @property
     def relative_error(self) -> float:
@@ -77,13 +90,30 @@ class Row:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The result of a gradient check: truthy when all is well, prints as a table."""
+    """The result of a gradient check: truthy when all is well, prints as a table.
+
+    For every input the kernel's derivative `a` is compared with the central difference `n` = (f(x + h) - f(x - h))/2h,
+    by the relative error |a - n| / max(|a|, |n|). Where the expression is analytic the complex step Im f(x + ih)/h is
+    there too, which does not cancel. The judge is the derivative of the expression as the user wrote it, by differences
+    at 60 digits or more, before any law has touched it; what rounding explains of the distance from it is tolerated.
+
+    Attributes:
+        rows: One for each input; of arrays, for some entries of each.
+        value: The kernel's value.
+        exact_value: The value of the expression as written, at 60 digits or more.
+        value_tolerance: What rounding explains of the distance between these, absolute.
+        trouble: The first gate that made a NaN or infinity of finite arguments, in words; empty if none.
+
+    References:
+        W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40
+        (1998), 110-112.
+    """
 
     rows: tuple[Row, ...]
     value: float
     exact_value: float
     value_tolerance: float
-    trouble: str  # the first gate that made a NaN or infinity of finite arguments, in words; empty if none
+    trouble: str
 
     @property
     def value_agrees(self) -> bool:

@@ -32,29 +32,20 @@ _LONGEST_SHOWN = 200_000
 
 
 class Kernel:
-    """A compiled value and gradient. Made by `symgrad.compile`.
+    """A compiled value and gradient. Made by `symgrad.compile`, called with the inputs.
 
-    `kernel(*args, out=None, **by_name)` returns `Result(value, grad)`. Plain numbers give Python floats; arrays follow
-    NumPy's broadcasting and give arrays: the value and each derivative at every point. Raises TypeError for what is not
-    real, ShapeError for arrays that do not broadcast, ValueError for an `out` that cannot be written.
-
-    Where inputs are arrays by declaration the value is a float, and each derivative an array of the shape of its input
-    (a float for a number). ShapeError where extents do not agree, IndexError where an index expression runs outside of
-    an array, numpy.linalg.LinAlgError for a singular matrix, all before anything is written (a singular matrix shows on
-    the way: what is in `out` is then of no use).
-
-    A number beside arrays takes an array of any shape, and with `batch=True` arrays take axes in front of their own:
-    these broadcast against each other, and the value and every derivative have the shape of this batch in front. An
-    extent is one number for the whole batch.
-
-    For `target="cuda"` there is `stream=`: one of Numba, CuPy, PyTorch or cuda.core, or its address. Where an argument
-    is on the device (anything with the CUDA array interface or DLPack: CuPy, PyTorch, Numba, JAX), so are all results:
-    arrays of Numba, which these libraries take without a copy, ready in the order of the stream; the value and
-    derivatives by numbers as arrays without axes. SymgradError at the call where there is no GPU; `source` and `ptx`
-    need none.
+    Where inputs are numbers the kernel runs over points: arrays follow NumPy's broadcasting. Where inputs are arrays by
+    declaration it runs over these. A number beside arrays takes an array of any shape, and with `batch=True` arrays
+    take axes in front of their own: these broadcast against each other. An extent is one number for the whole batch.
 
     A pickle of a kernel holds its source, which is run when it is unpickled: as with any pickle, read none from whom
     you would not run a program. It holds a checksum as well: a damaged one raises SymgradError.
+
+    Attributes:
+        args: The inputs, as symbols, in order.
+        wrt: The inputs that are differentiated for, as symbols, in order.
+        graph: The graph that runs, simplified, of value and gradients.
+        stats: How large the kernel is, how it runs, and how long it took to make.
     """
 
     def __init__(self, compiled: Compiled) -> None:
@@ -78,20 +69,57 @@ class Kernel:
     def jitted(self) -> Any:
         """The Numba function, callable from other `@njit` (`@cuda.jit`) code: `(value, (derivatives...))`.
 
-        Of one point, or of whole arrays where inputs are arrays. Raises SymgradError where there is none: where the
-        reference evaluator runs, and over arrays on a GPU.
+        Of one point, or of whole arrays where inputs are arrays.
+
+        Raises:
+            SymgradError: There is none: the reference evaluator runs, or the kernel is one over arrays on a GPU.
         """
         return self._runner.jitted
 
     def ptx(self, cc: tuple[int, int] = (9, 0)) -> str:
-        """The kernels as PTX for GPUs of compute capability `cc` (major, minor), one text after the other.
+        """The kernels as PTX. Needs no GPU.
 
-        Needs no GPU. A capability newer than the installed compiler becomes the newest that it knows; one that is too
-        old for it raises ValueError. SymgradError for a kernel that runs on the CPU.
+        Args:
+            cc: The compute capability of the GPUs, (major, minor); one that is newer than the installed compiler
+                becomes the newest that it knows.
+
+        Returns:
+            The text of each kernel, one after the other.
+
+        Raises:
+            SymgradError: The kernel runs on the CPU.
+            ValueError: The compute capability is too old for the compiler.
         """
         return self._runner.ptx(cc)
 
     def __call__(self, *args: Any, out: Result | None = None, **by_name: Any) -> Result:
+        """Value and gradient at a point, or at many.
+
+        Args:
+            *args: The inputs, in order. For `target="cuda"` also what is on the device: anything with the CUDA array
+                interface or DLPack (CuPy, PyTorch, Numba, JAX).
+            out: Where the results are written: arrays for the value and for each derivative, of the shapes and dtype of
+                the results.
+            **by_name: Inputs by name, in the place of those by position. For `target="cuda"` also `stream`: one of
+                Numba, CuPy, PyTorch or cuda.core, or its address.
+
+        Returns:
+            `(value, grad)`. Plain numbers give Python floats; arrays of points give arrays, the value and each
+            derivative at every point. Where inputs are arrays by declaration the value is a float, and each derivative
+            an array of the shape of its input (a float for a number), all with the shape of the batch in front where
+            there is one. Where an argument is on the device, so are all results: arrays of Numba, which these libraries
+            take without a copy, ready in the order of the stream; the value and derivatives by numbers as arrays
+            without axes.
+
+        Raises:
+            TypeError: An input is missing, given twice or unknown, or is not real.
+            ShapeError: Arrays do not broadcast, or extents do not agree.
+            IndexError: An index expression runs outside of an array.
+            numpy.linalg.LinAlgError: A matrix is singular. Unlike with all other errors, parts of `out` may have been
+                written and are of no use.
+            ValueError: `out` cannot be written.
+            SymgradError: There is no GPU, of a kernel for `target="cuda"`; its `source` and `ptx` need none.
+        """
         # The quick way, of a single point. Arrays would be refused there as well, but that takes Numba 0.1 ms.
         point, gradient = self._quick
         if (
@@ -117,13 +145,30 @@ class Kernel:
         return self._result(runner.run(runner.arguments.ordered(args, by_name), out, **more))
 
     value_and_grad = __call__
+    """The call itself, by name."""
 
     def value(self, *args: Any, **by_name: Any) -> Any:
-        """The value alone; costs what value and gradient cost."""
+        """The value alone; costs what value and gradient cost.
+
+        Args:
+            *args: As for the call of a kernel.
+            **by_name: As for the call of a kernel.
+
+        Returns:
+            The value: a float, or an array.
+        """
         return self(*args, **by_name).value
 
     def grad(self, *args: Any, **by_name: Any) -> Any:
-        """The gradient alone; costs what value and gradient cost."""
+        """The gradient alone; costs what value and gradient cost.
+
+        Args:
+            *args: As for the call of a kernel.
+            **by_name: As for the call of a kernel.
+
+        Returns:
+            The partial derivatives as a `Gradient`; or, where `wrt` was one symbol, the derivative by it.
+        """
         return self(*args, **by_name).grad
 
     def _result(self, results: Sequence[Any]) -> Result:
@@ -132,26 +177,55 @@ class Kernel:
     # --- beside the call ----------------------------------------------------------------------------------------------
 
     def objective(self, fixed: Mapping[Any, Any] | None = None, **by_name: Any) -> Objective:
-        """A callable of one flat float64 vector for scipy.optimize: returns (value, flat gradient).
+        """A callable of one flat float64 vector for scipy.optimize.
 
-        `fixed` (symbols or names) and keywords hold the inputs that do not vary; all others must be in `wrt`.
+        Args:
+            fixed: Values of the inputs that do not vary, by symbol or name; all others must be in `wrt`.
+            **by_name: More of them, by name.
+
+        Returns:
+            The callable, which returns (value, flat gradient).
+
+        Raises:
+            ValueError: An input that varies is not in `wrt`.
         """
         position = self._runner.arguments.position
         given = {position(key): value for key, value in {**(fixed or {}), **by_name}.items()}
         return Objective(self._compiled, self._runner, given)
 
     def check(self, *args: Any, **by_name: Any) -> GradientCheck:
-        """The gradient check at a point, of arrays for some entries of each: see symgrad.kernel.check.GradientCheck."""
+        """The gradient check at a point, of arrays for some entries of each.
+
+        Args:
+            *args: The inputs at one point, in order.
+            **by_name: Inputs by name, in the place of those by position.
+
+        Returns:
+            The check: truthy when all is well, prints as a table.
+
+        Raises:
+            TypeError: An input is missing, given twice or unknown, or more than one point is given.
+        """
         judge = check_arrays if self._compiled.has_arrays else check
         return judge(self._setting(args, by_name, "a check"), self._compiled.definition, self._runner.evaluate)
 
     def trace(self, *args: Any, level: str = "gates", **by_name: Any) -> Trace:
-        """Every gate at a point: value, local gradients, upstream gradient, troubles: a symgrad.explore.trace.Trace.
+        """Every gate at a point: value, local gradients, upstream gradient, troubles.
 
-        level  "gates": as it is compiled, the logistic function and its like each one gate; "elementary": as it is
-               written, in gates of one and two arguments; "entries": as "gates", small arrays written out
+        Args:
+            *args: The inputs at one point, in order.
+            level: "gates": as it is compiled, the logistic function and its like each one gate; "elementary": as it is
+                written, in gates of one and two arguments; "entries": as "gates", small arrays written out.
+            **by_name: Inputs by name, in the place of those by position.
 
-        Raises SymgradError where the arrays of all gates together would not fit in memory.
+        Returns:
+            The trace, which prints as a table.
+
+        Raises:
+            SymgradError: The arrays of all gates together would not fit in memory; or the kernel was unpickled, and has
+                lost gates made by `symgrad.gate`.
+            ValueError: `level` is none of these.
+            TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
         return trace(self._setting(args, by_name), level)
 
@@ -163,13 +237,22 @@ class Kernel:
         through: str | None = None,
         **by_name: Any,
     ) -> Drawing:
-        """The circuit at a point as a picture: see symgrad.explore.draw.Drawing.
+        """The circuit at a point as a picture.
 
-        level    as for `trace`
-        nearest  draw only so many gates, those nearest to the value
-        through  draw only the ways from the input of that name
+        Args:
+            *args: The inputs at one point, in order.
+            level: As for `trace`.
+            nearest: Draw only so many gates, those nearest to the value.
+            through: Draw only the ways from the input of that name.
+            **by_name: Inputs by name, in the place of those by position.
 
-        Raises SymgradError where more than 120 gates and inputs are left: nobody could read them.
+        Returns:
+            The drawing, which Jupyter shows and `save` writes to a file.
+
+        Raises:
+            SymgradError: More than 120 gates and inputs are left: nobody could read them; or as for `trace`.
+            ValueError: `level` is none of those, `nearest` no number of gates, or `through` no input.
+            TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
         return draw(self._setting(args, by_name), level, nearest, through)
 
@@ -191,31 +274,34 @@ class Kernel:
         return None if formula is None else f"$\\displaystyle {formula}$"
 
     def _repr_html_(self) -> str | None:
-        """The kernel in a few lines, where its formula is too long to be read; else None.
-
-        Notebooks prefer HTML to LaTeX, and not all of them typeset TeX that stands in HTML.
-        """
-        if self._repr_latex_() is not None:
-            return None
-        table = self._facts().html()
-        if self._compiled.source is None or len(self.source) > _LONGEST_SHOWN:
-            return table
-        return f"{table}\n<details><summary>source</summary><pre>{escape(self.source)}</pre></details>"
-
-    def _facts(self) -> Table:
-        """The kernel in a few lines."""
-
-        def listed(symbols: Sequence[sympy.Symbol]) -> str:
-            names = ", ".join(symbol.name for symbol in symbols[:_LISTED])
-            return names + (f", ... ({len(symbols):,} in all)" if len(symbols) > _LISTED else "")
-
-        rows = [
-            ("arguments", listed(self.args)),
-            ("gradient by", listed(self.wrt)),
-            ("operations", f"{self.stats['operations_value']:,}; {self.stats['operations']:,} with the gradient"),
-            ("runs", f"{self.stats['runs']}, {self._compiled.options.dtype}"),
-        ]
-        return Table(("", ""), rows, self._compiled.options.name, left=frozenset((0, 1)))
+        """The kernel in a few lines, where its formula is too long to be read; else None."""
+        # Notebooks prefer HTML to LaTeX, and not all of them typeset TeX that stands in HTML.
+        return _html(self) if self._repr_latex_() is None else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Kernel, (replace(self._compiled, stats=deepcopy(self.stats)),)
+
+
+def _facts(kernel: Kernel) -> Table:
+    """A kernel in a few lines."""
+
+    def listed(symbols: Sequence[sympy.Symbol]) -> str:
+        names = ", ".join(symbol.name for symbol in symbols[:_LISTED])
+        return names + (f", ... ({len(symbols):,} in all)" if len(symbols) > _LISTED else "")
+
+    stats, options = kernel.stats, kernel._compiled.options
+    rows = [
+        ("arguments", listed(kernel.args)),
+        ("gradient by", listed(kernel.wrt)),
+        ("operations", f"{stats['operations_value']:,}; {stats['operations']:,} with the gradient"),
+        ("runs", f"{stats['runs']}, {options.dtype}"),
+    ]
+    return Table(("", ""), rows, options.name, left=frozenset((0, 1)))
+
+
+def _html(kernel: Kernel) -> str:
+    """A kernel in a few lines, and its source where that is not too long."""
+    table = _facts(kernel).html()
+    if kernel._compiled.source is None or len(kernel.source) > _LONGEST_SHOWN:
+        return table
+    return f"{table}\n<details><summary>source</summary><pre>{escape(kernel.source)}</pre></details>"

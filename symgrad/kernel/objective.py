@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import sympy
 
 from ..analysis.extents import numeric
 from ..errors import ShapeError
@@ -18,14 +19,19 @@ from .runner import Runner
 class Objective:
     """A function of one flat vector: the inputs of a kernel that are not fixed, in `args` order, each row by row.
 
-    Shapes of arrays are those of the first `pack`, or of the fixed inputs where these tell them. Extents that are
-    arguments are fixed.
+    Made by `Kernel.objective`. Shapes of arrays are those of the first `pack`, or of the fixed inputs where these tell
+    them. Extents that are arguments are fixed.
+
+    Attributes:
+        free: The positions of the inputs that are not fixed, among the arguments of the kernel.
+        symbols: These inputs, as symbols.
+        shapes: Their shapes, () for a number; None until they are known.
     """
 
     def __init__(self, compiled: Compiled, runner: Runner, fixed: Mapping[int, Any]) -> None:
         args, wrt = compiled.args, compiled.wrt
-        self.free = [place for place in range(len(args)) if place not in fixed]
-        self.symbols = tuple(args[place] for place in self.free)
+        self.free: list[int] = [place for place in range(len(args)) if place not in fixed]
+        self.symbols: tuple[sympy.Symbol, ...] = tuple(args[place] for place in self.free)
         lacking = [symbol.name for symbol in self.symbols if symbol not in wrt]
         if lacking:
             raise ValueError(f"the kernel has no derivative by {', '.join(lacking)}: fix it, or compile with it in wrt")
@@ -34,7 +40,7 @@ class Objective:
         self._values: list[Any] = [None] * len(args)
         for place, value in fixed.items():
             self._values[place] = runner.hold(place, value)
-        self.shapes: list[tuple[int, ...]] | None = None  # of the free inputs, once they are known
+        self.shapes: list[tuple[int, ...]] | None = None
         self._sizes: list[int] = []
         self._length, self._are_numbers = (0,), False
         numbers: list[tuple[int, ...]] = [()] * len(self.free)
@@ -55,6 +61,17 @@ class Objective:
             return None
 
     def __call__(self, vector: Any) -> tuple[float, Any]:
+        """Value and gradient at a vector, as `scipy.optimize.minimize(..., jac=True)` wants them.
+
+        Args:
+            vector: The free inputs, one after the other, as `pack` makes it: of shape (k,) for k numbers in all.
+
+        Returns:
+            The value, and the gradient as a float64 array of the shape of the vector.
+
+        Raises:
+            ShapeError: The vector has another length, or shapes are not known yet.
+        """
         values = list(self._values)
         for place, part in zip(self.free, self._parts(vector), strict=True):
             values[place] = part
@@ -69,7 +86,18 @@ class Objective:
         return float(on_host(value)), flat
 
     def pack(self, **values: Any) -> Any:
-        """The flat vector of the free inputs, given by name; their shapes are kept for `unpack`."""
+        """The flat vector of the free inputs; their shapes are kept for `unpack`.
+
+        Args:
+            **values: Each free input by name: a number, or an array of its shape.
+
+        Returns:
+            The vector, in float64.
+
+        Raises:
+            ShapeError: An array has more or fewer axes than its input.
+            ValueError: A free input is missing, or a name is none of them.
+        """
         places = {by_name(self.symbols, name, "the free inputs"): value for name, value in values.items()}
         missing = [symbol.name for place, symbol in enumerate(self.symbols) if place not in places]
         if missing:
@@ -83,7 +111,17 @@ class Objective:
         return np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0)
 
     def unpack(self, vector: Any) -> dict[str, Any]:
-        """The free inputs by name, each of its shape: numbers, and views of the vector."""
+        """The free inputs of a vector, each of its shape.
+
+        Args:
+            vector: As for the call of an objective.
+
+        Returns:
+            The inputs by name: numbers, and views of the vector.
+
+        Raises:
+            ShapeError: The vector has another length, or shapes are not known yet.
+        """
         return dict(zip([symbol.name for symbol in self.symbols], self._parts(vector), strict=True))
 
     def _parts(self, vector: Any) -> list[Any]:
