@@ -206,7 +206,7 @@ def reports(kernel: Any, device: Any) -> Iterator[KernelReport]:
     names = ("BLOCKS", "THREADS", "REGISTERS", "SHARED_MEMORY")
     limits = {f"MAX_{name}_PER_MULTIPROCESSOR": getattr(device, f"MAX_{name}_PER_MULTIPROCESSOR") for name in names}
     limits["RESERVED_SHARED_MEMORY_PER_BLOCK"] = device.RESERVED_SHARED_MEMORY_PER_BLOCK
-    module = kernel._module
+    module = kernel._runner.module
     for part, _ in module.KERNELS:
         for compiled in part.overloads.values():
             registers, shared = compiled.regs_per_thread, compiled.shared_mem_per_block

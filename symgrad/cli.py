@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .compiler import ACCURACIES, DTYPES, STAGES, compile, emit, stage_text
+from .compiler import STAGES, compile, emit, stage_text
 from .errors import SymgradError
 from .explore.page import PAGE_MARK
 from .explore.tracing import LEVELS
 from .language.parse import MAX_CHARACTERS, Problem, parse
 from .lower.lower import free_symbols, natural_order
+from .options import ACCURACIES, DTYPES
 from .tables import show, visible_lines
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141  # exit statuses; the last two as shells give them

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +9,6 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import sympy
-from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program_text import program_text
 from symgrad_codegen.targets import TARGETS
 
@@ -19,26 +16,20 @@ from . import verify
 from .emission import program_of, source_of
 from .errors import UnsupportedExpression
 from .evaluate.trials import Trial, trials
-from .graph.graph import Graph, Output, no_collection, reachable, sizes_of
-from .kernel.arrays import ArrayKernel
-from .kernel.cuda import CudaArrayKernel, CudaKernel
+from .graph.graph import Graph, no_collection, sizes_of
+from .kernel.compiled import Compiled, is_compiled
 from .kernel.kernel import Kernel
+from .kernel.runner import RUNNERS
 from .language.parse import Problem, parse
 from .lower.lower import lower
 from .lower.survey import ARRAYS
 from .lower.unsupported import describe
+from .options import Options
 from .schedule.plan_text import plan_text
-from .schedule.points import operations
+from .stats import Stats
 from .transform.pipeline import PASSES
 from .transform.simplify import simplify
 
-DTYPES = ("float64", "float32")
-ACCURACIES = ("fast", "strict")
-# The kernels that run: over points, and over arrays.
-KERNELS: dict[str, tuple[type[Kernel], type[Kernel]]] = {
-    "cpu": (Kernel, ArrayKernel),
-    "cuda": (CudaKernel, CudaArrayKernel),
-}
 # What comes out of the stages, in order: the graph as lowered, then after each pass, and what is made of the last one.
 STAGES = ("graph", *(step.result for step in PASSES), "plan", "program", "source")
 
@@ -58,50 +49,55 @@ def compile(
     extents: Mapping[Any, int] | None = None,
     threads: int | str | None = None,
     cache: bool = True,
+    batch: bool = False,
 ) -> Kernel:
     """Compiles a real scalar expression to a kernel that returns its value and gradient.
 
-    expr      a SymPy expression, the result of `symgrad.parse`, or text in the language of expr.txt
-    args      the inputs in order: symbols, IndexedBase, MatrixSymbol; default: all that are free, by name, digits by
-              value (extents only where no array's shape tells them)
-    wrt       one symbol, or a sequence: what to differentiate for; default: every input that holds real numbers
-    target    "cpu", or "cuda": needs the extra cuda12 or cuda13, and a GPU at the call
-    dtype     "float64" or "float32"
-    accuracy  "fast": SIMD functions (at most 4 ulp each) and fused multiply-add; "strict": the bits of plain Python
-    name      what the function is called in the source: an identifier in ASCII that the module does not use itself
-    gates     functions made by `symgrad.gate`
-    extents   numbers for symbolic extents, checked at the call: short axes of known length are written out
-    threads   None is one; a number, or "auto"; the bits are the same for any number
-    cache     whether compiled code is kept on disk
+    Everything that cannot be compiled is refused here, not at the first call.
 
-    Raises UnsupportedExpression (names the sub-expression and the way out), ParseError for bad text, ValueError and
-    TypeError for bad options. Everything that cannot be compiled is refused here, not at the first call.
+    Args:
+        expr: A SymPy expression, the result of `symgrad.parse`, or text in the language of expr.txt.
+        args: The inputs in order: symbols, IndexedBase, MatrixSymbol. By default all that are free, by name, digits by
+            value (extents only where no array's shape tells them).
+        wrt: One symbol, or a sequence: what to differentiate for. By default every input that holds real numbers.
+        target: "cpu", or "cuda", which needs the extra cuda12 or cuda13, and a GPU at the call.
+        dtype: "float64" or "float32".
+        accuracy: "fast": SIMD functions (at most 4 ulp each) and fused multiply-add; "strict": the bits of plain
+            Python.
+        name: What the function is called in the source: an identifier in ASCII that the module does not use itself.
+        gates: Functions made by `symgrad.gate`.
+        extents: Numbers for symbolic extents, checked at the call: short axes of known length are written out.
+        threads: None is one; a number, or "auto"; the bits are the same for any number.
+        cache: Whether compiled code is kept on disk.
+        batch: Whether arrays take a batch, in axes in front of their own; numbers beside them always do.
+
+    Returns:
+        The kernel, which is called with the inputs.
+
+    Raises:
+        UnsupportedExpression: The expression has a part that cannot be compiled: the message names it and the way out.
+        ParseError: The text is not in the language.
+        ValueError: An option is none of those it can be, or `wrt` is no input.
+        TypeError: An option is of another type.
+
+    Examples:
+        >>> x, y = sympy.symbols("x y")
+        >>> kernel = symgrad.compile(x * sympy.exp(y))
+        >>> kernel(3.0, 0.0)
+        Result(value=3.0, grad=(1.0, 3.0))
+        >>> kernel([1.0, 2.0], 0.0).grad["y"]
+        array([1., 2.])
     """
-    if target not in KERNELS:
+    if target not in RUNNERS:
         raise ValueError(
-            f"compile runs on the targets {', '.join(KERNELS)}, not {target!r}; emit prints for {', '.join(TARGETS)}"
+            f"compile runs on the targets {', '.join(RUNNERS)}, not {target!r}; emit prints for {', '.join(TARGETS)}"
         )
-    if not (threads is None or threads == "auto" or (isinstance(threads, int) and threads > 0)):
-        raise ValueError(f"threads is None, a positive number or 'auto', not {threads!r}")
-    if threads is not None and target != "cpu":
-        raise ValueError(f"threads are of the target 'cpu', not of {target!r}")
-    options = _options(dtype, accuracy, name, target)
+    options = Options(target, dtype, accuracy, name, threads, cache, batch)
     stages = Stages(expr, args, wrt, gates, extents)
-    stats = stages.stats()
-    options.update(threads=threads, cache=cache)
-    graph, definition = stages.simplified, stages.definition
-    kind = KERNELS[target][not graph.over_points]
-    return kind(
-        stages.args,
-        stages.wrt,
-        isinstance(wrt, (sympy.Symbol, *ARRAYS)),
-        stages.graph,
-        definition,
-        graph,
-        options,
-        lambda: source_of(graph, definition, options, stats),
-        stats,
-    )
+    graph, definition, stats = stages.simplified, stages.definition, stages.stats()
+    source = source_of(graph, definition, options, stats) if is_compiled(graph, stats) else None
+    is_single = isinstance(wrt, (sympy.Symbol, *ARRAYS))
+    return Kernel(Compiled(stages.args, stages.wrt, is_single, stages.graph, definition, graph, options, source, stats))
 
 
 def emit(
@@ -116,12 +112,37 @@ def emit(
     gates: Iterable[type] = (),
     extents: Mapping[Any, int] | None = None,
 ) -> str:
-    """The source of a module that computes value and gradient without symgrad; arguments as for `compile`.
+    """The source of a module that computes value and gradient without symgrad.
 
-    target    "cpu" (Numba), "cuda" (Numba for GPUs), "javascript" (an ES module) or "python" (plain Python); the last
-              two take one point at a time
+    Args:
+        expr: As for `compile`.
+        args: As for `compile`.
+        wrt: As for `compile`.
+        target: "cpu" (Numba), "cuda" (Numba for GPUs), "javascript" (an ES module) or "python" (plain Python); the last
+            two take one point at a time.
+        dtype: As for `compile`.
+        accuracy: As for `compile`.
+        name: As for `compile`.
+        gates: As for `compile`.
+        extents: As for `compile`.
+
+    Returns:
+        The text of the module, the same on every machine.
+
+    Raises:
+        UnsupportedExpression: The expression has a part that cannot be compiled, or that the target lacks.
+        ParseError: The text is not in the language.
+        ValueError: An option is none of those it can be, or `wrt` is no input.
+        TypeError: An option is of another type.
+
+    Examples:
+        >>> source = symgrad.emit("x**2", target="python")
+        >>> module = {}
+        >>> exec(source, module)
+        >>> module["kernel"](3.0)
+        (9.0, (6.0,))
     """
-    options = _options(dtype, accuracy, name, target)
+    options = Options(target, dtype, accuracy, name)
     stages = Stages(expr, args, wrt, gates, extents)
     return source_of(stages.simplified, stages.definition, options)
 
@@ -130,19 +151,15 @@ def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **
     """What comes out of one stage, as text: for reading, not for parsing."""
     if which not in STAGES:
         raise ValueError(f"no stage {which!r}; the stages are {', '.join(STAGES)}")
-    chosen = _options(
-        options.get("dtype", "float64"),
-        options.get("accuracy", "fast"),
-        options.get("name", "kernel"),
-        options.get("target", "cpu"),
-    )
-    stages = Stages(expr, None, wrt, options.get("gates", ()), options.get("extents"))
+    gates, extents = options.pop("gates", ()), options.pop("extents", None)
+    chosen = Options(**options)
+    stages = Stages(expr, None, wrt, gates, extents)
     if which in stages.graphs:
         return str(stages.graphs[which])
     if which == "plan":
         return plan_text(stages.simplified)
     program = program_of(stages.simplified, stages.definition, chosen)
-    return program_text(program) if which == "program" else TARGETS[chosen["target"]].emit(program)
+    return program_text(program) if which == "program" else TARGETS[chosen.target].emit(program)
 
 
 class Stages:
@@ -191,25 +208,9 @@ class Stages:
             self.tried = trials(graph)
         verify.verify_graph(graph, after, self.tried)
 
-    def stats(self) -> dict[str, Any]:
-        """Operations of the value, and of value and gradient; their ratio; laws that fired; seconds per stage."""
-
-        def count(outputs: Sequence[Output]) -> int:
-            order = reachable(output.view.node for output in outputs)
-            return operations(node for node in order if node.arguments and not node.fixed)
-
-        value, both = count(self.simplified.values), count(self.simplified.outputs)
-        more = {} if self.simplified.over_points else {"data": None}  # the data axis: known once the source is made
-        return {
-            **more,
-            "operations_value": value,
-            "operations": both,
-            "ratio": both / value if value else 1.0,
-            "nodes": len(self.simplified.order()),
-            "laws": dict(self.fired),
-            "statements": None,  # known once the source is made
-            "seconds": self.seconds,
-        }
+    def stats(self) -> Stats:
+        """What is known before there is a program: operations, laws that fired, seconds of these stages."""
+        return Stats.of(self.simplified, self.fired, self.seconds)
 
 
 def _problem(expr: Any) -> Problem:
@@ -249,19 +250,3 @@ def _differentiated(wrt: Wrt, args: tuple[Any, ...], graph: Graph) -> tuple[Any,
     if len(set(chosen)) < len(chosen):
         raise ValueError("wrt names a symbol twice")
     return chosen
-
-
-def _options(dtype: str, accuracy: str, name: str, target: str = "cpu") -> dict[str, Any]:
-    for what, value, allowed in (
-        ("dtype", dtype, DTYPES),
-        ("accuracy", accuracy, ACCURACIES),
-        ("target", target, TARGETS),
-    ):
-        if value not in allowed:
-            raise ValueError(f"{what} is one of {', '.join(allowed)}, not {value!r}")
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
-        raise ValueError(f"name must be an identifier in ASCII, not {name!r}")
-    for word in (name, f"{name}_batch", f"{name}_into"):  # what the module defines
-        if word in TARGETS[target].reserved() or word in FUNCTIONS or keyword.iskeyword(word) or name.startswith("__"):
-            raise ValueError(f"the name {name!r} is a word of Python or of the emitted module; choose another")
-    return {"dtype": dtype, "accuracy": accuracy, "name": name, "target": target}

@@ -28,12 +28,19 @@ _SAME = mpmath.mpf(10) ** -25
 
 
 class Bisection(NamedTuple):
-    """The value after each stage, and where it or a derivative first moves: a stage, and of laws the first one."""
+    """The value after each stage, and where it or a derivative first moves: prints as a table.
 
-    values: tuple[tuple[str, Numeric], ...]  # mpmath numbers, in the order of the stages
-    stage: str | None  # after which numbers are others than those of the graph as lowered; None: after none
-    law: str | None  # the first one of that stage without which they are not
-    difference: float  # the largest one there, relative to the largest number
+    Attributes:
+        values: The name of each stage, in order, and the value after it as a number of mpmath.
+        stage: After which numbers are others than those of the graph as lowered; None if after none.
+        law: The first law of that stage without which they are not; None if the stage has no laws, or no law did it.
+        difference: The largest difference there, relative to the largest number; 0 if there is none.
+    """
+
+    values: tuple[tuple[str, Numeric], ...]
+    stage: str | None
+    law: str | None
+    difference: float
 
     def __str__(self) -> str:
         rows = [(name, mpmath.nstr(value, 20)) for name, value in self.values]
@@ -50,11 +57,21 @@ def bisect(
 ) -> Bisection:
     """Evaluates the graph after each stage with 50 digits: which stage, and which law, first changes the numbers?
 
-    expr   as for `symgrad.compile`
-    point  a value for each input, by name or in the order of the arguments: numbers and arrays
-
     For those who change symgrad: of a kernel whose numbers are wrong it names the pass at fault; none, where that is
-    rounding, or the target. Raises TypeError where inputs are missing or unknown, and what `compile` raises.
+    rounding, or the target.
+
+    Args:
+        expr: As for `symgrad.compile`.
+        point: A value for each input, by name or in the order of the arguments: numbers and arrays.
+        wrt: As for `symgrad.compile`.
+        gates: As for `symgrad.compile`.
+
+    Returns:
+        What the value is after each stage, and the stage and law at fault.
+
+    Raises:
+        TypeError: Inputs are missing or unknown.
+        SymgradError: What `symgrad.compile` raises.
     """
     stages = Stages(expr, None, wrt, gates)
     inputs = _ordered(point, [symbol.name for symbol in stages.args])
@@ -110,8 +127,8 @@ def _numbers(graph: Graph, places: list[int], inputs: Sequence[Numeric]) -> list
     sizes = {size.name for size in sizes_of(graph)}
     extents = {name: int(value) for name, value in zip(graph.inputs, inputs, strict=True) if name in sizes}
     arrays = [np.asarray(value) for value in inputs]
-    told = with_derived(bind(graph.inputs, graph.shapes, arrays, extents), Domains(graph).derived)
-    found = evaluate_arrays_exactly(graph, arrays, told, DIGITS)
+    told = bind(graph.inputs, graph.shapes, [array.shape for array in arrays], extents)
+    found = evaluate_arrays_exactly(graph, arrays, with_derived(told, Domains(graph).derived), DIGITS)
     return [number for array in found for number in np.ravel(array)]
 
 

@@ -2,55 +2,51 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from typing import Any
+from contextlib import nullcontext
 
-from symgrad_codegen.program import Pass, Program
+from symgrad_codegen.program import Program
 from symgrad_codegen.targets import TARGETS
 
 from . import verify
 from .errors import UnsupportedExpression
 from .graph.graph import Graph, no_collection
+from .options import Options
 from .schedule.loops import schedule_arrays
 from .schedule.points import schedule
+from .stats import Stats
 
 
-def source_of(graph: Graph, definition: Graph, options: Mapping[str, Any], stats: dict[str, Any] | None = None) -> str:
+def source_of(graph: Graph, definition: Graph, options: Options, stats: Stats | None = None) -> str:
     """The source for a simplified graph; how many statements it has and how long it took goes into `stats`."""
-    start = time.perf_counter()
-    with no_collection():
+    with nullcontext() if stats is None else stats.timed("emit"), no_collection():
         program = program_of(graph, definition, options)
-        source = TARGETS[options["target"]].emit(program)
+        source = TARGETS[options.target].emit(program)
     if stats is not None:
-        stats["statements"] = program.statements
-        if not program.over_points:
-            stats["data"] = next((step.axis for step in program.steps if isinstance(step, Pass)), None)
-        stats["seconds"]["emit"] = time.perf_counter() - start
+        stats.write_program(program)
     return source
 
 
-def program_of(graph: Graph, definition: Graph, options: Mapping[str, Any]) -> Program:
+def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
     """The program for a simplified graph."""
     make = schedule if graph.over_points else schedule_arrays
-    target = TARGETS[options["target"]]
+    target = TARGETS[options.target]
     if not graph.over_points and not target.arrays:
         others = ", ".join(name for name, other in TARGETS.items() if other.arrays)
         raise UnsupportedExpression(
-            f"the target {options['target']!r} takes numbers, and has neither arrays nor sums of symbolic length; "
+            f"the target {options.target!r} takes numbers, and has neither arrays nor sums of symbolic length; "
             f"the targets {others} have them"
         )
     program = make(
         graph,
         definition=definition,
-        name=options["name"],
-        dtype=options["dtype"],
-        accuracy=options["accuracy"],
+        name=options.name,
+        dtype=options.dtype,
+        accuracy=options.accuracy,
         reserved=target.reserved(),
     )
     for function in program.functions:
         if not target.supports(function):
-            raise UnsupportedExpression(f"the target {options['target']!r} has no function {function.name}")
+            raise UnsupportedExpression(f"the target {options.target!r} has no function {function.name}")
     if verify.is_on():
         verify.verify_program(program, definition)
     return program

@@ -10,14 +10,22 @@ class SymgradError(Exception):
 class ParseError(SymgradError):
     """Text that is not an expression of our language; knows where it went wrong.
 
-    `line` and `column` count from 1; `source_line` is the offending line, shortened around the place.
+    Attributes:
+        reason: What is wrong, in words.
+        line: The line, counted from 1.
+        column: The column, counted from 1, in characters.
+        source_line: The offending line, shortened around the place; empty where there is none to show.
+        caret: Spaces and a caret, which stands below the place when it is printed under `source_line`.
     """
 
     def __init__(self, reason: str, line: int, column: int, source_line: str = "") -> None:
-        self.reason, self.line, self.column = reason, line, column
+        self.reason: str = reason
+        self.line: int = line
+        self.column: int = column
         start = max(0, column - 1 - _CONTEXT)
-        self.source_line = "".join(c if c.isprintable() else " " for c in source_line[start : column - 1 + _CONTEXT])
-        self.caret = " " * (column - 1 - start) + "^"
+        shown = source_line[start : column - 1 + _CONTEXT]
+        self.source_line: str = "".join(c if c.isprintable() else " " for c in shown)
+        self.caret: str = " " * (column - 1 - start) + "^"
         place = f"line {line}, column {column}: {reason}"
         super().__init__(f"{place}\n    {self.source_line}\n    {self.caret}" if self.source_line.strip() else place)
 

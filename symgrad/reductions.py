@@ -12,15 +12,42 @@ MOST_TERMS = 1_000_000  # that doit writes out
 
 
 class Largest(ExprWithLimits):  # type: ignore[misc]  # SymPy ships no types
-    """`Largest(x[i], (i, 0, n - 1))`: the maximum over a <= i <= b; limits from the innermost, as those of a Sum."""
+    """The maximum of a body over indices, as `sympy.Sum` is the sum of it.
+
+    Examples:
+        >>> x, i, n = sympy.IndexedBase("x"), sympy.Symbol("i", integer=True), sympy.Symbol("n", integer=True)
+        >>> expr = symgrad.reductions.Largest(x[i], (i, 0, n - 1))
+        >>> symgrad.compile(expr)([1.0, 3.0, 2.0])
+        Result(value=3.0, grad=(array([0., 1., 0.]),))
+    """
 
     __slots__ = ()
 
     def __new__(cls, body: sympy.Basic, *limits: sympy.Basic) -> sympy.Basic:
+        """`Largest(x[i], (i, 0, n - 1))`, the maximum over 0 <= i <= n - 1.
+
+        Args:
+            body: What the largest is looked for of, a SymPy expression in the indices.
+            *limits: `(i, a, b)` for each index, a symbol that runs over a <= i <= b, from the innermost, as those of a
+                Sum.
+
+        Returns:
+            The expression, not evaluated.
+
+        Raises:
+            ValueError: Limits are missing, or are not `(i, a, b)` with a symbol i.
+        """
         return _extreme(cls, body, *limits)
 
     def doit(self, **hints: bool) -> sympy.Basic:
-        """Max of the terms, where all bounds are integers."""
+        """Max of the terms, where all bounds are integers and the terms are at most 1,000,000.
+
+        Args:
+            **hints: As for SymPy: with `deep=False` body and bounds are taken as they are.
+
+        Returns:
+            The maximum written out, or a `Largest` where it cannot be.
+        """
         return _written_out(self, sympy.Max, **hints)
 
     def _eval_derivative(self, symbol: sympy.Basic) -> None:
@@ -28,15 +55,42 @@ class Largest(ExprWithLimits):  # type: ignore[misc]  # SymPy ships no types
 
 
 class Smallest(ExprWithLimits):  # type: ignore[misc]
-    """`Smallest(x[i], (i, 0, n - 1))`: the minimum over a <= i <= b; limits from the innermost, as those of a Sum."""
+    """The minimum of a body over indices, as `sympy.Sum` is the sum of it.
+
+    Examples:
+        >>> x, i, n = sympy.IndexedBase("x"), sympy.Symbol("i", integer=True), sympy.Symbol("n", integer=True)
+        >>> expr = symgrad.reductions.Smallest(x[i], (i, 0, n - 1))
+        >>> symgrad.compile(expr)([1.0, 3.0, 2.0])
+        Result(value=1.0, grad=(array([1., 0., 0.]),))
+    """
 
     __slots__ = ()
 
     def __new__(cls, body: sympy.Basic, *limits: sympy.Basic) -> sympy.Basic:
+        """`Smallest(x[i], (i, 0, n - 1))`, the minimum over 0 <= i <= n - 1.
+
+        Args:
+            body: What the smallest is looked for of, a SymPy expression in the indices.
+            *limits: `(i, a, b)` for each index, a symbol that runs over a <= i <= b, from the innermost, as those of a
+                Sum.
+
+        Returns:
+            The expression, not evaluated.
+
+        Raises:
+            ValueError: Limits are missing, or are not `(i, a, b)` with a symbol i.
+        """
         return _extreme(cls, body, *limits)
 
     def doit(self, **hints: bool) -> sympy.Basic:
-        """Min of the terms, where all bounds are integers."""
+        """Min of the terms, where all bounds are integers and the terms are at most 1,000,000.
+
+        Args:
+            **hints: As for SymPy: with `deep=False` body and bounds are taken as they are.
+
+        Returns:
+            The minimum written out, or a `Smallest` where it cannot be.
+        """
         return _written_out(self, sympy.Min, **hints)
 
     def _eval_derivative(self, symbol: sympy.Basic) -> None:

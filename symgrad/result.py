@@ -10,7 +10,14 @@ import sympy
 
 
 class Gradient(tuple[Any, ...]):
-    """The partial derivatives in `wrt` order; also by name or symbol: `grad["x"]`, `grad[x]`, `grad.as_dict()`."""
+    """The partial derivatives in `wrt` order; also by name or symbol: `grad["x"]`, `grad[x]`, `grad.as_dict()`.
+
+    A derivative by an array has the shape of that array; the shape of points or of a batch stands in front. A name that
+    is not in `wrt`, or that two symbols share, raises ValueError, a symbol that is not in `wrt` KeyError.
+
+    Attributes:
+        wrt: The inputs that are differentiated for, in order.
+    """
 
     __slots__ = ()
     wrt: tuple[sympy.Symbol, ...]
@@ -25,7 +32,14 @@ class Gradient(tuple[Any, ...]):
         raise KeyError(f"{key!r} is not in wrt: {', '.join(symbol.name for symbol in self.wrt)}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The derivatives by name. ValueError where two symbols share a name."""
+        """The derivatives by name.
+
+        Returns:
+            Each derivative under the name of its input, in `wrt` order.
+
+        Raises:
+            ValueError: Two symbols share a name.
+        """
         return {symbol.name: self[symbol.name] for symbol in self.wrt}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -45,7 +59,12 @@ new_tuple, Array = tuple.__new__, np.ndarray
 
 
 class Result(NamedTuple):
-    """`(value, grad)`: numbers for one point, arrays of the broadcast shape for many."""
+    """What a kernel returns, `(value, grad)`: numbers for one point, arrays of the broadcast shape for many.
+
+    Attributes:
+        value: The value of the expression.
+        grad: The partial derivatives as a `Gradient`; or, where `wrt` was one symbol, the derivative by it.
+    """
 
     value: Any
     grad: Any

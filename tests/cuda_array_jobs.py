@@ -112,10 +112,10 @@ def _is_right(name: str) -> None:
         with pytest.raises(RAISES[name]):
             kernel(**other)
         return
-    with watched(kernel._module):
+    with watched(kernel._runner.module):
         first = kernel(**small)
     assert_agrees(first, case, small)
-    with mock.patch.object(kernel._module, "MOST_BLOCKS", 1):  # threads with more than one index each
+    with mock.patch.object(kernel._runner.module, "MOST_BLOCKS", 1):  # threads with more than one index each
         assert_agrees(kernel(**other), case, other)
     # Again after other sizes, and with NaN where nothing is read: in memory that the calls before have used.
     assert same(kernel(**(poisoned(case, "small") if case.unread else small)), first)
@@ -126,7 +126,7 @@ def _is_right_when_long(name: str) -> None:
     assert SIZES["long"]["n"] == 130
     kernel = symgrad.compile(case.expression(), target="cuda")
     for limits in ({"MOST_BLOCKS": 3}, {"SCRATCH_BYTES": 1}):  # the latter is one block, where memory is scarce
-        with mock.patch.multiple(kernel._module, **limits):
+        with mock.patch.multiple(kernel._runner.module, **limits):
             assert_agrees(kernel(**long), case, long)
 
 
@@ -364,8 +364,8 @@ def wrong_arguments_are_refused_before_anything_is_written() -> None:
     for labels in (device(given["y"].astype(np.int32)), device(np.repeat(given["y"], 2))[::2]):
         with pytest.raises(TypeError, match=r"y holds indices.*int64"):
             loss()(**{**given, "y": labels})
-    with pytest.raises(TypeError, match="t is one number"):
-        scaled()(device(np.ones(9)), *columns())
+    with pytest.raises(ShapeError, match=r"x wants an array of shape \(n,\), not .*batch=True"):
+        scaled()(0.5, *(np.stack([column] * 2) for column in columns()))
     with pytest.raises(TypeError, match="missing y"):
         scaled()(0.5, columns()[0])
 
@@ -437,7 +437,7 @@ def wrt_a_part_of_the_arguments() -> None:
             assert [symbol.name for symbol in scaled(wrt=wrt).wrt] == [symbol.name for symbol in wrt]
             for got, want in zip(flat(result)[1:], wanted, strict=True):
                 np.testing.assert_allclose(got, want, rtol=1e-13)
-        _, emitted = scaled(wrt=wrt)._module.kernel(0.5, *columns())
+        _, emitted = scaled(wrt=wrt)._runner.module.kernel(0.5, *columns())
         for got, want in zip(emitted, wanted, strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-13)
     single = scaled(wrt=y)
@@ -465,6 +465,59 @@ def float32_and_strict() -> None:
         assert same(on_host(there)._replace(value=float(on_host(there).value)), result)
         assert_scaled(scaled(**options)(0.5, *columns()), 0.5, *columns(), tolerance=4 * tolerance)
     assert loss(dtype="float32").check(**inputs(4))
+
+
+@simulated
+def numbers_beside_arrays_take_a_batch() -> None:
+    x, y = columns()
+    numbers = np.linspace(-1.0, 1.0, 6).reshape(2, 3)
+    for dtype, tolerance in (("float64", 1e-13), ("float32", 4e-6)):
+        kernel = scaled(dtype=dtype)
+        for given in ((numbers, x, y), (device(numbers), x, y), (numbers, device(x), y)):
+            result = kernel(*given)
+            assert [array.shape for array in flat(result)] == [(2, 3), (2, 3), (2, 3, 9), (2, 3, 9)]
+            for at in np.ndindex(2, 3):
+                one = [array[at] for array in flat(result)]
+                for got, want in zip(one, scaled_by_numpy(numbers[at], x, y), strict=True):
+                    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    assert on_device(scaled()(device(numbers), x, y).value)
+    for there in (False, True):
+        out = scaled()(numbers[::-1], device(x) if there else x, y)
+        again = scaled()(numbers, device(x) if there else x, y, out=out)
+        assert all(a is b for a, b in zip((again.value, *again.grad), (out.value, *out.grad), strict=True))
+        assert same(again, scaled()(numbers, x, y))
+    with pytest.raises(ValueError, match="out: value must be on the device"):
+        scaled()(numbers, x, y, out=Result(0.0, out.grad))
+    with pytest.raises(ValueError, match="out: value must hold"):
+        scaled()(numbers, x, y, out=Result(0.0, scaled()(numbers, x, y).grad))
+    with pytest.raises(ValueError, match="out: d_x must hold"):
+        scaled()(numbers, device(x), y, out=Result(out.value, (out.grad[0], device(x), out.grad[2])))
+    empty = scaled()(np.zeros((0, 2)), x, y)
+    assert [array.shape for array in flat(empty)] == [(0, 2), (0, 2), (0, 2, 9), (0, 2, 9)]
+
+
+@simulated
+def arrays_take_axes_in_front() -> None:
+    kernel, given = loss(batch=True), inputs(5)
+    batch = {"X": np.stack([inputs(5)["X"] for _ in range(3)]), "W": given["W"], "y": np.stack([given["y"]] * 3)}
+    batch["y"][1] = inputs(5)["y"]
+    for names in ((), ("X",), ("y",), ("W", "X", "y")):
+        result = kernel(**{name: device(array) if name in names else array for name, array in batch.items()})
+        for at in range(3):
+            own = {"X": batch["X"][at], "W": batch["W"], "y": batch["y"][at]}
+            assert_right(Result(float(flat(result)[0][at]), type(result.grad)(a[at] for a in flat(result)[1:])), own)
+    batch["y"][2, 1] = 3
+    for give in (lambda array: array, device):
+        with pytest.raises(IndexError, match="y holds 3"):
+            kernel(X=batch["X"], W=batch["W"], y=give(batch["y"]))
+    assert_right(kernel(**given), given)
+    assert kernel.check(**given)
+    with pytest.raises(TypeError, match="a check is of one point"):
+        kernel.check(**batch)
+    objective = kernel.objective(X=given["X"], y=given["y"])
+    assert objective(objective.pack(W=given["W"]))[0] == pytest.approx(reference(**given)[0])
+    with pytest.raises(ShapeError, match="X wants an array"):
+        kernel.objective(X=batch["X"], y=given["y"])
 
 
 @simulated
@@ -615,7 +668,7 @@ def a_kernel_has_the_name_that_it_is_given() -> None:
     for name in ("energy", "pass_1", "nest_1", "alone", "kernel_into", "low"):
         kernel = symgrad.compile(LOSS, target="cuda", name=name)
         assert_right(kernel(**given), given)
-        parts = [part.__name__ for part, _ in kernel._module.KERNELS]
+        parts = [part.__name__ for part, _ in kernel._runner.module.KERNELS]
         assert len({name, f"{name}_into", *parts}) == len(parts) + 2, f"{name} is the name of a part too: {parts}"
 
 
@@ -641,7 +694,7 @@ def ptx_net() -> Found:
         "rows": rows,
         "products": "NEEDS_CUPY = True" in source,
         "refusal": str(caught.value),
-        "fixed": _fixed_kernels(kernel._module),
+        "fixed": _fixed_kernels(kernel._runner.module),
     }
 
 

@@ -42,6 +42,7 @@ from together import bits, together
 import symgrad
 from symgrad import Kernel, Result, ShapeError, SymgradError
 from symgrad.emission import program_of
+from symgrad.options import Options
 
 x, y, z = sp.symbols("x y z")
 RICH = sp.exp(-(x**2)) * sp.sin(y) / (1 + z**2) + sp.Max(x, y) * sp.Rational(1, 3) + sp.pi * sp.log(z)
@@ -447,10 +448,10 @@ def a_long_body_in_parts_gives_the_same_bits() -> None:
             cut = symgrad.compile(RICH, target="cuda", **options)
             with mock.patch.object(cuda_target, "_KEPT_BYTES", 8 * 8 * 4):  # a few points at a time
                 lanes = symgrad.compile(RICH, target="cuda", **options)
-        assert len(whole._module.KERNELS) == 1
-        assert whole._module.KEPT == whole._module.LANES == 0
-        assert len(cut._module.KERNELS) > 2
-        assert cut._module.LANES > 23 > 2 * lanes._module.LANES
+        assert len(whole._runner.module.KERNELS) == 1
+        assert whole._runner.module.KEPT == whole._runner.module.LANES == 0
+        assert len(cut._runner.module.KERNELS) > 2
+        assert cut._runner.module.LANES > 23 > 2 * lanes._runner.module.LANES
         want = whole(*columns)
         for kernel in (cut, lanes):
             assert same(kernel(*columns), want)
@@ -509,7 +510,7 @@ def a_kernel_has_the_name_that_it_is_given() -> None:
         with mock.patch.object(parts, "_REGISTERS", 16):
             kernel = symgrad.compile(RICH, name=name, target="cuda")
         agree(kernel(*some()), RICH, *some())
-        names = [part.__name__ for part, _ in kernel._module.KERNELS]
+        names = [part.__name__ for part, _ in kernel._runner.module.KERNELS]
         assert len({name, *names}) == len(names) + 1, f"{name} is the name of a part too: {names}"
 
 
@@ -604,7 +605,7 @@ def ptx_everything(dtype: str) -> Found:
     whole = together([spelled(case) for case in {case.gate: case for case in CASES}.values()])
     rows, sources = {}, []
     for accuracy, capability in (("fast", (9, 0)), ("strict", (7, 5)), ("fast", (8, 0))):
-        options = {"name": "kernel", "dtype": dtype, "accuracy": accuracy, "target": "cuda"}
+        options = Options("cuda", dtype, accuracy)
         sources.append(TARGETS["cuda"].emit(program_of(whole, whole, options)))
         rows[f"{capability[0]}.{capability[1]}"] = _measured(sources[-1], capability, assemble=capability == (9, 0))
         _stop_collecting()

@@ -40,6 +40,7 @@ from together import Batch, bits
 from symgrad.compiler import Stages
 from symgrad.emission import program_of
 from symgrad.evaluate.points import evaluate, evaluate_exactly
+from symgrad.options import Options
 
 Point = tuple[float, ...]
 Boolean = sp.logic.boolalg.Boolean
@@ -344,7 +345,7 @@ def by_javascript(programs: Sequence[Program]) -> list[Results]:
 
 
 def source_of(made: Program, target: str) -> str:
-    options = {"name": "kernel", "dtype": "float64", "accuracy": "fast", "target": target}
+    options = Options(target, "float64", "fast")
     return TARGETS[target].emit(program_of(made.stages.simplified, made.stages.graph, options))
 
 

@@ -191,14 +191,6 @@ def test_integers_that_lead_outside_beside_an_empty_loop() -> None:
         f(0, np.array([1, 10**9]), np.ones(3))
 
 
-def test_a_batch_for_a_scalar_beside_arrays() -> None:
-    x, s = sp.IndexedBase("x", shape=(n,)), sp.Symbol("s")
-    f = symgrad.compile(s * sp.Sum(x[i] ** 2, (i, 0, n - 1)))
-    assert f(s=2, x=np.ones(3)).grad["s"] == 3.0
-    with pytest.raises(TypeError, match=r"s is one number"):
-        f(s=np.ones(3), x=np.ones(3))
-
-
 def test_extents_are_checked() -> None:
     f = symgrad.compile(LOSS, extents={d: 4, c: 3})
     given = inputs(9)

@@ -98,7 +98,7 @@ def test_graph_agrees_with_the_reference(name: str, size: str) -> None:
     told = {name: int(arrays[name]) for name in names if name in {extent.name for extent in sizes_of(graph)}}
     rest = [place for place, name in enumerate(names) if name not in told]
     shapes = [graph.shapes[place] for place in rest]
-    sizes = bind([names[place] for place in rest], shapes, [given[place] for place in rest], told)
+    sizes = bind([names[place] for place in rest], shapes, [given[place].shape for place in rest], told)
     value, *derivatives = evaluate_arrays(graph, given, sizes)
     gradient = dict(zip([names[place] for place in graph.wrt], derivatives, strict=True))
     assert_agrees(symgrad.Result(value, gradient), case, arrays)

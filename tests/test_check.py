@@ -31,13 +31,13 @@ Derivatives = tuple[float, ...]
 @pytest.fixture
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels run on the reference evaluator, and nothing is compiled."""
-    monkeypatch.setattr("symgrad.kernel.kernel.LARGEST_COMPILED", -1)
+    monkeypatch.setattr("symgrad.kernel.compiled.LARGEST_COMPILED", -1)
 
 
 def falsified(kernel: Any, change: Callable[[Derivatives], Derivatives]) -> Any:
     """The kernel with other derivatives."""
-    right = kernel._point
-    kernel._point = lambda *point: (right(*point)[0], change(right(*point)[1]))
+    right = kernel._runner.evaluate
+    kernel._runner.evaluate = lambda point: (right(point)[0], change(right(point)[1]))
     return kernel
 
 

@@ -26,7 +26,6 @@ from symgrad_codegen.targets.cuda import parts
 
 import symgrad
 from symgrad import SymgradError, UnsupportedExpression
-from symgrad.kernel import cuda as cuda_kernel
 
 ROOT = Path(__file__).resolve().parent.parent
 REGISTERS = ROOT / "docs" / "registers.md"
@@ -306,6 +305,6 @@ def test_a_function_that_a_gpu_lacks_is_refused(lacking: str, expr: sp.Expr, mon
 
 @needs_compiler
 def test_a_body_that_takes_too_long_to_compile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_kernel, "LARGEST_COMPILED", 3)
+    monkeypatch.setattr("symgrad.kernel.compiled.LARGEST_COMPILED", 3)
     with pytest.raises(UnsupportedExpression, match=r"operations.*the target 'cpu'"):
         symgrad.compile(sp.sin(x) * y + z, target="cuda")

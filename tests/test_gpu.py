@@ -23,6 +23,7 @@ from symgrad import Kernel, Result
 from symgrad.emission import program_of
 from symgrad.graph.graph import Graph
 from symgrad.language.parse import parse
+from symgrad.options import Options
 
 pytestmark = pytest.mark.gpu
 
@@ -110,7 +111,7 @@ def on_gpu(
 ) -> list[list[list[float]]]:
     """Graphs in one kernel: `found[k][p]` holds what graph k gives at its point p."""
     whole = together(graphs)
-    options = {"name": "kernel", "dtype": dtype, "accuracy": accuracy, "target": "cuda"}
+    options = Options("cuda", dtype, accuracy)
     module = build.load(TARGETS["cuda"].emit(program_of(whole, whole, options)))
     length = max(map(len, rows))
     columns = [
@@ -387,7 +388,7 @@ def test_the_one_point_function_is_called_from_other_kernels() -> None:
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_kernel_batch(name: str) -> None:
     give = giver(name)
-    module = rich()._module
+    module = rich()._runner.module
     columns = some()
     value, gradient = module.kernel_batch(*columns)
     assert same_bits(Result(value, gradient), rich()(*columns))

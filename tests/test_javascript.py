@@ -33,6 +33,7 @@ from symgrad.gates.table import GATES
 from symgrad.graph.graph import Graph, over_points
 from symgrad.graph.node import Table, View
 from symgrad.language.parse import parse
+from symgrad.options import Options
 from symgrad.transform.differentiate import differentiate
 
 x, y, z = sp.symbols("x y z")
@@ -137,7 +138,7 @@ def emit(expr: Any, *args: Any, **options: Any) -> str:
 
 def printed(graph: Graph, target: str = "javascript", dtype: str = "float64") -> str:
     """The module of a graph that is already as it is emitted."""
-    options = {"name": "kernel", "dtype": dtype, "accuracy": "fast", "target": target}
+    options = Options(target, dtype, "fast")
     return TARGETS[target].emit(program_of(graph, graph, options))
 
 

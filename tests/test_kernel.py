@@ -558,6 +558,28 @@ def test_stats() -> None:
     assert stats["statements"] >= 3
 
 
+def test_stats_tell_what_the_build_of_the_batch_function_took() -> None:
+    kernel = symgrad.compile("x*exp(x + 17)", cache=False)
+    seconds = kernel.stats["seconds"]
+    assert seconds["build"] > 0
+    kernel(0.5)
+    assert "build_batch" not in seconds  # nothing has been built for a single point
+    kernel(np.ones(3))
+    told = seconds["build_batch"]
+    assert told > 0
+    kernel(np.ones(30_000))
+    assert seconds["build_batch"] == told  # built once
+
+
+def test_a_copy_keeps_statistics_of_its_own() -> None:
+    kernel = symgrad.compile("x*y")
+    before = dict(kernel.stats["seconds"])
+    again = copy.copy(kernel)
+    again(np.ones(3), 1.0)
+    assert kernel.stats["seconds"] == before
+    assert again.stats["operations"] == kernel.stats["operations"]
+
+
 def test_jitted_is_called_from_other_numba_code() -> None:
     kernel = circuit().jitted
 
@@ -660,7 +682,7 @@ def test_pickle(protocol: int) -> None:
 
 def test_damaged_pickle() -> None:
     """A bit that flips in what a kernel is made of is told, before any of it is believed."""
-    checksum, state = circuit().__getstate__()
+    _, (checksum, state) = circuit()._compiled.__reduce__()
     text = pickle.dumps(circuit())
     start = text.index(state)
     for at in range(start, start + len(state), 97):

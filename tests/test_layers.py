@@ -30,6 +30,8 @@ LAYERS = {
         "transform",
         "schedule",
         "verify",
+        "options",
+        "stats",
         "emission",
         "language",
         "explore",

@@ -767,7 +767,7 @@ def test_check_as_a_table(hostile: symgrad.Kernel) -> None:
 def test_formula_of_a_kernel_instead_of_a_table(hostile: symgrad.Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     text = hostile._repr_latex_()
     assert text is not None
-    assert text == rf"$\displaystyle {latex(hostile.definition)}$"
+    assert text == rf"$\displaystyle {latex(hostile._compiled.definition)}$"
     assert hostile._repr_html_() is None
     monkeypatch.setattr("symgrad.explore.latex.LONGEST", 20)
     assert hostile._repr_latex_() is None

@@ -12,6 +12,7 @@ import symgrad
 from symgrad.compiler import STAGES, Stages, stage_text
 from symgrad.emission import program_of
 from symgrad.lower.lower import lower
+from symgrad.options import Options
 from symgrad.schedule.plan_text import plan_text
 from symgrad.transform.pipeline import PASSES
 from symgrad.transform.simplify import simplify
@@ -86,7 +87,7 @@ def test_the_plan_gives_its_reasons(line: str) -> None:
 @pytest.mark.parametrize(("extents", "products"), [({}, 3), ({"d": 4, "c": 3}, 0)])
 def test_the_program_does_what_the_plan_says(extents: dict[str, int], products: int) -> None:
     stages = Stages(NET, None, None, (), extents)
-    options = {"name": "kernel", "dtype": "float64", "accuracy": "fast", "target": "cpu"}
+    options = Options("cpu", "float64", "fast")
     program = program_of(stages.simplified, stages.definition, options)
     made = [step for own in program.steps for step in (own.steps if isinstance(own, Pass) else [own])]
     assert sum(isinstance(step, Product) for step in made) == products

@@ -28,6 +28,7 @@ from symgrad.evaluate.points import evaluate_exactly
 from symgrad.explore.circuit import LEVELS, circuit
 from symgrad.graph.graph import Graph, views_of
 from symgrad.graph.rows import graph_of, rows_of
+from symgrad.options import Options
 
 ROOT = Path(__file__).resolve().parent.parent
 SYMBOLS = sp.symbols("a b c")
@@ -277,7 +278,7 @@ PLAIN_POINTS = 30
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_strict_has_the_bits_of_plain_python(dtype: str, tmp_path: Path) -> None:
     found, exprs = batch("strict", dtype), sample()[0]
-    options = {"name": "kernel", "dtype": dtype, "accuracy": "strict", "target": "cpu"}
+    options = Options("cpu", dtype, "strict")
     free = [k for k, g in enumerate(sample()[1]) if not {"hypot", "gamma"} & {node.gate.name for node in g.order()}]
     for place, graph in enumerate(sample()[1][k] for k in free):
         text = TARGETS["cpu"].emit(program_of(graph, graph, options))

@@ -14,7 +14,7 @@ import sympy as sp
 from array_corpus import CORPUS as SUMS
 
 import symgrad
-from symgrad.compiler import KERNELS, Stages
+from symgrad.compiler import Stages
 from symgrad.evaluate.points import evaluate
 from symgrad.explore.circuit import LEVELS, circuit
 from symgrad.explore.records import Summary
@@ -23,35 +23,27 @@ from symgrad.gates.diagnostics import RULES
 from symgrad.gates.table import GATES
 from symgrad.graph.graph import reachable
 from symgrad.graph.node import View
-from symgrad.kernel.arrays import ArrayKernel
-from symgrad.kernel.kernel import Kernel
-from symgrad.result import gradient_class
+from symgrad.kernel.host import HostRunner
+from symgrad.kernel.runner import RUNNERS
 
 NEURON = "s = w0*x0 + w1*x1 + w2\n1/(1 + exp(-s))"
 POINT = {"w0": 2.0, "w1": -3.0, "w2": -3.0, "x0": -1.0, "x1": -2.0}
 
 
-class UnbuiltKernel(Kernel):
-    """A kernel that cannot be called: a trace needs no compiled code, and Numba takes seconds."""
+class UnbuiltRunner(HostRunner):
+    """Of a kernel that cannot be called: a trace needs no compiled code, and Numba takes seconds."""
 
-    def _start(self) -> None:
-        self._dtype, self._gradient = self._options["dtype"], gradient_class(self.wrt)
+    def _load(self) -> str:
+        return "nothing"
 
-
-class UnbuiltArrayKernel(ArrayKernel):
-    """The same over arrays."""
-
-    def _load(self) -> None:
-        pass
-
-    def _index_range(self, values: Any) -> tuple[int, int]:
+    def index_range(self, values: Any) -> tuple[int, int]:
         return int(values.min()), int(values.max())
 
 
 @pytest.fixture
 def unbuilt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels are not built."""
-    monkeypatch.setitem(KERNELS, "cpu", (UnbuiltKernel, UnbuiltArrayKernel))
+    monkeypatch.setitem(RUNNERS, "cpu", UnbuiltRunner)
 
 
 def traced(text: str, level: str = "gates", **point: Any) -> Trace:

@@ -35,6 +35,7 @@ from symgrad.gates.table import GATES
 from symgrad.graph.affine import Index, Size, axis, number_index
 from symgrad.graph.graph import Graph
 from symgrad.graph.node import Gather, Node, Reduction, Table, View, positional
+from symgrad.options import Options
 from symgrad.reductions import Largest, Smallest
 from symgrad.schedule.layout import Layout, Place
 from symgrad.schedule.loops import Scheduler
@@ -80,7 +81,7 @@ def unverified(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def made(expression: Any) -> tuple[Program, Graph]:
     stages = Stages(expression, None, None, ())
-    options = {"name": "kernel", "dtype": "float64", "accuracy": "fast", "target": "python"}
+    options = Options("python", "float64", "fast")
     program = program_of(stages.simplified, stages.definition, options)
     assert isinstance(program, Program)
     return program, stages.definition
@@ -327,7 +328,7 @@ def test_broken_programs_are_refused(what: str) -> None:
 def test_programs_of_points() -> None:
     a, b = sp.symbols("a b")
     stages = Stages(sp.sin(a * b) * exp(a * b), None, None, ())
-    options = {"name": "kernel", "dtype": "float64", "accuracy": "fast", "target": "python"}
+    options = Options("python", "float64", "fast")
     program = program_of(stages.simplified, stages.definition, options)
     verify_program(program, stages.definition)
     for change, words in (

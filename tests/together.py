@@ -18,6 +18,7 @@ from symgrad.gates.table import GATES
 from symgrad.graph.graph import POINTWISE, Graph, Output, over_points
 from symgrad.graph.node import Node, Table, View
 from symgrad.graph.rebuild import translated
+from symgrad.options import Options
 
 Point = Sequence[float]
 Columns = list[np.ndarray]
@@ -68,7 +69,7 @@ class Batch:
     ) -> None:
         self.graphs, self.points = graphs, points
         whole = together(graphs)
-        options = {"name": "kernel", "dtype": dtype, "accuracy": accuracy, "target": "cpu"}
+        options = Options("cpu", dtype, accuracy)
         self.source = TARGETS["cpu"].emit(program_of(whole, whole, options))
         self.module = build.load(self.source)
         length = max(map(len, points))

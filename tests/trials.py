@@ -21,9 +21,10 @@ import numpy as np
 import oracle
 
 import symgrad
-from symgrad import compiler
 from symgrad.evaluate.arrays import evaluate_arrays
-from symgrad.kernel.arrays import ArrayKernel
+from symgrad.kernel.arguments import Shapes
+from symgrad.kernel.host import HostRunner
+from symgrad.kernel.runner import RUNNERS
 
 # What symgrad says when it refuses: with these, and a message. An IndexError is one of a call's checks.
 REFUSALS = (symgrad.UnsupportedExpression, symgrad.ShapeError, IndexError, np.linalg.LinAlgError)
@@ -107,21 +108,26 @@ class _Quiet:
         return quiet
 
 
-class PlainKernel(ArrayKernel):
-    """A kernel that runs the emitted module as plain Python, but for numbers that divide by 0 as compiled ones do."""
+class PlainRunner(HostRunner):
+    """Runs the emitted module as plain Python, but for numbers that divide by 0 as compiled ones do."""
 
-    def _load(self) -> None:
+    def _load(self) -> str:
+        if not self._compiled.has_arrays:
+            return "nothing"  # no array is left in the expression
+        assert self._compiled.source is not None
         names: dict[str, Any] = {"__name__": "emitted", "np": _Poisoned(), "math": _Quiet()}
-        source = self.source.replace("import numpy as np\n", "").replace("import math\n", "")
+        source = self._compiled.source.replace("import numpy as np\n", "").replace("import math\n", "")
         source = source.replace('real, real_name = float, "float64"', 'real, real_name = np.float64, "float64"')
         exec(compile(source, "<emitted>", "exec"), names)
-        into = names[f"{self._options['name']}_into"]
+        into = names[f"{self._options.name}_into"]
         self._walk = names["walk_parts"]
         self._into = lambda walk, *arrays: into(walk, *map(_guarded, arrays))
-        self._module = mock.Mock(index_range=lambda values: (int(values.min()), int(values.max())))
-        self.stats["runs"] = "plain Python"
+        return "plain Python"
 
-    def _outputs(self, arrays: Sequence[Any], shapes: tuple[tuple[int, ...], ...], out: Any) -> list[Any]:
+    def index_range(self, values: Any) -> tuple[int, int]:
+        return int(values.min()), int(values.max())
+
+    def _outputs(self, arrays: Sequence[Any], shapes: Shapes, out: Any) -> list[Any]:
         outputs = super()._outputs(arrays, shapes, out)
         for array in outputs:
             array.fill(np.nan)
@@ -134,20 +140,17 @@ def _guarded(value: Any) -> Any:
     return np.float64(value) if isinstance(value, float) else value
 
 
-# Of an expression that has no arrays left nothing is made.
-KERNELS = {**compiler.KERNELS, "python": (lambda *_: None, PlainKernel)}
-
-
 def built(program: Program, target: str = "python", **options: Any) -> Any:
-    """A kernel for the program; of the target "python" one that runs as plain Python."""
-    with mock.patch.object(compiler, "KERNELS", KERNELS):
-        return symgrad.compile(
+    """A kernel for the program; of the target "python" one that runs as plain Python, None where it has no arrays."""
+    with mock.patch.dict(RUNNERS, python=PlainRunner):
+        kernel = symgrad.compile(
             program.expression,
             target=target,
             dtype=program.dtype,
             extents=dict(program.extents) or None,
             **options,
         )
+    return None if target == "python" and kernel.graph.over_points else kernel
 
 
 def run_plain(program: Program, kernel: Any) -> Any:
@@ -157,9 +160,9 @@ def run_plain(program: Program, kernel: Any) -> Any:
 
 def run_evaluator(program: Program, kernel: Any) -> Any:
     """The graph of value and gradients on the reference evaluator, behind the checks of a call."""
-    values = kernel._ordered((), _named(program, kernel))
-    arrays = [kernel._input(place, value) for place, value in enumerate(values)]
-    sizes = kernel._shapes_of(arrays).sizes
+    arguments = kernel._runner.arguments
+    arrays = arguments.arrays(arguments.ordered((), _named(program, kernel)))
+    sizes = arguments.shapes_of(arrays).sizes
     value, *gradients = evaluate_arrays(kernel.graph, [np.asarray(a) for a in arrays], sizes, program.dtype)
     return symgrad.Result(value, dict(zip([symbol.name for symbol in kernel.wrt], gradients, strict=True)))
 

@@ -13,29 +13,29 @@ from .extents import numeric
 def bind(
     names: Sequence[str],
     shapes: Sequence[tuple[Index, ...]],
-    arrays: Sequence[Any],
+    found: Sequence[tuple[int, ...]],
     given: Mapping[str, int],
 ) -> dict[str, int]:
-    """The extents by name, of the arrays' shapes and of those `given` as inputs of their own.
+    """The extents by name, of the shapes `found` for the declared ones, and of those `given` as inputs of their own.
 
     Raises ShapeError, naming the axis, the arrays and both numbers, where a rank or an extent does not fit.
     """
     sizes = dict(given)
     told_by = {name: f"the argument {name}" for name in given}
     later: list[tuple[str, int, Index, int]] = []
-    for name, shape, array in zip(names, shapes, arrays, strict=True):
-        if array.ndim != len(shape):
-            raise ShapeError(f"{name} wants {_rank(shape)}, not an array of shape {tuple(array.shape)}")
-        for place, (extent, found) in enumerate(zip(shape, array.shape, strict=True)):
-            _tell(sizes, told_by, name, place, extent, found, later)
-    for name, place, extent, found in later:
+    for name, shape, lengths in zip(names, shapes, found, strict=True):
+        if len(lengths) != len(shape):
+            raise ShapeError(f"{name} wants {_rank(shape)}, not an array of shape {tuple(lengths)}")
+        for place, (extent, length) in enumerate(zip(shape, lengths, strict=True)):
+            _tell(sizes, told_by, name, place, extent, length, later)
+    for name, place, extent, length in later:
         try:
             wanted = numeric(extent, sizes)
         except KeyError as error:
             raise ShapeError(f"the extent {error.args[0]} is told by no array; give it as an argument") from None
-        if wanted != found:
+        if wanted != length:
             raise ShapeError(
-                f"axis {place} of {name} has the length {found}, and {extent} is {wanted} "
+                f"axis {place} of {name} has the length {length}, and {extent} is {wanted} "
                 f"({', '.join(_told(extent, sizes, told_by))})"
             )
     return sizes

@@ -8,7 +8,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from ..kernel.kernel import LARGEST_COMPILED
+from ..kernel.compiled import LARGEST_COMPILED
 from ..tables import Cell, Table
 from .worker import Job
 

@@ -37,7 +37,9 @@ _FONT = "Helvetica,Arial,sans-serif"
 class Drawing:
     """A circuit at a point, drawn: `dot`, `svg` and `html` are texts; Jupyter shows the picture.
 
-    `left_out` says what is not drawn; it is empty if everything is. `save` writes a file by its suffix.
+    Attributes:
+        trace: The numbers at the point.
+        left_out: What is not drawn, in words; empty if everything is.
     """
 
     trace: Trace
@@ -51,19 +53,32 @@ class Drawing:
 
     @cached_property
     def svg(self) -> str:
-        """The picture. Raises SymgradError where Graphviz is missing."""
+        """The picture.
+
+        Raises:
+            SymgradError: Graphviz is missing, which the extra `draw` brings.
+        """
         return _titled(_laid_out(self.dot), self.trace)
 
     @cached_property
     def html(self) -> str:
         """A page that stands alone: the circuit with fields for its inputs, and the two passes step by step.
 
-        Raises SymgradError where Graphviz is missing, and for expressions with arrays.
+        Raises:
+            SymgradError: Graphviz is missing; or the expression has arrays.
         """
         return self._page(lambda: self.svg)
 
     def save(self, file: str | Path) -> None:
-        """Writes the drawing to a file that ends in .svg, .dot (or .gv) or .html."""
+        """Writes the drawing to a file.
+
+        Args:
+            file: The path, whose ending says what is written: .svg, .dot (or .gv) or .html.
+
+        Raises:
+            ValueError: The path has another ending.
+            SymgradError: Graphviz is missing; or a page is asked for, and the expression has arrays.
+        """
         from symgrad_codegen.run.build import write_atomically
 
         path = Path(file)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..emission import source_of
 from ..errors import SymgradError
+from ..options import Options
 from ..tables import visible
 from ..transform.simplify import simplify
 from .circuit import Circuit
@@ -68,7 +69,7 @@ def _json(data: Any) -> str:
 def _arithmetic(circuit: Circuit, dtype: str) -> str:
     """The module that computes every number of the circuit."""
     graph = circuit.graph.with_values(slot.view for slot in circuit.slots)
-    options = {"name": "kernel", "dtype": dtype, "accuracy": "strict", "target": "javascript"}
+    options = Options("javascript", dtype, "strict")
     return source_of(simplify(graph, ("spelling",)), circuit.graph, options)
 
 

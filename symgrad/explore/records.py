@@ -18,7 +18,16 @@ StepKind = Literal["input", "gate", "condition"]
 
 
 class Summary(NamedTuple):
-    """An array in a few numbers: the Euclidean norm, extremes of what is finite, and shares between 0 and 1."""
+    """An array in a few numbers.
+
+    Attributes:
+        shape: How long it is along each axis.
+        norm: The Euclidean norm; infinite or NaN where an entry is.
+        least: The least of the entries that are finite; NaN where none is.
+        largest: The largest of the entries that are finite; NaN where none is.
+        zeros: The share of zeros, between 0 and 1.
+        non_finite: The share of entries that are not finite, between 0 and 1.
+    """
 
     shape: tuple[int, ...]
     norm: float
@@ -38,43 +47,66 @@ Value = float | bool | Summary
 
 
 class TracedWire(NamedTuple):
-    """One argument of a gate: what it is called, the local gradient by it, and what it receives."""
+    """One argument of a gate: what it is called, the local gradient by it, and what it receives.
+
+    Attributes:
+        source: The number of the gate that it comes from.
+        name: What that gate is called.
+        local_formula: The formula of the local gradient.
+        local: The local gradient; None where no gradient flows, and for operations on whole matrices.
+        contribution: Upstream gradient times local gradient; None where no gradient flows.
+    """
 
     source: int
     name: str
     local_formula: str
-    local: Value | None  # None where no gradient flows; and for operations on whole matrices
-    contribution: Value | None  # upstream gradient times local gradient; None where no gradient flows
+    local: Value | None
+    contribution: Value | None
 
 
 class TracedGate(NamedTuple):
-    """A gate, input or condition at the point."""
+    """A gate, input or condition at the point.
+
+    Attributes:
+        number: Its place in the order of the forward pass, from 0.
+        kind: "input", "gate" or "condition".
+        operation: Its row in the table of gates.
+        label: What is written on it in a drawing.
+        name: What it is called.
+        formula: What it computes.
+        value: What came out.
+        wires: Its arguments, in order.
+        addends: What arrives from each reader, by the number of the reader.
+        gradient: The sum of the addends, which is the derivative of the output with respect to this gate; None where no
+            gradient flows.
+        troubles: What is wrong at this gate, in words.
+    """
 
     number: int
     kind: StepKind
-    operation: str  # the gate's row in the table of gates
+    operation: str
     label: str
     name: str
     formula: str
     value: Value
     wires: tuple[TracedWire, ...]
-    addends: tuple[tuple[int, Value], ...]  # what arrives from each reader, by its number
-    gradient: Value | None  # the sum of the addends: of the output with respect to this gate
+    addends: tuple[tuple[int, Value], ...]
+    gradient: Value | None
     troubles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class TracedCircuit:
-    """The circuit at a point: what a Trace shows."""
+    """The circuit at a point: what a Trace shows, where its fields are explained."""
 
     title: str
-    level: str  # "gates" or "elementary"
+    level: str
     gates: tuple[TracedGate, ...]
-    output: int  # the gate that computes the value
+    output: int
     value: float
     gradient: Gradient
-    unused: tuple[str, ...]  # inputs that the expression does not read
-    remark: str = ""  # where the elementary gates lose what the compiled kernel does not
+    unused: tuple[str, ...]
+    remark: str = ""
 
 
 def shown(value: Value) -> str:

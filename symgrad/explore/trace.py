@@ -21,12 +21,29 @@ _ADDENDS = 4  # of a sum of gradients, how many are shown
 class Trace(TracedCircuit):
     """The circuit at a point, gate by gate: prints as a table; `explain` tells how a gradient came about.
 
-    `gates` are in the order of the forward pass, inputs first; `value` is the value of the expression, `gradient` its
-    derivatives as a kernel returns them: numbers, or arrays of the shapes of the inputs.
+    Attributes:
+        title: The formula of the expression.
+        level: "gates", "elementary" or "entries", as for `Kernel.trace`.
+        gates: Inputs, gates and conditions, in the order of the forward pass, inputs first.
+        output: The number of the gate that computes the value.
+        value: The value of the expression.
+        gradient: Its derivatives as a kernel returns them: numbers, or arrays of the shapes of the inputs.
+        unused: The inputs that the expression does not read.
+        remark: Where the elementary gates lose what the compiled kernel does not; empty if nowhere.
     """
 
     def explain(self, name: str) -> str:
-        """In words, how the gradient of the input `name` came about, from the output back to it."""
+        """In words, how the gradient of an input came about, from the output back to it.
+
+        Args:
+            name: The input.
+
+        Returns:
+            The explanation, as lines of text.
+
+        Raises:
+            ValueError: There is no such input, or two have that name.
+        """
         return explained(self, name)
 
     @cached_property

@@ -17,7 +17,9 @@ import mpmath
 import numpy as np
 
 from ..evaluate.conditioning import rounding_bounds
-from ..evaluate.points import evaluate, evaluate_complex, evaluate_exactly
+from ..evaluate.points import evaluate as evaluate_graph
+from ..evaluate.points import evaluate_complex, evaluate_exactly
+from ..explore.tracing import Setting
 from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable, views_of
 from ..graph.node import Node, View
@@ -38,17 +40,30 @@ _STYLES = {"ok": "green", "kink": "yellow", "undefined": "yellow", "WRONG": "bol
 
 @dataclass(frozen=True)
 class Row:
-    """One input: its value, and its derivative in four ways."""
+    """One input: its value, and its derivative in four ways.
+
+    Attributes:
+        name: What the input is called, with the index of the entry where it is an array.
+        at: Its value.
+        analytic: The kernel's derivative.
+        central: The central difference in floating point.
+        complex_step: The complex step; None where the expression is not analytic.
+        exact: The derivative by differences at 60 digits or more (of large kernels with arrays in float64); NaN where
+            there is none.
+        left: That from the left, which differs from that from the right at a kink.
+        right: That from the right.
+        tolerance: What rounding explains of the distance between `analytic` and `exact`, absolute.
+    """
 
     name: str
     at: float
-    analytic: float  # the kernel's
-    central: float  # difference in floating point
-    complex_step: float | None  # None where the expression is not analytic
-    exact: float  # differences at 50 digits
-    left: float  # one-sided, at 50 digits: differ at a kink
+    analytic: float
+    central: float
+    complex_step: float | None
+    exact: float
+    left: float
     right: float
-    tolerance: float  # absolute
+    tolerance: float
 
     @property
     def relative_error(self) -> float:
@@ -75,13 +90,30 @@ class Row:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The result of a gradient check: truthy when all is well, prints as a table."""
+    """The result of a gradient check: truthy when all is well, prints as a table.
+
+    For every input the kernel's derivative `a` is compared with the central difference `n` = (f(x + h) - f(x - h))/2h,
+    by the relative error |a - n| / max(|a|, |n|). Where the expression is analytic the complex step Im f(x + ih)/h is
+    there too, which does not cancel. The judge is the derivative of the expression as the user wrote it, by differences
+    at 60 digits or more, before any law has touched it; what rounding explains of the distance from it is tolerated.
+
+    Attributes:
+        rows: One for each input; of arrays, for some entries of each.
+        value: The kernel's value.
+        exact_value: The value of the expression as written, at 60 digits or more.
+        value_tolerance: What rounding explains of the distance between these, absolute.
+        trouble: The first gate that made a NaN or infinity of finite arguments, in words; empty if none.
+
+    References:
+        W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40
+        (1998), 110-112.
+    """
 
     rows: tuple[Row, ...]
     value: float
     exact_value: float
     value_tolerance: float
-    trouble: str  # the first gate that made a NaN or infinity of finite arguments, in words; empty if none
+    trouble: str
 
     @property
     def value_agrees(self) -> bool:
@@ -125,22 +157,19 @@ class GradientCheck:
         printer.text(str(self))
 
 
-def check(
-    definition: Graph,
-    graph: Graph,
-    names: Sequence[str],
-    dtype: str,
-    compiled: Callable[..., tuple[float, Sequence[float]]],
-    point: Sequence[float],
-) -> GradientCheck:
-    """Checks value and gradient at `point` (numbers, in the order of the inputs' `names`).
+# Value and derivatives of one instance.
+Evaluate: TypeAlias = Callable[[Sequence[Any]], tuple[Any, Sequence[Any]]]
 
-    `compiled` is what is checked: value and derivatives of `graph` at a point. `definition` is the graph as lowered,
-    before any law.
+
+def check(setting: Setting, definition: Graph, evaluate: Evaluate) -> GradientCheck:
+    """Checks value and gradient of a kernel over points at one of them.
+
+    `evaluate` is what is checked. `definition` is the graph as lowered, before any law.
     """
+    graph, dtype, names = setting.compiled, setting.dtype, setting.compiled.inputs
     kind = np.dtype(dtype).type
-    point = [float(kind(value)) for value in point]  # what the kernel really gets
-    value, derivatives = compiled(*point)
+    point = [float(kind(value)) for value in setting.inputs]  # what the kernel really gets
+    value, derivatives = evaluate(point)
     root = definition.values[0].view
     value_bound, *bounds = (SLACK * float(bound) for bound in rounding_bounds(graph.views, point, dtype))
     exact_value, sides = _exact_derivatives(root, point, graph.wrt, bounds)
@@ -173,7 +202,7 @@ def _central(root: View, point: Sequence[float], place: int) -> float:
     up, down = list(point), list(point)
     up[place], down[place] = point[place] + step, point[place] - step
     columns = np.array([up, down]).T
-    (values,) = evaluate([root], list(columns))
+    (values,) = evaluate_graph([root], list(columns))
     values = np.broadcast_to(values, (2,))
     with np.errstate(all="ignore"):
         return float((values[0] - values[1]) / np.float64(up[place] - down[place]))
@@ -276,10 +305,10 @@ def _trouble(graph: Graph, names: Sequence[str], point: Sequence[float]) -> str:
     """The first gate, value before gradient, that makes a NaN or infinity out of finite arguments; "" if none."""
     for what, outputs in (("value", graph.values), ("gradient", graph.gradients)):
         views = views_of(outputs)
-        if np.all(np.isfinite(evaluate(views, point))):
+        if np.all(np.isfinite(evaluate_graph(views, point))):
             continue  # an infinity on the way that did no harm
         order = reachable(view.node for view in views)
-        values = dict(zip(order, evaluate([View(node) for node in order], point), strict=True))
+        values = dict(zip(order, evaluate_graph([View(node) for node in order], point), strict=True))
         for node in _active(views, values):
             arguments = [float(values[edge.node]) for edge in node.arguments]
             if arguments and not np.isfinite(values[node]) and np.all(np.isfinite(arguments)):

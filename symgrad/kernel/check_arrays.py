@@ -11,8 +11,9 @@ import numpy as np
 from ..analysis.domains import Domains
 from ..analysis.extents import numeric
 from ..evaluate.arrays import evaluate_arrays, evaluate_arrays_exactly
+from ..explore.tracing import Setting
 from ..graph.graph import Graph
-from .check import CENTRAL_STEP, GradientCheck, Row
+from .check import CENTRAL_STEP, Evaluate, GradientCheck, Row
 
 DIGITS = 60
 STEP = mpmath.mpf(10) ** -25  # of the exact differences, relative to the input
@@ -26,20 +27,14 @@ _EXACT_WORK = 20_000
 _LOOSE = 1e-5  # what a central difference in float64 is good for, relative to the largest entry
 
 
-def check_arrays(
-    definition: Graph,
-    wrt: Sequence[int],
-    arrays: Sequence[Any],
-    sizes: Mapping[str, int],
-    dtype: str,
-    value: float,
-    derivatives: Sequence[Any],
-) -> GradientCheck:
-    """Checks a value and its `derivatives` by the inputs `wrt`, at `arrays`: up to 8 entries of each of these inputs.
+def check_arrays(setting: Setting, definition: Graph, evaluate: Evaluate) -> GradientCheck:
+    """Checks value and gradient of a kernel over arrays: up to 8 entries of each input of `wrt`.
 
-    `definition` is the graph as lowered, before any law.
+    `evaluate` is what is checked. `definition` is the graph as lowered, before any law.
     """
-    graph, epsilon, domains = definition, EPSILON[dtype], Domains(definition)
+    arrays, sizes, wrt = setting.inputs, setting.sizes, setting.compiled.wrt
+    value, derivatives = evaluate(arrays)
+    graph, epsilon, domains = definition, EPSILON[setting.dtype], Domains(definition)
     is_small = sum(_work(domains, node, sizes) for node in graph.order()) <= _EXACT_WORK
 
     def value_at(given: Sequence[Any], exact: bool) -> Any:

@@ -23,9 +23,27 @@ MAX_CHARACTERS = 1_000_000  # longer texts are refused
 
 
 def parse(text: str) -> Problem:
-    """The expression that `text` says, with its named intermediate results.
+    r"""The expression that `text` says, with its named intermediate results.
 
-    Raises ParseError with line and column for whatever is not in the language, and for constants too large to compute.
+    Nothing is ever evaluated as Python.
+
+    Args:
+        text: One expression, or lines with names for intermediate results, in the language of expr.txt; at most
+            1,000,000 characters.
+
+    Returns:
+        What the text says, to be given to `symgrad.compile` or `symgrad.emit`.
+
+    Raises:
+        ParseError: Whatever is not in the language, with line and column; and constants too large to compute.
+        TypeError: `text` is not a str.
+
+    Examples:
+        >>> problem = symgrad.parse("q = x + y\nq*z")
+        >>> problem.expression
+        z*(x + y)
+        >>> problem.names
+        {'q': x + y}
     """
     if not isinstance(text, str):
         raise TypeError(f"parse takes text (str), not {type(text).__name__}")
@@ -46,12 +64,20 @@ def parse(text: str) -> Problem:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a text says: the output, and the intermediate results that it names, in their order."""
+    """What a text says: the output, and the intermediate results that it names, in their order.
 
-    expression: sympy.Expr  # the last line
-    names: dict[str, sympy.Basic]  # expressions and conditions, of no arrays; later ones contain the earlier ones
+    Attributes:
+        expression: The last line, a `sympy.Expr`.
+        names: The intermediate results that are no arrays, `sympy.Expr` or conditions; later ones contain the earlier
+            objects themselves.
+        source: The text.
+        declared: The inputs that the text declares, in order: `Symbol` and `IndexedBase`.
+    """
+
+    expression: sympy.Expr
+    names: dict[str, sympy.Basic]
     source: str
-    declared: tuple[sympy.Basic, ...] = ()  # the inputs that the text declares, in order: Symbol and IndexedBase
+    declared: tuple[sympy.Basic, ...] = ()
 
 
 # Text to lines of tokens ----------------------------------------------------------------------------------------------

@@ -15,11 +15,27 @@ from .scalars import Lowering
 def gate(name: str, forward: sympy.Lambda, local_gradients: Sequence[Callable[..., Any]]) -> Any:
     """A gate of one's own: a SymPy function to write expressions with, given to `compile(..., gates=[...])`.
 
-    `forward` says what it computes; `local_gradients` holds one callable per argument, called with the result and the
-    arguments (SymPy symbols), that returns the partial derivative as a SymPy expression. Raises TypeError or ValueError
-    where these do not fit together.
+    Args:
+        name: What the function is called: an identifier.
+        forward: What it computes, of plain arguments.
+        local_gradients: One callable for each argument, called with the result and the arguments (SymPy symbols), that
+            returns the partial derivative as a SymPy expression.
 
-    >>> swish = gate("swish", sympy.Lambda(x, x/(1 + sympy.exp(-x))), [lambda y, x: y + (1 - y)/(1 + sympy.exp(-x))])
+    Returns:
+        The function, a subclass of `sympy.Function` that SymPy differentiates by the same local gradients.
+
+    Raises:
+        TypeError: `forward` is no `sympy.Lambda`, or takes other than plain arguments.
+        ValueError: `name` is no identifier, there is not one callable for each argument, or an expression uses a symbol
+            that is no argument.
+
+    Examples:
+        >>> x = sympy.Symbol("x")
+        >>> forward = sympy.Lambda(x, x / (1 + sympy.exp(-x)))
+        >>> swish = symgrad.gate("swish", forward, [lambda y, x: y + (1 - y) / (1 + sympy.exp(-x))])
+        >>> kernel = symgrad.compile(swish(x) ** 2, gates=[swish])
+        >>> kernel(0.0)
+        Result(value=0.0, grad=(0.0,))
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"a gate needs an identifier for its name, not {name!r}")

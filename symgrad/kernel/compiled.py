@@ -1,0 +1,88 @@
+"""What a kernel is made of: one record, pickled as source and metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+from ..errors import SymgradError
+from ..gates.table import GATES
+from ..graph.graph import Graph
+from ..graph.rows import graph_of, rows_of
+from ..options import Options
+from ..result import Result
+from ..stats import Stats
+
+# A body beyond this many operations would keep Numba busy for more than about half a minute.
+LARGEST_COMPILED = 6000
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """An expression and its gradient on the way from the stages to a kernel.
+
+    A pickle of it holds the source, which is run when a kernel is made of it: as with any pickle, read none from whom
+    you would not run a program. It holds a checksum as well: a damaged one raises SymgradError.
+    """
+
+    args: tuple[sympy.Symbol, ...]
+    wrt: tuple[sympy.Symbol, ...]
+    is_single: bool  # wrt was one symbol: the gradient is that derivative itself
+    # As lowered, with the user's own gates: what the circuit is drawn of. None where a pickle has lost these gates.
+    written: Graph | None
+    definition: Graph  # the graph as lowered, before any law: what a check measures against
+    graph: Graph  # the simplified one, of value and gradients
+    options: Options
+    source: str | None  # None: too long to be compiled, the reference evaluator runs the graph
+    stats: Stats  # the one thing here that is written later, as the kernel is built
+
+    @property
+    def has_arrays(self) -> bool:
+        """Whether inputs are arrays by declaration; else the kernel runs over points."""
+        return not self.graph.over_points
+
+    def listed(self, out: Result) -> list[Any]:
+        """The arrays of `out`, the value first. ValueError where there are more or fewer derivatives than in `wrt`."""
+        derivatives = (out[1],) if self.is_single else tuple(out[1])
+        if len(derivatives) != len(self.wrt):
+            raise ValueError(f"out must hold a value and {len(self.wrt)} derivatives, not {len(derivatives)}")
+        return [out[0], *derivatives]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A checksum, and what it is of."""
+        written = None if self.written is None else self.written.order()
+        state = pickle.dumps(
+            {
+                "args": self.args,
+                "wrt": self.wrt,
+                "is_single": self.is_single,
+                "options": self.options,
+                "stats": dict(self.stats),
+                "source": self.source,
+                "definition": rows_of(self.definition),
+                # The user's own gates are functions, which a pickle does not hold.
+                "complete": written is not None and all(GATES.get(node.gate.name) is node.gate for node in written),
+                "graph": rows_of(self.graph),
+            }
+        )
+        return _restored, (hashlib.sha256(state).hexdigest(), state)
+
+
+def is_compiled(graph: Graph, stats: Stats) -> bool:
+    """Whether Numba compiles the source; of long bodies over points the reference evaluator runs the graph."""
+    return not graph.over_points or stats["operations"] <= LARGEST_COMPILED
+
+
+def _restored(checksum: str, data: bytes) -> Compiled:
+    if hashlib.sha256(data).hexdigest() != checksum:
+        raise SymgradError("this pickle of a kernel is damaged: its checksum is another; make it again")
+    state = pickle.loads(data)
+    definition, is_complete = graph_of(state.pop("definition"), GATES), state.pop("complete")
+    graph, stats = graph_of(state.pop("graph"), GATES), Stats(state.pop("stats"))
+    return Compiled(
+        written=definition if is_complete else None, definition=definition, graph=graph, stats=stats, **state
+    )

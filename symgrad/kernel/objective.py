@@ -1,0 +1,147 @@
+"""A kernel as a function of one flat vector, as scipy.optimize calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import sympy
+
+from ..analysis.extents import numeric
+from ..errors import ShapeError
+from ..result import by_name
+from .batch import size_of
+from .compiled import Compiled
+from .runner import Runner
+
+
+class Objective:
+    """A function of one flat vector: the inputs of a kernel that are not fixed, in `args` order, each row by row.
+
+    Made by `Kernel.objective`. Shapes of arrays are those of the first `pack`, or of the fixed inputs where these tell
+    them. Extents that are arguments are fixed.
+
+    Attributes:
+        free: The positions of the inputs that are not fixed, among the arguments of the kernel.
+        symbols: These inputs, as symbols.
+        shapes: Their shapes, () for a number; None until they are known.
+    """
+
+    def __init__(self, compiled: Compiled, runner: Runner, fixed: Mapping[int, Any]) -> None:
+        args, wrt = compiled.args, compiled.wrt
+        self.free: list[int] = [place for place in range(len(args)) if place not in fixed]
+        self.symbols: tuple[sympy.Symbol, ...] = tuple(args[place] for place in self.free)
+        lacking = [symbol.name for symbol in self.symbols if symbol not in wrt]
+        if lacking:
+            raise ValueError(f"the kernel has no derivative by {', '.join(lacking)}: fix it, or compile with it in wrt")
+        self._runner = runner
+        self._positions = [wrt.index(symbol) for symbol in self.symbols]
+        self._values: list[Any] = [None] * len(args)
+        for place, value in fixed.items():
+            self._values[place] = runner.hold(place, value)
+        self.shapes: list[tuple[int, ...]] | None = None
+        self._sizes: list[int] = []
+        self._length, self._are_numbers = (0,), False
+        numbers: list[tuple[int, ...]] = [()] * len(self.free)
+        told = self._told_shapes(list(fixed)) if compiled.has_arrays else numbers
+        if told is not None:
+            self._keep(told)
+
+    def _keep(self, shapes: list[tuple[int, ...]]) -> None:
+        self.shapes, self._sizes = shapes, list(map(size_of, shapes))
+        self._length, self._are_numbers = (sum(self._sizes),), not any(shapes)
+
+    def _told_shapes(self, fixed: list[int]) -> list[tuple[int, ...]] | None:
+        arguments = self._runner.arguments
+        sizes = arguments.extents_of({place: arguments.told_by(place, self._values[place]) for place in fixed})
+        try:
+            return [tuple(numeric(extent, sizes) for extent in arguments.shapes[place]) for place in self.free]
+        except KeyError:
+            return None
+
+    def __call__(self, vector: Any) -> tuple[float, Any]:
+        """Value and gradient at a vector, as `scipy.optimize.minimize(..., jac=True)` wants them.
+
+        Args:
+            vector: The free inputs, one after the other, as `pack` makes it: of shape (k,) for k numbers in all.
+
+        Returns:
+            The value, and the gradient as a float64 array of the shape of the vector.
+
+        Raises:
+            ShapeError: The vector has another length, or shapes are not known yet.
+        """
+        values = list(self._values)
+        for place, part in zip(self.free, self._parts(vector), strict=True):
+            values[place] = part
+        point = self._runner.point
+        if point is not None:
+            value, derivatives = point(*values)
+            return value, np.array([derivatives[position] for position in self._positions])
+        value, derivatives = self._runner.evaluate(values)
+        found = [derivatives[position] for position in self._positions]
+        on_host = self._runner.on_host
+        flat = np.concatenate([np.ravel(on_host(derivative)) for derivative in found]).astype(np.float64)
+        return float(on_host(value)), flat
+
+    def pack(self, **values: Any) -> Any:
+        """The flat vector of the free inputs; their shapes are kept for `unpack`.
+
+        Args:
+            **values: Each free input by name: a number, or an array of its shape.
+
+        Returns:
+            The vector, in float64.
+
+        Raises:
+            ShapeError: An array has more or fewer axes than its input.
+            ValueError: A free input is missing, or a name is none of them.
+        """
+        places = {by_name(self.symbols, name, "the free inputs"): value for name, value in values.items()}
+        missing = [symbol.name for place, symbol in enumerate(self.symbols) if place not in places]
+        if missing:
+            raise ValueError(f"missing {', '.join(missing)}")
+        arrays = [np.asarray(places[place], np.float64) for place in range(len(self.symbols))]
+        for place, symbol, array in zip(self.free, self.symbols, arrays, strict=True):
+            if array.ndim != (rank := self._runner.arguments.ranks[place]):
+                wanted = f"an array with {rank} {'axis' if rank == 1 else 'axes'}" if rank else "one number"
+                raise ShapeError(f"{symbol.name} wants {wanted} in an objective, not an array of shape {array.shape}")
+        self._keep([array.shape for array in arrays])
+        return np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0)
+
+    def unpack(self, vector: Any) -> dict[str, Any]:
+        """The free inputs of a vector, each of its shape.
+
+        Args:
+            vector: As for the call of an objective.
+
+        Returns:
+            The inputs by name: numbers, and views of the vector.
+
+        Raises:
+            ShapeError: The vector has another length, or shapes are not known yet.
+        """
+        return dict(zip([symbol.name for symbol in self.symbols], self._parts(vector), strict=True))
+
+    def _parts(self, vector: Any) -> list[Any]:
+        """The free inputs, each of its shape."""
+        flat, shapes = np.asarray(vector, np.float64), self.shapes
+        if shapes is None or flat.shape != self._length:
+            raise self._misfit(flat)
+        if self._are_numbers:
+            numbers: list[Any] = flat.tolist()
+            return numbers
+        found, start = [], 0
+        for shape, size in zip(shapes, self._sizes, strict=True):
+            part = flat[start : start + size].reshape(shape)
+            found.append(part if shape else float(part))
+            start += size
+        return found
+
+    def _misfit(self, flat: Any) -> ShapeError:
+        names = [symbol.name for symbol in self.symbols]
+        if self.shapes is None:
+            return ShapeError(f"the shapes of {', '.join(names)} are not known yet: make the vector with pack")
+        listed = ", ".join(f"{n} {shape}" if shape else n for n, shape in zip(names, self.shapes, strict=True))
+        return ShapeError(f"a vector of {sum(self._sizes)} elements wanted ({listed}), not of shape {flat.shape}")

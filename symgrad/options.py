@@ -1,0 +1,50 @@
+"""How an expression is compiled, beside what is computed: target, dtype, accuracy, name, and how the kernel runs."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass
+
+from symgrad_codegen.functions import FUNCTIONS
+from symgrad_codegen.targets import TARGETS
+
+DTYPES = ("float64", "float32")
+ACCURACIES = ("fast", "strict")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a kernel as `symgrad.compile` explains them. Raises ValueError for what they cannot be."""
+
+    target: str = "cpu"
+    dtype: str = "float64"
+    accuracy: str = "fast"
+    name: str = "kernel"
+    threads: int | str | None = None
+    cache: bool = True
+    batch: bool = False
+
+    def __post_init__(self) -> None:
+        for what, value, allowed in (
+            ("dtype", self.dtype, DTYPES),
+            ("accuracy", self.accuracy, ACCURACIES),
+            ("target", self.target, TARGETS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{what} is one of {', '.join(allowed)}, not {value!r}")
+        self._check_name()
+        threads = self.threads
+        if not (threads is None or threads == "auto" or (isinstance(threads, int) and threads > 0)):
+            raise ValueError(f"threads is None, a positive number or 'auto', not {threads!r}")
+        if threads is not None and self.target != "cpu":
+            raise ValueError(f"threads are of the target 'cpu', not of {self.target!r}")
+
+    def _check_name(self) -> None:
+        name = self.name
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
+            raise ValueError(f"name must be an identifier in ASCII, not {name!r}")
+        reserved = TARGETS[self.target].reserved()
+        for word in (name, f"{name}_batch", f"{name}_into"):  # what the module defines
+            if word in reserved or word in FUNCTIONS or keyword.iskeyword(word) or name.startswith("__"):
+                raise ValueError(f"the name {name!r} is a word of Python or of the emitted module; choose another")

@@ -1,0 +1,57 @@
+"""What a kernel costs and how it runs: `kernel.stats`, all of which is written here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from symgrad_codegen.program import Pass, Program
+
+from .graph.graph import Graph, Output, reachable
+from .schedule.points import operations
+
+
+class Stats(dict[str, Any]):
+    """A dictionary, filled as an expression goes through the stages; docs/reference/python.md lists what is in it."""
+
+    @classmethod
+    def of(cls, graph: Graph, laws: Mapping[str, int], seconds: Mapping[str, float]) -> Stats:
+        """What is known of the simplified graph, the laws that fired on the way to it, and the stages up to there."""
+        value, both = _operations(graph.values), _operations(graph.outputs)
+        return cls(
+            operations_value=value,
+            operations=both,
+            ratio=both / value if value else 1.0,
+            nodes=len(graph.order()),
+            laws=dict(laws),
+            statements=None,  # known once the source is made
+            seconds=dict(seconds),
+        )
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Keeps the seconds that a stage takes."""
+        start = time.perf_counter()
+        yield
+        self["seconds"][stage] = time.perf_counter() - start
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Adds to the seconds of a stage that comes in parts."""
+        self["seconds"][stage] = self["seconds"].get(stage, 0.0) + seconds
+
+    def write_program(self, program: Program) -> None:
+        """Keeps what is known of a program: how many statements, and of arrays along which axis it streams."""
+        self["statements"] = program.statements
+        if not program.over_points:
+            self["data"] = next((step.axis for step in program.steps if isinstance(step, Pass)), None)
+
+    def write_runs(self, how: str) -> None:
+        """Keeps what runs the kernel."""
+        self["runs"] = how
+
+
+def _operations(outputs: Sequence[Output]) -> int:
+    order = reachable(output.view.node for output in outputs)
+    return operations(node for node in order if node.arguments and not node.fixed)
