@@ -18,6 +18,7 @@ from symgrad.graph.affine import Index, Size, axis, number_index
 from symgrad.graph.graph import Graph, Output, as_node
 from symgrad.graph.node import Table, View
 from symgrad.graph.rows import graph_of, rows_of
+from symgrad.options import Options
 from symgrad.transform.differentiate import differentiate
 from symgrad.transform.simplify import simplify
 from symgrad.verify import verify_graph, verify_program
@@ -86,7 +87,7 @@ MADE = {"loss and more": loss_and_more, "no sum": no_sum_at_all}
 
 
 def run(graph: Graph, target: str, dtype: str, *arrays: Any) -> list[Any]:
-    options = {"name": "kernel", "dtype": dtype, "accuracy": "fast", "target": target}
+    options = Options(target=target, dtype=dtype)
     module = build.load(TARGETS[target].emit(program_of(simplify(graph, FAMILIES), graph, options)))
     values, gradients = module.kernel(*(np.asarray(array, dtype) for array in arrays))
     return [*(values if len(graph.values) > 1 else [values]), *gradients]
@@ -117,7 +118,7 @@ def test_reference_evaluator_and_verifier(made: str) -> None:
         np.testing.assert_allclose(got, number, rtol=1e-12, atol=1e-12)
     verify_graph(graph, "test", trials(graph))
     for target in ("cpu", "cuda", "python"):
-        options = {"name": "kernel", "dtype": "float64", "accuracy": "fast", "target": target}
+        options = Options(target=target)
         verify_program(program_of(simplify(graph, FAMILIES), graph, options), graph)
 
 
