@@ -82,7 +82,7 @@ MUTATIONS = [
     ),
     Mutation(
         "symgrad/schedule/axes.py",
-        "if {owner for owner, _ in first}.isdisjoint(owner for owner, _ in second):",
+        "if first.isdisjoint(second):",
         "if True:",
         "two axes of one node are one loop",
         SCHEDULE,
@@ -287,7 +287,7 @@ MUTATIONS = [
         SCHEDULE,
     ),
     Mutation(
-        "codegen/symgrad_codegen/array_program.py",
+        "codegen/symgrad_codegen/program.py",
         '"{0} *= {1}", "PRODUCT"',
         '"{0} += {1}", "PRODUCT"',
         "parts of a product over the data are added",
@@ -474,7 +474,7 @@ MUTATIONS = [
     # --- laws ---------------------------------------------------------------------------------------------------------
     Mutation(
         "symgrad/transform/laws/cheaper.py",
-        "return -product if signs % 2 else product",
+        "return -product if len(signs) % 2 else product",
         "return -product if signs else product",
         "two signs of a product are one",
         LAWS,
