@@ -98,7 +98,7 @@ class Scheduler:
             storages=tuple(self.layout.storages),
             steps=tuple(steps),
             outputs=tuple(outputs),
-            formula=formula_of(definition, self.inputs),
+            formula=formula_of(definition, self.inputs, self.layout.size_names),
             legend=legend,
             value_operations=operations(forward),
             operations=operations(plan.nodes),
