@@ -157,6 +157,7 @@ no_gradient(
     lambda a, b, taken, tie: taken if a > b else mpmath.mpf(0) if a < b else tie if a == b else mpmath.mpf("nan"),
     on=(*PAIR, *PAIR),
     trouble=((1.0, 1.0, 2.0, 3.0), (0.0, -0.0, 2.0, 3.0)),
+    noun="branch",
     analytic=False,
     has={"comparing"},
 )

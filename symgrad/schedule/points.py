@@ -33,11 +33,11 @@ from symgrad_codegen.text.points import at_every_point
 
 from ..errors import UnsupportedExpression
 from ..evaluate.points import evaluate_exactly, round_exact, rounded
-from ..gates.table import GATES
 from ..graph.formula import formulas, indexed_formula
 from ..graph.graph import Graph, reachable, sizes_of
 from ..graph.node import Node, positional
 from .names import Names, identifier, input_names
+from .nouns import Nouns, noun_of
 from .order import interleaved
 
 # An expression on one line holds at most this many operations, nested at most this deep.
@@ -206,27 +206,11 @@ class _Scheduler:
             node = output.view.node
             if node in named and node not in called and node not in self.forward:
                 called[node] = name
+        nouns = Nouns(graph, self.inputs, self.forward)
         for node in self.order:
             if node in named and node not in called:
-                of = graph.adjoints.get(node) if node not in self.forward else None
-                if of is not None:
-                    inner = called.get(of) or self._noun(of, called)
-                    called[node] = self.names.take(f"d_{inner}")
-                else:
-                    noun = self._noun(node, called)
-                    called[node] = self.names.take(noun, counted=noun in _COUNTED)
+                called[node] = self.names.take(*nouns.of(node, called))
         return called
-
-    def _noun(self, node: Node, called: dict[Node, str]) -> str:
-        """What one would call a node: sqrt_T, x_squared, else the kind of its operation."""
-        name = node.gate.name
-        arguments = [edge.node for edge in node.arguments]
-        words = [called.get(a) or (self.inputs[a.position] if a.gate.name == "input" else "") for a in arguments]
-        if name == "mul" and len(words) == 2 and arguments[0] is arguments[1] and words[0]:
-            return f"{words[0]}_squared"
-        if len(words) == 1 and name not in ("neg", "not") and words[0] and len(words[0]) < 16:
-            return f"{name}_{words[0]}"
-        return noun_of(node)
 
     def _comment(self, node: Node, texts: dict[Node, str], called: dict[Node, str], expression: Expression) -> str:
         of = self.graph.adjoints.get(node)
@@ -298,14 +282,6 @@ def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]
             done.append(statement._replace(value=terms[i][part]))
         begun.add(i)
     return done
-
-
-_COUNTED = {*FUNCTIONS, *(row.noun for row in GATES.values())}
-
-
-def noun_of(node: Node) -> str:
-    """What people call the result of an operation."""
-    return node.gate.noun or node.gate.name
 
 
 def _bracketed(text: str) -> str:
