@@ -73,7 +73,7 @@ class Layout:
         self.called: dict[Node, str] = {}  # results with a name: the user's, the gradient that it is, what it is
         self._reserve_names()
         self._loop_names: set[str] = set()
-        self._local_names: dict[tuple[Node, tuple[str, ...], bool], str] = {}  # of values in the body of a nest
+        self._local_names: dict[tuple[Node, tuple[str, ...]], str] = {}  # of values in the body of a nest
         self._condition_names: dict[tuple[Affine, ...], str] = {}
         self.data_name = self.loop_name(self.plan.data, ()) if self.plan.data is not None else ""
         for sink in self.plan.sinks:
@@ -125,12 +125,13 @@ class Layout:
             self.called[node] = self.names.take(*self.nouns.of(node, self.called))
         return self.called[node]
 
-    def local_name(self, node: Node, index: tuple[Any, ...], *, is_stored: bool) -> str:
+    def local_name(self, node: Node, index: tuple[Any, ...]) -> str:
         """The name of a value at an index within the body of a nest, the same in all nests.
 
-        Where its name is that of an array or a number there, its indices are a part of it.
+        Where its name is that of an array or a number of the program, its indices are a part of it.
         """
-        key = node, tuple(map(repr, index)), is_stored
+        key = node, tuple(map(repr, index))
+        is_stored = node in self.places or node in self.scalars
         if key not in self._local_names:
             name = self.name_of(node)
             place = self.places.get(node)

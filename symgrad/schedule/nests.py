@@ -472,11 +472,10 @@ class NestBuilder:
         if not isinstance(value.value if isinstance(value, Number) else value, (Call, Holds)):
             return value
         kind = "integer" if is_integer else "boolean" if node.kind == "boolean" else "real"
-        is_stored = node in self.outside or node in self.layout.scalars
         read = self._temporary(
             truncated(value) if is_integer else value,
             kind,
-            lambda: self.layout.local_name(node, index, is_stored=is_stored),
+            lambda: self.layout.local_name(node, index),
         )
         if value in self.masked:
             self.masked[read] = self.masked[value]
