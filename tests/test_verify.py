@@ -243,7 +243,7 @@ BROKEN: dict[str, tuple[Any, Callable[[Any], Any], str]] = {
     "a name that is not made": (
         KEPT,
         on(Assignment, ANY, lambda _: ...),
-        "product_1 is read before it is made",
+        "product_1_ji is read before it is made",
     ),
     "an array that is not there": (
         KEPT,
