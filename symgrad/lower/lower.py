@@ -220,12 +220,11 @@ def _labels(lowering: Lowering, names: Mapping[str, sympy.Basic], inputs: set[An
 
 def _array_labels(lowering: ArrayLowering, names: Mapping[str, sympy.Basic], inputs: set[Any]) -> dict[Node, str]:
     """The same where there are arrays: a name's meaning may hold indices that nothing binds, those of its element."""
-    wanted = {}
-    for name, meaning in names.items():
-        own = survey(meaning).sizes - lowering.found.sizes
-        lowering.axis_of |= {symbol: lowering.table.fresh() for symbol in own if symbol not in lowering.axis_of}
-        wanted[name] = meaning
-    return _labels(lowering, wanted, inputs)
+    arrays = lowering.arrays
+    for meaning in names.values():
+        for symbol in survey(meaning).sizes - arrays.found.sizes - arrays.axis_of.keys():
+            arrays.axis_of[symbol] = lowering.table.fresh()
+    return _labels(lowering, names, inputs)
 
 
 def _inputs(found: set[Input], arguments: Sequence[Input] | None, sizes: Iterable[sympy.Symbol]) -> tuple[Input, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from functools import cached_property
 from typing import NamedTuple, TypeGuard
 
 from ..analysis.domains import Domains
