@@ -166,7 +166,7 @@ def graph_of(case: Case, *families: str) -> Graph:
     """The gate alone as a graph, with its gradients where it has them; `families` of laws are applied."""
     table = Table(dict(GATES))
     inputs = [table.input(i, (0,)) for i in range(case.arity)]
-    graph = over_points(table, tuple("abc"[: case.arity]), (case.build(*inputs),))
+    graph = over_points(table, tuple("abcd"[: case.arity]), (case.build(*inputs),))
     if case.has_gradient:
         graph = differentiate(graph, range(case.arity))
     return simplify(graph, families) if families else graph
@@ -233,7 +233,7 @@ def report(case: Case, point: Point, results: list[Any], dtype: str, start: int 
     for place, (got, (want, effect)) in enumerate(zip(results, wanted(case, point)[start:], strict=False), start):
         line = off(float(got), want, effect, dtype, GRADIENT_ULPS if place else VALUE_ULPS)
         if line:
-            lines.append(f"{case.id}{point} {'derivative ' + 'abc'[place - 1] if place else 'value'}: {line}")
+            lines.append(f"{case.id}{point} {'derivative ' + 'abcd'[place - 1] if place else 'value'}: {line}")
     return lines
 
 

@@ -279,7 +279,7 @@ def of_gate(name: str, arity: int) -> str:
     """The module of one gate, without its gradient."""
     table = Table(dict(GATES))
     inputs = [table.input(place, (0,)) for place in range(arity)]
-    return printed(over_points(table, tuple("ab"[:arity]), (inputs[0].call(name, *inputs[1:]),)))
+    return printed(over_points(table, tuple("abcd"[:arity]), (inputs[0].call(name, *inputs[1:]),)))
 
 
 _NEAR = [0.3, 0.01, 1e-5, 1e-10, 1e-15]
@@ -314,6 +314,10 @@ SPECIAL: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "sinc_slope": (
         lambda a: (mp.cos(a) - mp.sin(a) / a) / a,
         [s * a for s in (1, -1) for a in [*_SMALL[1:], *np.linspace(0.05, 4.4, 60)]],
+    ),
+    "where_larger": (
+        lambda a, b, taken, tie: taken if a > b else mp.mpf(0) if a < b else tie,
+        [(a, b, 3.0, 1.5) for a in (-1.0, 0.0, 2.0) for b in (-1.0, 0.0, 2.0)],
     ),
     "cbrt": (mp.cbrt, [*_SMALL, *_TO_13, 8.0, 1e100, 1e300]),
     "hypot": (mp.hypot, [(a, s * a * b) for a in _SIZES for b in (1, 0.9, 3e-4, 1e-8, 1e-17, 0) for s in (1, -1)]),

@@ -527,7 +527,7 @@ def test_gate_reads_back(name: str) -> None:
     table = Table(dict(GATES))
     point = [low + (high - low) / 3 for low, high in ORDINARY[name]]
     inputs = [table.input(place, (0,)) for place in range(len(point))]
-    names = ("x", "y")[: len(point)]
+    names = ("x", "y", "z", "w")[: len(point)]
     made = table.apply(GATES[name], *inputs)
     for value in (made, table.apply(GATES["power"], made, attribute=2), inputs[0] / (made + 3)):
         graph = over_points(table, names, (value,))

@@ -410,7 +410,7 @@ def test_the_problem_lists_declared_inputs_in_order() -> None:
     problem = parse("w: vector(d)\nlam: real\nX: matrix(n, d)\nk: integer\nz = X @ w\na = sum(z)\nc = a > 0\na*lam")
     assert [str(thing) for thing in problem.declared] == ["w", "lam", "X", "k"]
     assert problem.declared[2] == XX
-    assert list(problem.names) == ["a", "c"]
+    assert list(problem.names) == ["z", "a", "c"]
     assert problem.names["a"] in list(sp.preorder_traversal(problem.expression))
     assert parse("x + 1").declared == ()
 

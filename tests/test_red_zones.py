@@ -99,10 +99,11 @@ n, m = sp.symbols("n m", integer=True, positive=True)
 i, j = sp.symbols("i j", integer=True)
 X, w = sp.IndexedBase("X", shape=(n, m)), sp.IndexedBase("w", shape=(m,))
 ROWS = sp.Sum(sp.exp(sp.Sum(X[i, j] * w[j], (j, 0, m - 1))), (i, 0, n - 1))
+FIRST = "= w[j]\n        for i in range(count):\n            total_1"  # where the value reads it, not the gradient
 BROKEN = {
-    "reads behind an input": ("= w[j]", "= w[j + 1]", "after", "ended with -11"),
-    "reads before an input": ("= w[j]", "= w[j - 3]", "before", "ended with -11"),
-    "writes behind a result": ("d_w[k] = d_w[k] +", "d_w[k + 1] = d_w[k] +", "after", "ended with -11"),
+    "reads behind an input": (FIRST, FIRST.replace("[j]", "[j + 1]"), "after", "ended with -11"),
+    "reads before an input": (FIRST, FIRST.replace("[j]", "[j - 3]"), "before", "ended with -11"),
+    "writes behind a result": ("d_w[j] = d_w[j] +", "d_w[j + 1] = d_w[j] +", "after", "ended with -11"),
     "writes behind a buffer": ("total_1[i] = running_sum", "total_1[i + 1] = running_sum", "after", "beside a buffer"),
     "writes before a buffer": ("total_1[i] = running", "total_1[i - 129] = running", "after", "beside a buffer"),
 }

@@ -244,9 +244,9 @@ def test_formulas_of_matrices_have_indices_that_one_can_read() -> None:
     A, B = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("B", n, n)
     point = {"A": np.eye(2) + 0.1, "B": np.ones((2, 2))}
     formulas = [gate.formula for gate in symgrad.compile(sp.Trace(A * B.T)).trace(**point).gates]
-    assert formulas == ["A[i, j]", "B[i, j]", "A[i, j] * B[i, j]", "sum(A[i, j] * B[i, j] for i, j)"]
+    assert formulas == ["A[i, j]", "B[i, j]", "A[i, j] * B[i, j]", "sum over i, j of A[i, j] * B[i, j]"]
     formulas = [gate.formula for gate in symgrad.compile(sp.Trace(sp.Inverse(A) * B)).trace(**point).gates]
-    assert formulas[2:] == ["solve(A, B)[i, j]", "sum(solve(A, B)[i, i] for i)"]
+    assert formulas[2:] == ["solve(A, B)[i, j]", "sum over i of solve(A, B)[i, i]"]
     transposed = symgrad.compile(sp.Trace(sp.Inverse(A.T) * B)).trace(**point)
     assert "solve(A.T, B)[i, j]" in [gate.formula for gate in transposed.gates]
 

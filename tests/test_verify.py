@@ -161,8 +161,8 @@ BROKEN: dict[str, tuple[Any, Callable[[Any], Any], str]] = {
     ),
     "the extent in an index left out": (
         LOW,
-        on(Element, lambda e: e.array == "total_1" and len(e.index[0].terms) > 1, without_terms),
-        r"total_1.* is read before it is filled|total_1.* is outside",
+        on(Element, lambda e: e.array == "d_w_total" and len(e.index[0].terms) > 1, without_terms),
+        r"d_w_total.* is read before it is filled|d_w_total.* is outside",
     ),
     "a masked read that is not held inside": (
         KEPT,
@@ -172,7 +172,7 @@ BROKEN: dict[str, tuple[Any, Callable[[Any], Any], str]] = {
     "a mask left out": (
         LOW,
         on(Call, lambda e: e.function.name == "select", lambda e: e.arguments[1]),
-        "total_1.* is read before it is filled",
+        "d_w_total.* is read before it is filled",
     ),
     "nothing fills": (KEPT, on(Fill, of_array("total_1"), lambda _: ...), "total_1.*accumulated before it is filled"),
     "nothing fills what the data are summed in": (
@@ -182,8 +182,8 @@ BROKEN: dict[str, tuple[Any, Callable[[Any], Any], str]] = {
     ),
     "filled with another number": (
         LOW,
-        on(Fill, of_array("total_1"), lambda fill: fill._replace(value=1.0)),
-        "the sum in total_1 does not start from 0",
+        on(Fill, of_array("d_w_total"), lambda fill: fill._replace(value=1.0)),
+        "the sum in d_w_total does not start from 0",
     ),
     "filled too late": (
         LOW,
@@ -243,7 +243,7 @@ BROKEN: dict[str, tuple[Any, Callable[[Any], Any], str]] = {
     "a name that is not made": (
         KEPT,
         on(Assignment, ANY, lambda _: ...),
-        "product_1_here_1 is read before it is made",
+        "product_1_ji is read before it is made",
     ),
     "an array that is not there": (
         KEPT,

@@ -136,6 +136,17 @@ def min(a, b):
 ''',
     ),
     Function(
+        "where_larger",
+        arity=4,
+        javascript="where_larger",
+        needs=("select",),
+        definition='''
+def where_larger(a, b, taken, tie):
+    """`taken` where a > b, `tie` where a == b, 0 where a < b; NaN where a or b is: the derivative of a maximum."""
+    return select(a > b, taken, select(a < b, real(0.0), select(a == b, tie, real(nan))))
+''',
+    ),
+    Function(
         "floored_mod",
         arity=2,
         needs=("fmod",),

@@ -147,3 +147,17 @@ def maximum(y: View, *a: View) -> tuple[View, ...]:
 )
 def minimum(y: View, *a: View) -> tuple[View, ...]:
     return _shares(y, a, lambda one, two: one < two)
+
+
+# What max and min hand to one of two arguments, in one word: a law makes it of _shares when all others are done.
+no_gradient(
+    "where_larger",
+    None,
+    lambda a, b, taken, tie: np.where(a > b, taken, np.where(a < b, 0.0, np.where(np.equal(a, b), tie, np.nan))),
+    lambda a, b, taken, tie: taken if a > b else mpmath.mpf(0) if a < b else tie if a == b else mpmath.mpf("nan"),
+    on=(*PAIR, *PAIR),
+    trouble=((1.0, 1.0, 2.0, 3.0), (0.0, -0.0, 2.0, 3.0)),
+    noun="branch",
+    analytic=False,
+    has={"comparing"},
+)

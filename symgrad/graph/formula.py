@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from symgrad_codegen.functions import ATOM, FUNCTIONS, TERNARY, UNARY
-from symgrad_codegen.text.expressions import Piece, bracketed, spell
+from symgrad_codegen.functions import ATOM, FUNCTIONS, PRODUCT, TERNARY, UNARY
+from symgrad_codegen.program import Affine
+from symgrad_codegen.text.expressions import Piece, affine_text, bracketed, condition_text, spell
 
 from .affine import Index, Size
 from .graph import Graph, reachable
@@ -82,20 +84,49 @@ def _is_entry(node: Node) -> bool:
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 _DEPTH = 4  # of an indexed formula: what is deeper goes by its name
+_MOST_PARTS = 400  # operations in an indexed formula, whatever its depth: a shared part stands there again and again
 _LETTERS = "ijklmnpqrstuvw"
+# "sum over i of a * b" ends where its surroundings do: in brackets beside all operators but a sum, or after a factor.
+_OPEN = 0
 
 
-def indexed_formula(view: View, loops: Node, graph: Graph, names: Mapping[Node, str], limit: int) -> str:
+def indexed_formula(
+    view: View,
+    loops: Node,
+    graph: Graph,
+    names: Mapping[Node, str],
+    limit: int,
+    sizes: Mapping[str, str] | None = None,
+    depth: int = _DEPTH,
+) -> str:
     """The text of a view over the loop axes of the node `loops`, its arrays with their indices.
 
-    At most about `limit` characters; nodes that are nested too deeply go by their `names`.
+    At most about `limit` characters; nodes that are nested too deeply, beyond `depth` at the most, go by their `names`.
+    `sizes` are the names of extents where they are not the user's.
     """
     letters = _own_letters(loops, graph)
-    for depth in range(_DEPTH, 0, -1):
-        text = _Indexed(graph, names).piece(view, letters, depth)[0]
+    for deepest in range(depth, 0, -1):
+        text = _Indexed(graph, names, {}, sizes or {}).piece(view, letters, deepest)[0]
         if len(text) <= limit:
             return text
     return text[: limit - 3] + "..."
+
+
+def stored_formula(
+    node: Node,
+    letters: Sequence[str],
+    graph: Graph,
+    stored: Mapping[Node, tuple[str, tuple[int, ...]]],
+    sizes: Mapping[str, str],
+    limit: int,
+) -> str:
+    """What a node computes over loop axes called `letters`; empty where that is long.
+
+    Nodes that are `stored` go by their names inside of it, each with its axes in the order in which it is stored;
+    `sizes` are the names of extents.
+    """
+    text = _Indexed(graph, {}, stored, sizes).operation(node, list(letters[: node.rank]), _DEPTH, letters)[0]
+    return text if len(text) <= limit and "..." not in text else ""
 
 
 def _own_letters(node: Node, graph: Graph) -> list[str]:
@@ -108,43 +139,72 @@ def _own_letters(node: Node, graph: Graph) -> list[str]:
 class _Indexed:
     """One indexed formula."""
 
-    def __init__(self, graph: Graph, names: Mapping[Node, str]) -> None:
-        self.graph, self.names = graph, names
+    def __init__(
+        self,
+        graph: Graph,
+        names: Mapping[Node, str],
+        stored: Mapping[Node, tuple[str, tuple[int, ...]]],
+        sizes: Mapping[str, str],
+    ) -> None:
+        self.graph, self.names, self.stored, self.sizes = graph, names, stored, sizes
+        self.parts = 0
 
     def piece(self, view: View, letters: Sequence[str], depth: int) -> Piece:
         """A view, its axes called by `letters`."""
         indices = [self.index(index, letters, depth) for index in view.index]
         node, name = view.node, view.node.gate.name
-        at = f"[{', '.join(indices)}]" if indices else ""
+        if node in self.stored:
+            array, order = self.stored[node]
+            return array + _entry([indices[axis] for axis in order]), ATOM
         if name == "input":
-            return self.graph.inputs[node.position] + at, ATOM
+            return self.graph.inputs[node.position] + _entry(indices), ATOM
         if name == "size":
-            return node.size.name, ATOM
+            return self.sizes.get(node.size.name, node.size.name), ATOM
         if name == "position":
             return (indices[0], ATOM) if indices[0].isidentifier() else (f"({indices[0]})", ATOM)
-        if depth == 0 and node.arguments and not node.fixed:
-            return self.names.get(node, "...") + at, ATOM
-        return self._operation(node, indices, depth - 1)
+        self.parts += 1
+        if (depth == 0 or self.parts > _MOST_PARTS) and node.arguments and not node.fixed:
+            return self.names.get(node, "...") + _entry(indices), ATOM
+        return self.operation(node, indices, depth - 1)
 
-    def _operation(self, node: Node, own: list[str], depth: int) -> Piece:
+    def operation(self, node: Node, own: list[str], depth: int, loops: Sequence[str] = ()) -> Piece:
+        """The operation of a node at the indices `own`; `loops` are names of its loop axes, where there are some."""
         labels = self.graph.labels.get(node, ())
-        free = (letter for letter in _LETTERS if letter not in {*own, *labels, *self.graph.inputs})
-        letters = list(own)
-        for place in range(len(own), node.loops):
-            taken = place < len(labels) and labels[place] and labels[place] not in own
-            letters.append(labels[place] if taken else next(free))
+        taken = {*re.findall(r"\w+", " ".join(own)), *self.graph.inputs, *self.sizes.values()}
+        free = (letter for letter in _LETTERS if letter not in taken and letter not in labels)
+        letters = [*own, *loops[node.rank :]]
+        for place in range(len(letters), node.loops):
+            is_known = place < len(labels) and labels[place] and labels[place] not in taken
+            letters.append(labels[place] if is_known else next(free))
         if node.loops != node.rank and not isinstance(node.attribute, Reduction):
             text = f"{node.gate.label or node.gate.name}({', '.join(map(self._whole, node.arguments))})"
-            return text + (f"[{', '.join(own)}]" if own else ""), ATOM
+            return text + _entry(own), ATOM
         arguments = [self.piece(edge, letters, depth) for edge in node.arguments]
         if not isinstance(node.attribute, Reduction) or _is_entry(node):
-            return _piece(node, arguments, self.graph.inputs)
+            return self._joined(node, arguments)
+        limits = [self._limit(form, letters) for form in node.attribute.constraints if len(form.axes) > 1]
         if node.attribute.is_plain and node.loops > node.rank:
-            return f"{node.gate.name}({arguments[0][0]} for {', '.join(letters[node.rank :])})", ATOM
-        limits = [f"{self.index(form, letters, depth)} >= 0" for form in node.attribute.constraints]
+            text, level = arguments[0]
+            body = text if level == _OPEN or level >= PRODUCT else f"({text})"
+            where = f" with {' and '.join(limits)}" if limits else ""
+            return f"{node.gate.name} over {', '.join(letters[node.rank :])}{where} of {body}", _OPEN
         if node.attribute.is_plain:
+            limits = [self._limit(form, letters) for form in node.attribute.constraints]
             return f"({arguments[0][0]} where {' and '.join(limits)})", ATOM
-        return f"{node.gate.name} of {arguments[0][0]}", UNARY
+        return f"{node.gate.name} of {arguments[0][0]}", _OPEN
+
+    def _joined(self, node: Node, arguments: list[Piece]) -> Piece:
+        """An operation of pieces: what is open stands last, where it needs no bracket."""
+        name = node.gate.name
+        last = [own for own in arguments if own[1] == _OPEN]
+        if name == "neg" and last:
+            return f"-{last[0][0]}", _OPEN
+        if name not in ("add", "mul") or not last:
+            return _piece(node, arguments, self.graph.inputs)
+        ordered = [own for own in arguments if own[1] != _OPEN] + last
+        if name == "add":
+            return _piece(node, [(text, level or PRODUCT) for text, level in ordered], self.graph.inputs)
+        return _piece(node, [*ordered[:-1], (ordered[-1][0], ATOM)], self.graph.inputs)[0], _OPEN
 
     def _whole(self, edge: View) -> str:
         """A matrix that is read as a whole, along loop axes of its reader."""
@@ -157,16 +217,21 @@ class _Indexed:
         """An index expression, as one writes it."""
         if isinstance(index, Gather):
             return self.piece(index.view, letters, max(depth, 1))[0]
-        return _affine_text(index, letters)
+        return affine_text(self._in_names(index, letters))
+
+    def _limit(self, form: Index, letters: Sequence[str]) -> str:
+        return condition_text(self._in_names(form, letters))
+
+    def _in_names(self, index: Index, letters: Sequence[str]) -> Affine:
+        """An index expression in the names of its axes and extents."""
+        terms = []
+        for term, factor in index.terms:
+            if isinstance(term, Size):
+                terms.append((self.sizes.get(term.name, term.name), factor))
+            else:
+                terms.append((letters[term] if term < len(letters) else "...", factor))
+        return Affine(tuple(terms), index.offset)
 
 
-def _affine_text(index: Index, letters: Sequence[str]) -> str:
-    text = ""
-    for term, factor in index.terms:
-        name = term.name if isinstance(term, Size) else letters[term] if term < len(letters) else "..."
-        sign = ("- " if factor < 0 else "+ ") if text else ("-" if factor < 0 else "")
-        text += (" " if text else "") + sign + (name if abs(factor) == 1 else f"{abs(factor)}*{name}")
-    if index.offset or not text:
-        sign = ("- " if index.offset < 0 else "+ ") if text else ("-" if index.offset < 0 else "")
-        text += (" " if text else "") + sign + str(abs(index.offset))
-    return text
+def _entry(indices: Sequence[str]) -> str:
+    return f"[{', '.join(indices)}]" if indices else ""

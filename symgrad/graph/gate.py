@@ -18,6 +18,7 @@ Trait = Literal[
     "finite",  # wherever its arguments are
     "non_negative",  # wherever it is real, however it rounds
     "step",  # its value jumps: a rounding before it may move a point over it
+    "comparing",  # a step where its first two arguments are equal
     "edge",  # beyond it there is no real number
     "growing",  # overflows, or is flat, far out: where nothing is left to be written out
     "periodic",

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ..tables import visible
 from .affine import Index, Size
-from .node import Node, Reduction, Table, View
+from .node import Node, Reduction, Table, View, plain_axis
 from .rebuild import read_after, rebuilt
 
 # The axes of an input, and of an output, of a scalar expression: as long as there are points to evaluate it at.
@@ -112,15 +112,15 @@ class Graph:
         return replace(
             self,
             outputs=tuple(outputs),
-            names={views[node].node: name for node, name in self.names.items() if node in views},
+            names={
+                views[node].node: name
+                for node, name in self.names.items()
+                if node in views and _permuted(views[node], node.rank) is not None
+            },
             adjoints={
                 views[node].node: views[of].node for node, of in self.adjoints.items() if node in views and of in views
             },
-            labels={
-                views[node].node: names
-                for node, names in self.labels.items()
-                if node in views and views[node].node.loops == len(names)
-            },
+            labels=dict(filter(None, (_labels_after(views, node, names) for node, names in self.labels.items()))),
         )
 
     def __str__(self) -> str:
@@ -147,6 +147,21 @@ class Graph:
         if not self.over_points and node.rank and node.gate.name != "input":
             notes.append(f"{node.rank} {'axis' if node.rank == 1 else 'axes'}")
         return f"  # {', '.join(notes)}" if notes else ""
+
+
+def _permuted(view: View, rank: int) -> tuple[int, ...] | None:
+    """For each axis of the node that a view reads the axis that it is read along, where these are all of the view's."""
+    axes = tuple(axis for axis in map(plain_axis, view.index) if axis is not None)
+    return axes if len(view.index) == len(axes) == len(set(axes)) == rank else None
+
+
+def _labels_after(views: dict[Node, View], node: Node, names: tuple[str, ...]) -> tuple[Node, tuple[str, ...]] | None:
+    """The labels of the node that replaced `node`: its axes may stand in another order."""
+    view = views.get(node)
+    axes = None if view is None else _permuted(view, node.rank)
+    if view is None or axes is None or view.node.loops != len(names):
+        return None
+    return view.node, (*(names[axis] for axis in axes), *names[node.rank :])
 
 
 def as_node(value: View) -> View:

@@ -58,7 +58,7 @@ def parse(text: str) -> Problem:
         raise parse_error(lines, mistake) from None
     finally:
         _reader.reset(outer)
-    names = {name: value.expr for name, value in reader.results.items() if not value.shape}
+    names = {name: value.expr for name, value in reader.results.items()}
     return Problem(expression, names, text, tuple(reader.declared))
 
 
@@ -68,8 +68,8 @@ class Problem:
 
     Attributes:
         expression: The last line, a `sympy.Expr`.
-        names: The intermediate results that are no arrays, `sympy.Expr` or conditions; later ones contain the earlier
-            objects themselves.
+        names: The intermediate results, `sympy.Expr` or conditions, of an array its element in `arrays.AXES`; later
+            ones contain the earlier objects themselves.
         source: The text.
         declared: The inputs that the text declares, in order: `Symbol` and `IndexedBase`.
     """

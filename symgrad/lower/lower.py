@@ -139,13 +139,14 @@ def _array_graph(
         raise UnsupportedExpression(
             f"{describe(expression)} is no single number: {shape}; sum over it, or take a trace"
         )
+    integers = frozenset(lowering.arrays.integers)  # of what is read; what a name means may not be
     graph = Graph(
         lowering.table,
         tuple(symbol.name for symbol in inputs),
         (Output(as_node(value)),),
         tuple(lowering.shape(place) for place in range(len(inputs))),
-        _labels(lowering, names, set(inputs)),
-        integers=frozenset(lowering.arrays.integers),
+        _array_labels(lowering, names, set(inputs)),
+        integers=integers,
         labels={
             node: tuple(lowering.arrays.axis_names.get(name, "") for name in names)
             for node, names in lowering.table.loop_names.items()
@@ -215,6 +216,15 @@ def _labels(lowering: Lowering, names: Mapping[str, sympy.Basic], inputs: set[An
         if node.gate.name not in ("input", "constant", "size", "position"):
             labels.setdefault(node, name)
     return labels
+
+
+def _array_labels(lowering: ArrayLowering, names: Mapping[str, sympy.Basic], inputs: set[Any]) -> dict[Node, str]:
+    """The same where there are arrays: a name's meaning may hold indices that nothing binds, those of its element."""
+    arrays = lowering.arrays
+    for meaning in names.values():
+        for symbol in survey(meaning).sizes - arrays.found.sizes - arrays.axis_of.keys():
+            arrays.axis_of[symbol] = lowering.table.fresh()
+    return _labels(lowering, names, inputs)
 
 
 def _inputs(found: set[Input], arguments: Sequence[Input] | None, sizes: Iterable[sympy.Symbol]) -> tuple[Input, ...]:

@@ -6,8 +6,9 @@ What is short, of known length and inside a loop over the data is written out; a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,18 +17,17 @@ from symgrad_codegen.program import REDUCTIONS, Affine, Element, Expression, Int
 
 from ..analysis.checks import passed
 from ..errors import UnsupportedExpression
-from ..gates.reductions import KINDS
 from ..graph.affine import Index, Size
-from ..graph.formula import formulas
 from ..graph.graph import Graph, Output, sizes_of
 from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis, positional
 from .integers import added, combined
 from .items import Item, Key, Sink, is_leaf, is_matrix, is_reduction, own_axis
-from .names import Names, input_names, merged
+from .names import Names, identifier, input_names, merged
+from .nouns import Nouns
 from .plan import UNROLLED, Plan
-from .points import constants, noun_of
+from .points import constants, in_identifiers
 
-_TERM = 40  # characters of a formula in a comment
+_LETTERS = "ijklpqrstuv"  # of loops that the user has not named
 
 
 class Rolled(NamedTuple):
@@ -69,15 +69,18 @@ class Layout:
         self._long: dict[Item, dict[int, Rolled]] = {}
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
         self.forward = below({output.view.node for output in graph.values})
-        self.base = {node: self._base_name(node) for node in self.plan.nodes if node in self.plan.stored}
-        self.axis_names: dict[tuple[Key, int], str] = {}
-        self.data_name = self.axis_name(self.plan.data, 0) if self.plan.data is not None else ""
+        self.nouns = Nouns(graph, inputs, self.forward)
+        self.called: dict[Node, str] = {}  # results with a name: the user's, the gradient that it is, what it is
+        self._reserve_names()
+        self._loop_names: set[str] = set()
+        self._local_names: dict[tuple[Node, tuple[str, ...]], str] = {}  # of values in the body of a nest
+        self._condition_names: dict[tuple[Affine, ...], str] = {}
+        self.data_name = self.loop_name(self.plan.data, ()) if self.plan.data is not None else ""
         for sink in self.plan.sinks:
             if sink.output is not None:
                 if sink.output not in self.output_names:
                     self.output_names[sink.output] = names.take(self._value_name(sink.output))
                 self._place_sink(sink, self.output_names[sink.output])
-        self.texts = formulas([view.node for view in graph.views], inputs, self.base, _TERM, self.base)
         self._place_all()
         # Arrays that hold a block of the data only, and at which place.
         self.rows = {own.name: own.data for own in self.storages if own.data is not None}
@@ -104,34 +107,66 @@ class Layout:
             found[name] = self.names.take(name)
         return found
 
-    def _base_name(self, node: Node) -> str:
-        """What a stored value is called: the user's name, else what it is."""
-        if node in self.graph.names:
-            return self.names.take(input_names([self.graph.names[node]], ())[0][0])
-        if node in self.plan.numbers:
-            return self.names.take("value")
-        of = self.graph.adjoints.get(node)
-        if of is not None and of in self.graph.names:
-            return self.names.take(f"d_{self.graph.names[of]}")
-        kind = KINDS.get(node.gate.name)
-        return self.names.take(kind.stored if kind else noun_of(node), counted=True)
+    def _reserve_names(self) -> None:
+        """The names that are not for others: of values, and the user's of intermediate results."""
+        names = {node: self.graph.names[node] for node in self.plan.nodes if node in self.graph.names}
+        names |= {node: "value" for node in self.plan.nodes if node in self.plan.numbers and node not in names}
+        for node, name in names.items():
+            self.called[node] = self.names.take(identifier(name))
 
     def _value_name(self, output: Output) -> str:
         """What the array of a value is called: the user's name, where the value is just what that is of."""
         name = self.graph.names.get(output.view.node, "")
-        return input_names([name], ())[0][0] if name and output.view == positional(output.view.node) else "value"
+        return identifier(name) if name and output.view == positional(output.view.node) else "value"
 
-    def axis_name(self, key: Key, occurrence: int) -> str:
-        """The name of a loop: the user's for that index, where one is known."""
-        if (key, occurrence) not in self.axis_names:
-            wanted = None
-            label = self.plan.label_of(key) if occurrence == 0 else None
-            if label is not None:
-                wanted = input_names([label], ())[0][0]
-            if wanted is None:
-                wanted = next((name for name in "ijklpqrstuv" if name not in self.names.taken), "index")
-            self.axis_names[key, occurrence] = self.names.take(wanted)
-        return self.axis_names[key, occurrence]
+    def name_of(self, node: Node) -> str:
+        """What a result is called."""
+        if node not in self.called:
+            self.called[node] = self.names.take(*self.nouns.of(node, self.called))
+        return self.called[node]
+
+    def local_name(self, node: Node, index: tuple[Any, ...]) -> str:
+        """The name of a value at an index within the body of a nest, the same in all nests.
+
+        Where its name is that of an array or a number of the program, its indices are a part of it.
+        """
+        key = node, tuple(map(repr, index))
+        is_stored = node in self.places or node in self.scalars
+        if key not in self._local_names:
+            name = self.name_of(node)
+            place = self.places.get(node)
+            order = place.order if place is not None else tuple(range(len(index)))
+            terms = [index[axis] for axis in order if isinstance(index[axis], Affine)]
+            numbers = [str(at.offset) for at in terms if not at.terms and at.offset >= 0]
+            loops = [at.terms[0][0] for at in terms if len(at.terms) == 1 and at.terms[0][1] == 1 and not at.offset]
+            if numbers:
+                name = self.names.take(f"{name}_{'_'.join(numbers)}")
+            elif is_stored and loops:
+                name = self.names.take(f"{name}_{('' if max(map(len, loops)) == 1 else '_').join(loops)}")
+            elif is_stored or name in self._local_names.values():
+                name = self.names.take(f"{name}_here")
+            self._local_names[key] = name
+        return self._local_names[key]
+
+    def condition_name(self, limits: tuple[Affine, ...]) -> str:
+        """The name of the condition that affine integers are >= 0, the same in all nests."""
+        if limits not in self._condition_names:
+            self._condition_names[limits] = self.names.take("inside")
+        return self._condition_names[limits]
+
+    def loop_name(self, key: Any, beside: Container[str]) -> str:
+        """The name of a loop along a class of axes, `beside` others: the user's for that index, where one is known."""
+        label = self.plan.labels.get(key)
+        wanted: list[str] = [identifier(label)] if label else []
+        name: str
+        for name in [*wanted, *_LETTERS]:
+            if name not in beside and (name in self._loop_names or name not in self.names.taken):
+                self._loop_names.add(name)
+                self.names.taken.add(name)
+                return name
+        last = self.names.take(wanted[0] if wanted else "index")
+        self._loop_names.add(last)
+        return last
 
     def affine(self, form: Index, names: dict[int, Affine] | None = None) -> Affine:
         """An index expression in names of loops and extents."""
@@ -149,10 +184,11 @@ class Layout:
             self._place_in_output(sink)
         for node in plan.nodes:
             if node in plan.stored and node not in self.places:
+                self.name_of(node)
                 self._place(node)
         for sink in plan.sinks:
             if sink.purpose != "output":
-                wanted = "matrix" if sink.purpose == "argument" else f"all_{self.base[sink.view.node]}"
+                wanted = "matrix" if sink.purpose == "argument" else f"all_{self.called[sink.view.node]}"
                 name = self.names.take(wanted, counted=sink.purpose == "argument")
                 self._place_sink(sink, name)
                 self.storages.append(Storage(name, tuple(self._lengths(sink.domain.bounds)), None, plan.kind(sink)))
@@ -173,7 +209,7 @@ class Layout:
     def _place(self, node: Node) -> None:
         plan = self.plan
         if not self._is_array(node):
-            self.scalars[node] = self.base[node]
+            self.scalars[node] = self.called[node]
             return
         axis_of_data = plan.data_axis(node) if plan.varies(node) else None
         order = [place for place in range(node.rank) if axis_of_data is None or own_axis(node, place) != axis_of_data]
@@ -183,11 +219,11 @@ class Layout:
             order.append(next(p for p in range(node.rank) if own_axis(node, p) == axis_of_data))
         bounds = plan.domains.own[node].bounds
         lengths = self._lengths(bounds[place] for place in order)
-        self.storages.append(Storage(self.base[node], tuple(lengths), data, plan.kind(node)))
+        self.storages.append(Storage(self.called[node], tuple(lengths), data, plan.kind(node)))
         lows = tuple(bound[0] for place in order if (bound := bounds[place]) is not None)
         if data is not None:  # indexed by the data itself, whatever is kept of it
             lows = (*lows[:data], Index(()))
-        self.places[node] = Place(self.base[node], tuple(order), lows)
+        self.places[node] = Place(self.called[node], tuple(order), lows)
 
     def _is_array(self, node: Node) -> bool:
         """Whether a stored value is in an array, if only of one entry; else it is a number with a name."""
@@ -214,10 +250,23 @@ class Layout:
                 if is_permuted and len(plain) == sink.rank and len(reads) == 1:
                     order = tuple(plain.index(place) for place in range(sink.rank))
                     if all(bounds[own] == sink.domain.bounds[place] for place, own in enumerate(order)):
-                        self.places[node] = Place(self.places[sink].array, order, (Index(()),) * sink.rank)
+                        array = self.places[sink].array
+                        self.places[node] = Place(array, order, (Index(()),) * sink.rank)
+                        self.called[node] = array
                         return
             elif node not in plan.stored and not is_reduction(node) and not node.is_guard:
                 stack.extend(reversed(view.arguments))
+
+    @cached_property
+    def worded(self) -> Graph:
+        """The graph in names that may stand in a comment."""
+        return in_identifiers(self.graph, self.inputs)
+
+    @cached_property
+    def stored(self) -> dict[Node, tuple[str, tuple[int, ...]]]:
+        """What has a name or an array, and in which order that has the axes."""
+        arrays = {node: (place.array, place.order) for node, place in self.places.items() if isinstance(node, Node)}
+        return arrays | {node: (name, ()) for node, name in self.scalars.items()}
 
     def place_of(self, item: Item) -> Place:
         """Where a value is found: in its own pass in a block of the data, elsewhere in what was kept of it."""

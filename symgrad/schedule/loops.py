@@ -28,8 +28,9 @@ from symgrad_codegen.program import Output as ProgramOutput
 
 from ..analysis.extents import Domain
 from ..graph.affine import Index, Size
+from ..graph.formula import stored_formula
 from ..graph.graph import Graph, Output
-from ..graph.node import AnyIndex, Gather, Node, plain_axis
+from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis
 from .items import Item, Sink, is_leaf, is_matrix, is_reduction
 from .layout import Layout, Rolled, identity_of, reach
 from .names import input_names
@@ -40,7 +41,7 @@ from .products import data_range, is_product, product_step
 # More running sums than this in one loop do not fit into registers: the next node starts a loop of its own.
 _ACCUMULATORS = 14
 
-_COMMENT, _TERM = 110, 40  # of a comment, and of one formula in it
+_COMMENT, _TERM = 110, 72  # of a comment, and of one formula in it
 
 
 @dataclass
@@ -98,7 +99,7 @@ class Scheduler:
             storages=tuple(self.layout.storages),
             steps=tuple(steps),
             outputs=tuple(outputs),
-            formula=formula_of(definition, self.inputs),
+            formula=formula_of(definition, self.inputs, self.layout.size_names),
             legend=legend,
             value_operations=operations(forward),
             operations=operations(plan.nodes),
@@ -179,7 +180,7 @@ class Scheduler:
         names: dict[Rolled, str] = {}
         ranges: dict[str, tuple[Index, Index]] = {}
         for loop in self.layout.rolled(items[0]).values():
-            name = self.layout.axis_name(loop.key, loop.occurrence)
+            name = self.layout.loop_name(loop.key, {self.layout.data_name, *ranges})
             names[loop] = name
             ranges[name] = (loop.low, loop.high)
         return names, ranges
@@ -192,18 +193,16 @@ class Scheduler:
             LoopRange(name, (self.layout.affine(loop.low),), (self.layout.affine(loop.high),))
             for loop, name in names.items()
         )
-        return [Nest(self.names.take("nest", counted=True), loops, tuple(body), self._comment(items))]
+        return [Nest(self.names.take("nest", counted=True), loops, tuple(body), self._comment(items, names))]
 
-    def _comment(self, items: list[Item]) -> str:
+    def _comment(self, items: list[Item], names: Mapping[Rolled, str] | None = None) -> str:
         """Whether it belongs to the value or to the gradients, and what it makes, in the user's terms where short."""
         found: dict[str, None] = {}
         for item in items:
-            if isinstance(item, Sink):
-                found[self.places[item].array] = None
-            elif item in self.places:
-                text = self.layout.texts.get(item, "") if item in self.layout.forward else ""
-                name = self.places[item].array
-                found[f"{name} = {text}" if text and "..." not in text else name] = None
+            if item in self.places:
+                array = self.places[item].array
+                formula = self._formula(item, names or {}) if isinstance(item, Node) else ""
+                found[f"{array}{formula}" if self._is_forward(item) else array] = None
         parts = {self._is_forward(item) for item in items}
         part = "forward and backward" if len(parts) > 1 else "forward" if True in parts else "backward"
         return textwrap.shorten(f"{part}: {', '.join(found)}", _COMMENT, placeholder=" ...")
@@ -212,6 +211,26 @@ class Scheduler:
         """Whether it belongs to the values."""
         is_value = isinstance(item, Sink) and item.output is not None and item.output.role == "value"
         return is_value or item in self.layout.forward
+
+    def _formula(self, node: Node, names: Mapping[Rolled, str]) -> str:
+        """What a stored value is at its indices: [i] = sum over j of w[j] * X[i, j]; empty where that is long."""
+        if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
+            return ""  # its terms arrive at computed places
+        letters = self._letters(node, names)
+        text = stored_formula(node, letters, self.layout.worded, self.layout.stored, self.layout.size_names, _TERM)
+        indices = ", ".join(letters[own] for own in self.places[node].order)
+        return f"{f'[{indices}]' if indices else ''} = {text}" if text else ""
+
+    def _letters(self, node: Node, names: Mapping[Rolled, str]) -> list[str]:
+        """The names of the loop axes of a node: of the loops around it, else as the user calls them."""
+        rolled, data = self.layout.rolled(node), self.plan.data_axis(node)
+        found: dict[int, str] = {own: names[loop] for own, loop in rolled.items() if loop in names}
+        if data is not None:
+            found[data] = self.layout.data_name
+        for own in range(node.loops):
+            if own not in found:
+                found[own] = self.layout.loop_name(self.plan.class_of(node, own), found.values())
+        return [found[own] for own in range(node.loops)]
 
     # --- passes -------------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,6 @@ from .items import Item, Sink, is_leaf, is_reduction
 from .layout import Layout, Rolled, identity_of
 from .names import merged
 from .plan import UNROLLED
-from .points import noun_of
 
 _LINE_OPERATIONS, _LINE_DEPTH = 8, 6  # of an expression on one line
 
@@ -62,7 +61,10 @@ class NestBuilder:
         self.begins_inside = all(self.extents.imply(low) for low, _ in ranges.values())
         self.memo: dict[Key, Expression] = {}
         self.statements: list[Statement] = []
-        self.temporaries: dict[str, None] = {}
+        # By the names that they have until it is known which are kept: the names that these get.
+        self.temporaries: dict[str, Callable[[], str]] = {}
+        self.conditions: dict[tuple[Affine, ...], Expression] = {}
+        self.masked: dict[Expression, tuple[tuple[Affine, ...], Expression]] = {}  # under what, and what it is else
         self.unsafe = False  # inside a mask: reads may run outside of an array
 
     # --- items --------------------------------------------------------------------------------------------------------
@@ -127,7 +129,7 @@ class NestBuilder:
             self._finish(item, index, value)
 
     def _finish(self, item: Node, index: tuple[Any, ...], value: Expression) -> None:
-        named = self._named(item, value)
+        named = self._named(item, index, value)
         self.memo[item, index, False] = self.memo[item, index, True] = named
         target = self.layout.element(item, index) if item in self.outside else None
         if isinstance(target, Element):  # else a number, which gets its name in the end
@@ -216,17 +218,32 @@ class NestBuilder:
             limits = [form for form in limits if form not in (self._undecided(item.reduction.constraints, at) or ())]
         if not limits:
             return compute()
+        limits.sort()
         was, self.unsafe = self.unsafe, True
         value = compute()
         self.unsafe = was
-        return self._where(item, limits, value, self._identity(item))
+        otherwise = self._identity(item)
+        return (
+            value
+            if self.masked.get(value) == (tuple(limits), otherwise)
+            else self._where(item, limits, value, otherwise)
+        )
 
     def _where(self, node: Node, limits: list[Affine], value: Expression, otherwise: Expression) -> Expression:
         conditions: tuple[Expression, ...] = tuple(Holds(limit) for limit in limits)
         if node.kind == "boolean":
             return Call(FUNCTIONS["and"], (*conditions, value))
-        condition = conditions[0] if len(conditions) == 1 else Call(FUNCTIONS["and"], conditions)
-        return self._select(node, condition, value, otherwise)
+        masked = self._select(node, self._condition(tuple(limits)), value, otherwise)
+        self.masked[masked] = tuple(limits), otherwise
+        return masked
+
+    def _condition(self, limits: tuple[Affine, ...]) -> Expression:
+        """The condition that all of these are >= 0: one name, however often it is asked."""
+        if limits not in self.conditions:
+            holds: tuple[Expression, ...] = tuple(map(Holds, limits))
+            value = holds[0] if len(holds) == 1 else Call(FUNCTIONS["and"], holds)
+            self.conditions[limits] = self._temporary(value, "boolean", lambda: self.layout.condition_name(limits))
+        return self.conditions[limits]
 
     def _select(self, node: Node, condition: Expression, value: Expression, otherwise: Expression) -> Expression:
         if self._holds_integers(node):
@@ -299,7 +316,7 @@ class NestBuilder:
         for c, entry in zip(reversed(span[:-1]), reversed(entries[:-1]), strict=True):
             same = Call(FUNCTIONS["eq"], (number, Integer(Affine((), c))))
             value = self._select(node, same, entry, value)
-        return self._named(node, value)
+        return self._named(node, index, value)
 
     def _known(self, key: Key) -> Expression | None:
         """A value that needs no computing: a number, an input, or what is stored."""
@@ -411,7 +428,7 @@ class NestBuilder:
     def _made(self, key: Key) -> Expression:
         node, index, _ = key
         value = self._combined(node, index, [self.memo[need] for need in self._needs(key)])
-        return self._named(node, value)
+        return self._named(node, index, value)
 
     def _computed(self, node: Node, index: tuple[Any, ...]) -> Expression:
         """The value of a node that this nest makes, whether or not it is stored."""
@@ -449,21 +466,26 @@ class NestBuilder:
             for number, argument in zip(numbers, arguments, strict=True)
         ]
 
-    def _named(self, node: Node, value: Expression) -> Expression:
+    def _named(self, node: Node, index: tuple[Any, ...], value: Expression) -> Expression:
         """A value that may be read again has a name; those that are read once lose it in the end."""
         is_integer = isinstance(value, Number)
         if not isinstance(value.value if isinstance(value, Number) else value, (Call, Holds)):
             return value
-        name = self.layout.names.take(self._noun(node), counted=True)
-        self.temporaries[name] = None
         kind = "integer" if is_integer else "boolean" if node.kind == "boolean" else "real"
-        self.statements.append(Assignment(name, truncated(value) if is_integer else value, kind=kind))
-        return Number(Read(name)) if is_integer else Read(name)
+        read = self._temporary(
+            truncated(value) if is_integer else value,
+            kind,
+            lambda: self.layout.local_name(node, index),
+        )
+        if value in self.masked:
+            self.masked[read] = self.masked[value]
+        return Number(read) if is_integer else read
 
-    def _noun(self, node: Node) -> str:
-        if node in self.layout.base:
-            return f"{self.layout.base[node]}_here"
-        return noun_of(node)
+    def _temporary(self, value: Expression, kind: str, name: Callable[[], str]) -> Read:
+        temporary = f"{len(self.temporaries)}"
+        self.temporaries[temporary] = name
+        self.statements.append(Assignment(temporary, value, kind=kind))
+        return Read(temporary)
 
     # --- the statements -----------------------------------------------------------------------------------------------
 
@@ -475,20 +497,35 @@ class NestBuilder:
         for expression in extra:
             uses.update(_names_of(expression))
         self._inlined: dict[str, Expression] = {}
-        size: dict[str, tuple[int, int]] = {}
+        taken: set[str] = set()
         found: list[Statement] = []
         for statement in self.statements:
             statement = _replaced(statement, self._inlined)
-            if isinstance(statement, Assignment) and statement.name in self.temporaries:
+            if isinstance(statement, Assignment):
                 if not uses[statement.name]:
                     continue
                 count, depth = _size(statement.value)
-                if uses[statement.name] == 1 and count <= _LINE_OPERATIONS and depth <= _LINE_DEPTH:
+                is_short = uses[statement.name] == 1 and count <= _LINE_OPERATIONS and depth <= _LINE_DEPTH
+                if is_short or _is_sign(statement.value):
                     self._inlined[statement.name] = statement.value
-                    size[statement.name] = count, depth
                     continue
+                name = self._local_name(statement.name, taken)
+                self._inlined[statement.name] = Read(name)
+                statement = statement._replace(name=name)
             found.append(statement)
         return found
+
+    def _local_name(self, temporary: str, taken: set[str]) -> str:
+        name = self.temporaries[temporary]()
+        if name in taken:  # the same value, made once more where it is masked
+            name = self.layout.names.take(name)
+        taken.add(name)
+        return name
+
+
+def _is_sign(value: Expression) -> bool:
+    """Whether it is -x of a name: x - largest reads better than x + minus_1."""
+    return isinstance(value, Call) and value.function.name == "neg" and isinstance(value.arguments[0], Read)
 
 
 def _known_number(expression: Expression) -> float | None:

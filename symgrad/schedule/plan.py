@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from functools import cached_property
 from typing import NamedTuple, TypeGuard
 
 from ..analysis.domains import Domains
@@ -78,6 +77,7 @@ class Plan:
         self._find_levels()
         self.products = {node: _factors(node) for node in self.nodes if not self.why_no_product(node)}
         self._find_stored()
+        self.labels = self._index_names()
 
     def kind(self, item: Item) -> Kind:
         """Of what is stored: real, integer or boolean."""
@@ -108,17 +108,38 @@ class Plan:
     def class_of(self, item: Item, axis: int) -> Key:
         return self.classes.root((item, axis))
 
-    def label_of(self, key: Key) -> str | None:
-        """The user's name for an index that runs along a class of axes, where one is known."""
-        return self._labels.get(key)
+    def _index_names(self) -> dict[Key, str]:
+        """The user's names for the indices that run along classes of axes, where they are known.
 
-    @cached_property
-    def _labels(self) -> dict[Key, str]:
+        Where no sum names it, an index is called as the one that reads the same axis of the same input.
+        """
         found: dict[Key, str] = {}
         for node in self.nodes:
-            for loop, label in enumerate(self.graph.labels.get(node, ())):
-                if label and loop < node.loops:
+            for loop, label in enumerate(self.graph.labels.get(node, ())[: node.loops]):
+                if label:
                     found.setdefault(self.class_of(node, loop), label)
+        reads = [  # the place of an axis of an input, and the class of axes that it is read along
+            ((edge.node.position, place), self.class_of(item, own))
+            for item in self.items
+            if not is_matrix(item)
+            for edge in edges_of(item)
+            if edge.node.gate.name == "input"
+            for place, own in enumerate(map(plain_axis, edge.index))
+            if own is not None
+        ]
+        reads += [
+            ((sink.output.by, place), self.class_of(sink, place))
+            for sink in self.sinks
+            if sink.output is not None and sink.output.by is not None
+            for place in range(sink.rank)
+        ]
+        named: dict[tuple[int | None, int], str] = {}
+        for read, key in reads:
+            if key in found:
+                named.setdefault(read, found[key])
+        for read, key in reads:
+            if read in named:
+                found.setdefault(key, named[read])
         return found
 
     def bounds(self, item: Item, axis: int) -> tuple[Index, Index]:

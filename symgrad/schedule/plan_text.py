@@ -47,7 +47,7 @@ def _name(plan: Plan, key: Key) -> str:
     """A class of axes by the user's name for one of them."""
     item, axis = key
     of = f"%{item.number}" if isinstance(item, Node) else item.view
-    return plan.label_of(key) or f"axis {axis} of {of}"
+    return plan.labels.get(key) or f"axis {axis} of {of}"
 
 
 def _line(plan: Plan, item: Item, texts: dict[Node, str]) -> str:

@@ -7,7 +7,8 @@ used once stands where it is used, and what depends on no input is a number.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import mpmath
@@ -32,11 +33,11 @@ from symgrad_codegen.text.points import at_every_point
 
 from ..errors import UnsupportedExpression
 from ..evaluate.points import evaluate_exactly, round_exact, rounded
-from ..gates.table import GATES
-from ..graph.formula import formulas
-from ..graph.graph import Graph, reachable
+from ..graph.formula import formulas, indexed_formula
+from ..graph.graph import Graph, reachable, sizes_of
 from ..graph.node import Node, positional
-from .names import Names, input_names
+from .names import Names, identifier, input_names
+from .nouns import Nouns, noun_of
 from .order import interleaved
 
 # An expression on one line holds at most this many operations, nested at most this deep.
@@ -45,7 +46,7 @@ _LINE_DEPTH = 6
 # From this many operations on, forward and backward statements are interleaved: see interleave.py.
 _LARGE_BODY = 300
 _COMMENT = 60  # characters of a formula in a comment
-_FORMULA = 300  # characters of the expression in the docstring
+_FORMULA, _FORMULA_DEPTH = 300, 20  # characters of the expression in the docstring, and how deep it is with indices
 
 # Constants are evaluated with ever more digits until two results agree to this many.
 _AGREEMENT = 25
@@ -70,10 +71,24 @@ def schedule(
     return _Scheduler(graph, inputs, names, dtype).program(definition, name, accuracy)
 
 
-def formula_of(definition: Graph, inputs: Sequence[str]) -> str:
-    """The expression in few words, as it was lowered."""
+def formula_of(definition: Graph, inputs: Sequence[str], sizes: Mapping[str, str] | None = None) -> str:
+    """The expression in few words, as it was lowered; with its indices where it has arrays, and extents of `sizes`."""
     node = definition.values[0].view.node
-    return formulas([node], inputs, {}, _FORMULA)[node]
+    if definition.over_points:
+        return formulas([node], inputs, {}, _FORMULA)[node]
+    worded = in_identifiers(definition, inputs)
+    own = {size.name: (sizes or {}).get(size.name) or identifier(size.name) for size in sizes_of(definition)}
+    return indexed_formula(positional(node), node, worded, worded.names, _FORMULA, own, _FORMULA_DEPTH)
+
+
+def in_identifiers(graph: Graph, inputs: Sequence[str]) -> Graph:
+    """A graph whose names are identifiers, for words in the source: nothing else from outside may stand there."""
+    return replace(
+        graph,
+        inputs=tuple(inputs),
+        names={node: identifier(name) for node, name in graph.names.items()},
+        labels={node: tuple(name and identifier(name) for name in own) for node, own in graph.labels.items()},
+    )
 
 
 def words_of(graph: Graph) -> list[str]:
@@ -191,27 +206,11 @@ class _Scheduler:
             node = output.view.node
             if node in named and node not in called and node not in self.forward:
                 called[node] = name
+        nouns = Nouns(graph, self.inputs, self.forward)
         for node in self.order:
             if node in named and node not in called:
-                of = graph.adjoints.get(node) if node not in self.forward else None
-                if of is not None:
-                    inner = called.get(of) or self._noun(of, called)
-                    called[node] = self.names.take(f"d_{inner}")
-                else:
-                    noun = self._noun(node, called)
-                    called[node] = self.names.take(noun, counted=noun in _COUNTED)
+                called[node] = self.names.take(*nouns.of(node, called))
         return called
-
-    def _noun(self, node: Node, called: dict[Node, str]) -> str:
-        """What one would call a node: sqrt_T, x_squared, else the kind of its operation."""
-        name = node.gate.name
-        arguments = [edge.node for edge in node.arguments]
-        words = [called.get(a) or (self.inputs[a.position] if a.gate.name == "input" else "") for a in arguments]
-        if name == "mul" and len(words) == 2 and arguments[0] is arguments[1] and words[0]:
-            return f"{words[0]}_squared"
-        if len(words) == 1 and name not in ("neg", "not") and words[0] and len(words[0]) < 16:
-            return f"{name}_{words[0]}"
-        return noun_of(node)
 
     def _comment(self, node: Node, texts: dict[Node, str], called: dict[Node, str], expression: Expression) -> str:
         of = self.graph.adjoints.get(node)
@@ -283,14 +282,6 @@ def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]
             done.append(statement._replace(value=terms[i][part]))
         begun.add(i)
     return done
-
-
-_COUNTED = {*FUNCTIONS, *(row.noun for row in GATES.values())}
-
-
-def noun_of(node: Node) -> str:
-    """What people call the result of an operation."""
-    return node.gate.noun or node.gate.name
 
 
 def _bracketed(text: str) -> str:

@@ -23,7 +23,7 @@ class Pass(NamedTuple):
     families: tuple[str, ...] = ()  # of laws, where it applies some
 
 
-_BEFORE, _AFTER = ("stabler", "sharing", "cheaper"), ("cheaper", "spelling")
+_BEFORE, _AFTER = ("stabler", "sharing", "cheaper"), ("cheaper", "spelling", "wording")
 
 
 def _stabilise(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:

@@ -8,6 +8,7 @@ where they do not. Families, in the order in which they are of use:
     sharing    before: brings equal parts together, so that they become one node
     cheaper    before and after: fewer or faster operations
     spelling   after: gates that no target spells become the ones that it does
+    wording    last, when nothing is rewritten any more: several gates become one that targets have a word for
     own        the user's own gates alone become what they are made of
 """
 
@@ -43,12 +44,16 @@ def simplify(
 
     With `only` by those alone that are named there: a law by its name, the spelling of a gate as `fired` has it.
     """
-    rules = Rules(frozenset(families), Counter() if fired is None else fired, only, not graph.over_points)
+    wanted, last = frozenset(families), frozenset({"wording"})
+    fired = Counter() if fired is None else fired
+    rules = Rules(wanted - last, fired, only, not graph.over_points)
     forms: dict[Node, View] = {}
     graph = _rewritten_graph(graph, rules, forms)
-    split = reuse_reciprocals(graph) if "spelling" in rules.families else graph
+    split = reuse_reciprocals(graph) if "spelling" in wanted else graph
     if split is not graph:
         graph = _rewritten_graph(split, rules, forms)
+    if last <= wanted:
+        graph = _rewritten_graph(graph, Rules(last, fired, only, not graph.over_points), {})
     return graph.compact()
 
 
@@ -99,7 +104,7 @@ def _fragile(order: Sequence[Node]) -> set[Node]:
     return set(reachable(node for step in steps for node in _before_step(step, squares)))
 
 
-_STEPS = frozenset({"step", "edge"})
+_STEPS = frozenset({"step", "comparing", "edge"})
 
 
 def _before_step(node: Node, squares: Container[Node]) -> list[Node]:
@@ -107,6 +112,8 @@ def _before_step(node: Node, squares: Container[Node]) -> list[Node]:
     arguments = [edge for edge in node.arguments if edge.node.kind == "real" and edge.node not in squares]
     if "edge" in node.gate.has:
         return [edge.node for edge in arguments[:1]]
+    if "comparing" in node.gate.has:
+        return [edge.node for edge in node.arguments[:2]]
     if node.kind == "boolean":
         # Whether a number is finite, or a square is 0, is no matter of rounding.
         if any(edge.number == "oo" or (edge.number == 0 and len(arguments) == 0) for edge in node.arguments):

@@ -65,16 +65,29 @@ def literal_text(value: float | bool, dtype: str) -> Piece:
 def affine_text(form: Affine, names: Mapping[str, str] | None = None) -> str:
     """An affine integer as text; `names` say what stands for a loop index."""
     text = ""
-    for name, factor in form.terms:
+    for name, factor in sorted(form.terms, key=lambda term: term[1] < 0):
         own = (names or {}).get(name, name)
+        is_word = own.isidentifier() or own.isdigit()
         if abs(factor) != 1:
-            own = f"{abs(factor)}*{own if own.isidentifier() else f'({own})'}"
-        elif factor < 0 and not own.isidentifier():
+            own = f"{abs(factor)}*{own if is_word else f'({own})'}"
+        elif factor < 0 and not is_word:
             own = f"({own})"
         text += (f" {'-' if factor < 0 else '+'} " if text else "-" if factor < 0 else "") + own
     if form.offset or not text:
         text = f"{text} {'-' if form.offset < 0 else '+'} {abs(form.offset)}" if text else str(form.offset)
     return text
+
+
+def condition_text(form: Affine, names: Mapping[str, str] | None = None) -> str:
+    """The condition that an affine integer is >= 0 as text: j < i, i >= 1. What is taken away stands on one side."""
+    less = Affine(tuple((name, -factor) for name, factor in form.terms if factor < 0))
+    more = Affine(tuple((name, factor) for name, factor in form.terms if factor > 0))
+    if not less.terms:
+        return f"{affine_text(more, names)} >= {-form.offset}"
+    left, right = affine_text(less, names), affine_text(more._replace(offset=form.offset), names)
+    if form.offset < 0 and more.terms:
+        return f"{left} < {affine_text(more._replace(offset=form.offset + 1), names)}"
+    return f"{left} <= {right}"
 
 
 def piece(expression: Expression, dtype: str, names: Mapping[str, str] | None = None) -> Piece:
@@ -95,7 +108,7 @@ def piece(expression: Expression, dtype: str, names: Mapping[str, str] | None = 
             text, level = piece(value, dtype, names)
         return (text, level) if isinstance(expression, Integer) else (f"real({text})", ATOM)
     if isinstance(expression, Holds):
-        return f"{affine_text(expression.value, names)} >= 0", COMPARE
+        return condition_text(expression.value, names), COMPARE
     places = (
         affine_text(place, names) if isinstance(place, Affine) else piece(place, dtype, names)[0]
         for place in expression.index

@@ -288,3 +288,18 @@ def select_nested(y: View) -> View | None:
     if is_gate(otherwise, "select") and otherwise.arguments[0] == condition:
         return condition.where(taken, otherwise.arguments[2])
     return None
+
+
+@law("select", "x where a > b, 0 where a < b, t where both are equal, NaN else: one word", exact=True, family="wording")
+def select_larger(y: View) -> View | None:
+    condition, taken, rest = y.arguments
+    if not is_gate(condition, "lt") or not is_gate(rest, "select"):
+        return None
+    b, a = condition.arguments
+    below, nothing, last = rest.arguments
+    if not is_gate(below, "lt") or below.arguments != (a, b) or nothing.number != 0 or not is_gate(last, "select"):
+        return None
+    equal, tie, undefined = last.arguments
+    if not is_gate(equal, "eq") or set(equal.arguments) != {a, b} or undefined.number != "nan":
+        return None
+    return apply(y, "where_larger", a, b, taken, tie)

@@ -12,7 +12,7 @@ from ...graph.node import View
 from ...graph.sums import product_of
 
 Rewrite = Callable[[View], View | None]
-Family = Literal["stabler", "sharing", "cheaper", "spelling"]
+Family = Literal["stabler", "sharing", "cheaper", "spelling", "wording"]
 
 
 @dataclass(frozen=True)

@@ -220,3 +220,11 @@ function sinc_slope(x) {
     if (Math.abs(x) < 1.2) return x * polynomial(SINC_SLOPE_SERIES, x * x);
     return (Math.cos(x) - Math.sin(x) / x) / x;
 }
+
+
+/** `taken` where a > b, `tie` where a === b, 0 where a < b; NaN where a or b is: the derivative of a maximum. */
+function where_larger(a, b, taken, tie) {
+    if (a > b) return taken;
+    if (a < b) return 0;
+    return a === b ? tie : NaN;
+}
