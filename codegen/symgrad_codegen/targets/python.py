@@ -38,11 +38,6 @@ def run_batch(inputs, out):
 '''
 
 
-def emit(program: Program) -> str:
-    """The source of a module with the same names as that of the CPU target."""
-    return _emit_points(program) if program.over_points else _emit_arrays(program)
-
-
 _NO_NUMBA = '''
 JIT, OPTIONS, INNER, NEST = False, {}, {}, {}
 
@@ -57,8 +52,9 @@ def wide_and_unaliased():
 '''
 
 
-def _emit_arrays(program: Program) -> str:
-    """The same functions as on the CPU, interpreted; `kernel` takes and returns whole arrays."""
+def emit(program: Program) -> str:
+    """The source of a module with the same names as that of the CPU target."""
+    functions = _over_points(program) if program.over_points else _over_arrays(program)
     lines = [
         *docstring(program, "NumPy"),
         "",
@@ -68,13 +64,7 @@ def _emit_arrays(program: Program) -> str:
         *legend(program),
         *tables(program),
         f'real, real_name = {"float" if program.dtype == "float64" else "float32"}, "{program.dtype}"',
-        *_NO_NUMBA.strip().split("\n"),
-        "",
-        "",
-        *Emission(program, reserved()).lines(),
-        "",
-        "",
-        runtime_text("cpu/runtime_arrays.py").rstrip(),
+        *functions,
         "",
         "",
     ]
@@ -83,16 +73,21 @@ def _emit_arrays(program: Program) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _emit_points(program: Program) -> str:
-    lines = [
-        *docstring(program, "NumPy"),
+def _over_arrays(program: Program) -> list[str]:
+    """The same functions as on the CPU, interpreted; `kernel` takes and returns whole arrays."""
+    return [
+        *_NO_NUMBA.strip().split("\n"),
         "",
-        *_IMPORTS,
-        *(["from numpy import float32"] if program.dtype == "float32" else []),
         "",
-        *legend(program),
-        *tables(program),
-        f'real, real_name = {"float" if program.dtype == "float64" else "float32"}, "{program.dtype}"',
+        *Emission(program, reserved()).lines(),
+        "",
+        "",
+        runtime_text("cpu/runtime_arrays.py").rstrip(),
+    ]
+
+
+def _over_points(program: Program) -> list[str]:
+    return [
         "",
         "",
         *kernel_function(program),
@@ -105,12 +100,7 @@ def _emit_points(program: Program) -> str:
         "",
         "",
         *_RUN_BATCH.strip().split("\n"),
-        "",
-        "",
     ]
-    for function in with_needs(program.functions):
-        lines += _definition(function, program.dtype)
-    return "\n".join(lines).rstrip() + "\n"
 
 
 def _definition(function: Function, dtype: str) -> list[str]:

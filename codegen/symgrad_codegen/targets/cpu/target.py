@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 from ...functions import Function, with_needs
 from ...program import Program
@@ -19,47 +20,82 @@ def reserved() -> frozenset[str]:
     return module_words(*_IMPORTS, *texts) | set("ARGUMENTS CACHE SIGNATURE dict globals abs int print".split())
 
 
+class _Parts(NamedTuple):
+    """What differs between modules over points and over arrays."""
+
+    needs: str  # what they cannot be run without
+    constants: list[str]
+    functions: list[str]
+    runtime: str  # fixed text, after that of all modules
+    compiled: list[str]  # what is compiled when the module is loaded
+
+
 def emit(program: Program) -> str:
     """The source of a module: the kernel, ARGUMENTS and WRT first, the fixed run-time text below."""
-    return _emit_points(program) if program.over_points else _emit_arrays(program)
-
-
-def _emit_arrays(program: Program) -> str:
-    """`kernel` and `kernel_into` over whole arrays. The run-time text comes first, as decorators need it."""
     strict = program.accuracy == "strict"
-    fast = "" if strict else ', fastmath={"contract"}'
-    emission = Emission(program, reserved())
-    text = emission.lines()
+    options = 'error_model="numpy"' + ("" if strict else ', fastmath={"contract"}')
+    parts = _over_points(program, options) if program.over_points else _over_arrays(program, options)
     lines = [
-        *docstring(program, "NumPy, Numba and SciPy (for BLAS and LAPACK)"),
+        *docstring(program, parts.needs),
         "",
         *_IMPORTS,
         "",
         *legend(program),
         *tables(program),
-        _CACHE,
-        f'OPTIONS = dict(cache=CACHE, nogil=True, error_model="numpy"{fast})',
-        "INNER = dict(OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called by compiled code only",
-        # A nest that were compiled on its own would be there twice, as itself and within its pass, optimised once and
-        # twice: which of the two is run, and so the last bits, would depend on what the process has loaded before.
-        "NEST = dict(INNER, forceinline=True)  # a part of the pass that calls it",
+        'CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one',
+        *parts.constants,
         f"VECTORISE = {not strict}  # SIMD functions and fused multiply-add; else the bits of plain Python",
         f'real, real_name = {program.dtype}, "{program.dtype}"',
         "",
         "",
-        *text,
+        *parts.functions,
         "",
         "",
         runtime_text("cpu/runtime.py").rstrip(),
         "",
         "",
-        runtime_text("cpu/runtime_arrays.py").rstrip(),
+        runtime_text(parts.runtime).rstrip(),
         "",
         "",
         *definitions(program),
-        *_compiled_arrays(emission),
+        *parts.compiled,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _over_arrays(program: Program, options: str) -> _Parts:
+    """`kernel` and `kernel_into` over whole arrays."""
+    emission = Emission(program, reserved())
+    functions = emission.lines()
+    constants = [
+        f"OPTIONS = dict(cache=CACHE, nogil=True, {options})",
+        "INNER = dict(OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called by compiled code only",
+        # A nest that were compiled on its own would be there twice, as itself and within its pass, optimised once and
+        # twice: which of the two is run, and so the last bits, would depend on what the process has loaded before.
+        "NEST = dict(INNER, forceinline=True)  # a part of the pass that calls it",
+    ]
+    needs = "NumPy, Numba and SciPy (for BLAS and LAPACK)"
+    return _Parts(needs, constants, functions, "cpu/runtime_arrays.py", _compiled_arrays(emission))
+
+
+def _over_points(program: Program, options: str) -> _Parts:
+    """`kernel` of one point and `kernel_batch` over many."""
+    constants = [
+        f"BLOCK = {block_size(program)}  # points",
+        f"STREAMED_BYTES = {streamed_bytes(program)}  # larger outputs are streamed past the cache",
+    ]
+    functions = [
+        f"@njit(cache=CACHE, nogil=True, {options}, forceinline=True)",
+        *kernel_function(program),
+        "",
+        "",
+        f"@njit(cache=CACHE, nogil=True, {options})",
+        *points_function(program),
+        "",
+        "",
+        *batch_function(program),
+    ]
+    return _Parts("NumPy and Numba", constants, functions, "cpu/runtime_points.py", _compiled_points(program))
 
 
 def _compiled_arrays(emission: Emission) -> list[str]:
@@ -69,8 +105,6 @@ def _compiled_arrays(emission: Emission) -> list[str]:
         lines += listed(f"    {name}.compile((", types, f"{',' if len(types) == 1 else ''}))", "    ")
     return lines if emission.scope.compiled else []
 
-
-_CACHE = 'CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one'
 
 _IMPORTS = [
     "import ctypes",
@@ -87,47 +121,6 @@ _IMPORTS = [
     "from numba.extending import intrinsic",
     "from numba.np.arrayobj import make_array",
 ]
-
-
-def _emit_points(program: Program) -> str:
-    """`kernel` of one point and `kernel_batch` over many."""
-    strict = program.accuracy == "strict"
-    fast = "" if strict else ', fastmath={"contract"}'
-    lines = [
-        *docstring(program, "NumPy and Numba"),
-        "",
-        *_IMPORTS,
-        "",
-        *legend(program),
-        *tables(program),
-        _CACHE,
-        f"BLOCK = {block_size(program)}  # points",
-        f"STREAMED_BYTES = {streamed_bytes(program)}  # larger outputs are streamed past the cache",
-        f"VECTORISE = {not strict}  # SIMD functions and fused multiply-add; else the bits of plain Python",
-        f'real, real_name = {program.dtype}, "{program.dtype}"',
-        "",
-        "",
-        f'@njit(cache=CACHE, nogil=True, error_model="numpy"{fast}, forceinline=True)',
-        *kernel_function(program),
-        "",
-        "",
-        f'@njit(cache=CACHE, nogil=True, error_model="numpy"{fast})',
-        *points_function(program),
-        "",
-        "",
-        *batch_function(program),
-        "",
-        "",
-        runtime_text("cpu/runtime.py").rstrip(),
-        "",
-        "",
-        runtime_text("cpu/runtime_points.py").rstrip(),
-        "",
-        "",
-        *definitions(program),
-        *_compiled(program),
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def definitions(program: Program) -> list[str]:
@@ -155,7 +148,7 @@ def _definition(function: Function) -> list[str]:
     return [f"{function.name} = rounded_function(math.{function.math})"] if function.math else []
 
 
-def _compiled(program: Program) -> list[str]:
+def _compiled_points(program: Program) -> list[str]:
     """One signature: integers are converted on the way in, so that no kernel computes in integers."""
     numbers = f"*[{program.dtype}] * {len(program.arguments)}"
     gradient = f"types.UniTuple({program.dtype}, {len(program.gradients)})"
