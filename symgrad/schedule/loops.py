@@ -227,9 +227,8 @@ class Scheduler:
         found: dict[int, str] = {own: names[loop] for own, loop in rolled.items() if loop in names}
         if data is not None:
             found[data] = self.layout.data_name
-        for own in range(node.loops):
-            if own not in found:
-                found[own] = self.layout.loop_name(self.plan.class_of(node, own), found.values())
+        for own in (own for own in range(node.loops) if own not in found):
+            found[own] = self.layout.loop_name(self.plan.class_of(node, own), found.values())
         return [found[own] for own in range(node.loops)]
 
     # --- passes -------------------------------------------------------------------------------------------------------
