@@ -14,9 +14,10 @@ from .javascript import target as javascript
 
 
 class Target(NamedTuple):
-    """How to print a program, which names its modules use themselves, which functions it has, and whether arrays."""
+    """How to print a program, and of that what is about the mathematics; which names its modules use themselves, which functions it has, and whether arrays."""
 
     emit: Callable[[Program], str]
+    body: Callable[[Program], str]
     reserved: Callable[[], frozenset[str]]
     supports: Callable[[Function], bool]
     arrays: bool = True  # whether it prints programs over arrays
@@ -27,8 +28,8 @@ def _every(function: Function) -> bool:
 
 
 TARGETS: dict[str, Target] = {
-    "cpu": Target(cpu.emit, cpu.reserved, _every),
-    "cuda": Target(cuda.emit, cuda.reserved, cuda.supports),
-    "javascript": Target(javascript.emit, javascript.reserved, javascript.supports, arrays=False),
-    "python": Target(python.emit, python.reserved, _every),
+    "cpu": Target(cpu.emit, cpu.body, cpu.reserved, _every),
+    "cuda": Target(cuda.emit, cuda.body, cuda.reserved, cuda.supports),
+    "javascript": Target(javascript.emit, javascript.body, javascript.reserved, javascript.supports, arrays=False),
+    "python": Target(python.emit, python.body, python.reserved, _every),
 }

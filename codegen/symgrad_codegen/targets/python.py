@@ -6,7 +6,16 @@ from functools import cache
 
 from ..functions import Function, with_needs
 from ..program import Program
-from ..text.module import batch_function, docstring, kernel_function, legend, module_words, runtime_text, tables
+from ..text.module import (
+    batch_function,
+    body_text,
+    docstring,
+    kernel_function,
+    legend,
+    module_words,
+    runtime_text,
+    tables,
+)
 from .cpu.arrays import Emission
 
 
@@ -71,6 +80,13 @@ def emit(program: Program) -> str:
     for function in with_needs(program.functions):
         lines += _definition(function, program.dtype)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def body(program: Program) -> str:
+    """The functions of the module, without the fixed text around them."""
+    return body_text(
+        program, kernel_function(program) if program.over_points else Emission(program, reserved()).lines()
+    )
 
 
 def _over_arrays(program: Program) -> list[str]:

@@ -57,6 +57,13 @@ def description(program: Program, results: str, needs: str) -> list[str]:
     return lines
 
 
+def body_text(program: Program, functions: Sequence[str], mark: str = "#") -> str:
+    """The part of a module that is about the mathematics: the formula, what names stand for, and the functions."""
+    head = f"f({', '.join(program.arguments)}) = {program.formula}"
+    lines = textwrap.wrap(head, WIDTH, initial_indent=f"{mark} ", subsequent_indent=f"{mark}     ")
+    return "\n".join([*lines, *legend(program, mark), *functions]).rstrip() + "\n"
+
+
 def legend(program: Program, mark: str = "#") -> list[str]:
     """Which identifier stands for which name, where they differ; the name in ASCII, escaped."""
     return [f"{mark} {identifier} stands for {name!a}" for identifier, name in program.legend]

@@ -8,7 +8,16 @@ from typing import NamedTuple
 from ...functions import Function, with_needs
 from ...program import Program
 from ...text.expressions import listed
-from ...text.module import batch_function, docstring, kernel_function, legend, module_words, runtime_text, tables
+from ...text.module import (
+    batch_function,
+    body_text,
+    docstring,
+    kernel_function,
+    legend,
+    module_words,
+    runtime_text,
+    tables,
+)
 from .arrays import Emission
 from .blocks import block_size, points_function, streamed_bytes
 
@@ -33,8 +42,7 @@ class _Parts(NamedTuple):
 def emit(program: Program) -> str:
     """The source of a module: the kernel, ARGUMENTS and WRT first, the fixed run-time text below."""
     strict = program.accuracy == "strict"
-    options = 'error_model="numpy"' + ("" if strict else ', fastmath={"contract"}')
-    parts = _over_points(program, options) if program.over_points else _over_arrays(program, options)
+    parts = _parts(program)
     lines = [
         *docstring(program, parts.needs),
         "",
@@ -61,6 +69,16 @@ def emit(program: Program) -> str:
         *parts.compiled,
     ]
     return "\n".join(lines) + "\n"
+
+
+def body(program: Program) -> str:
+    """The functions of the module, without the fixed text around them."""
+    return body_text(program, _parts(program).functions)
+
+
+def _parts(program: Program) -> _Parts:
+    options = 'error_model="numpy"' + ("" if program.accuracy == "strict" else ', fastmath={"contract"}')
+    return _over_points(program, options) if program.over_points else _over_arrays(program, options)
 
 
 def _over_arrays(program: Program, options: str) -> _Parts:

@@ -12,6 +12,7 @@ from ...program import Nest, Pass, Program
 from ...text.expressions import WIDTH, listed, statement_lines
 from ...text.module import (
     batch_function,
+    body_text,
     docstring,
     kernel_function,
     legend,
@@ -64,12 +65,38 @@ _HEAD = [
 ]
 
 
+def body(program: Program) -> str:
+    """The kernels, and what launches them over arrays, without the fixed text around them."""
+    if program.over_points:
+        program = _spelled(program)
+        return body_text(program, _point_functions(program, *_kernels(program, parts(program))))
+    return body_text(program, _array_functions(DeviceEmission(program, reserved())))
+
+
+def _kernels(program: Program, body: Sequence[Part]) -> tuple[str, list[_Kernel]]:
+    """How the one-point function goes into its callers, and the kernels of a program over points."""
+    if len(body) == 1 and len(program.arguments) <= _MOST_ARGUMENTS:
+        return ', inline="always"', [_points(program)]
+    return "", [_part_kernel(program, body, number) for number in range(len(body))]
+
+
+def _point_functions(program: Program, inline: str, kernels: Sequence[_Kernel]) -> list[str]:
+    lines = [f"@cuda.jit(device=True{inline})", *kernel_function(program)]
+    for kernel in kernels:
+        lines += ["", "", "@cuda.jit(cache=CACHE)", *kernel.lines]
+    return lines
+
+
+def _array_functions(emission: DeviceEmission) -> list[str]:
+    into = emission.lines()
+    lines = [line for kernel in emission.kernels for line in ("@cuda.jit(cache=CACHE)", *kernel.lines, "", "")]
+    return [*lines, *into]
+
+
 def _emit_points(program: Program) -> str:
     program = _spelled(program)
     body = parts(program)
-    is_long = len(body) > 1 or len(program.arguments) > _MOST_ARGUMENTS
-    inline = "" if is_long else ', inline="always"'
-    kernels = [_part_kernel(program, body, number) for number in range(len(body))] if is_long else [_points(program)]
+    inline, kernels = _kernels(program, body)
     lines = [
         *docstring(program, "NumPy and numba-cuda"),
         "",
@@ -81,12 +108,7 @@ def _emit_points(program: Program) -> str:
         f'real, real_name = {program.dtype}, "{program.dtype}"',
         "",
         "",
-        f"@cuda.jit(device=True{inline})",
-        *kernel_function(program),
-    ]
-    for kernel in kernels:
-        lines += ["", "", "@cuda.jit(cache=CACHE)", *kernel.lines]
-    lines += [
+        *_point_functions(program, inline, kernels),
         "",
         "",
         *batch_function(program),
@@ -117,7 +139,7 @@ def _emit_points(program: Program) -> str:
 def _emit_arrays(program: Program) -> str:
     """Kernels over the data, and `kernel`, which launches them on whole arrays."""
     emission = DeviceEmission(program, reserved())
-    into = emission.lines()
+    functions = _array_functions(emission)
     lines = [
         *docstring(program, "NumPy and numba-cuda" + (", and CuPy for linear algebra" if emission.libraries else "")),
         "",
@@ -128,11 +150,13 @@ def _emit_arrays(program: Program) -> str:
         *tables(program),
         *_HEAD,
         f'real, real_name = {program.dtype}, "{program.dtype}"',
+        "",
+        "",
+        *functions,
+        "",
+        "",
     ]
-    for kernel in emission.kernels:
-        lines += ["", "", "@cuda.jit(cache=CACHE)", *kernel.lines]
     out, stream = free(("out", "stream"), program.arguments)
-    lines += ["", "", *into, "", ""]
     lines += listed(f"def {program.name}(", [*program.arguments, f"{out}=None", f"{stream}=0"], "):")
     lines.append(
         '    """Value and gradients: on the device where an argument is there, else numbers and NumPy arrays."""'
