@@ -29,6 +29,6 @@ def _every(function: Function) -> bool:
 TARGETS: dict[str, Target] = {
     "cpu": Target(cpu.emit, cpu.reserved, _every),
     "cuda": Target(cuda.emit, cuda.reserved, cuda.supports),
-    "javascript": Target(javascript.emit, javascript.reserved, javascript.supports, arrays=False),
+    "javascript": Target(javascript.emit, javascript.reserved, javascript.supports),
     "python": Target(python.emit, python.reserved, _every),
 }
