@@ -1,7 +1,6 @@
 """Arrays in JavaScript: plain loops over flat typed arrays; what varies along the data is kept for one index of it.
 
-A pass is a loop over the data, with the steps of the pass inside. An index that is not known to stay inside of
-its array is checked where it is used: JavaScript gives `undefined` for what is outside, which becomes NaN unsaid.
+A pass is a loop over the data, with the steps of the pass inside.
 """
 
 from __future__ import annotations
@@ -9,13 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from ...functions import ATOM, COMPARE, PRODUCT, SUM
+from ...functions import PRODUCT
 from ...program import (
     Accumulate,
     Affine,
     Assignment,
     Element,
-    Expression,
     Fill,
     Matrix,
     Nest,
@@ -27,10 +25,11 @@ from ...program import (
     Step,
     Store,
 )
-from ...text.arrays import elements_of, expression_names, is_length, length_text, one_of_text
-from ...text.expressions import Piece, affine_text, bracketed, commented, listed
+from ...text.arrays import elements_of
+from ...text.expressions import affine_text, bracketed, commented, listed
 from ...text.scope import ArrayScope
-from .expressions import literal_text, piece
+from .entries import Bounds, Entries
+from .expressions import literal_text
 
 _ARRAYS = {"integer": "Float64Array", "boolean": "Uint8Array"}
 _JOINS = {
@@ -40,19 +39,16 @@ _JOINS = {
     "smallest": "{0} = min({0}, {1})",
 }
 
-Bounds = tuple[tuple[Affine, ...], tuple[Affine, ...]]  # of a loop: the largest of the first, the smallest of the last
-
 
 class ArrayText:
     """The text of one program: its table of inputs, and the kernel."""
 
     def __init__(self, program: Program, reserved: Iterable[str]) -> None:
         self.program, self.scope = program, ArrayScope(program, reserved)
-        self.called: dict[str, None] = {}  # functions of the run-time text
+        self.entries = Entries(self.scope)
         self.declared: set[str] = set()
         self.data: str | None = None  # the axis of the pass that is being written
-        self.ranges: dict[str, Bounds] = {}  # of the loops that are open
-        self.stop, self.sum, self.factor = (self.scope.free(name) for name in ("stop", "sum", "factor"))
+        self.sum, self.factor = (self.scope.free(name) for name in ("sum", "factor"))
         statements = list(_statements(program.steps))
         self.writes = Counter(own.target.array for own in statements if not isinstance(own, Assignment))
         self.writes.update(step.array for step in _all_steps(program.steps) if isinstance(step, Fill))
@@ -82,7 +78,7 @@ class ArrayText:
     def _checked(self) -> list[str]:
         program = self.program
         told = [extent.name for extent in program.extents if extent.told_by is not None]
-        self._call("checked")
+        self.entries.call("checked")
         lines = [f"    let {', '.join(told)};"] if told else []
         quoted = ", ".join(f'"{name}"' for name in told)
         call = f"] = checked([{', '.join(program.arguments)}], [{quoted}]);"
@@ -90,15 +86,11 @@ class ArrayText:
 
     def _result(self, name: str) -> str:
         """An output as it is returned."""
-        if name not in self.scope.results or self._is_number(name):
+        if name not in self.scope.results or self.entries.is_number(name):
             return f"fround({name})" if name in self.sums else name
         whole = f"REAL.from({name})" if name in self.sums else name
-        lengths = [self._length(name, place)[0] for place in self._axes(name)]
-        return f"{self._call('shaped')}({', '.join([whole, *lengths])})"
-
-    def _call(self, function: str) -> str:
-        self.called[function] = None
-        return function
+        lengths = [self.entries.length(name, place)[0] for place in self.entries.axes(name)]
+        return f"{self.entries.call('shaped')}({', '.join([whole, *lengths])})"
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -119,14 +111,14 @@ class ArrayText:
     def _pass(self, step: Pass, indent: str) -> list[str]:
         """One loop over the data; what is kept for one index of it is a number, or an array without that axis."""
         self.data = step.axis
-        lines = [indent + self._open(step.axis, (step.low,), (step.high,))]
+        lines = [indent + self.entries.open(step.axis, (step.low,), (step.high,))]
         for inner in step.steps:
             lines += self._step(inner, indent + "    ")
-        self._close([step.axis])
+        self.entries.close([step.axis])
         self.data = None
         # Numbers that were declared inside of the loop are not there any more.
         self.declared -= {
-            own.name for own in self.program.storages if own.data is not None and self._is_number(own.name)
+            own.name for own in self.program.storages if own.data is not None and self.entries.is_number(own.name)
         }
         return [*lines, f"{indent}}}"]
 
@@ -135,10 +127,12 @@ class ArrayText:
         lines = []
         for name in dict.fromkeys(arrays):
             is_own = name in self.scope.storages or name in self.scope.results
-            is_local = self._is_local(name) and self._is_number(name) and self.data is None
+            is_local = self.entries.is_local(name) and self.entries.is_number(name) and self.data is None
             if is_own and name not in self.declared | (but or set()) and not is_local:
                 lines.append(
-                    f"{indent}let {name};" if self._is_number(name) else f"{indent}const {name} = {self._new(name)};"
+                    f"{indent}let {name};"
+                    if self.entries.is_number(name)
+                    else f"{indent}const {name} = {self._new(name)};"
                 )
                 self.declared.add(name)
         return lines
@@ -147,12 +141,12 @@ class ArrayText:
         kind = _ARRAYS.get(self.scope.kind(name), "REAL") if name in self.scope.storages else "REAL"
         if name in self.sums:
             kind = "Float64Array"
-        return f"new {kind}({' * '.join(bracketed(length, PRODUCT) for length in self._lengths(name))})"
+        return f"new {kind}({' * '.join(bracketed(length, PRODUCT) for length in self.entries.lengths(name))})"
 
     def _fill(self, step: Fill, indent: str) -> list[str]:
         value, name = literal_text(step.value), step.array
         is_new = name not in self.declared
-        if self._is_number(name):
+        if self.entries.is_number(name):
             self.declared.add(name)
             return [f"{indent}{'let ' if is_new else ''}{name} = {value};"]
         if is_new and self.data is None:  # a new array is full of zeros
@@ -164,7 +158,7 @@ class ArrayText:
         lines = [f"{indent}// {nest.comment}"] if nest.comment else []
         inner = indent
         for loop in nest.loops:
-            lines.append(inner + self._open(loop.axis, loop.low, loop.high))
+            lines.append(inner + self.entries.open(loop.axis, loop.low, loop.high))
             inner += "    "
         fresh = self._begun(nest)
         times = Counter(statement.name for statement in nest.body if isinstance(statement, Assignment))
@@ -175,29 +169,30 @@ class ArrayText:
                 begun.add(statement.name)
                 lines += self._assignment(statement, word, inner)
                 continue
-            target = self._place(statement.target)
+            target = self.entries.place(statement.target)
             word = self._word(target) if target in fresh else ""
             lines += self._written(statement, word + target, inner)
-        self._close([loop.axis for loop in nest.loops])
-        return [*lines, *self._ends(len(nest.loops), indent)]
+        self.entries.close([loop.axis for loop in nest.loops])
+        ends = [f"{indent}{'    ' * place}}}" for place in reversed(range(len(nest.loops)))]
+        return [*lines, *ends]
 
     def _written(self, statement: Store | Accumulate, target: str, indent: str) -> list[str]:
-        text = self._text(statement.value)
+        text = self.entries.text(statement.value)
         if isinstance(statement, Store):
             return commented(f"{indent}{target} = ", text, ";", statement.comment, " // ", indent)
         if statement.kind in ("largest", "smallest"):
-            self._call("max" if statement.kind == "largest" else "min")
+            self.entries.call("max" if statement.kind == "largest" else "min")
         head, _, tail = _JOINS[statement.kind].partition("{1}")
         return commented(indent + head.format(target), text, f"{tail};", statement.comment, " // ", indent)
 
     def _begun(self, step: Step) -> set[str]:
         """Numbers that are stored here, outside of loops, for the first time: they are declared where that is."""
         if isinstance(step, Matrix):
-            return {step.target} - self.declared if self._is_number(step.target) else set()
+            return {step.target} - self.declared if self.entries.is_number(step.target) else set()
         if not isinstance(step, Nest) or step.loops:
             return set()
         stored = {own.target.array for own in step.body if isinstance(own, Store)}
-        return {name for name in stored if self._is_number(name)} - self.declared
+        return {name for name in stored if self.entries.is_number(name)} - self.declared
 
     def _word(self, number: str) -> str:
         """What declares a number where it is stored for the first time."""
@@ -207,11 +202,11 @@ class ArrayText:
 
     def _assignment(self, statement: Assignment, word: str, indent: str) -> list[str]:
         head = f"{indent}{word} {statement.name} = " if word else f"{indent}{statement.name} = "
-        return commented(head, self._text(statement.value), ";", statement.comment, " // ", indent)
+        return commented(head, self.entries.text(statement.value), ";", statement.comment, " // ", indent)
 
     def _matrix(self, step: Matrix, indent: str) -> list[str]:
-        size = self._length(step.arguments[0], 0)[0]
-        function = self._call(step.function)
+        size = self.entries.length(step.arguments[0], 0)[0]
+        function = self.entries.call(step.function)
         if step.function in ("inverse", "solve"):
             return [f"{indent}{function}({', '.join([step.target, *step.arguments, size])});"]
         word = self._word(step.target)
@@ -233,16 +228,16 @@ class ArrayText:
 
         def begin(axis: str) -> None:
             if axis in loops:
-                lines.append(self._indented(indent, opened) + self._open(axis, *loops[axis]))
+                lines.append(indent + "    " * len(opened) + self.entries.open(axis, *loops[axis]))
                 opened.append(axis)
 
         def end(to: int) -> None:
             while len(opened) > to:
-                self._close([opened.pop()])
-                lines.append(self._indented(indent, opened) + "}")
+                self.entries.close([opened.pop()])
+                lines.append(indent + "    " * len(opened) + "}")
 
         def add(line: str) -> None:
-            lines.append(self._indented(indent, opened) + line)
+            lines.append(indent + "    " * len(opened) + line)
 
         begin(row)
         if is_dot:
@@ -267,130 +262,12 @@ class ArrayText:
         return lines
 
     def _operand(self, own: Operand) -> str:
-        return self._place(Element(own.array, tuple(Affine(((axis, 1),)) for axis in own.axes)))
+        return self.entries.place(Element(own.array, tuple(Affine(((axis, 1),)) for axis in own.axes)))
 
     def _axis_bounds(self, axis: str, step: Product) -> Bounds:
         operand = next(own for own in (step.target, step.left, step.right) if axis in own.axes)
         length = self.scope.shape(operand.array)[operand.axes.index(axis)]
         return (Affine(()),), (length._replace(offset=length.offset - 1),)
-
-    # --- loops --------------------------------------------------------------------------------------------------------
-
-    def _open(self, axis: str, low: tuple[Affine, ...], high: tuple[Affine, ...]) -> str:
-        """The head of a loop; its limits are computed once."""
-        self.ranges[axis] = low, high
-        first = one_of_text("Math.max", low)
-        last = one_of_text("Math.min", tuple(form._replace(offset=form.offset + 1) for form in high))
-        if len(high) == 1:
-            return f"for (let {axis} = {first}; {axis} < {last}; {axis}++) {{"
-        return f"for (let {axis} = {first}, {self.stop} = {last}; {axis} < {self.stop}; {axis}++) {{"
-
-    def _close(self, axes: Iterable[str]) -> None:
-        for axis in axes:
-            del self.ranges[axis]
-
-    @staticmethod
-    def _ends(count: int, indent: str) -> list[str]:
-        return [f"{indent}{'    ' * place}}}" for place in reversed(range(count))]
-
-    @staticmethod
-    def _indented(indent: str, opened: Sequence[str]) -> str:
-        return indent + "    " * len(opened)
-
-    # --- entries ------------------------------------------------------------------------------------------------------
-
-    def _is_local(self, array: str) -> bool:
-        """Whether an array is kept for one index of the data only."""
-        storage = self.scope.storages.get(array)
-        return storage is not None and storage.data is not None
-
-    def _axes(self, array: str) -> list[int]:
-        """The axes that an array has here."""
-        storage = self.scope.storages.get(array)
-        data = None if storage is None else storage.data
-        return [place for place in range(len(self.scope.shape(array))) if place != data]
-
-    def _is_number(self, array: str) -> bool:
-        return not self._axes(array)
-
-    def _length(self, array: str, place: int) -> Piece:
-        """How long an axis of an array is; at least 1 where an array of the program's own may have none."""
-        length, derived = self.scope.shape(array)[place], self.program.derived
-        if array in self.scope.storages:
-            text = length_text(length, derived, "Math.")
-            return (text, ATOM) if text.startswith("Math.") or text.isdigit() else _affine(length)
-        is_given = array in self.scope.inputs or self.scope.results[array].by
-        if is_given or not length.terms or is_length(length, derived):
-            return _affine(length)
-        return f"Math.max(0, {affine_text(length)})", ATOM
-
-    def _lengths(self, array: str) -> list[Piece]:
-        return [self._length(array, place) for place in self._axes(array)]
-
-    def _text(self, expression: Expression) -> str:
-        return self._piece(expression)[0]
-
-    def _piece(self, expression: Expression) -> Piece:
-        return piece(expression, self.program.dtype, self._entry)
-
-    def _entry(self, element: Element) -> Piece:
-        """An entry that is read."""
-        text = self._place(element)
-        if element.clamped and self.scope.needs_room(element):
-            text = f"({text} ?? 0)"  # of an array that has no entries
-        if self.scope.kind(element.array) == "boolean" and not self._is_number(element.array):
-            return f"{text} === 1", COMPARE
-        return text, ATOM
-
-    def _place(self, element: Element) -> str:
-        """An entry: of a flat array, in C order."""
-        flat: Piece = "0", ATOM
-        axes = self._axes(element.array)
-        for place in axes:
-            index = self._index(element, place)
-            if flat[0] != "0":
-                row = f"{bracketed(flat, PRODUCT)} * {bracketed(self._length(element.array, place), ATOM)}"
-                index = (row if index[0] == "0" else f"{row} + {bracketed(index, SUM)}", SUM)
-            flat = index
-        return f"{element.array}[{flat[0]}]" if axes else element.array
-
-    def _index(self, element: Element, place: int) -> Piece:
-        """An index: held inside where it may be outside, known to be inside, or checked."""
-        index, array, held = element.index[place], element.array, dict(element.clamped)
-        own = _affine(index) if isinstance(index, Affine) else self._piece(index)
-        if place in held:
-            return f"{self._call('clamped')}({own[0]}, {affine_text(held[place])})", ATOM
-        if isinstance(index, Affine) and self._stays_inside(index, self.scope.shape(array)[place]):
-            return own
-        given = [own[0], self._length(array, place)[0], *self._whose(element, place)]
-        return f"{self._call('inside')}({', '.join(given)})", ATOM
-
-    def _whose(self, element: Element, place: int) -> list[str]:
-        """What an index that is out of bounds is told to be: of which axis, and made of what."""
-        index, array = element.index[place], element.array
-        names = [] if isinstance(index, Affine) else sorted(expression_names(index) & set(self.scope.inputs))
-        made_of = [f'"{",".join(names)}"'] if names else []
-        return [f'"{array}"' if array in self.scope.inputs else '""', str(place), *made_of]
-
-    def _stays_inside(self, index: Affine, length: Affine) -> bool:
-        last = _sum(length, index, -1)
-        return self._is_certain(index) and self._is_certain(last._replace(offset=last.offset - 1))
-
-    def _is_certain(self, form: Affine, in_loop: bool = False) -> bool:
-        """Whether a form is >= 0 in all iterations of the loops that are open: bounds in the place of their indices."""
-        for axis, (low, high) in reversed(self.ranges.items()):
-            factor = dict(form.terms).get(axis, 0)
-            if factor:
-                return any(
-                    self._is_certain(_sum(_sum(form, Affine(((axis, 1),)), -factor), bound, factor), in_loop)
-                    for bound in (low if factor > 0 else high)
-                )
-        if form == Affine(()) or is_length(form, self.program.derived):
-            return True
-        # In a loop there is an index: its last one is not below its first.
-        bounds = self.ranges.values() if not in_loop else ()
-        gaps = (_sum(two, one, -1) for low, high in bounds for one in low for two in high)
-        return any(self._is_certain(_sum(form, gap, -1), in_loop=True) for gap in gaps)
 
 
 def result_lines(values: Sequence[str], gradients: Sequence[str]) -> list[str]:
@@ -419,19 +296,6 @@ def inputs_table(program: Program) -> list[str]:
         ]
         lines += listed(f'    {own.name}: {{ kind: "{own.kind}", axes: [', texts, "] },", "    ")
     return [*lines, "};"]
-
-
-def _sum(one: Affine, two: Affine, factor: int) -> Affine:
-    """one + factor*two."""
-    terms = dict(one.terms)
-    for name, own in two.terms:
-        terms[name] = terms.get(name, 0) + factor * own
-    return Affine(tuple((name, own) for name, own in terms.items() if own), one.offset + factor * two.offset)
-
-
-def _affine(form: Affine) -> Piece:
-    text = affine_text(form)
-    return text, ATOM if text.isidentifier() or text.isdigit() else SUM
 
 
 def _all_steps(steps: Iterable[Step]) -> Iterable[Step]:

@@ -134,7 +134,10 @@ function checked(values, names) {
     const arrays = given.filter(({ axes }) => axes.length);
     tell_all(extents, arrays);
     const told = (form) =>
-        Object.keys(form).filter((key) => extents.has(key)).map((key) => `${key} = ${extents.get(key).size} by ${extents.get(key).by}`);
+        Object.keys(form).flatMap((name) => {
+            const extent = extents.get(name);
+            return extent ? [`${name} = ${extent.size} by ${extent.by}`] : [];
+        });
     for (const { name, axes, shape, value } of arrays) {
         const lengths = axes.map((form) => length_of(form, extents));
         const open = axes.find((_, axis) => Number.isNaN(lengths[axis]));
@@ -143,26 +146,26 @@ function checked(values, names) {
             throw new RangeError(`${name} is ${shape_text(axes)}, and no array tells ${form_text(open)}: ${way}`);
         }
         lengths.forEach((length, axis) => {
-            if (length < 0 || (shape && shape[axis] !== length)) {
-                const found = shape ? `axis ${axis} of ${name} has the length ${shape[axis]}` : `axis ${axis} of ${name}`;
-                const why = [`${form_text(axes[axis])} is ${length}`, ...told(axes[axis])].join(", ");
-                throw new RangeError(`${found}, and ${why}`);
-            }
+            if (!(length < 0 || (shape && shape[axis] !== length))) return;
+            const found = `axis ${axis} of ${name}${shape ? ` has the length ${shape[axis]}` : ""}`;
+            const why = [...told(axes[axis]), `which makes ${form_text(axes[axis])} ${length}`].join(", ");
+            throw new RangeError(`${found}, and ${why}`);
         });
         if (lengths.reduce((a, b) => a * b, 1) !== value.length) {
             const why = [...new Set(axes.flatMap(told))].join(", ");
-            throw new RangeError(`${name} has ${value.length} elements, and not the shape [${lengths.join(", ")}] (${why})`);
+            const found = `${name} has ${value.length} elements, and not the shape [${lengths.join(", ")}]`;
+            throw new RangeError(`${found} (${why})`);
         }
     }
     return [...given.map(({ value }) => value), ...names.map((name) => extents.get(name).size)];
 }
 
 
-/** An index that has to be one of an axis; `array` is empty for one that is no input, `source` says what it is made of. */
+/** An index that has to be one of an axis: of an input, else `array` is empty; `source` says what it is made of. */
 function inside(index, length, array, axis, source) {
     if (index >= 0 && index < length) return index;
     const of = array ? `axis ${axis} of ${array}` : "a gathered axis";
-    const what = source ? `${source} holds ${index}, an index of ${of}` : `an index of ${of} is ${index}`;
+    const what = source ? `${source} holds ${index}, an index of ${of}` : `an index of ${of} is ${index},`;
     throw new RangeError(`${what} out of the bounds 0 .. ${length - 1}`);
 }
 

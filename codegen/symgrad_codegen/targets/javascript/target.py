@@ -53,7 +53,7 @@ def emit(program: Program) -> str:
     else:
         arrays = ArrayText(program, reserved())
         tables, kernel = inputs_table(program), [*_HOW_ARRAYS_ARE_GIVEN, *arrays.kernel()]
-        called = list(arrays.called)
+        called = list(arrays.entries.called)
     lines = [
         *(f"// {line}".rstrip() for line in description(program, results, "nothing else")),
         "",
@@ -72,8 +72,8 @@ def emit(program: Program) -> str:
 
 _HOW_ARRAYS_ARE_GIVEN = """
 /**
- * The value and the gradient. An array is a flat one in C order, nested arrays, or anything between: a flat array has a
- * property `shape` where no other array tells how long its axes are. Derivatives are flat arrays with that property.
+ * The value and the gradient. Arrays are flat, in C order, or nested. A flat one of several axes has a property `shape`
+ * where other arrays do not tell how long these are; derivatives are flat typed arrays with that property.
  * Throws a RangeError where lengths do not fit together or an index is out of bounds; inputs are never written.
  */
 """.strip().split("\n")
@@ -151,7 +151,7 @@ def _batch(program: Program) -> list[str]:
 
 def _texts(names: Iterable[str]) -> list[str]:
     """The functions of the run-time text that are named, and those that they call, callees first."""
-    functions = _functions()
+    functions = {name: text for file in _RUNTIME for name, text in _functions(file).items()}
     found: dict[str, str] = {}
 
     def add(name: str) -> None:  # as deep as they call each other: four levels
@@ -170,7 +170,7 @@ def _texts(names: Iterable[str]) -> list[str]:
 
 
 @cache
-def _functions() -> dict[str, str]:
-    """The run-time text by its functions, each with the constants that stand before it."""
-    parts = [part for file in _RUNTIME for part in runtime_text(file).strip().split("\n\n\n")[1:]]
+def _functions(file: str) -> dict[str, str]:
+    """A run-time text by its functions, each with the constants that stand before it."""
+    parts = runtime_text(file).strip().split("\n\n\n")[1:]
     return {re.findall(r"^function (\w+)", part, re.MULTILINE)[0]: part for part in parts}
