@@ -119,7 +119,7 @@ def emit(
     """The source of a module that computes value and gradient without symgrad; arguments as for `compile`.
 
     target    "cpu" (Numba), "cuda" (Numba for GPUs), "javascript" (an ES module) or "python" (plain Python); the last
-              two take one point at a time
+              two take one point at a time, or whole arrays
     """
     options = _options(dtype, accuracy, name, target)
     stages = Stages(expr, args, wrt, gates, extents)

@@ -176,8 +176,11 @@ def test_an_index_out_of_bounds_is_refused(label: float, bad: int | None) -> Non
 
 @needs_node
 def test_an_affine_index_out_of_bounds_is_refused() -> None:
-    (message,) = called(emit(sp.Sum(t[2 * i + 1], (i, 0, n - 1))), [np.ones(4)])
+    odd = sp.Sum(t[2 * i + 1], (i, 0, n - 1))
+    (message,) = called(emit(odd, wrt=()), [np.ones(4)])
     assert message == "RangeError: an index of axis 0 of t is 5, out of the bounds 0 .. 3"
+    (message,) = called(emit(odd), [np.ones(4)])  # where its gradient is collected
+    assert message == "RangeError: an index of an axis of 4 elements is 5, out of the bounds 0 .. 3"
 
 
 @needs_node

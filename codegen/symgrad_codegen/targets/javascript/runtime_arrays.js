@@ -164,7 +164,7 @@ function checked(values, names) {
 /** An index that has to be one of an axis: of an input, else `array` is empty; `source` says what it is made of. */
 function inside(index, length, array, axis, source) {
     if (index >= 0 && index < length) return index;
-    const of = array ? `axis ${axis} of ${array}` : "a gathered axis";
+    const of = array ? `axis ${axis} of ${array}` : `an axis of ${length} elements`;
     const what = source ? `${source} holds ${index}, an index of ${of}` : `an index of ${of} is ${index},`;
     throw new RangeError(`${what} out of the bounds 0 .. ${length - 1}`);
 }
