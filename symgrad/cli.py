@@ -92,7 +92,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument(
         "--target", default="cpu", metavar="cpu | cuda | javascript | python", help="what to print for; default: cpu"
     )
-    command.add_argument("--stage", choices=STAGES, help="print what comes out of this stage instead of the source")
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--stage", choices=STAGES, help="print what comes out of this stage instead of the source")
+    what.add_argument("--body", action="store_true", help="print the part about the mathematics only: no run-time text")
 
     command = _command(commands, "eval", _eval, "print the value and gradient at a point")
     command.add_argument("inputs", nargs="*", metavar="x=number", help=_POINT)
@@ -173,7 +175,10 @@ def _emit(options: argparse.Namespace) -> int:
     problem = _problem(options.file)
     chosen = {"target": options.target, "dtype": options.dtype, "accuracy": options.accuracy}
     wrt = _wrt(options.wrt, problem)
-    text = stage_text(options.stage, problem, wrt, **chosen) if options.stage else emit(problem, None, wrt, **chosen)
+    if options.stage:
+        text = stage_text(options.stage, problem, wrt, **chosen)
+    else:
+        text = emit(problem, None, wrt, body=options.body, **chosen)
     text = text if text.endswith("\n") else text + "\n"
     if output is None:
         sys.stdout.write(text)

@@ -13,7 +13,7 @@ from symgrad_codegen.program_text import program_text
 from symgrad_codegen.targets import TARGETS
 
 from . import verify
-from .emission import program_of, source_of
+from .emission import body_of, program_of, source_of
 from .errors import UnsupportedExpression
 from .evaluate.trials import Trial, trials
 from .graph.graph import Graph, no_collection, sizes_of
@@ -111,6 +111,7 @@ def emit(
     name: str = "kernel",
     gates: Iterable[type] = (),
     extents: Mapping[Any, int] | None = None,
+    body: bool = False,
 ) -> str:
     """The source of a module that computes value and gradient without symgrad.
 
@@ -119,12 +120,14 @@ def emit(
         args: As for `compile`.
         wrt: As for `compile`.
         target: "cpu" (Numba), "cuda" (Numba for GPUs), "javascript" (an ES module) or "python" (plain Python); the last
-            two take one point at a time.
+            two take one point at a time, or whole arrays.
         dtype: As for `compile`.
         accuracy: As for `compile`.
         name: As for `compile`.
         gates: As for `compile`.
         extents: As for `compile`.
+        body: Whether only the part that is about the mathematics is wanted, for reading: the functions, without
+            imports and fixed run-time text.
 
     Returns:
         The text of the module, the same on every machine.
@@ -144,7 +147,7 @@ def emit(
     """
     options = Options(target, dtype, accuracy, name)
     stages = Stages(expr, args, wrt, gates, extents)
-    return source_of(stages.simplified, stages.definition, options)
+    return (body_of if body else source_of)(stages.simplified, stages.definition, options)
 
 
 def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **options: Any) -> str:

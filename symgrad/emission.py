@@ -26,6 +26,12 @@ def source_of(graph: Graph, definition: Graph, options: Options, stats: Stats | 
     return source
 
 
+def body_of(graph: Graph, definition: Graph, options: Options) -> str:
+    """The part of the source that is about the mathematics: without imports and fixed run-time text."""
+    with no_collection():
+        return TARGETS[options.target].body(program_of(graph, definition, options))
+
+
 def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
     """The program for a simplified graph."""
     make = schedule if graph.over_points else schedule_arrays

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from symgrad_codegen.run import build
+from symgrad_codegen.targets import TARGETS
 from symgrad_codegen.text.expressions import WIDTH
 
 import symgrad
@@ -101,6 +102,19 @@ def run(module: Any, point: tuple[float, ...], name: str = "kernel") -> list[flo
 
 
 # --- golden files -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("expr", ["s = x*y\nsin(s) + s", "X: matrix(n, d)\nw: vector(d)\nsum(exp(X @ w))"], ids=len)
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_body_is_the_part_about_the_mathematics(target: str, expr: str) -> None:
+    text, body = symgrad.emit(expr, target=target), symgrad.emit(expr, target=target, body=True)
+    formula, functions = body.split("\n", 1)
+    assert formula.lstrip("#/ ").startswith("f(")
+    assert functions.strip() in text
+    assert len(functions) < len(text) / 2
+    assert "import" not in body
+    if target in ("cpu", "cuda"):
+        assert str(symgrad.compile(expr, target=target)) == body
 
 
 @pytest.mark.parametrize("name", GOLDENS)

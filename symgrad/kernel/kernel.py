@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy
 
-from ..emission import source_of
+from ..emission import body_of, source_of
 from ..explore.draw import Drawing, draw
 from ..explore.latex import latex
 from ..explore.trace import Trace
@@ -262,6 +262,11 @@ class Kernel:
         point = arguments.one_point(arguments.ordered(args, by_name), what)
         sizes = arguments.shapes_of(point).sizes if record.has_arrays else {}
         return Setting(record.written, record.graph, record.options.dtype, point, sizes, self._gradient)
+
+    def __str__(self) -> str:
+        """What `print` shows: the part of the source that is about the mathematics."""
+        own = self._compiled
+        return body_of(own.graph, own.definition, own.options)
 
     def __repr__(self) -> str:
         wrt = ", ".join(symbol.name for symbol in self.wrt)

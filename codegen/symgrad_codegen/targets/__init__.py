@@ -14,7 +14,7 @@ from .javascript import target as javascript
 
 
 class Target(NamedTuple):
-    """How to print a program, and of that what is about the mathematics; which names its modules use themselves, which functions it has, and whether arrays."""
+    """How to print a program, and of it what is about the mathematics; names that modules use, and what they have."""
 
     emit: Callable[[Program], str]
     body: Callable[[Program], str]
@@ -30,6 +30,6 @@ def _every(function: Function) -> bool:
 TARGETS: dict[str, Target] = {
     "cpu": Target(cpu.emit, cpu.body, cpu.reserved, _every),
     "cuda": Target(cuda.emit, cuda.body, cuda.reserved, cuda.supports),
-    "javascript": Target(javascript.emit, javascript.body, javascript.reserved, javascript.supports, arrays=False),
+    "javascript": Target(javascript.emit, javascript.body, javascript.reserved, javascript.supports),
     "python": Target(python.emit, python.body, python.reserved, _every),
 }

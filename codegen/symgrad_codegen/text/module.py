@@ -57,11 +57,14 @@ def description(program: Program, results: str, needs: str) -> list[str]:
     return lines
 
 
-def body_text(program: Program, functions: Sequence[str], mark: str = "#") -> str:
-    """The part of a module that is about the mathematics: the formula, what names stand for, and the functions."""
+def body_text(program: Program, functions: Sequence[str], mark: str = "#", named: bool = True) -> str:
+    """The part of a module that is about the mathematics: the formula, what names stand for, and the functions.
+
+    `named` says whether the legend is still to be added.
+    """
     head = f"f({', '.join(program.arguments)}) = {program.formula}"
     lines = textwrap.wrap(head, WIDTH, initial_indent=f"{mark} ", subsequent_indent=f"{mark}     ")
-    return "\n".join([*lines, *legend(program, mark), *functions]).rstrip() + "\n"
+    return "\n".join([*lines, *(legend(program, mark) if named else []), *functions]).rstrip() + "\n"
 
 
 def legend(program: Program, mark: str = "#") -> list[str]:
