@@ -1,7 +1,7 @@
 # The tasks of those who change symgrad; `make` lists them. All but setup and ci run in the environment of setup.
 PYTHON ?= .venv/bin/python
 RUN := $(PYTHON) -m
-TEST ?= tests/test_gates.py
+TEST ?= tests/gates/test_gates.py
 ONLY ?=
 
 .DEFAULT_GOAL := help
@@ -17,14 +17,14 @@ setup: ## make the environment .venv with all that tests and documentation need
 test: ## run all tests on two cores
 	$(RUN) pytest -n 2
 
-one: ## run some tests: make one TEST=tests/test_gates.py ONLY=tanh
+one: ## run some tests: make one TEST=tests/gates/test_gates.py ONLY=tanh
 	$(RUN) pytest $(TEST) -k '$(ONLY)'
 
 ci: ## run all that CI runs, in a copy of the checkout, from nothing
 	.ci/run
 
 goldens: ## write the golden files and the output that pages show anew; then read git diff
-	$(RUN) pytest --update-golden tests/test_emit.py tests/test_cuda.py tests/test_cuda_arrays.py tests/test_docs.py tests/test_readme.py
+	$(RUN) pytest --update-golden tests/codegen/test_emit.py tests/codegen/test_cuda.py tests/codegen/test_cuda_arrays.py tests/whole/test_docs.py tests/whole/test_readme.py
 
 docs: ## build the documentation into site/, with its warnings as errors
 	$(RUN) mkdocs build --strict

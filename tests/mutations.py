@@ -26,17 +26,21 @@ COPIED = ("symgrad", "codegen", "tests", "examples", "pyproject.toml", "README.m
 SECONDS = 900  # for the tests of one mutation
 
 # Which tests: those that notice most come first.
-_TABLES = ("tests/test_arrays.py::test_graph_agrees_with_the_reference",)
-_PROGRAMS = ("tests/test_verify.py", "tests/test_array_kernel.py::test_nothing_is_read_before_it_is_written")
+_TABLES = ("tests/evaluate/test_arrays.py::test_graph_agrees_with_the_reference",)
+_PROGRAMS = ("tests/test_verify.py", "tests/kernel/test_arrays.py::test_nothing_is_read_before_it_is_written")
 _BLOCKS = tuple(
-    f"tests/test_array_kernel.py::test_{name}_of_the_data"
+    f"tests/kernel/test_arrays.py::test_{name}_of_the_data"
     for name in ("products_over_several_blocks", "a_product_over_several_parts")
 )
-_RANDOM = ("tests/test_random_programs.py::test_random_programs_agree_with_the_oracle",)
-_RULES = ("tests/test_differentiate.py", "tests/test_simplify.py", "tests/test_array_laws.py")
+_RANDOM = ("tests/whole/test_random_programs.py::test_random_programs_agree_with_the_oracle",)
+_RULES = (
+    "tests/transform/test_differentiate.py",
+    "tests/transform/test_simplify.py",
+    "tests/transform/laws/test_arrays.py",
+)
 SCHEDULE = (*_RANDOM, *_PROGRAMS, *_BLOCKS)
 DOMAINS = (*_RANDOM, *_PROGRAMS, *_TABLES)
-_EDGES = ("tests/test_corpus.py",)
+_EDGES = ("tests/whole/test_corpus.py",)
 DERIVATIVES = (*_EDGES, *_RANDOM, *_TABLES, *_PROGRAMS, *_RULES[:1])
 LAWS = (*_RULES[1:], *_TABLES, *_PROGRAMS, *_RULES[:1])
 
@@ -312,7 +316,7 @@ MUTATIONS = [
         "begins = range(low, stop, part)",
         "begins = range(low, stop - part, part)",
         "the last part of a pass is left out",
-        ("tests/test_array_kernel.py::test_the_bits_are_the_same_for_any_number_of_threads",),
+        ("tests/kernel/test_arrays.py::test_the_bits_are_the_same_for_any_number_of_threads",),
     ),
     # --- domains ------------------------------------------------------------------------------------------------------
     Mutation(

@@ -1,0 +1,245 @@
+"""Arrays on a GPU as far as they can be tried without one: in the simulator, as PTX, and through NVIDIA's assembler.
+
+What runs or compiles does so in processes of its own (cuda_array_jobs.py): a test each, which reports all that failed.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import array_corpus
+import numpy as np
+import pytest
+import sympy as sp
+from symgrad_codegen.functions import FUNCTIONS
+from symgrad_codegen.targets import TARGETS
+from symgrad_codegen.text.expressions import WIDTH
+
+import symgrad
+from tests.codegen.test_cuda import ROOT, environment, module_names, needs_compiler, spilled, with_float64
+from tests.codegen.test_emit import GOLDEN, RUNTIME
+from tests.evaluate.test_arrays import CASES
+from tests.kernel.test_arrays import LOSS
+
+LOGISTIC_LOSS = """
+X: matrix(n, d)
+w: vector(d)
+y: vector(n)
+z = X @ w
+sum(log(1 + exp(-y[i]*z[i])) for i in range(n)) + lam*sum(w[j]**2 for j in range(d))/2
+"""
+
+
+def found_by(*job: str, simulated: bool = False) -> dict[str, Any]:
+    own = {"NUMBA_ENABLE_CUDASIM": "1"} if simulated else {}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "tests" / "corpus" / "cuda_array_jobs.py"), *job],
+        env=environment(PYTHONPATH=os.pathsep.join(sys.path), **own),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+# --- in the simulator -------------------------------------------------------------------------------------------------
+
+
+@needs_compiler
+def test_sums_and_identities_agree_with_the_references(all_rows: bool) -> None:
+    """At two sizes, by threads that have one index each, and several; none of them races, or reads what is not set.
+
+    Every second row, or all with --all-rows.
+    """
+    step = 1 if all_rows else 2
+    found = found_by("simulated_corpus", str(step), simulated=True)
+    assert not found["failed"], "\n".join(found["failed"])
+    assert found["made"] > len(array_corpus.CORPUS) // step
+
+
+@needs_compiler
+def test_long_data_agree_with_the_references() -> None:
+    found = found_by("simulated_long", simulated=True)
+    assert not found["failed"], "\n".join(found["failed"])
+    assert found["made"] > 3
+
+
+@needs_compiler
+def test_calls_in_the_simulator() -> None:
+    found = found_by("checks", "arrays", simulated=True)
+    assert not found["failed"], "\n".join(found["failed"])
+    assert found["made"] > 15
+
+
+# --- as PTX -----------------------------------------------------------------------------------------------------------
+
+
+def problems(rows: dict[str, Any], dtype: str) -> list[str]:
+    lines = []
+    for name, row in rows.items():
+        lines += [f"{name}: {instruction}" for instruction in row["atomic"]]
+        lines += spilled(name, row) if "spilled" in row else []
+        lines += with_float64(name, row) if dtype == "float32" else []
+        if row["entries"] != row["kernels"]:
+            lines.append(f"{name}: {row['entries']} entries for {row['kernels']} kernels")
+    return lines
+
+
+@needs_compiler
+@pytest.mark.parametrize(("dtype", "step"), [("float64", 20), ("float32", 30)])
+def test_sums_become_ptx(dtype: str, step: int) -> None:
+    """Nothing is spilled, no sum depends on the order of atomic additions, and float32 stays float32."""
+    rows = found_by("ptx_arrays", dtype, str(step))
+    assert list(rows) == [case.name for case in array_corpus.CORPUS[::step]]
+    assert not problems(rows, dtype)
+
+
+@needs_compiler
+def test_a_net_becomes_ptx_for_three_generations() -> None:
+    found = found_by("ptx_net")
+    assert found["products"]
+    assert list(found["rows"]) == ["7.5", "8.0"]
+    assert not problems(found["rows"], "float64")
+    assert found["fixed"] == ["least_and_largest", "set_points"]
+    assert re.search(r"no GPU to run on.*driver.*symgrad\[cuda13\]", found["refusal"])
+
+
+# --- the text ---------------------------------------------------------------------------------------------------------
+
+# The simulator would now and then give threads that come at the same time a shared array each.
+ALONE = """
+import sys
+sys.modules.update(symgrad=None, symgrad_codegen=None, sympy=None)
+sys.path.insert(0, {folder!r})
+import numpy as np
+from numba.cuda.simulator.kernelapi import FakeCUDAShared
+FakeCUDAShared.array = lambda self, shape, dtype: self._allocations.setdefault(shape, np.empty(shape))
+import emitted
+X, w, y = np.arange(28.0).reshape(7, 4) / 28 - 0.5, np.arange(4.0) - 1.5, np.resize([1.0, -1.0, -1.0], 7)
+result = emitted.kernel(X, 0.25, w, y)
+print(emitted.ARGUMENTS, emitted.WRT, [type(a).__name__ for a in (result[0], *result[1])])
+print(*(float(a).hex() for output in (result[0], *result[1]) for a in np.ravel(output)))
+again = emitted.kernel(X[:3], 0.25, w, y[:3])
+print(*(float(a).hex() for output in (again[0], *again[1]) for a in np.ravel(output)))
+outputs = [np.empty_like(a) if np.ndim(a) else a for a in result[1]]
+filled = emitted.kernel(X, 0.25, w, y, out=(0.0, outputs))
+print([np.array_equal(a, b) for a, b in zip(filled[1], result[1])], [a is b for a, b in zip(filled[1], outputs)])
+"""
+
+
+def by_numpy(X: Any, lam: float, w: Any, y: Any) -> list[float]:
+    margin = y * (X @ w)
+    pull = -y / (1 + np.exp(margin))
+    gradient = np.outer(pull, w), w @ w / 2, X.T @ pull + lam * w, pull * y * (X @ w)
+    return [np.log1p(np.exp(-margin)).sum() + lam * w @ w / 2, *(a for d in gradient for a in np.ravel(d))]
+
+
+def test_golden(update_golden: bool) -> None:
+    path = GOLDEN / "logistic_loss_cuda.py"
+    head = symgrad.emit(LOGISTIC_LOSS, target="cuda").split(RUNTIME)[0].rstrip() + "\n"
+    if update_golden:
+        path.write_text(head, encoding="utf-8", newline="\n")
+    assert head == path.read_text(encoding="utf-8"), "pytest --update-golden writes it anew"
+    assert all(len(line) <= WIDTH + 4 and line == line.rstrip() for line in head.splitlines())
+
+
+@needs_compiler
+def test_golden_text_runs_without_symgrad(tmp_path: Path) -> None:
+    (tmp_path / "emitted.py").write_text(symgrad.emit(LOGISTIC_LOSS, target="cuda"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-I", "-W", "error", "-c", ALONE.format(folder=str(tmp_path))],
+        cwd=tmp_path,
+        env=environment(NUMBA_ENABLE_CUDASIM="1"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    what, first, second, out = done.stdout.splitlines()
+    assert what == "{0} {0} ['float', 'ndarray', 'float', 'ndarray', 'ndarray']".format(("X", "lam", "w", "y"))
+    X, w, y = np.arange(28.0).reshape(7, 4) / 28 - 0.5, np.arange(4.0) - 1.5, np.resize([1.0, -1.0, -1.0], 7)
+    for line, rows in ((first, 7), (second, 3)):
+        found = [float.fromhex(word) for word in line.split()]
+        np.testing.assert_allclose(found, by_numpy(X[:rows], 0.25, w, y[:rows]), rtol=1e-12, atol=1e-14)
+    assert out == "[True, True, True, True] [True, False, True, True]"  # a number is no place to write to
+
+
+SOURCES = {
+    "logistic loss": LOGISTIC_LOSS,
+    "softmax loss": LOSS,
+    **{name: CASES[name].expression() for name in ("net", "mixture", "more_generated_names", "polynomial")},
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_names_of_the_module_are_reserved(name: str) -> None:
+    source = symgrad.emit(SOURCES[name], target="cuda")
+    names = module_names(ast.parse(source).body)
+    (kernels,) = re.findall(r"^KERNELS = .*?^\)$", source, re.M | re.S)
+    (main,) = re.findall(r"^def (\w+)_into\(", source, re.M)
+    own = {main, f"{main}_into", *re.findall(r"^    \((\w+), \(", kernels, re.M)}
+    assert own < set(names)
+    assert set(names) - own - set(FUNCTIONS) <= TARGETS["cuda"].reserved()
+    assert not [name for name in own if names.count(name) > 1]
+
+
+PRINTED = """
+import hashlib, symgrad, test_cuda_arrays
+expressions = [*test_cuda_arrays.SOURCES.values(), test_cuda_arrays.CASES["cross_entropy"].expression()]
+print(*(hashlib.sha256(symgrad.emit(e, target="cuda").encode()).hexdigest() for e in expressions))
+"""
+
+
+def test_the_text_is_the_same_every_time() -> None:
+    """Whatever the order of sets is, which is another one in each process. The last one keeps several rows."""
+    texts = [
+        subprocess.run(
+            [sys.executable, "-c", PRINTED],
+            env=environment(PYTHONPATH=os.pathsep.join(sys.path), PYTHONHASHSEED=seed),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    ]
+    assert texts[0] == texts[1] == texts[2]
+    assert len(texts[0].split()) == len(SOURCES) + 1
+
+
+def test_no_module_asks_for_fast_math() -> None:
+    for expression in SOURCES.values():
+        assert "fastmath" not in symgrad.emit(expression, target="cuda")
+
+
+def test_code_does_not_grow_with_the_data() -> None:
+    source = symgrad.emit(LOSS, target="cuda")
+    known = symgrad.emit(LOSS, target="cuda", extents={"d": 1000, "c": 1000})
+    assert known.count("\n") <= source.count("\n") + 5
+
+
+@needs_compiler
+def test_cupy_is_asked_for_where_there_are_products() -> None:
+    """Of whole matrices, in passes, inverses and determinants; sums over pairs need none."""
+    n = sp.Symbol("n", integer=True, positive=True)
+    A, B = (sp.MatrixSymbol(name, n, n) for name in "AB")
+    for expr, needed in [
+        (LOSS, True),
+        (CASES["net"].expression(), True),
+        (sp.Trace(A * B * A), True),
+        (sp.Determinant(A), True),
+        (sp.Trace(sp.Inverse(A)), True),
+        (LOGISTIC_LOSS, False),
+        (CASES["kernel_form"].expression(), False),
+    ]:
+        source = symgrad.emit(expr, target="cuda")
+        assert f"NEEDS_CUPY = {needed}" in source, expr
+        assert ("and CuPy for linear algebra" in source) == needed

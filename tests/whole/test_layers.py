@@ -1,0 +1,184 @@
+"""The import direction of the house, and what an import costs."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import symgrad
+
+ROOT = Path(__file__).resolve().parents[2]
+CODEGEN = sorted((ROOT / "codegen" / "symgrad_codegen").rglob("*.py"))
+SYMGRAD = sorted((ROOT / "symgrad").rglob("*.py"))
+# The order of folders and files, each importing only what stands before it. It is that of the data.
+LAYERS = {
+    "symgrad": (
+        "errors",
+        "tables",
+        "reductions",
+        "result",
+        "graph",
+        "gates",
+        "analysis",
+        "evaluate",
+        "lower",
+        "transform",
+        "schedule",
+        "verify",
+        "options",
+        "stats",
+        "emission",
+        "language",
+        "explore",
+        "kernel",
+        "compiler",
+        "debug",
+        "__init__",
+        "bench",
+        "cli",
+        "__main__",
+    ),
+    "symgrad_codegen": (
+        "functions",
+        "program",
+        "array_program",
+        "text",
+        "program_text",
+        "marks",
+        "verify",
+        "targets",
+        "run",
+        "__init__",
+    ),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level names of everything that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+def package_of(path: Path) -> Path:
+    return ROOT / "symgrad" if path in SYMGRAD else ROOT / "codegen" / "symgrad_codegen"
+
+
+def name_of(path: Path) -> str:
+    """The module that a file is, within its package."""
+    return ".".join(path.relative_to(package_of(path)).with_suffix("").parts)
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of its package that a file imports: those for types and those inside of functions as well."""
+    root, parts = package_of(path), name_of(path).split(".")
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            start = [*parts[: len(parts) - node.level], *(node.module.split(".") if node.module else ())]
+            for alias in node.names:  # a module, or a name in one
+                is_module = (root / Path(*start, f"{alias.name}.py")).exists()
+                found.add(".".join([*start, alias.name] if is_module else start) or "__init__")
+    return found
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    path = [str(ROOT), str(ROOT / "codegen")]
+    code = f"import sys; sys.path[:0] = {path!r}\n{code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("path", CODEGEN, ids=name_of)
+def test_codegen_is_a_leaf(path: Path) -> None:
+    assert not imports(path) & {"symgrad", "sympy", "mpmath"}
+
+
+@pytest.mark.parametrize("path", SYMGRAD, ids=name_of)
+def test_symgrad_leaves_numba_to_codegen(path: Path) -> None:
+    assert not imports(path) & {"numba", "llvmlite"}
+
+
+@pytest.mark.parametrize("path", [*SYMGRAD, *CODEGEN], ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    layers = LAYERS[package_of(path).name]
+    own = layers.index(name_of(path).split(".")[0])
+    above = {name for name in imported(path) if layers.index(name.split(".")[0]) > own}
+    assert not above, f"{path} imports what comes later: {', '.join(sorted(above))}"
+
+
+@pytest.mark.parametrize("files", [SYMGRAD, CODEGEN], ids=LAYERS)
+def test_no_circles(files: list[Path]) -> None:
+    """Whatever imports what, nothing comes back to itself."""
+    arrows = {name_of(path).removesuffix(".__init__"): imported(path) for path in files}
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("folder", ["graph", "analysis", "transform", "schedule"])
+def test_graphs_and_passes_know_no_sympy(folder: str) -> None:
+    for path in (ROOT / "symgrad" / folder).rglob("*.py"):
+        assert not imports(path) & {"sympy", "numba"}, path
+
+
+def test_import_symgrad_is_light() -> None:
+    assert not loaded_by("import symgrad") & {"numba", "llvmlite", "scipy", "lark", "matplotlib", "hypothesis"}
+
+
+def test_emit_needs_no_numba() -> None:
+    statement = "import symgrad, sympy; symgrad.emit(sympy.exp(sympy.Symbol('x')))"
+    assert not loaded_by(statement) & {"numba", "llvmlite", "scipy"}
+
+
+def test_codegen_alone_loads_no_sympy() -> None:
+    assert not loaded_by("import symgrad_codegen.targets, symgrad_codegen.run.host") & {"symgrad", "sympy", "numba"}
+
+
+def test_public_names() -> None:
+    statement = "import symgrad; print(*symgrad.__all__); import types"
+    code = (
+        f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'codegen')]!r}\n{statement}\n"
+        "print(*(n for n, v in vars(symgrad).items() if not n.startswith('_') and not isinstance(v, types.ModuleType)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    listed, found = (set(line.split()) for line in done.stdout.splitlines())
+    assert listed == found | {"__version__"}
+    assert listed == set(symgrad.__all__)
+
+
+@pytest.mark.parametrize("name", symgrad.__all__)
+def test_public_names_are_there_and_explained(name: str) -> None:
+    assert getattr(symgrad, name).__doc__
+
+
+def test_lists_of_names_are_sorted_and_unique() -> None:
+    assert len(set(symgrad.__all__)) == len(symgrad.__all__)
+
+
+# Folders of tests that are no folders of symgrad.
+OTHER_TESTS = {"codegen", "whole", "corpus", "golden"}
+
+
+def test_tests_mirror_the_tree() -> None:
+    root = ROOT / "tests"
+    folders = {path.parent.relative_to(root) for path in root.rglob("*.py")}
+    assert Path("gates") in folders
+    assert not {own for own in folders if not (ROOT / "symgrad" / own).is_dir()} - {Path(own) for own in OTHER_TESTS}
+
+
+def test_test_files_of_a_folder_are_imported_as_a_package() -> None:
+    """So that two of them may have one name. What is in corpus/ is imported by its name alone."""
+    folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {own.name for own in folders if not (own / "__init__.py").exists()} == {"corpus"}
