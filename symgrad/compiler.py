@@ -114,6 +114,7 @@ def emit(
 ) -> str:
     """The source of a module that computes value and gradient without symgrad.
 
+<<<<<<< HEAD
     Args:
         expr: As for `compile`.
         args: As for `compile`.
@@ -141,6 +142,10 @@ def emit(
         >>> exec(source, module)
         >>> module["kernel"](3.0)
         (9.0, (6.0,))
+=======
+    target    "cpu" (Numba), "cuda" (Numba for GPUs), "javascript" (an ES module) or "python" (plain Python); the last
+              two take one point at a time, or whole arrays
+>>>>>>> 494a54b (JavaScript takes arrays: plain loops over flat typed arrays, arguments and indices checked in the module)
     """
     options = Options(target, dtype, accuracy, name)
     stages = Stages(expr, args, wrt, gates, extents)

@@ -26,6 +26,7 @@ import pytest
 from limits import TooLongError, limited
 from programs import Choices, Program, shrunk
 from test_cuda import environment, needs_compiler
+from test_javascript import needs_node
 from trials import QUICK, RUNS, Outcome, tried
 
 FIXED = 1000
@@ -171,12 +172,13 @@ def assert_right(kind: str, start: int, count: int) -> None:
     [
         ("compiled", 15, {"NUMBA_BOUNDSCHECK": "1"}),
         pytest.param("cuda", 10, {"NUMBA_ENABLE_CUDASIM": "1"}, marks=needs_compiler),
+        pytest.param("javascript", 2, {}, marks=needs_node),
     ],
 )
 def test_random_programs_are_right(
     kind: str, way: str, share: int, variables: dict[str, str], random_count: int | None, fresh_seed: int
 ) -> None:
-    """Compiled with bounds checks, and in the simulator of a GPU: some few, and with --random new ones."""
+    """Compiled with bounds checks, in the simulator of a GPU, in Node: some few, and with --random new ones."""
     count = max(1, (random_count or 60) // share)
     seed = FIXED if random_count is None else fresh_seed
     command = [sys.executable, __file__, kind, str(count), "--seed", str(seed), "--runs", way]

@@ -187,6 +187,31 @@ def run_simulated(program: Program, _: Any) -> Any:
     return kernel(**_named(program, kernel))
 
 
+def run_javascript(program: Program, kernel: Any) -> Any:
+    """The module for JavaScript in Node, which checks its arguments itself."""
+    from node_arrays import Job, run
+
+    options = {"dtype": program.dtype, "extents": dict(program.extents) or None}
+    source = symgrad.emit(program.expression, target="javascript", **options)
+    named = _named(program, kernel)
+    call = [value if isinstance(value, int) else np.asarray(value) for value in named.values()]
+    call = [value.item() if isinstance(value, np.ndarray) and not value.ndim else value for value in call]
+    (found,) = run([Job(source, [call])])
+    if isinstance(found.calls[0], str):
+        raise _refusal(found.calls[0])
+    value, gradient = found.calls[0]
+    return symgrad.Result(value, dict(zip([symbol.name for symbol in kernel.wrt], gradient, strict=True)))
+
+
+def _refusal(message: str) -> Exception:
+    """What JavaScript has thrown, as what a kernel raises."""
+    if not message.startswith(("RangeError: ", "TypeError: ")):
+        return AssertionError(message)
+    if "out of the bounds" in message:
+        return IndexError(message)
+    return np.linalg.LinAlgError(message) if "singular" in message else symgrad.ShapeError(message)
+
+
 def _spread(value: Any, variant: int) -> Any:
     """An array with strides, in Fortran's order, read-only, or as it is."""
     if not isinstance(value, np.ndarray) or not value.size:
@@ -211,6 +236,7 @@ RUNS: dict[str, Callable[[Program, Any], Any]] = {
     "python": run_plain,
     "compiled": run_compiled,
     "cuda": run_simulated,
+    "javascript": run_javascript,
 }
 QUICK = ("evaluator", "python")
 

@@ -206,7 +206,10 @@ def sinc_slope(x):
 FUNCTIONS: dict[str, Function] = {row.name: row for row in _ROWS}
 
 # What is called in the places of arrays only, beside the operators above: no gate has their names.
-OF_INTEGERS = {"quotient": Function("quotient", "//", PRODUCT, 2), "int": Function("int")}
+OF_INTEGERS = {
+    "quotient": Function("quotient", "//", PRODUCT, 2, javascript="floored_quotient"),
+    "int": Function("int", javascript="Math.trunc"),
+}
 
 
 def with_needs(functions: tuple[Function, ...]) -> tuple[Function, ...]:

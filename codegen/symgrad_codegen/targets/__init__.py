@@ -20,6 +20,7 @@ class Target(NamedTuple):
     reserved: Callable[[], frozenset[str]]
     supports: Callable[[Function], bool]
     arrays: bool = True  # whether it prints programs over arrays
+    checks: bool = False  # whether its modules check indices; else who calls them has done so
 
 
 def _every(function: Function) -> bool:
@@ -29,6 +30,6 @@ def _every(function: Function) -> bool:
 TARGETS: dict[str, Target] = {
     "cpu": Target(cpu.emit, cpu.reserved, _every),
     "cuda": Target(cuda.emit, cuda.reserved, cuda.supports),
-    "javascript": Target(javascript.emit, javascript.reserved, javascript.supports, arrays=False),
+    "javascript": Target(javascript.emit, javascript.reserved, javascript.supports, checks=True),
     "python": Target(python.emit, python.reserved, _every),
 }

@@ -16,6 +16,7 @@ from ..program import (
     Nest,
     Number,
     Pass,
+    Product,
     Program,
     Read,
     Statement,
@@ -207,4 +208,6 @@ def program_names(program: Program) -> set[str]:
             found |= {statement.name for statement in step.body if isinstance(statement, Assignment)}
         elif isinstance(step, Assignment):
             found |= {step.name, *expression_names(step.value)}
+        elif isinstance(step, Product):
+            found |= {step.row, step.column, step.inner}
     return found

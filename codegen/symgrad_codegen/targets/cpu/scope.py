@@ -5,49 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...program import REDUCTIONS, Affine, Assignment, Element, Expression, Program
-from ...text.arrays import may_be_empty, numba_type, number_text, program_names, without_elements
+from ...text.arrays import numba_type, number_text, without_elements
 from ...text.expressions import affine_text, expression_text
+from ...text.scope import ArrayScope
 
 
-class Scope:
-    """The names of one module, and what is known of the arrays and numbers of its program."""
+class Scope(ArrayScope):
+    """The names of one module, and how entries of its arrays are read and joined."""
 
     def __init__(self, program: Program, reserved: Iterable[str]) -> None:
-        self.program = program
-        self.storages = {own.name: own for own in program.storages}
-        self.inputs = {own.name: own for own in program.inputs}
-        self.results = program.results
-        self.kinds = {step.name: step.kind for step in program.steps if isinstance(step, Assignment)}
-        self.taken = {*reserved, program.name, *program_names(program)}
+        super().__init__(program, reserved)
         self.held_names: dict[str, str] = {}
         self.held_here: dict[str, None] = {}  # in the function outside of the passes that is being written
         self.functions: list[list[str]] = []
         self.compiled: dict[str, list[str]] = {}  # what is called from Python, and its argument types
-
-    def free(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self.taken:
-            number += 1
-            name = f"{wanted}_{number}"
-        self.taken.add(name)
-        return name
-
-    def rank(self, array: str) -> int:
-        if array in self.storages:
-            return max(1, len(self.storages[array].shape))
-        if array in self.results:
-            return max(1, len(self.results[array].shape))
-        return len(self.inputs[array].shape)
-
-    def shape(self, array: str) -> tuple[Affine, ...]:
-        if array in self.storages:
-            return self.storages[array].shape
-        return self.results[array].shape if array in self.results else self.inputs[array].shape
-
-    def needs_room(self, element: Element) -> bool:
-        """Whether a place is held inside of an array that may have no entries: there is nowhere to go then."""
-        shape = [self.shape(element.array)[place] for place, _ in element.clamped]
-        return may_be_empty(shape, self.program.derived, element.array in self.storages)
 
     def held_name(self, array: str) -> str:
         """What stands for an array where places are held inside: it has an entry, also where the array has none."""
@@ -79,15 +50,6 @@ class Scope:
         if name in self.storages or name in self.results or (own is not None and own.shape):
             return f"types.Array({kind}, {self.rank(name)}, 'C')"
         return kind
-
-    def kind(self, name: str) -> str:
-        """Of an array or a number: real, integer, boolean; or extent."""
-        if name in self.inputs:
-            return self.inputs[name].kind
-        if name in self.storages:
-            return self.storages[name].kind
-        is_extent = any(extent.name == name for extent in self.program.extents)
-        return "extent" if is_extent else self.kinds.get(name, "real")
 
     def order(self) -> list[str]:
         """All names that functions get from the kernel, in one order."""

@@ -1,17 +1,21 @@
-"""The JavaScript target: a program as an ES module without dependencies, one point at a time."""
+"""The JavaScript target: a program as an ES module without dependencies, one point at a time or over whole arrays."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 
-from ...functions import ATOM, BOTH, EITHER, FUNCTIONS, TERNARY, UNARY, Function
-from ...program import Call, Expression, Literal, Program, Read
-from ...text.expressions import Piece, bracketed, commented, listed, spell
+from ...functions import FUNCTIONS, Function
+from ...program import Program
+from ...text.expressions import commented, listed
 from ...text.module import description, legend, runtime_text
 from ...text.points import sections
+from .arrays import ArrayText, inputs_table, result_lines
+from .expressions import piece
+
+_RUNTIME = ("javascript/runtime.js", "javascript/runtime_arrays.js")
 
 # The words of JavaScript in modules, and what a module uses of its library.
 _WORDS = frozenset(
@@ -19,13 +23,10 @@ _WORDS = frozenset(
     arguments await break case catch class const continue debugger default delete do else enum eval export extends
     false finally for function if implements import in instanceof interface let new null package private protected
     public return static super switch this throw true try typeof var void while with yield
-    Array Float32Array Float64Array Infinity Math NaN RangeError String undefined
+    Array ArrayBuffer DataView Float32Array Float64Array Infinity Map Math NaN Number Object RangeError Set String
+    TypeError Uint8Array __proto__ undefined
     """.split()
 )
-
-_LEVELS = {"||": EITHER, "&&": BOTH, "!": UNARY}
-# What is a float32 where the arguments are: the results of these need no rounding.
-_EXACT = frozenset("neg lt le eq ne and or not select abs max min sign floor ceil".split())
 
 
 def supports(function: Function) -> bool:
@@ -35,34 +36,47 @@ def supports(function: Function) -> bool:
 @cache
 def reserved() -> frozenset[str]:
     """Names that the module uses itself, whatever the program; of functions that other programs call, too."""
-    text = _AT_EVERY_POINT + runtime_text("javascript/runtime.js")
+    text = _AT_EVERY_POINT + "".join(map(runtime_text, _RUNTIME))
     own = set(re.findall(r"^(?:const|function) (\w+)", text, re.MULTILINE)) - set(FUNCTIONS)
-    return _WORDS | own | {"ARGUMENTS", "WRT", "fround"}
+    # A reduction calls max and min, also where no node of the graph is one.
+    return _WORDS | own | {"ARGUMENTS", "WRT", "INPUTS", "REAL", "fround", "max", "min"}
 
 
 def emit(program: Program) -> str:
     """The source of a module with the same names as that of the Python target."""
-    assert program.over_points, "the table of targets says that arrays are not taken"
     if len(program.values) == 1:
         results = f"[f, [{', '.join(program.gradients)}]]"
     else:
         results = f"[[{', '.join(['f', *program.values[1:]])}], [{', '.join(program.gradients)}]]"
-    narrow = program.dtype == "float32"
+    if program.over_points:
+        tables, kernel, called = [], [*_kernel(program), "", *_batch(program)], []
+    else:
+        arrays = ArrayText(program, reserved())
+        tables, kernel = inputs_table(program), [*_HOW_ARRAYS_ARE_GIVEN, *arrays.kernel()]
+        called = list(arrays.entries.called)
     lines = [
         *(f"// {line}".rstrip() for line in description(program, results, "nothing else")),
         "",
         *_legend(program),
         *listed("export const ARGUMENTS = [", _quoted(program.arguments), "];"),
         *listed("export const WRT = [", _quoted(program.wrt), "];"),
-        *(["const fround = Math.fround; // to float32"] if narrow else []),
+        *(["const fround = Math.fround; // to float32"] if program.dtype == "float32" else []),
+        *tables,
         "",
-        *_kernel(program),
-        "",
-        *_batch(program),
+        *kernel,
     ]
-    for text in _called(program):
+    for text in _texts([*(function.javascript for function in program.functions), *called]):
         lines += ["", *text.split("\n")]
     return "\n".join(lines) + "\n"
+
+
+_HOW_ARRAYS_ARE_GIVEN = """
+/**
+ * The value and the gradient. Arrays are flat, in C order, or nested. A flat one of several axes has a property `shape`
+ * where other arrays do not tell how long these are; derivatives are flat typed arrays with that property.
+ * Throws a RangeError where lengths do not fit together or an index is out of bounds; inputs are never written.
+ */
+""".strip().split("\n")
 
 
 def _legend(program: Program) -> list[str]:
@@ -87,21 +101,9 @@ def _kernel(program: Program) -> list[str]:
         for statement in section.statements:
             word = "" if statement.name in declared else "let " if times[statement.name] > 1 else "const "
             declared.add(statement.name)
-            text = _piece(statement.value, program.dtype)[0]
+            text = piece(statement.value, program.dtype)[0]
             lines += commented(f"    {word}{statement.name} = ", text, ";", statement.comment, " // ", "    ")
-    return [*lines, *_return(program), "}"]
-
-
-def _return(program: Program) -> list[str]:
-    """The value, or a list of several, and the list of the gradients."""
-    if len(program.values) == 1:
-        return listed(f"    return [{program.values[0]}, [", program.gradients, "]];", "    ")
-    return [
-        "    return [",
-        *listed("        [", program.values, "],", "        "),
-        *listed("        [", program.gradients, "],", "        "),
-        "    ];",
-    ]
+    return [*lines, *result_lines(program.values, program.gradients), "}"]
 
 
 _AT_EVERY_POINT = """
@@ -144,73 +146,31 @@ def _batch(program: Program) -> list[str]:
     ]
 
 
-# Expressions ----------------------------------------------------------------------------------------------------------
-
-
-def _piece(expression: Expression, dtype: str) -> Piece:
-    """An expression as text. Expressions are of bounded depth: the schedule names what is deeper."""
-    if isinstance(expression, Read):
-        return expression.name, ATOM
-    if isinstance(expression, Literal):
-        return _literal(expression.value)
-    assert isinstance(expression, Call), expression
-    function = expression.function
-    arguments = [_piece(argument, dtype) for argument in expression.arguments]
-    if function.name == "select":
-        condition, taken, otherwise = (bracketed(argument, TERNARY + 1) for argument in arguments)
-        return f"{condition} ? {taken} : {otherwise}", TERNARY
-    spelling = _spelling(function)
-    if dtype == "float64" or function.name in _EXACT:
-        return spell(spelling, arguments)
-    while function.arity == 0 and len(arguments) > 2:  # every step is rounded
-        arguments = [_rounded(spell(spelling, arguments[:2])), *arguments[2:]]
-    return _rounded(spell(spelling, arguments))
-
-
-def _rounded(piece: Piece) -> Piece:
-    return f"fround({piece[0]})", ATOM
-
-
-def _literal(value: float | bool) -> Piece:
-    if isinstance(value, bool):
-        return str(value).lower(), ATOM
-    if math.isnan(value):
-        return "NaN", ATOM
-    text = repr(value).replace("inf", "Infinity").removesuffix(".0")
-    return text, UNARY if text.startswith("-") else ATOM
-
-
-def _spelling(function: Function) -> Function:
-    """The function with JavaScript's operator, or name, in place of Python's."""
-    text = function.javascript or function.operator
-    if text.replace(".", "").isidentifier():
-        return function._replace(name=text, operator="", precedence=ATOM)
-    return function._replace(operator=text, precedence=_LEVELS.get(text, function.precedence))
-
-
 # Run-time text --------------------------------------------------------------------------------------------------------
 
 
-def _called(program: Program) -> list[str]:
-    """The functions of the run-time text that the kernel calls, and those that they call, callees first."""
-    functions = _functions()
+def _texts(names: Iterable[str]) -> list[str]:
+    """The functions of the run-time text that are named, and those that they call, callees first."""
+    functions = {name: text for file in _RUNTIME for name, text in _functions(file).items()}
     found: dict[str, str] = {}
 
-    def add(name: str) -> None:  # as deep as they call each other: three levels
+    def add(name: str) -> None:  # as deep as they call each other: four levels
+        if name in found:
+            return
         code = re.sub(r"/\*.*?\*/|//[^\n]*", "", functions[name], flags=re.DOTALL)  # without comments
         for other in re.findall(r"\b\w+(?=\()", code):
             if other in functions and other != name:
                 add(other)
         found.setdefault(name, functions[name])
 
-    for function in program.functions:
-        if function.javascript in functions:
-            add(function.javascript)
+    for name in names:
+        if name in functions:
+            add(name)
     return list(found.values())
 
 
 @cache
-def _functions() -> dict[str, str]:
-    """The run-time text by its functions, each with the constants that stand before it."""
-    parts = runtime_text("javascript/runtime.js").strip().split("\n\n\n")[1:]
+def _functions(file: str) -> dict[str, str]:
+    """A run-time text by its functions, each with the constants that stand before it."""
+    parts = runtime_text(file).strip().split("\n\n\n")[1:]
     return {re.findall(r"^function (\w+)", part, re.MULTILINE)[0]: part for part in parts}
