@@ -50,6 +50,13 @@ def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
         accuracy=options.accuracy,
         reserved=target.reserved(),
     )
+    for bound in program.bounds if target.checks else ():
+        if bound.value is None:
+            of = f"of axis {bound.axis} of {bound.array}" if bound.array else "of what is computed"
+            raise UnsupportedExpression(
+                f"the target {options.target!r} checks indices itself, and cannot say what an index {of} is made "
+                "of; give it as an array of integers"
+            )
     for function in program.functions:
         if not target.supports(function):
             raise UnsupportedExpression(f"the target {options.target!r} has no function {function.name}")

@@ -84,6 +84,20 @@ Expression = Read | Literal | Call | Element | Integer | Number | Holds
 Place = Affine | Expression
 
 
+def walk(expression: Expression) -> Iterator[Expression]:
+    """An expression and all that it is made of, each before its parts; affine integers are not among them."""
+    stack = [expression]
+    while stack:
+        part = stack.pop()
+        yield part
+        if isinstance(part, Call):
+            stack.extend(reversed(part.arguments))
+        elif isinstance(part, Element):
+            stack.extend(place for place in reversed(part.index) if not isinstance(place, Affine))
+        elif isinstance(part, (Integer, Number)) and not isinstance(part.value, Affine):
+            stack.append(part.value)
+
+
 class Assignment(NamedTuple):
     """One statement. `comment` says what the name is, in the user's terms; empty where the text itself does."""
 
@@ -208,6 +222,22 @@ class Extent(NamedTuple):
     derived: tuple[str, Affine, Affine] | None = None
 
 
+class Bound(NamedTuple):
+    """What has to hold before anything is computed: at all places of the loops an index is in low .. high.
+
+    A kernel of symgrad makes sure of it before it calls a module. A target whose modules others call checks it there.
+    """
+
+    where: tuple[Affine, ...]  # forms >= 0: else there is no index
+    loops: tuple[LoopRange, ...]
+    body: tuple[Assignment, ...]  # what the index is made of
+    value: Expression | None  # None where a program has no words for it
+    low: Affine
+    high: Affine
+    array: str  # the input that it is an index of; empty for what is computed
+    axis: int
+
+
 class ReductionKind(NamedTuple):
     """How terms are joined, and what the first one is joined to."""
 
@@ -251,6 +281,7 @@ class Program:
     legend: tuple[tuple[str, str], ...]  # identifier, and the user's name where it differs
     value_operations: int
     operations: int  # of value and gradients together
+    bounds: tuple[Bound, ...] = ()
     # Of a scalar expression: all inputs and outputs have the one axis of the points, and the kernel takes one of them.
     over_points: bool = False
 
@@ -305,15 +336,8 @@ class Program:
             stack.append(statement.value)
             if not isinstance(statement, Assignment):
                 stack.append(statement.target)
-        while stack:
-            part = stack.pop()
-            if isinstance(part, Call):
-                yield part.function
-                stack.extend(part.arguments)
-            elif isinstance(part, Element):
-                stack.extend(place for place in part.index if not isinstance(place, Affine))
-            elif isinstance(part, (Integer, Number)) and not isinstance(part.value, Affine):
-                stack.append(part.value)
+        for expression in stack:
+            yield from (part.function for part in walk(expression) if isinstance(part, Call))
 
     @cached_property
     def functions(self) -> tuple[Function, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..errors import UnsupportedExpression
@@ -71,12 +71,11 @@ def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherChec
     return list(plain), list(gathered)
 
 
-def passed(graph: Graph) -> list[Passed]:
-    """What is known of the extents once the checks of `graph` are passed, without derived extents."""
-    domains = Domains(graph)
+def passed(plain: Iterable[Check], domains: Domains) -> list[Passed]:
+    """What is known of the extents once these checks are passed, without derived extents."""
     extents = domains.extents
     found: dict[Passed, None] = {}
-    for check in checks(graph, domains)[0]:
+    for check in plain:
         conditions = [form for form in check.domain.conditions() if not extents.imply(form)]
         if not any(isinstance(t, Size) and t.name in domains.derived for form in conditions for t, _ in form.terms):
             forms = extents.spelled((check.low, check.extent.minus(1).minus(check.high)))

@@ -15,7 +15,8 @@ import numpy as np
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import REDUCTIONS, Affine, Element, Expression, Integer, Read, Storage
 
-from ..analysis.checks import passed
+from ..analysis.checks import checks, passed
+from ..analysis.domains import Domains
 from ..errors import UnsupportedExpression
 from ..graph.affine import Index, Size
 from ..graph.graph import Graph, Output, sizes_of
@@ -54,7 +55,9 @@ class Layout:
     def __init__(self, graph: Graph, definition: Graph, inputs: list[str], names: Names, dtype: str) -> None:
         self.graph, self.definition, self.inputs, self.names, self.dtype = graph, definition, inputs, names, dtype
         self.plan = Plan(graph)
-        self.checks = passed(definition)
+        domains = Domains(definition)
+        self.plain_checks, self.gather_checks = checks(definition, domains)
+        self.checks = passed(self.plain_checks, domains)
         self.literals = constants(graph, np.dtype(dtype))
         self.size_names = self._name_sizes()
         self.sizes = {new: Size(old) for old, new in self.size_names.items()}

@@ -31,6 +31,7 @@ from ..graph.affine import Index, Size
 from ..graph.formula import stored_formula
 from ..graph.graph import Graph, Output
 from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis
+from .bounds import bounds
 from .items import Item, Sink, is_leaf, is_matrix, is_reduction
 from .layout import Layout, Rolled, identity_of, reach
 from .names import input_names
@@ -88,6 +89,7 @@ class Scheduler:
                     steps += self._outside(item)
             steps += self._pass(level)
         outputs = [self._output(output, steps) for output in graph.outputs]
+        extents = tuple(self._extents())
         forward = {node for node in self.layout.forward if not is_leaf(node)}
         legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
         return Program(
@@ -95,7 +97,8 @@ class Scheduler:
             dtype=self.layout.dtype,
             accuracy=accuracy,
             inputs=tuple(self._inputs()),
-            extents=tuple(self._extents()),
+            extents=extents,
+            bounds=tuple(bounds(self.layout)),
             storages=tuple(self.layout.storages),
             steps=tuple(steps),
             outputs=tuple(outputs),

@@ -21,6 +21,7 @@ class Target(NamedTuple):
     reserved: Callable[[], frozenset[str]]
     supports: Callable[[Function], bool]
     arrays: bool = True  # whether it prints programs over arrays
+    checks: bool = False  # whether its modules check indices; else who calls them has done so
 
 
 def _every(function: Function) -> bool:
@@ -30,6 +31,6 @@ def _every(function: Function) -> bool:
 TARGETS: dict[str, Target] = {
     "cpu": Target(cpu.emit, cpu.body, cpu.reserved, _every),
     "cuda": Target(cuda.emit, cuda.body, cuda.reserved, cuda.supports),
-    "javascript": Target(javascript.emit, javascript.body, javascript.reserved, javascript.supports),
+    "javascript": Target(javascript.emit, javascript.body, javascript.reserved, javascript.supports, checks=True),
     "python": Target(python.emit, python.body, python.reserved, _every),
 }

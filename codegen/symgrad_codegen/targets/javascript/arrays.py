@@ -11,25 +11,26 @@ from collections.abc import Iterable, Sequence
 from ...functions import PRODUCT
 from ...program import (
     Accumulate,
-    Affine,
     Assignment,
-    Element,
+    Bound,
+    Call,
     Fill,
     Matrix,
     Nest,
-    Operand,
     Pass,
     Product,
     Program,
     Statement,
     Step,
     Store,
+    walk,
 )
-from ...text.arrays import elements_of
+from ...text.arrays import elements_of, expression_names
 from ...text.expressions import affine_text, bracketed, commented, listed
 from ...text.scope import ArrayScope
-from .entries import Bounds, Entries
+from .entries import Entries
 from .expressions import literal_text
+from .products import ProductText
 
 _ARRAYS = {"integer": "Float64Array", "boolean": "Uint8Array"}
 _JOINS = {
@@ -69,6 +70,9 @@ class ArrayText:
             if extent.derived is not None:
                 kind, one, two = extent.derived
                 lines.append(f"    const {extent.name} = Math.{kind}({affine_text(one)}, {affine_text(two)});")
+        lines += ["    // indices stay inside of their arrays"] if program.bounds else []
+        for bound in program.bounds:
+            lines += self._bound(bound)
         for step in program.steps:
             lines += self._step(step, "    ")
         lines += self._declarations(self.scope.results, "    ")
@@ -83,6 +87,28 @@ class ArrayText:
         quoted = ", ".join(f'"{name}"' for name in told)
         call = f"] = checked([{', '.join(program.arguments)}], [{quoted}]);"
         return [*lines, *listed("    [", [*program.arguments, *told], call, "    ")]
+
+    def _bound(self, bound: Bound) -> list[str]:
+        """A check of an index, before anything is computed."""
+        assert bound.value is not None, "program_of refuses what cannot be checked"
+        entries, names = self.entries, expression_names(bound.value)
+        conditions = [f"{affine_text(form)} >= 0" for form in bound.where if not entries.is_certain(form)]
+        opened = [f"if ({' && '.join(conditions)}) {{"] if conditions else []
+        opened += [entries.open(loop.axis, loop.low, loop.high) for loop in bound.loops]
+        inner = "    " + "    " * len(opened)
+        lines = [f"    {'    ' * depth}{line}" for depth, line in enumerate(opened)]
+        for statement in bound.body:
+            names |= expression_names(statement.value)
+            lines += self._assignment(statement, "const", inner)
+            for part in walk(statement.value):
+                if isinstance(part, Call):
+                    entries.call(part.function.javascript)
+        sources = ",".join(name for name in self.scope.inputs if name in names and bound.loops)
+        given = [entries.text(bound.value), affine_text(bound.low), affine_text(bound.high)]
+        given += [f'"{bound.array}"', str(bound.axis), *([f'"{sources}"'] if sources else [])]
+        lines += listed(f"{inner}{entries.call('within')}(", given, ");", inner)
+        entries.close([loop.axis for loop in bound.loops])
+        return [*lines, *(f"    {'    ' * depth}}}" for depth in reversed(range(len(opened))))]
 
     def _result(self, name: str) -> str:
         """An output as it is returned."""
@@ -103,7 +129,7 @@ class ArrayText:
         if isinstance(step, Nest):
             return lines + self._nest(step, indent)
         if isinstance(step, Product):
-            return lines + self._product(step, indent)
+            return lines + ProductText(self.entries, step, self.data, self.sum, self.factor).lines(indent)
         if isinstance(step, Matrix):
             return lines + self._matrix(step, indent)
         return lines + self._pass(step, indent)
@@ -211,63 +237,6 @@ class ArrayText:
             return [f"{indent}{function}({', '.join([step.target, *step.arguments, size])});"]
         word = self._word(step.target)
         return [f"{indent}{word}{step.target} = {function}({step.arguments[0]}, {size});"]
-
-    # --- products of matrices -----------------------------------------------------------------------------------------
-
-    def _product(self, step: Product, indent: str) -> list[str]:
-        """Loops that walk memory along rows: over inner, then columns; over inner last where both factors lie along it.
-
-        Within a pass one of the three is the index of the data.
-        """
-        row, column = step.target.axes
-        left, right = (step.left, step.right) if row in step.left.axes else (step.right, step.left)
-        loops = {axis: self._axis_bounds(axis, step) for axis in (row, step.inner, column) if axis != self.data}
-        is_dot = column not in loops or (step.inner in loops and right.axes[-1] == step.inner == left.axes[-1])
-        lines = [f"{indent}// {step.comment}"] if step.comment else []
-        opened: list[str] = []
-
-        def begin(axis: str) -> None:
-            if axis in loops:
-                lines.append(indent + "    " * len(opened) + self.entries.open(axis, *loops[axis]))
-                opened.append(axis)
-
-        def end(to: int) -> None:
-            while len(opened) > to:
-                self.entries.close([opened.pop()])
-                lines.append(indent + "    " * len(opened) + "}")
-
-        def add(line: str) -> None:
-            lines.append(indent + "    " * len(opened) + line)
-
-        begin(row)
-        if is_dot:
-            begin(column)
-            depth = len(opened)
-            add(f"let {self.sum} = 0;")
-            begin(step.inner)
-            add(f"{self.sum} += {self._operand(left)} * {self._operand(right)};")
-            end(depth)
-            add(f"{self._operand(step.target)} {'+=' if step.adds else '='} {self.sum};")
-        else:
-            depth = len(opened)
-            if not step.adds:
-                begin(column)
-                add(f"{self._operand(step.target)} = 0;")
-                end(depth)
-            begin(step.inner)
-            add(f"const {self.factor} = {self._operand(left)};")
-            begin(column)
-            add(f"{self._operand(step.target)} += {self.factor} * {self._operand(right)};")
-        end(0)
-        return lines
-
-    def _operand(self, own: Operand) -> str:
-        return self.entries.place(Element(own.array, tuple(Affine(((axis, 1),)) for axis in own.axes)))
-
-    def _axis_bounds(self, axis: str, step: Product) -> Bounds:
-        operand = next(own for own in (step.target, step.left, step.right) if axis in own.axes)
-        length = self.scope.shape(operand.array)[operand.axes.index(axis)]
-        return (Affine(()),), (length._replace(offset=length.offset - 1),)
 
 
 def result_lines(values: Sequence[str], gradients: Sequence[str]) -> list[str]:

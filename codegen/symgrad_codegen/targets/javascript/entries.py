@@ -120,15 +120,15 @@ class Entries:
 
     def _stays_inside(self, index: Affine, length: Affine) -> bool:
         last = _sum(length, index, -1)
-        return self._is_certain(index) and self._is_certain(last._replace(offset=last.offset - 1))
+        return self.is_certain(index) and self.is_certain(last._replace(offset=last.offset - 1))
 
-    def _is_certain(self, form: Affine, in_loop: bool = False) -> bool:
+    def is_certain(self, form: Affine, in_loop: bool = False) -> bool:
         """Whether a form is >= 0 in all iterations of the loops that are open: bounds in the place of their indices."""
         for axis, (low, high) in reversed(self.ranges.items()):
             factor = dict(form.terms).get(axis, 0)
             if factor:
                 return any(
-                    self._is_certain(_sum(_sum(form, Affine(((axis, 1),)), -factor), bound, factor), in_loop)
+                    self.is_certain(_sum(_sum(form, Affine(((axis, 1),)), -factor), bound, factor), in_loop)
                     for bound in (low if factor > 0 else high)
                 )
         if form == Affine(()) or is_length(form, self.scope.program.derived):
@@ -136,7 +136,7 @@ class Entries:
         # In a loop there is an index: its last one is not below its first.
         bounds = self.ranges.values() if not in_loop else ()
         gaps = (_sum(two, one, -1) for low, high in bounds for one in low for two in high)
-        return any(self._is_certain(_sum(form, gap, -1), in_loop=True) for gap in gaps)
+        return any(self.is_certain(_sum(form, gap, -1), in_loop=True) for gap in gaps)
 
 
 def _sum(one: Affine, two: Affine, factor: int) -> Affine:

@@ -161,12 +161,18 @@ function checked(values, names) {
 }
 
 
-/** An index that has to be one of an axis: of an input, else `array` is empty; `source` says what it is made of. */
-function inside(index, length, array, axis, source) {
-    if (index >= 0 && index < length) return index;
-    const of = array ? `axis ${axis} of ${array}` : `an axis of ${length} elements`;
+/** An index that has to be in low .. high: of an input, else `array` is empty; `source` says what it is made of. */
+function within(index, low, high, array, axis, source) {
+    if (index >= low && index <= high) return index;
+    const of = array ? `axis ${axis} of ${array}` : "an array that is computed";
     const what = source ? `${source} holds ${index}, an index of ${of}` : `an index of ${of} is ${index},`;
-    throw new RangeError(`${what} out of the bounds 0 .. ${length - 1}`);
+    throw new RangeError(`${what} out of the bounds ${low} .. ${high}`);
+}
+
+
+/** An index that has to be one of an axis of this length. */
+function inside(index, length, array, axis, source) {
+    return within(index, 0, length - 1, array, axis, source);
 }
 
 
