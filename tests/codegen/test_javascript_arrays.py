@@ -178,9 +178,36 @@ def test_an_index_out_of_bounds_is_refused(label: float, bad: int | None) -> Non
 def test_an_affine_index_out_of_bounds_is_refused() -> None:
     odd = sp.Sum(t[2 * i + 1], (i, 0, n - 1))
     (message,) = called(emit(odd, wrt=()), [np.ones(4)])
-    assert message == "RangeError: an index of axis 0 of t is 5, out of the bounds 0 .. 3"
-    (message,) = called(emit(odd), [np.ones(4)])  # where its gradient is collected
-    assert message == "RangeError: an index of an axis of 4 elements is 5, out of the bounds 0 .. 3"
+    assert message == "RangeError: an index of axis 0 of t is 7, out of the bounds 0 .. 3"
+    # Where there are no indices nothing is checked.
+    kept = sp.Sum(t[i] + w[0], (i, 0, 2 * n - 1)) + sp.Sum(t[i + 9], (i, 0, n - 9))
+    (message,) = called(emit(kept), [np.ones(4), np.ones(1)])
+    assert message == "RangeError: an index of axis 0 of t is 7, out of the bounds 0 .. 3"
+
+
+@needs_node
+def test_a_computed_index_is_checked_where_it_is_not_read() -> None:
+    """Programs hold what they read inside of arrays, so that only a check before them tells."""
+    double = sp.Sum(w[2 * y[i] + 1] * w[0], (i, 3, 0))  # less what stands between: i is 1 and 2
+    source = emit(double)
+    (value, _), message, outer = called(
+        source,
+        [np.arange(4.0), np.array([9, 1, 0])],
+        [np.arange(4.0), np.array([0, 1, 2])],
+        [np.ones(4), np.zeros(2, int)],
+    )
+    assert value == 0
+    assert message == "RangeError: y holds 5, an index of axis 0 of w out of the bounds 0 .. 3"
+    assert outer == "RangeError: an index of axis 0 of y is 2, out of the bounds 0 .. 1"
+
+
+def test_an_index_that_cannot_be_checked_is_refused() -> None:
+    secant = sp.Sum(w[sp.floor(sp.sec(y[i]))], (i, 0, n - 1))
+    with pytest.raises(
+        symgrad.UnsupportedExpression, match=r"'javascript' checks indices itself.* axis 0 of w is made of"
+    ):
+        emit(secant)
+    assert "def kernel(" in symgrad.emit(secant, target="python")
 
 
 @needs_node

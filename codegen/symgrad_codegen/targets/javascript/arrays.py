@@ -54,6 +54,10 @@ class ArrayText:
         self.writes = Counter(own.target.array for own in statements if not isinstance(own, Assignment))
         self.writes.update(step.array for step in _all_steps(program.steps) if isinstance(step, Fill))
         self.writes.update(step.target for step in program.steps if isinstance(step, Matrix))
+        self.times = Counter(step.name for step in program.steps if isinstance(step, Assignment))
+        bare = [step for step in _all_steps(program.steps) if isinstance(step, Nest) and not step.loops]
+        made = Counter(name for nest in bare for name in _temporaries(nest)) + self.times
+        self.recurring = {name for name, times in made.items() if times > 1}  # in several nests without loops
         self.sums: set[str] = set()  # what is kept in float64: sums of many terms
         if program.dtype == "float32":
             self.sums = {own.target.array for own in statements if isinstance(own, Accumulate)}
@@ -122,9 +126,15 @@ class ArrayText:
 
     def _step(self, step: Step, indent: str) -> list[str]:
         if isinstance(step, Assignment):
-            return self._assignment(step, "const", indent)
+            is_new = step.name not in self.declared
+            self.declared.add(step.name)
+            word = ("const" if self.times[step.name] == 1 else "let") if is_new else ""
+            return self._assignment(step, word, indent)
         if isinstance(step, Fill):
             return self._fill(step, indent)
+        if isinstance(step, Nest) and not step.loops and _temporaries(step) & self.recurring:
+            lines = self._declarations(_arrays_of(step), indent)
+            return [*lines, f"{indent}{{", *self._nest(step, f"{indent}    "), f"{indent}}}"]
         lines = self._declarations(_arrays_of(step), indent, self._begun(step))
         if isinstance(step, Nest):
             return lines + self._nest(step, indent)
@@ -265,6 +275,10 @@ def inputs_table(program: Program) -> list[str]:
         ]
         lines += listed(f'    {own.name}: {{ kind: "{own.kind}", axes: [', texts, "] },", "    ")
     return [*lines, "};"]
+
+
+def _temporaries(nest: Nest) -> set[str]:
+    return {own.name for own in nest.body if isinstance(own, Assignment)}
 
 
 def _all_steps(steps: Iterable[Step]) -> Iterable[Step]:
