@@ -152,7 +152,7 @@ def _apply_mpmath(node: Node, arguments: list[Numeric]) -> Numeric:
     function = node.gate.mpmath
     assert function is not None, node
     name = node.gate.name
-    if name not in ("select", "max", "min") and any(isinstance(a, mpmath.mpf) and mpmath.isnan(a) for a in arguments):
+    if "choosing" not in node.gate.has and any(isinstance(a, mpmath.mpf) and mpmath.isnan(a) for a in arguments):
         return False if node.kind == "boolean" and name != "ne" else name == "ne" or mpmath.mpf("nan")
     if _is_out_of_range(node.gate, arguments):
         return _at_infinity(node.gate, arguments)

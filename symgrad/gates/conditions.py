@@ -159,5 +159,5 @@ no_gradient(
     trouble=((1.0, 1.0, 2.0, 3.0), (0.0, -0.0, 2.0, 3.0)),
     noun="branch",
     analytic=False,
-    has={"comparing"},
+    has={"comparing", "choosing"},
 )

@@ -193,7 +193,8 @@ def test_names_of_the_module_are_reserved(name: str) -> None:
 
 
 PRINTED = """
-import hashlib, symgrad, test_cuda_arrays
+import hashlib, symgrad
+from tests.codegen import test_cuda_arrays
 expressions = [*test_cuda_arrays.SOURCES.values(), test_cuda_arrays.CASES["cross_entropy"].expression()]
 print(*(hashlib.sha256(symgrad.emit(e, target="cuda").encode()).hexdigest() for e in expressions))
 """

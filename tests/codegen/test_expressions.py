@@ -86,7 +86,7 @@ def test_text_is_what_was_meant(seed: int) -> None:
         (call("and", call("lt", A, B), call("le", B, C)), "(a < b) & (b <= c)"),
         (call("abs", call("add", A, B)), "abs(a + b)"),
         (Number(Affine((("i", 1),), 1)), "real(i + 1)"),
-        (Holds(Affine((("n", 1), ("i", -1)), -1)), "n - i - 1 >= 0"),
+        (Holds(Affine((("n", 1), ("i", -1)), -1)), "i < n"),
         (Element("x", (Affine((("i", 2),), -1), Integer(Element("t", (Affine((("j", 1),)),))))), "x[2*i - 1, t[j]]"),
     ],
 )

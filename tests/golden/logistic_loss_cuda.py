@@ -1,4 +1,5 @@
-"""f(X, lam, w, y) = lam * sum(w**2) / 2 + sum(log(exp(-y * sum(w * X)) + 1))
+"""f(X, lam, w, y) = (lam * sum over j of w[j]**2) / 2 + sum over i of log(exp(-y[i] * sum over k of w[k] * X[i, k]) +
+    1)
 
 Arguments: X, lam, w, y (float64).
 Returns: (f, (d_X, d_lam, d_w, d_y)), where d_x stands for the derivative of f by x.
@@ -31,7 +32,7 @@ def nest_1(w, low, stop, total_1_here_0_sums):
     total_1_here_0 = real(0.0)
     j = low + thread
     while j < stop:
-        # forward: total_1 = sum(w * w)
+        # forward: total_1 = sum over j of w[j] * w[j]
         total_1_here_0 = total_1_here_0 + (w[j] * w[j])
         j += cuda.gridsize(1)
     keep(total_1_here_0_sums, 0, over_block(SUM, total_1_here_0, shared))
@@ -44,49 +45,49 @@ def alone(total_1, d_lam):
 
 
 @cuda.jit(cache=CACHE)
-def pass_1(d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_3_here_0_sums):
+def pass_1(d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_0_sums):
     shared = cuda.shared.array(THREADS, real)
     thread = cuda.grid(1)
-    total_3_here_0 = real(0.0)
+    total_2_here_0 = real(0.0)
     for entry_0 in range(d_w_own.shape[0]):
         d_w_own[entry_0, thread] = real(0.0)
     i = low + thread
     while i < stop:
-        total_2_here = real(0.0)
-        # forward: total_2 = sum(w * X)
+        z_here = real(0.0)
+        # forward: z[i] = sum over k of w[k] * X[i, k]
         for k in range(d):
-            total_2_here = total_2_here + (w[k] * X[i, k])
-        # forward and backward: product_1 = y * total_2, total_3, ratio_1, product_2, d_y
-        product_1_here_1 = y[i] * total_2_here
-        total_3_here_0 = total_3_here_0 + (max(-product_1_here_1, 0.0) + log1p(exp(-abs(product_1_here_1))))
-        ratio_1_here_1 = 1.0 / (1.0 + exp(product_1_here_1))
-        product_2_here = ratio_1_here_1 * y[i]
-        d_y[i] = -ratio_1_here_1 * total_2_here
+            z_here = z_here + (w[k] * X[i, k])
+        # forward and backward: product_1[i] = y[i] * z[i], total_2, d_minus, product_2, d_y
+        product_1_i = y[i] * z_here
+        total_2_here_0 = total_2_here_0 + (max(-product_1_i, 0.0) + log1p(exp(-abs(product_1_i))))
+        d_minus_i = 1.0 / (1.0 + exp(product_1_i))
+        product_2_here = d_minus_i * y[i]
+        d_y[i] = -d_minus_i * z_here
         # backward: d_w
-        for l in range(d):
-            d_w_own[l, thread] = d_w_own[l, thread] + (product_2_here * X[i, l])
+        for k in range(d):
+            d_w_own[k, thread] = d_w_own[k, thread] + (product_2_here * X[i, k])
         # backward: d_X
-        for p in range(d):
-            d_X[i, p] = -product_2_here * w[p]
+        for j in range(d):
+            d_X[i, j] = -product_2_here * w[j]
         i += cuda.gridsize(1)
     for entry_0 in range(d_w_own.shape[0]):
         keep(d_w_sums, entry_0, over_block(SUM, d_w_own[entry_0, thread], shared))
-    keep(total_3_here_0_sums, 0, over_block(SUM, total_3_here_0, shared))
+    keep(total_2_here_0_sums, 0, over_block(SUM, total_2_here_0, shared))
 
 
 @cuda.jit(cache=CACHE)
-def alone_2(lam, value, total_1, total_3):
-    value[0] = lam * total_1[0] / 2.0 + total_3[0]
+def alone_2(lam, value, total_1, total_2):
+    value[0] = lam * total_1[0] / 2.0 + total_2[0]
 
 
 @cuda.jit(cache=CACHE)
 def nest_7(lam, w, d_w, low, stop):
     thread = cuda.grid(1)
-    l = low + thread
-    while l < stop:
+    k = low + thread
+    while k < stop:
         # backward: d_w
-        d_w[l] = -d_w[l] + lam * w[l]
-        l += cuda.gridsize(1)
+        d_w[k] = -d_w[k] + lam * w[k]
+        k += cuda.gridsize(1)
 
 
 def kernel_into(stream, X, lam, w, y, value, d_X, d_lam, d_w, d_y):
@@ -95,7 +96,7 @@ def kernel_into(stream, X, lam, w, y, value, d_X, d_lam, d_w, d_y):
     n = X.shape[0]
     lam = number(lam)
     total_1 = room(stream, "total_1", (1,))
-    total_3 = room(stream, "total_3", (1,))
+    total_2 = room(stream, "total_2", (1,))
     set_all(total_1, 0.0, stream)
     # over j
     low = 0
@@ -105,7 +106,7 @@ def kernel_into(stream, X, lam, w, y, value, d_X, d_lam, d_w, d_y):
     launch(nest_1, blocks, THREADS, stream, w, low, stop, total_1_here_0_sums)
     combine(SUM, total_1_here_0_sums, total_1, 0, stream)
     launch(alone, 1, 1, stream, total_1, d_lam)
-    set_all(total_3, 0.0, stream)
+    set_all(total_2, 0.0, stream)
     set_all(d_w, 0.0, stream)
     # over i
     low = 0
@@ -113,12 +114,12 @@ def kernel_into(stream, X, lam, w, y, value, d_X, d_lam, d_w, d_y):
     blocks = pass_blocks(stop - low, d_w.size)
     d_w_own = room(stream, "d_w_own", (*d_w.shape, blocks * THREADS))
     d_w_sums = room(stream, "d_w_sums", (d_w.size, blocks))
-    total_3_here_0_sums = room(stream, "total_3_here_0_sums", (1, blocks))
-    launch(pass_1, blocks, THREADS, stream, d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_3_here_0_sums)
+    total_2_here_0_sums = room(stream, "total_2_here_0_sums", (1, blocks))
+    launch(pass_1, blocks, THREADS, stream, d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_0_sums)
     combine(SUM, d_w_sums, d_w, 0, stream)
-    combine(SUM, total_3_here_0_sums, total_3, 0, stream)
-    launch(alone_2, 1, 1, stream, lam, value, total_1, total_3)
-    # over l
+    combine(SUM, total_2_here_0_sums, total_2, 0, stream)
+    launch(alone_2, 1, 1, stream, lam, value, total_1, total_2)
+    # over k
     low = 0
     stop = d
     blocks = pass_blocks(stop - low, 0)
