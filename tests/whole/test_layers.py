@@ -176,6 +176,8 @@ def test_tests_mirror_the_tree() -> None:
     folders = {path.parent.relative_to(root) for path in root.rglob("*.py")}
     assert Path("gates") in folders
     assert not {own for own in folders if not (ROOT / "symgrad" / own).is_dir()} - {Path(own) for own in OTHER_TESTS}
+    alone = {path.name.removeprefix("test_") for path in root.glob("test_*.py")}
+    assert not {name for name in alone if not (ROOT / "symgrad" / name).is_file()}, "no module of that name at the top"
 
 
 def test_test_files_of_a_folder_are_imported_as_a_package() -> None:
