@@ -20,7 +20,7 @@ from ..gates.table import BY_CLASS, HALF
 from ..graph.gate import Gate
 from ..graph.graph import reachable
 from ..graph.node import Table, View, positional
-from ..graph.sums import chained
+from ..graph.sums import chained, constraints_of, guarded, is_guarded
 from .derivatives import resolved
 from .registry import Build, alone, lowers, row_of
 from .unsupported import describe, unsupported
@@ -165,10 +165,12 @@ def _unflattened(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> 
 
 @lowers(sympy.Mul)
 def _mul(lowering: Lowering, part: sympy.Mul, arguments: list[View]) -> View:
-    sign, above, below = 1, [], []
+    sign, above, below, deltas = 1, [], [], []
     for factor, view in zip(part.args, arguments, strict=True):
         exponent = _rational_exponent(factor)
-        if isinstance(factor, sympy.Rational):
+        if isinstance(factor, sympy.KroneckerDelta):
+            deltas.append(view)
+        elif isinstance(factor, sympy.Rational):
             number = Fraction(abs(int(factor.p)), int(factor.q))
             sign = -sign if factor.p < 0 else sign
             # Beyond that no longer exact as two floating-point numbers.
@@ -182,7 +184,18 @@ def _mul(lowering: Lowering, part: sympy.Mul, arguments: list[View]) -> View:
     result = lowering.product(above)
     if below:
         result = lowering.apply("div", result, lowering.product(below))
+    for delta in deltas:
+        result = _where_one(delta, result)
     return result if sign > 0 else lowering.apply("neg", result)
+
+
+def _where_one(delta: View, rest: View) -> View:
+    """The product of a Kronecker delta and the rest: 0 where indices differ, also where the rest overflows there."""
+    if is_guarded(delta):
+        return guarded(rest, constraints_of(delta))
+    if delta.node.gate.name == "select":
+        return delta.arguments[0].where(rest, 0)
+    return delta * rest  # a number: of two indices that always differ, or never
 
 
 def _rational_exponent(part: sympy.Basic) -> Fraction | None:

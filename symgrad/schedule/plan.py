@@ -9,7 +9,8 @@ level is the number of times that the whole data has to be gone through before i
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple, TypeGuard
 
 from ..analysis.domains import Domains
@@ -39,6 +40,7 @@ class Candidate(NamedTuple):
     is_symbolic: bool
     work: float  # of all loops over it, in iterations at some size
     size: int
+    leads: int  # of how many arrays it is the first axis, as rows are that data come in
     place: int  # the first one of those that are alike
 
 
@@ -118,15 +120,7 @@ class Plan:
             for loop, label in enumerate(self.graph.labels.get(node, ())[: node.loops]):
                 if label:
                     found.setdefault(self.class_of(node, loop), label)
-        reads = [  # the place of an axis of an input, and the class of axes that it is read along
-            ((edge.node.position, place), self.class_of(item, own))
-            for item in self.items
-            if not is_matrix(item)
-            for edge in edges_of(item)
-            if edge.node.gate.name == "input"
-            for place, own in enumerate(map(plain_axis, edge.index))
-            if own is not None
-        ]
+        reads = [((edge.node.position, place), key) for edge, place, key in self._reads_of_inputs()]
         reads += [
             ((sink.output.by, place), self.class_of(sink, place))
             for sink in self.sinks
@@ -141,6 +135,17 @@ class Plan:
             if read in named:
                 found.setdefault(key, named[read])
         return found
+
+    def _reads_of_inputs(self) -> Iterator[tuple[View, int, Key]]:
+        """Where inputs are read, each of their axes, and the class of axes that it is read along."""
+        for item in self.items:
+            if is_matrix(item):
+                continue
+            for edge in edges_of(item):
+                if edge.node.gate.name == "input":
+                    for place, own in enumerate(map(plain_axis, edge.index)):
+                        if own is not None:
+                            yield edge, place, self.class_of(item, own)
 
     def bounds(self, item: Item, axis: int) -> tuple[Index, Index]:
         """The first and the last index of a loop: for a result's axis what is demanded, also where no term arrives."""
@@ -191,8 +196,11 @@ class Plan:
                     cover[key] += math.prod(self.guess(sink, other) for other in range(sink.rank))
                     size[key] = max(size[key], self.guess(sink, own))
                     reduced[key] = reduced.get(key, False) or self.extent(sink, own) is None
+        leads = Counter(
+            key for _, key in {(edge.node, key) for edge, place, key in self._reads_of_inputs() if place == 0}
+        )
         for place, (key, is_symbolic) in enumerate(reduced.items()):
-            self.candidates[key] = Candidate(is_symbolic, cover[key], size[key], -place)
+            self.candidates[key] = Candidate(is_symbolic, cover[key], size[key], leads[key], -place)
         return max(self.candidates, key=lambda key: self.candidates[key], default=None)
 
     def _feeds_matrix(self, node: Node) -> bool:

@@ -198,6 +198,17 @@ def _known() -> dict[str, Program]:
         "next_row_in_a_circle": Program(Sum(c[sp.Mod(i + 1, n), j] ** 2, (i, 0, n - 1), (j, 0, m - 1)), {"A": rows}),
         "next_column_in_a_circle": Program(Sum(c[i, sp.Mod(j + 1, m)] ** 2, (i, 0, n - 1), (j, 0, m - 1)), {"A": rows}),
         "every_row_twice": Program(Sum(c[sp.floor(i / 2), j] ** 2, (i, 0, n - 1), (j, 0, m - 1)), {"A": rows}),
+        # What differs from a chosen index is no part of a product, however large it is there.
+        "overflow_where_indices_differ": Program(
+            Sum(exp(exp((i + 1) * n)) * sp.KroneckerDelta(i, k) * x[i] ** 2, (i, 0, n - 1)), {"x": three, "k": 0}
+        ),
+        "overflow_where_labels_differ": Program(
+            Sum(exp(exp((i + 1) * n)) * sp.KroneckerDelta(a[i], 0) * x[i] ** 2, (i, 0, n - 1)),
+            {"x": three, "a": np.array([0, 1, 2])},
+        ),
+        "pole_where_indices_differ": Program(
+            Sum(sp.KroneckerDelta(i, k) / (x[i] - 1) ** 2, (i, 0, n - 1)), {"x": np.array([1.0, 3.0, 1.0]), "k": 1}
+        ),
         "condition_that_is_kept": Program(kept, {"x": np.array([1.0, -1.0, 2.0]), "y": numbers(3), "t": 1.5}),
         "condition_that_is_kept_not": Program(kept, {"x": three + 4, "y": numbers(3), "t": 1.5}),
         "condition_of_a_gather_beside_a_shift": Program(
