@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -84,18 +84,54 @@ Expression = Read | Literal | Call | Element | Integer | Number | Holds
 Place = Affine | Expression
 
 
-def walk(expression: Expression) -> Iterator[Expression]:
-    """An expression and all that it is made of, each before its parts; affine integers are not among them."""
+def parts(expression: Expression) -> tuple[Expression, ...]:
+    """What an expression is directly made of; affine integers are no expressions."""
+    if isinstance(expression, Call):
+        return expression.arguments
+    if isinstance(expression, Element):
+        return tuple(place for place in expression.index if not isinstance(place, Affine))
+    if isinstance(expression, (Integer, Number)) and not isinstance(expression.value, Affine):
+        return (expression.value,)
+    return ()
+
+
+def forms(expression: Expression) -> tuple[Affine, ...]:
+    """The affine integers that stand in an expression itself."""
+    if isinstance(expression, Element):
+        places = tuple(place for place in expression.index if isinstance(place, Affine))
+        return (*places, *(extent for _, extent in expression.clamped))
+    if isinstance(expression, (Integer, Number, Holds)) and isinstance(expression.value, Affine):
+        return (expression.value,)
+    return ()
+
+
+def walk(expression: Expression, entries: bool = True) -> Iterator[Expression]:
+    """An expression and all that it is made of, each before its parts; the parts of entries where `entries`."""
     stack = [expression]
     while stack:
         part = stack.pop()
         yield part
-        if isinstance(part, Call):
-            stack.extend(reversed(part.arguments))
-        elif isinstance(part, Element):
-            stack.extend(place for place in reversed(part.index) if not isinstance(place, Affine))
-        elif isinstance(part, (Integer, Number)) and not isinstance(part.value, Affine):
-            stack.append(part.value)
+        if entries or not isinstance(part, Element):
+            stack.extend(reversed(parts(part)))
+
+
+def mapped(expression: Expression, change: Callable[[Expression], Expression | None]) -> Expression:
+    """The expression with `change` of a part in its place; where that is None its own parts are changed.
+
+    Expressions are of bounded depth: the schedule names what is deeper.
+    """
+    changed = change(expression)
+    if changed is not None:
+        return changed
+    if isinstance(expression, Call):
+        return Call(expression.function, tuple(mapped(argument, change) for argument in expression.arguments))
+    if isinstance(expression, Element):
+        places = (place if isinstance(place, Affine) else mapped(place, change) for place in expression.index)
+        return expression._replace(index=tuple(places))
+    if isinstance(expression, (Integer, Number)) and not isinstance(expression.value, Affine):
+        value = mapped(expression.value, change)
+        return expression._replace(value=value.value if isinstance(value, Integer) else value)
+    return expression
 
 
 class Assignment(NamedTuple):

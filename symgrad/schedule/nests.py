@@ -26,6 +26,9 @@ from symgrad_codegen.program import (
     Read,
     Statement,
     Store,
+    mapped,
+    parts,
+    walk,
 )
 from symgrad_codegen.text.arrays import elements_of, expression_names
 
@@ -554,19 +557,8 @@ def _simplified(call: Call) -> Expression:
     return call
 
 
-def _names_of(expression: Any) -> list[str]:
-    found, stack = [], [expression]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Read):
-            found.append(part.name)
-        elif isinstance(part, Call):
-            stack.extend(part.arguments)
-        elif isinstance(part, Element):
-            stack.extend(place for place in part.index if not isinstance(place, Affine))
-        elif isinstance(part, (Integer, Number)):
-            stack.append(part.value)
-    return found
+def _names_of(expression: Expression) -> list[str]:
+    return [part.name for part in walk(expression) if isinstance(part, Read)]
 
 
 def _names_in(statement: Statement) -> list[str]:
@@ -575,18 +567,7 @@ def _names_in(statement: Statement) -> list[str]:
 
 
 def _put(expression: Any, known: dict[str, Expression]) -> Any:
-    if isinstance(expression, Read):
-        return known.get(expression.name, expression)
-    if isinstance(expression, Call):
-        return Call(expression.function, tuple(_put(argument, known) for argument in expression.arguments))
-    if isinstance(expression, Element):
-        return expression._replace(
-            index=tuple(p if isinstance(p, Affine) else _put(p, known) for p in expression.index)
-        )
-    if isinstance(expression, (Integer, Number)):
-        value = _put(expression.value, known)
-        return expression._replace(value=value.value if isinstance(value, Integer) else value)
-    return expression
+    return mapped(expression, lambda part: known.get(part.name, part) if isinstance(part, Read) else None)
 
 
 def _replaced(statement: Statement, known: dict[str, Expression]) -> Statement:
@@ -595,14 +576,8 @@ def _replaced(statement: Statement, known: dict[str, Expression]) -> Statement:
     return statement._replace(target=_put(statement.target, known), value=_put(statement.value, known))
 
 
-def _size(expression: Any) -> tuple[int, int]:
+def _size(expression: Expression) -> tuple[int, int]:
     """Operations, and how deep they are nested: bounded, as what is larger keeps its name."""
-    if isinstance(expression, Call):
-        inner = [_size(argument) for argument in expression.arguments]
-        return max(1, len(inner) - 1) + sum(count for count, _ in inner), 1 + max((d for _, d in inner), default=0)
-    if isinstance(expression, Element):
-        inner = [_size(place) for place in expression.index if not isinstance(place, Affine)]
-        return sum(count for count, _ in inner), max((d for _, d in inner), default=0)
-    if isinstance(expression, (Integer, Number)):
-        return _size(expression.value)
-    return 0, 0
+    inner = [_size(part) for part in parts(expression)]
+    count, depth = sum(count for count, _ in inner), max((depth for _, depth in inner), default=0)
+    return (count + max(1, len(inner) - 1), depth + 1) if isinstance(expression, Call) else (count, depth)

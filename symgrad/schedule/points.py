@@ -27,6 +27,7 @@ from symgrad_codegen.program import (
     Pass,
     Program,
     Read,
+    walk,
 )
 from symgrad_codegen.text.expressions import expression_text
 from symgrad_codegen.text.points import at_every_point
@@ -256,14 +257,8 @@ def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]
     place = {statement.name: i for i, statement in enumerate(statements)}
 
     def reads(expression: Expression) -> set[int]:
-        found, stack = set(), [expression]
-        while stack:
-            part = stack.pop()
-            if isinstance(part, Call):
-                stack += part.arguments
-            elif isinstance(part, Read) and part.name in place:
-                found.add(place[part.name])
-        return found
+        names = (part.name for part in walk(expression) if isinstance(part, Read))
+        return {place[name] for name in names if name in place}
 
     terms: list[tuple[Expression, ...]] = []
     for statement in statements:

@@ -7,20 +7,19 @@ from collections.abc import Callable, Container, Sequence
 from ..program import (
     Affine,
     Assignment,
-    Call,
     Element,
     Expression,
-    Holds,
-    Integer,
     LoopRange,
     Nest,
-    Number,
     Pass,
     Product,
     Program,
     Read,
     Statement,
     Step,
+    forms,
+    mapped,
+    walk,
 )
 from .expressions import affine_text, literal_text
 
@@ -104,31 +103,13 @@ def number_text(value: float) -> str:
 
 def without_elements(expression: Expression, read: Callable[[Element], str]) -> Expression:
     """The expression with every entry of an array as the text that reads it."""
-    if isinstance(expression, Element):
-        return Read(read(expression))
-    if isinstance(expression, Call):
-        return Call(expression.function, tuple(without_elements(a, read) for a in expression.arguments))
-    if isinstance(expression, (Integer, Number)) and not isinstance(expression.value, Affine):
-        return type(expression)(without_elements(expression.value, read))
-    return expression
+    return mapped(expression, lambda part: Read(read(part)) if isinstance(part, Element) else None)
 
 
 def elements_of(statement: Statement) -> list[Element]:
     """All entries of arrays that a statement reads or writes."""
-    found: list[Element] = []
-    stack: list[object] = [statement.value]
-    if not isinstance(statement, Assignment):
-        stack.append(statement.target)
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Element):
-            found.append(part)
-            stack.extend(part.index)
-        elif hasattr(part, "arguments"):
-            stack.extend(part.arguments)
-        elif hasattr(part, "value"):
-            stack.append(part.value)
-    return found
+    whole = [statement.value] if isinstance(statement, Assignment) else [statement.target, statement.value]
+    return [part for expression in whole for part in walk(expression) if isinstance(part, Element)]
 
 
 def axes_of(place: object) -> list[str]:
@@ -139,42 +120,30 @@ def axes_of(place: object) -> list[str]:
 
 def names_read(expression: Expression, axis: str, loops: set[str]) -> list[str]:
     """The numbers and extents that an expression reads, without those inside of array entries."""
-    if isinstance(expression, Read):
-        return [expression.name]
-    if isinstance(expression, (Integer, Number, Holds)) and isinstance(expression.value, Affine):
-        return [name for name, _ in expression.value.terms if name != axis and name not in loops]
-    if isinstance(expression, Call):
-        return [name for argument in expression.arguments for name in names_read(argument, axis, loops)]
-    if isinstance(expression, (Integer, Number)):
-        return names_read(expression.value, axis, loops)  # type: ignore[arg-type]
-    return []
+    found = []
+    for part in walk(expression, entries=False):
+        if isinstance(part, Read):
+            found.append(part.name)
+        elif not isinstance(part, Element):
+            found += [name for form in forms(part) for name, _ in form.terms if name != axis and name not in loops]
+    return found
 
 
 def uses_axis(expression: Expression, axis: str) -> bool:
-    if isinstance(expression, (Integer, Number, Holds)) and isinstance(expression.value, Affine):
-        return axis in dict(expression.value.terms)
-    if isinstance(expression, (Integer, Number)):
-        return uses_axis(expression.value, axis)  # type: ignore[arg-type]
-    return isinstance(expression, Call) and any(uses_axis(argument, axis) for argument in expression.arguments)
+    """Whether an index stands in an expression, but for inside of array entries."""
+    outside = (part for part in walk(expression, entries=False) if not isinstance(part, Element))
+    return any(axis in dict(form.terms) for part in outside for form in forms(part))
 
 
-def expression_names(expression: object) -> set[str]:
+def expression_names(expression: Expression) -> set[str]:
+    """All names that stand in an expression: numbers, arrays, loop indices, extents."""
     found: set[str] = set()
-    stack = [expression]
-    while stack:
-        part = stack.pop()
+    for part in walk(expression):
         if isinstance(part, Read):
             found.add(part.name)
-        elif isinstance(part, Call):
-            stack.extend(part.arguments)
         elif isinstance(part, Element):
             found.add(part.array)
-            stack.extend(part.index)
-            stack.extend(extent for _, extent in part.clamped)
-        elif isinstance(part, (Integer, Number, Holds)):
-            stack.append(part.value)
-        elif isinstance(part, Affine):
-            found |= {name for name, _ in part.terms}
+        found |= {name for form in forms(part) for name, _ in form.terms}
     return found
 
 

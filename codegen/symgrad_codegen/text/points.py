@@ -6,7 +6,7 @@ from collections.abc import Container
 from itertools import groupby
 from typing import NamedTuple
 
-from ..program import Affine, Assignment, Call, Element, Expression, Program, Read, Statement, Store
+from ..program import Affine, Assignment, Element, Expression, Program, Read, Statement, Store, mapped
 
 
 class Section(NamedTuple):
@@ -32,25 +32,17 @@ def _of_one_point(statement: Statement) -> Assignment:
 
 def with_names(expression: Expression) -> Expression:
     """An expression with names in the place of entries."""
-    if isinstance(expression, Element):
-        return Read(expression.array)
-    if isinstance(expression, Call):
-        return Call(expression.function, tuple(map(with_names, expression.arguments)))
-    return expression
+    return mapped(expression, lambda part: Read(part.array) if isinstance(part, Element) else None)
 
 
 def at_every_point(statement: Assignment, arrays: Container[str], axis: str) -> Statement:
     """A statement of one point as one of the loop over `axis`, with entries of what is in `arrays`."""
     place = (Affine(((axis, 1),)),)
 
-    def entry(expression: Expression) -> Expression:
-        if isinstance(expression, Read):
-            return Element(expression.name, place) if expression.name in arrays else expression
-        if isinstance(expression, Call):
-            return Call(expression.function, tuple(map(entry, expression.arguments)))
-        return expression
+    def entry(part: Expression) -> Expression | None:
+        return Element(part.name, place) if isinstance(part, Read) and part.name in arrays else None
 
-    value = entry(statement.value)
+    value = mapped(statement.value, entry)
     if statement.name not in arrays:
         return statement._replace(value=value)
     return Store(Element(statement.name, place), value, statement.comment, statement.part)

@@ -17,21 +17,19 @@ from ...program import (
     Accumulate,
     Affine,
     Assignment,
-    Call,
     Element,
     Expression,
     Fill,
-    Integer,
     LoopRange,
     Matrix,
     Nest,
-    Number,
     Pass,
     Product,
     Program,
     Read,
     Storage,
     Store,
+    mapped,
 )
 from ...text.arrays import (
     elements_of,
@@ -336,13 +334,12 @@ class _Text:
 
     def _numbers(self, expression: Expression) -> Expression:
         """What was assigned outside of the passes is read from the memory of the device."""
-        if isinstance(expression, Read) and expression.name in self.emission.numbers:
-            return Read(f"{expression.name}[0]")
-        if isinstance(expression, Call):
-            return Call(expression.function, tuple(self._numbers(argument) for argument in expression.arguments))
-        if isinstance(expression, (Integer, Number)) and not isinstance(expression.value, Affine):
-            return type(expression)(self._numbers(expression.value))
-        return expression
+        return mapped(expression, self._number)
+
+    def _number(self, part: Expression) -> Expression | None:
+        if isinstance(part, Read) and part.name in self.emission.numbers:
+            return Read(f"{part.name}[0]")
+        return None
 
     def entry(self, element: Element) -> str:
         """An entry of an array, or the register that holds it."""

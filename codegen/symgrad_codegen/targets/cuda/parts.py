@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from ...program import Assignment, Call, Expression, Program, Read
+from ...program import Assignment, Expression, Program, Read, walk
 from ...text.points import Section, sections
 
 # Registers of 32 bits that values may take in a part; the other ones of a thread's 255 hold addresses and what the
@@ -85,12 +85,4 @@ def _most_alive(body: Sequence[_Titled], start: int, stop: int) -> int:
 
 def reads(expression: Expression) -> tuple[str, ...]:
     """The names that an expression reads, each once."""
-    found: dict[str, None] = {}
-    stack = [expression]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Read):
-            found[part.name] = None
-        elif isinstance(part, Call):
-            stack.extend(part.arguments)
-    return tuple(found)
+    return tuple(dict.fromkeys(part.name for part in walk(expression) if isinstance(part, Read)))
