@@ -11,8 +11,7 @@ from . import verify
 from .errors import UnsupportedExpression
 from .graph.graph import Graph, no_collection
 from .options import Options
-from .schedule.loops import schedule_arrays
-from .schedule.points import schedule
+from .schedule.schedule import schedule
 from .stats import Stats
 
 
@@ -34,7 +33,6 @@ def body_of(graph: Graph, definition: Graph, options: Options) -> str:
 
 def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
     """The program for a simplified graph."""
-    make = schedule if graph.over_points else schedule_arrays
     target = TARGETS[options.target]
     if not graph.over_points and not target.arrays:
         others = ", ".join(name for name, other in TARGETS.items() if other.arrays)
@@ -42,7 +40,7 @@ def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
             f"the target {options.target!r} takes numbers, and has neither arrays nor sums of symbolic length; "
             f"the targets {others} have them"
         )
-    program = make(
+    program = schedule(
         graph,
         definition=definition,
         name=options.name,

@@ -10,7 +10,7 @@ from typing import Any
 from symgrad_codegen.program import Pass, Program
 
 from .graph.graph import Graph, Output, reachable
-from .schedule.points import operations
+from .schedule.words import operations
 
 
 class Stats(dict[str, Any]):

@@ -21,12 +21,13 @@ from ..errors import UnsupportedExpression
 from ..graph.affine import Index, Size
 from ..graph.graph import Graph, Output, sizes_of
 from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis, positional
+from .constants import constants
 from .integers import added, combined
 from .items import Item, Key, Sink, is_leaf, is_matrix, is_reduction, own_axis
 from .names import Names, identifier, input_names, merged
 from .nouns import Nouns
 from .plan import UNROLLED, Plan
-from .points import constants, in_identifiers
+from .words import in_identifiers
 
 _LETTERS = "ijklpqrstuv"  # of loops that the user has not named
 

@@ -20,7 +20,6 @@ from symgrad_codegen.program import (
     Matrix,
     Nest,
     Pass,
-    Program,
     Read,
     Step,
 )
@@ -29,15 +28,14 @@ from symgrad_codegen.program import Output as ProgramOutput
 from ..analysis.extents import Domain
 from ..graph.affine import Index, Size
 from ..graph.formula import stored_formula
-from ..graph.graph import Graph, Output
+from ..graph.graph import Output
 from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis
 from .bounds import bounds
 from .items import Item, Sink, is_leaf, is_matrix, is_reduction
 from .layout import Layout, Rolled, identity_of, reach
-from .names import input_names
 from .nests import NestBuilder
-from .points import formula_of, operations, words_of
 from .products import data_range, is_product, product_step
+from .scheduled import Scheduled
 
 # More running sums than this in one loop do not fit into registers: the next node starts a loop of its own.
 _ACCUMULATORS = 14
@@ -55,20 +53,6 @@ class Group:
     sums: int = 0  # running sums that it keeps
 
 
-def schedule_arrays(
-    graph: Graph,
-    *,
-    definition: Graph,
-    name: str = "kernel",
-    dtype: str = "float64",
-    accuracy: str = "fast",
-    reserved: Iterable[str] = (),
-) -> Program:
-    """The program that computes `graph`; arguments as for `schedule`."""
-    inputs, names = input_names(graph.inputs, [*reserved, *words_of(graph), name])
-    return Scheduler(Layout(graph, definition, inputs, names, dtype)).program(name, accuracy)
-
-
 class Scheduler:
     """One scheduling: what is made in which order, in which loops."""
 
@@ -79,8 +63,8 @@ class Scheduler:
 
     # --- the program --------------------------------------------------------------------------------------------------
 
-    def program(self, name: str, accuracy: str) -> Program:
-        plan, graph, definition = self.plan, self.graph, self.layout.definition
+    def scheduled(self) -> Scheduled:
+        plan = self.plan
         steps: list[Step] = []
         last = max(plan.level.values(), default=0)
         for level in range(last + 1):
@@ -88,24 +72,15 @@ class Scheduler:
                 if plan.level[item] == level and plan.data_axis(item) is None:
                     steps += self._outside(item)
             steps += self._pass(level)
-        outputs = [self._output(output, steps) for output in graph.outputs]
-        extents = tuple(self._extents())
-        forward = {node for node in self.layout.forward if not is_leaf(node)}
-        legend = tuple((new, old) for new, old in zip(self.inputs, graph.inputs, strict=True) if new != old)
-        return Program(
-            name=name,
-            dtype=self.layout.dtype,
-            accuracy=accuracy,
+        outputs = tuple(self._output(output, steps) for output in self.graph.outputs)
+        return Scheduled(
             inputs=tuple(self._inputs()),
-            extents=extents,
-            bounds=tuple(bounds(self.layout)),
+            extents=tuple(self._extents()),
             storages=tuple(self.layout.storages),
             steps=tuple(steps),
-            outputs=tuple(outputs),
-            formula=formula_of(definition, self.inputs, self.layout.size_names),
-            legend=legend,
-            value_operations=operations(forward),
-            operations=operations(plan.nodes),
+            outputs=outputs,
+            bounds=tuple(bounds(self.layout)),
+            sizes=self.layout.size_names,
         )
 
     def _in_order(self) -> list[Item]:

@@ -7,8 +7,8 @@ in the loops. Terms of a reduction that meet in one nest are added there, before
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from symgrad_codegen.functions import FUNCTIONS
@@ -26,9 +26,6 @@ from symgrad_codegen.program import (
     Read,
     Statement,
     Store,
-    mapped,
-    parts,
-    walk,
 )
 from symgrad_codegen.text.arrays import elements_of, expression_names
 
@@ -38,10 +35,10 @@ from ..graph.node import AnyIndex, Gather, Node, Reduction, View
 from .integers import ROUNDED, combined, divided, integer, truncated, whole_number
 from .items import Item, Sink, is_leaf, is_reduction
 from .layout import Layout, Rolled, identity_of
+from .lines import Lines
 from .names import merged
+from .nouns import noun_of
 from .plan import UNROLLED
-
-_LINE_OPERATIONS, _LINE_DEPTH = 8, 6  # of an expression on one line
 
 Key = tuple[Node, tuple[Any, ...], bool]
 
@@ -63,9 +60,8 @@ class NestBuilder:
         # A loop over the last index of what has none is run once, at -1.
         self.begins_inside = all(self.extents.imply(low) for low, _ in ranges.values())
         self.memo: dict[Key, Expression] = {}
-        self.statements: list[Statement] = []
-        # By the names that they have until it is known which are kept: the names that these get.
-        self.temporaries: dict[str, Callable[[], str]] = {}
+        self.lines = Lines(layout.names)
+        self.taken: set[str] = set()  # names of lines
         self.conditions: dict[tuple[Affine, ...], Expression] = {}
         self.masked: dict[Expression, tuple[tuple[Affine, ...], Expression]] = {}  # under what, and what it is else
         self.unsafe = False  # inside a mask: reads may run outside of an array
@@ -127,7 +123,7 @@ class NestBuilder:
             assert isinstance(target, Element)
             if not own.is_plain and index:  # a masked term adds nothing, and stays inside of the array
                 target = self._held(target, self._lengths(item), masked=True)
-            self.statements.append(Accumulate(item.gate.name, target, value))
+            self.lines.add(Accumulate(item.gate.name, target, value))
         else:
             self._finish(item, index, value)
 
@@ -136,7 +132,7 @@ class NestBuilder:
         self.memo[item, index, False] = self.memo[item, index, True] = named
         target = self.layout.element(item, index) if item in self.outside else None
         if isinstance(target, Element):  # else a number, which gets its name in the end
-            self.statements.append(Store(target, self._stored(item, named)))
+            self.lines.add(Store(target, self._stored(item, named)))
 
     def _stored(self, item: Item, value: Expression) -> Expression:
         """A value as an array of its kind holds it."""
@@ -152,14 +148,13 @@ class NestBuilder:
         target = self.layout.element(sink, tuple(at[own] for own in range(sink.rank)))
         assert isinstance(target, Element)
         if value != target:
-            self.statements.append(Store(target, value))
+            self.lines.add(Store(target, value))
 
     def assignments(self, name: str, item: Node) -> list[Assignment]:
         """The statements of a number that has a name of its own."""
         last = self._stored(item, self.memo[item, (), False])
-        body = self.body(extra=(last,))
-        found = [statement for statement in body if isinstance(statement, Assignment)]
-        final = _put(last, self._inlined)
+        found = [statement for statement in self.lines.written((last,)) if isinstance(statement, Assignment)]
+        final = self.lines.final(last)
         read = final.value if isinstance(final, Integer) else final
         if found and isinstance(read, Read) and found[-1].name == read.name:
             return [*found[:-1], found[-1]._replace(name=name)]
@@ -245,7 +240,9 @@ class NestBuilder:
         if limits not in self.conditions:
             holds: tuple[Expression, ...] = tuple(map(Holds, limits))
             value = holds[0] if len(holds) == 1 else Call(FUNCTIONS["and"], holds)
-            self.conditions[limits] = self._temporary(value, "boolean", lambda: self.layout.condition_name(limits))
+            self.conditions[limits] = self.lines.value(
+                value, partial(self.layout.condition_name, limits), "condition", "boolean"
+            )
         return self.conditions[limits]
 
     def _select(self, node: Node, condition: Expression, value: Expression, otherwise: Expression) -> Expression:
@@ -373,7 +370,7 @@ class NestBuilder:
             if isinstance(index, Affine):
                 is_inside = self._stays_inside(index, extent)
             else:
-                moves = not expression_names(index).isdisjoint({*self.ranges, *self.temporaries})
+                moves = not expression_names(index).isdisjoint({*self.ranges, *self.lines.temporaries})
                 is_checked = not any(own.clamped for own in elements_of(Assignment("", index)))
                 is_inside = not masked and moves and is_checked and self.begins_inside
             if place != data and not is_inside:
@@ -475,60 +472,22 @@ class NestBuilder:
         if not isinstance(value.value if isinstance(value, Number) else value, (Call, Holds)):
             return value
         kind = "integer" if is_integer else "boolean" if node.kind == "boolean" else "real"
-        read = self._temporary(
-            truncated(value) if is_integer else value,
-            kind,
-            lambda: self.layout.local_name(node, index),
-        )
+        value_of_kind = truncated(value) if is_integer else value
+        read = self.lines.value(value_of_kind, partial(self._local_name, node, index), noun_of(node), kind)
         if value in self.masked:
             self.masked[read] = self.masked[value]
         return Number(read) if is_integer else read
 
-    def _temporary(self, value: Expression, kind: str, name: Callable[[], str]) -> Read:
-        temporary = f"{len(self.temporaries)}"
-        self.temporaries[temporary] = name
-        self.statements.append(Assignment(temporary, value, kind=kind))
-        return Read(temporary)
+    def body(self) -> list[Statement]:
+        """The statements."""
+        return self.lines.written()
 
-    # --- the statements -----------------------------------------------------------------------------------------------
-
-    def body(self, extra: tuple[Expression, ...] = ()) -> list[Statement]:
-        """The statements; temporaries that are read once stand where they are read."""
-        uses: Counter[str] = Counter()
-        for statement in self.statements:
-            uses.update(_names_in(statement))
-        for expression in extra:
-            uses.update(_names_of(expression))
-        self._inlined: dict[str, Expression] = {}
-        taken: set[str] = set()
-        found: list[Statement] = []
-        for statement in self.statements:
-            statement = _replaced(statement, self._inlined)
-            if isinstance(statement, Assignment):
-                if not uses[statement.name]:
-                    continue
-                count, depth = _size(statement.value)
-                is_short = uses[statement.name] == 1 and count <= _LINE_OPERATIONS and depth <= _LINE_DEPTH
-                if is_short or _is_sign(statement.value):
-                    self._inlined[statement.name] = statement.value
-                    continue
-                name = self._local_name(statement.name, taken)
-                self._inlined[statement.name] = Read(name)
-                statement = statement._replace(name=name)
-            found.append(statement)
-        return found
-
-    def _local_name(self, temporary: str, taken: set[str]) -> str:
-        name = self.temporaries[temporary]()
-        if name in taken:  # the same value, made once more where it is masked
+    def _local_name(self, node: Node, index: tuple[Any, ...]) -> str:
+        name = self.layout.local_name(node, index)
+        if name in self.taken:  # the same value, made once more where it is masked
             name = self.layout.names.take(name)
-        taken.add(name)
+        self.taken.add(name)
         return name
-
-
-def _is_sign(value: Expression) -> bool:
-    """Whether it is -x of a name: x - largest reads better than x + minus_1."""
-    return isinstance(value, Call) and value.function.name == "neg" and isinstance(value.arguments[0], Read)
 
 
 def _known_number(expression: Expression) -> float | None:
@@ -555,29 +514,3 @@ def _simplified(call: Call) -> Expression:
         rest = [a for a in arguments if not (isinstance(a, Literal) and a.value == 0.0)]
         return rest[0] if len(rest) == 1 else Call(call.function, tuple(rest)) if rest else Literal(0.0)
     return call
-
-
-def _names_of(expression: Expression) -> list[str]:
-    return [part.name for part in walk(expression) if isinstance(part, Read)]
-
-
-def _names_in(statement: Statement) -> list[str]:
-    found = _names_of(statement.value)
-    return found if isinstance(statement, Assignment) else found + _names_of(statement.target)
-
-
-def _put(expression: Any, known: dict[str, Expression]) -> Any:
-    return mapped(expression, lambda part: known.get(part.name, part) if isinstance(part, Read) else None)
-
-
-def _replaced(statement: Statement, known: dict[str, Expression]) -> Statement:
-    if isinstance(statement, Assignment):
-        return statement._replace(value=_put(statement.value, known))
-    return statement._replace(target=_put(statement.target, known), value=_put(statement.value, known))
-
-
-def _size(expression: Expression) -> tuple[int, int]:
-    """Operations, and how deep they are nested: bounded, as what is larger keeps its name."""
-    inner = [_size(part) for part in parts(expression)]
-    count, depth = sum(count for count, _ in inner), max((depth for _, depth in inner), default=0)
-    return (count + max(1, len(inner) - 1), depth + 1) if isinstance(expression, Call) else (count, depth)

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from symgrad_codegen.functions import FUNCTIONS
+from symgrad_codegen.program import Assignment, Call, Expression, Read, names_read
+
 
 def interleaved(reads: Sequence[Sequence[set[int]]], leads: Sequence[bool]) -> list[tuple[int, int]]:
     """An order of statements as (statement, part).
@@ -47,3 +50,29 @@ def interleaved(reads: Sequence[Sequence[set[int]]], leads: Sequence[bool]) -> l
             assert not missing[statement][0], "a leading statement before what it reads"
             do([(statement, 0)])
     return order
+
+
+def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]:
+    """The same statements in an order that keeps few values alive; sums are accumulated as their terms arrive."""
+    place = {statement.name: i for i, statement in enumerate(statements)}
+
+    def reads(expression: Expression) -> set[int]:
+        return {place[name] for name in names_read(expression) if name in place}
+
+    terms: list[tuple[Expression, ...]] = []
+    for statement in statements:
+        value = statement.value
+        is_sum = isinstance(value, Call) and value.function.name == "add" and len(value.arguments) > 4
+        terms.append(value.arguments if is_sum else (value,))  # type: ignore[union-attr]
+    leads = [statement.part == "forward" for statement in statements]
+    done: list[Assignment] = []
+    begun: set[int] = set()
+    for i, part in interleaved([[reads(term) for term in own] for own in terms], leads):
+        statement = statements[i]
+        if i in begun:
+            more = Call(FUNCTIONS["add"], (Read(statement.name), terms[i][part]))
+            done.append(statement._replace(value=more, comment=""))
+        else:
+            done.append(statement._replace(value=terms[i][part]))
+        begun.add(i)
+    return done

@@ -20,7 +20,7 @@ import symgrad
 from symgrad import ShapeError
 from symgrad.compiler import Stages
 from symgrad.lower.lower import lower
-from symgrad.schedule.loops import schedule_arrays
+from symgrad.schedule.schedule import schedule
 
 i, j, k, n, d, c = sp.symbols("i j k n d c", integer=True)
 X, W = sp.IndexedBase("X", shape=(n, d)), sp.IndexedBase("W", shape=(d, c))
@@ -341,7 +341,7 @@ def _calls(terms: int) -> int:
 
     sys.setprofile(note)
     try:
-        schedule_arrays(graph, definition=definition)
+        schedule(graph, definition=definition)
     finally:
         sys.setprofile(None)
     return count

@@ -1,0 +1,48 @@
+"""What a program says of itself: its formula, the functions that it calls, how many operations it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from symgrad_codegen.functions import FUNCTIONS, with_needs
+
+from ..graph.formula import formulas, indexed_formula
+from ..graph.graph import Graph, sizes_of
+from ..graph.node import Node, positional
+from .names import identifier
+
+_FORMULA, _FORMULA_DEPTH = 300, 20  # characters of the expression in the docstring, and how deep it is with indices
+
+
+def formula_of(definition: Graph, inputs: Sequence[str], sizes: Mapping[str, str] | None = None) -> str:
+    """The expression in few words, as it was lowered; with its indices where it has arrays, and extents of `sizes`."""
+    node = definition.values[0].view.node
+    if definition.over_points:
+        return formulas([node], inputs, {}, _FORMULA)[node]
+    worded = in_identifiers(definition, inputs)
+    own = {size.name: (sizes or {}).get(size.name) or identifier(size.name) for size in sizes_of(definition)}
+    return indexed_formula(positional(node), node, worded, worded.names, _FORMULA, own, _FORMULA_DEPTH)
+
+
+def in_identifiers(graph: Graph, inputs: Sequence[str]) -> Graph:
+    """A graph whose names are identifiers, for words in the source: nothing else from outside may stand there."""
+    return replace(
+        graph,
+        inputs=tuple(inputs),
+        names={node: identifier(name) for node, name in graph.names.items()},
+        labels={node: tuple(name and identifier(name) for name in own) for node, own in graph.labels.items()},
+    )
+
+
+def words_of(graph: Graph) -> list[str]:
+    """The functions that a graph calls. A user's name of one gives way; functions that it does not call are free."""
+    own = {n.gate.name for n in graph.order() if n.gate.name in FUNCTIONS}
+    own |= {name for of in own for name in (FUNCTIONS[of].on_device, FUNCTIONS[of].unfused) if name}
+    called = with_needs(tuple(FUNCTIONS[name] for name in sorted(own)))
+    return [function.name for function in called if not function.operator]
+
+
+def operations(nodes: Iterable[Node]) -> int:
+    """The number of operations: a sum of n terms has n - 1."""
+    return sum(max(1, len(node.arguments) - 1) if node.gate.commutative else 1 for node in nodes)
