@@ -60,23 +60,27 @@ def applied(name: str, arguments: list[Value]) -> Value:
     for argument in arguments:
         good = good & argument.good
     numbers = [np.asarray(argument.number, float) for argument in arguments if argument.number is not None]
-    if name not in _KNOWN or len(numbers) < len(arguments):
+    if name == "mul" and numbers:  # nothing times a number is nothing: what inputs hold is taken to be finite
+        numbers += [np.asarray(np.nan)] * (len(arguments) - len(numbers))
+    elif name not in _KNOWN or len(numbers) < len(arguments):
         return Value(good)
     unknown = np.isnan(np.broadcast_arrays(*numbers)).any(axis=0)
     with np.errstate(all="ignore"):
-        return Value(good, np.where(unknown, np.nan, _KNOWN[name](*numbers)))
+        found = np.where(unknown, np.nan, _KNOWN[name](*numbers))
+    is_nothing = np.equal(np.broadcast_arrays(*numbers), 0).any(axis=0) if name == "mul" else False
+    return Value(good, np.where(is_nothing, 0.0, found))
 
 
 def _selected(condition: Value, one: Value, two: Value) -> Value:
-    either = condition.good & one.good & two.good
-    if condition.number is None:
-        return Value(either)
-    is_open, holds = np.isnan(condition.number), condition.number != 0
-    good = np.where(is_open, either, condition.good & np.where(holds, one.good, two.good))
-    if one.number is None and two.number is None:
-        return Value(good)
+    """One of two values: where both are the same number it is no matter which."""
+    sides = one.good & two.good
     a, b = (np.nan if side.number is None else side.number for side in (one, two))
-    return Value(good, np.where(is_open, np.nan, np.where(holds, a, b)))
+    same = np.equal(a, b)
+    if condition.number is None:
+        return Value((condition.good & sides) | (same & sides), np.where(same, a, np.nan))
+    is_open, holds = np.isnan(condition.number), condition.number != 0
+    good = np.where(is_open, condition.good & sides, condition.good & np.where(holds, one.good, two.good))
+    return Value(good | (same & sides), np.where(same, a, np.where(is_open, np.nan, np.where(holds, a, b))))
 
 
 def _decided(decisive: int, arguments: list[Value]) -> Value:
@@ -126,6 +130,7 @@ class Memory:
     where: str = "the value"
     in_pass: Pass | None = None
     span: range = range(0)  # of the data, in a pass
+    changing: frozenset[str] = frozenset()  # arrays that the nest that runs writes to
     open: frozenset[str] = frozenset()  # arrays that are being accumulated: known when the loop is over
     made: dict[str, Expression] = field(default_factory=dict)  # numbers that have a name, temporaries of the nest
     # Of the arrays that the nest stores to: the places that are read of it, iteration by iteration.
@@ -244,6 +249,8 @@ class Memory:
         number = None
         if marks.numbers is not None and all(place is not None for place in places):
             number = np.where(good, marks.numbers[tuple(places)], np.nan)
+        elif marks.start is not None and element.array not in self.changing:
+            number = np.where(good, marks.start, np.nan)
         if marks.is_input:
             return Value(good, number)
         if element.array in self.open:

@@ -165,6 +165,7 @@ def _nest(run: Memory, nest: Nest) -> None:
     run.open |= sums
     made, run.made, run.count = run.made, dict(run.made), count
     stores = {statement.target.array for statement in nest.body if isinstance(statement, Store)}
+    run.changing = frozenset(stores | sums) if count else frozenset()
     run.watched = {name: [] for name in stores if (run.array(name).filled < run.clock).any()}
     for place, statement in enumerate(nest.body if count else ()):
         run.now = run.clock + times + place

@@ -65,6 +65,12 @@ class Domains:
         least = self.least(over, constraint)
         return least is not None and self.inside(over).imply(least)
 
+    def _is_implied(self, by: Domain, form: Index) -> bool:
+        """Whether a demand says it: of extents alone, from what it says of these besides."""
+        if form.axes:
+            return self.implies(by, form)
+        return self.extents.where(own for own in by.coupled if not own.axes).imply(form)
+
     def besides(self, over: Domain, forms: Iterable[Index]) -> frozenset[Index]:
         """The forms that are not >= 0 anyway, in the domain or where those of several axes are: j >= 1 where j > i."""
         found = [form for form in forms if not self.implies(over, form)]
@@ -235,9 +241,8 @@ class Domains:
                     )
             bounds.append(found)
         coupled = frozenset.intersection(*(demand.coupled for demand in demands))
-        # What one demand says of the extents, and all others imply: n > 0 where one has n > 0 and another n > 3.
-        of_sizes = [[form for form in demand.coupled if not form.axes] for demand in demands]
-        for form in {form for forms in of_sizes for form in forms} - coupled:
-            if all(form in forms or self.extents.where(forms).imply(form) for forms in of_sizes):
+        # What one demand says and all others imply: i <= 1 where it is the box of another; n > 0 where one says n > 3.
+        for form in {form for demand in demands for form in demand.coupled} - coupled:
+            if all(form in demand.coupled or self._is_implied(demand, form) for demand in demands):
                 coupled |= {form}
         return Domain(tuple(bounds), coupled)

@@ -298,8 +298,15 @@ lowers(Largest, children=_body)(partial(_reduced, "largest"))
 lowers(Smallest, children=_body)(partial(_reduced, "smallest"))
 
 
-@lowers(sympy.KroneckerDelta, children=alone)
-def _kronecker(lowering: ArrayLowering, part: sympy.KroneckerDelta, arguments: list[View]) -> View:
+def _compared(lowering: Lowering, part: sympy.KroneckerDelta) -> tuple[sympy.Basic, ...]:
+    """Indices are no values; in an expression of scalars there are none."""
+    return () if isinstance(lowering, ArrayLowering) else tuple(part.args)
+
+
+@lowers(sympy.KroneckerDelta, children=_compared)
+def _kronecker(lowering: Lowering, part: sympy.KroneckerDelta, arguments: list[View]) -> View:
+    if not isinstance(lowering, ArrayLowering):
+        return arguments[0].equals(arguments[1]).where(1, 0)
     one, two = lowering.index(part.args[0]), lowering.index(part.args[1])
     if isinstance(one, Gather) or isinstance(two, Gather):
         return lowering.table.number_of(one).equals(lowering.table.number_of(two)).where(1, 0)

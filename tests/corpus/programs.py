@@ -209,6 +209,19 @@ def _known() -> dict[str, Program]:
         "pole_where_indices_differ": Program(
             Sum(sp.KroneckerDelta(i, k) / (x[i] - 1) ** 2, (i, 0, n - 1)), {"x": np.array([1.0, 3.0, 1.0]), "k": 1}
         ),
+        # A value for two readers, of which one is masked to what is the box of the other.
+        "kept_for_a_masked_and_a_narrow_reader": Program(
+            Sum(
+                x[i] * sp.Min(_array("C", m, n)[sp.floor(i / 2), i], x[i]),
+                (j, sp.Max(0, i - 1), sp.Min(i + 1, n - 1)),
+                (i, 0, 1),
+            ),
+            {"x": three, "C": numbers(4, 3)},
+        ),
+        "condition_on_the_last_of_none": Program(
+            Sum(sp.Piecewise((Largest(x[0] ** 2, (j, 2, d - 1)), z[d - 1] > 0), (0, True)), (i, 0, d - 1)),
+            {"x": three, "z": three},
+        ),
         "condition_that_is_kept": Program(kept, {"x": np.array([1.0, -1.0, 2.0]), "y": numbers(3), "t": 1.5}),
         "condition_that_is_kept_not": Program(kept, {"x": three + 4, "y": numbers(3), "t": 1.5}),
         "condition_of_a_gather_beside_a_shift": Program(
