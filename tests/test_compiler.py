@@ -110,3 +110,11 @@ def test_why_a_contraction_is_no_product_of_matrices() -> None:
 def test_nothing_to_plan() -> None:
     assert "nothing to plan" in plan_text(Stages("x*y", None, None, ()).simplified)
     assert "none: nothing is summed over" in stage_text("plan", "x: vector(n)\nx[0]**2")
+
+
+@pytest.mark.parametrize(("at", "wanted"), [((2.0, 3.0), (9.0, 0.0, 6.0)), ((1.0, 1e300), (0.0, 0.0, 0.0))])
+def test_a_kronecker_delta_of_numbers_chooses(at: tuple[float, float], wanted: tuple[float, float, float]) -> None:
+    """Where its numbers differ nothing of the product is there, be it infinite."""
+    k, x = sp.symbols("k x")
+    result = symgrad.compile(sp.KroneckerDelta(k, 2) * x**2)(*at)
+    assert (result.value, *result.grad) == wanted

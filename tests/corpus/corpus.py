@@ -461,8 +461,6 @@ _MATERN_5 = "(1 + sqrt(5)*r + 5*r**2/3)*exp(-sqrt(5)*r)"
 EDGES = [
     Edge(*row)
     for row in (
-        ("delta_of_equals", "KroneckerDelta(x, 2)*y", (2.0, 3.0), (3, 0, 1)),
-        ("delta_of_others", "KroneckerDelta(x, 2)*exp(y)", (1.0, 1000.0), (0, 0, 0)),
         # Powers: the derivative of the power, not of the products and roots that it is computed by.
         ("power_3_2", "x**(3/2)", (0.0,), (0, 0)),
         ("power_3_2_as_float", "x**1.5", (0.0,), (0, 0)),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from symgrad.schedule.lines import Lines
-from symgrad.schedule.names import Names
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Assignment, Call, Element, Expression, Read, Statement, Store
 from symgrad_codegen.text.expressions import expression_text
+
+from symgrad.schedule.lines import Lines
+from symgrad.schedule.names import Names
 
 OUT = Element("out", (Affine((("i", 1),)),))
 
@@ -114,5 +115,6 @@ def test_targets_read_their_places() -> None:
     index = body.call("floor", Read("x"))
     body.lines.add(Store(Element("out", (index,)), body.call("mul", index, Read("y"))))
     (first, second) = body.lines.written()
-    assert isinstance(first, Assignment) and isinstance(second, Store)
-    assert first.name == "floor_1" and second.target == Element("out", (Read("floor_1"),))
+    assert isinstance(first, Assignment)
+    assert isinstance(second, Store)
+    assert (first.name, second.target) == ("floor_1", Element("out", (Read("floor_1"),)))
