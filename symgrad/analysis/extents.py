@@ -27,7 +27,7 @@ class Domain(NamedTuple):
     def conditions(self) -> list[Index]:
         """Forms in extents that are >= 0 where there are indices, as far as that is seen."""
         lengths = [bound[1].minus(bound[0]) for bound in self.bounds if bound is not None]
-        return [form for form in (*lengths, *self.coupled) if not form.axes]
+        return [form for form in (*lengths, *sorted(self.coupled, key=repr)) if not form.axes]
 
     def of_loops(self, axes: Sequence[Axis]) -> Domain:
         """What is known of some loops alone: others may be empty, and what does not vary along them is read anyway.

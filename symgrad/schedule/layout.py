@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import REDUCTIONS, Affine, Element, Expression, Integer, Read, Storage
+from symgrad_codegen.program import REDUCTIONS, Affine, Element, Expression, Integer, Place, Read, Storage
 
 from ..analysis.checks import checks, passed
 from ..analysis.domains import Domains
@@ -42,7 +43,7 @@ class Rolled(NamedTuple):
 
 
 @dataclass
-class Place:
+class Location:
     """Where an item's values are: an array, and which of its axes each axis of the item is."""
 
     array: str
@@ -66,8 +67,8 @@ class Layout:
             output: names.take(f"d_{inputs[output.by]}") for output in graph.outputs if output.by is not None
         }
         self.storages: list[Storage] = []
-        self.places: dict[Item, Place] = {}
-        self.kept_places: dict[Node, Place] = {}  # of what is kept beyond its pass, all of it
+        self.locations: dict[Item, Location] = {}
+        self.kept_locations: dict[Node, Location] = {}  # of what is kept beyond its pass, all of it
         self.in_pass: int | None = None  # the pass that is being scheduled
         self._short: dict[Item, frozenset[int]] = {}
         self._long: dict[Item, dict[int, Rolled]] = {}
@@ -135,10 +136,10 @@ class Layout:
         Where its name is that of an array or a number of the program, its indices are a part of it.
         """
         key = node, tuple(map(repr, index))
-        is_stored = node in self.places or node in self.scalars
+        is_stored = node in self.locations or node in self.scalars
         if key not in self._local_names:
             name = self.name_of(node)
-            place = self.places.get(node)
+            place = self.locations.get(node)
             order = place.order if place is not None else tuple(range(len(index)))
             terms = [index[axis] for axis in order if isinstance(index[axis], Affine)]
             numbers = [str(at.offset) for at in terms if not at.terms and at.offset >= 0]
@@ -172,14 +173,18 @@ class Layout:
         self._loop_names.add(last)
         return last
 
-    def affine(self, form: Index, names: dict[int, Affine] | None = None) -> Affine:
-        """An index expression in names of loops and extents."""
+    def affine(self, form: Index, at: Mapping[int, Place] = MappingProxyType({})) -> Affine:
+        """An index expression in names of loops and extents, its axes at affine places."""
         terms: list[tuple[str, int]] = []
         offset = form.offset
         for term, factor in form.terms:
-            inner = Affine(((self.size_names[term.name], 1),)) if isinstance(term, Size) else (names or {})[term]
-            offset += factor * inner.offset
-            terms += [(name, factor * own) for name, own in inner.terms]
+            if isinstance(term, Size):
+                terms.append((self.size_names[term.name], factor))
+                continue
+            place = at[term]
+            assert isinstance(place, Affine), "computed places are of whole indices"
+            offset += factor * place.offset
+            terms += [(name, factor * own) for name, own in place.terms]
         return Affine(merged(terms), offset)
 
     def _place_all(self) -> None:
@@ -187,7 +192,7 @@ class Layout:
         for sink in plan.sinks:
             self._place_in_output(sink)
         for node in plan.nodes:
-            if node in plan.stored and node not in self.places:
+            if node in plan.stored and node not in self.locations:
                 self.name_of(node)
                 self._place(node)
         for sink in plan.sinks:
@@ -197,11 +202,11 @@ class Layout:
                 self._place_sink(sink, name)
                 self.storages.append(Storage(name, tuple(self._lengths(sink.domain.bounds)), None, plan.kind(sink)))
                 if sink.purpose == "kept":
-                    self.kept_places[sink.view.node] = self.places[sink]
+                    self.kept_locations[sink.view.node] = self.locations[sink]
 
     def _place_sink(self, sink: Sink, array: str) -> None:
         lows = tuple(bound[0] for bound in sink.domain.bounds if bound is not None)
-        self.places[sink] = Place(array, tuple(range(sink.rank)), lows)
+        self.locations[sink] = Location(array, tuple(range(sink.rank)), lows)
 
     def _lengths(self, bounds: Iterable[tuple[Index, Index] | None]) -> list[Affine]:
         found = []
@@ -227,7 +232,7 @@ class Layout:
         lows = tuple(bound[0] for place in order if (bound := bounds[place]) is not None)
         if data is not None:  # indexed by the data itself, whatever is kept of it
             lows = (*lows[:data], Index(()))
-        self.places[node] = Place(self.called[node], tuple(order), lows)
+        self.locations[node] = Location(self.called[node], tuple(order), lows)
 
     def _is_array(self, node: Node) -> bool:
         """Whether a stored value is in an array, if only of one entry; else it is a number with a name."""
@@ -244,7 +249,7 @@ class Layout:
             node = view.node
             if is_leaf(node) or len(plan.readers[node]) != 1:
                 continue
-            if plan.reduces_data(node) and node not in self.places:
+            if plan.reduces_data(node) and node not in self.locations:
                 plain = [plain_axis(index) for index in view.index]
                 bounds = plan.domains.own[node].bounds
                 reads = {index for other, index in reach(plan, sink, is_product=False) if other is node}
@@ -254,8 +259,8 @@ class Layout:
                 if is_permuted and len(plain) == sink.rank and len(reads) == 1:
                     order = tuple(plain.index(place) for place in range(sink.rank))
                     if all(bounds[own] == sink.domain.bounds[place] for place, own in enumerate(order)):
-                        array = self.places[sink].array
-                        self.places[node] = Place(array, order, (Index(()),) * sink.rank)
+                        array = self.locations[sink].array
+                        self.locations[node] = Location(array, order, (Index(()),) * sink.rank)
                         self.called[node] = array
                         return
             elif node not in plan.stored and not is_reduction(node) and not node.is_guard:
@@ -269,20 +274,20 @@ class Layout:
     @cached_property
     def stored(self) -> dict[Node, tuple[str, tuple[int, ...]]]:
         """What has a name or an array, and in which order that has the axes."""
-        arrays = {node: (place.array, place.order) for node, place in self.places.items() if isinstance(node, Node)}
+        arrays = {node: (place.array, place.order) for node, place in self.locations.items() if isinstance(node, Node)}
         return arrays | {node: (name, ()) for node, name in self.scalars.items()}
 
-    def place_of(self, item: Item) -> Place:
+    def location_of(self, item: Item) -> Location:
         """Where a value is found: in its own pass in a block of the data, elsewhere in what was kept of it."""
-        if item in self.kept_places and self.plan.level[item] != self.in_pass:
-            return self.kept_places[item]
-        return self.places[item]
+        if item in self.kept_locations and self.plan.level[item] != self.in_pass:
+            return self.kept_locations[item]
+        return self.locations[item]
 
     def element(self, item: Item, index: tuple[Any, ...]) -> Expression:
         """A stored value at indices over loop names, to read or to write it: no other place subtracts first indices."""
         if item in self.scalars:
             return Read(self.scalars[item])
-        place = self.place_of(item)
+        place = self.location_of(item)
         found = [self._from(index[own], low) for own, low in zip(place.order, place.low, strict=True)]
         return Element(place.array, tuple(found) or (Affine(()),))
 

@@ -58,7 +58,7 @@ class Scheduler:
 
     def __init__(self, layout: Layout) -> None:
         self.layout, self.plan, self.graph, self.inputs = layout, layout.plan, layout.graph, layout.inputs
-        self.names, self.places = layout.names, layout.places
+        self.names, self.locations = layout.names, layout.locations
         self.span: tuple[Index, Index] | None = None  # of the data that the pass being scheduled runs over
 
     # --- the program --------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class Scheduler:
         if output in self.layout.output_names:
             by = "" if output.by is None else self.inputs[output.by]
             return ProgramOutput(self.layout.output_names[output], output.role, shape, by, output.of)
-        value = NestBuilder(self.layout, {}, {}, None, frozenset()).value(output.view, {})
+        value = NestBuilder(self.layout, {}, {}, None, frozenset()).value(output.view)
         if isinstance(value, Read) and any(isinstance(own, Assignment) and own.name == value.name for own in steps):
             return ProgramOutput(value.name, output.role)
         name = self.names.take("result")
@@ -133,8 +133,8 @@ class Scheduler:
             if item not in self.plan.stored:
                 return []
             if is_matrix(item):
-                arguments = tuple(self.places[sink].array for sink in self.plan.arguments[item])
-                return [Matrix(self.places[item].array, item.gate.name, arguments)]
+                arguments = tuple(self.locations[sink].array for sink in self.plan.arguments[item])
+                return [Matrix(self.locations[item].array, item.gate.name, arguments)]
             if item in self.plan.products:
                 return [product_step(self.layout, item, self._comment([item]))]
         names, ranges = self._loops([item])
@@ -150,7 +150,7 @@ class Scheduler:
         found: list[Step] = []
         for item in items:
             if is_reduction(item) and not is_product(self.layout, item, self.span) and self.layout.accumulates(item):
-                found.append(Fill(self.places[item].array, identity_of(item)))
+                found.append(Fill(self.locations[item].array, identity_of(item)))
         return found
 
     def _loops(self, items: list[Item]) -> tuple[dict[Rolled, str], dict[str, tuple[Index, Index]]]:
@@ -177,8 +177,8 @@ class Scheduler:
         """Whether it belongs to the value or to the gradients, and what it makes, in the user's terms where short."""
         found: dict[str, None] = {}
         for item in items:
-            if item in self.places:
-                array = self.places[item].array
+            if item in self.locations:
+                array = self.locations[item].array
                 formula = self._formula(item, names or {}) if isinstance(item, Node) else ""
                 found[f"{array}{formula}" if self._is_forward(item) else array] = None
         parts = {self._is_forward(item) for item in items}
@@ -196,7 +196,7 @@ class Scheduler:
             return ""  # its terms arrive at computed places
         letters = self._letters(node, names)
         text = stored_formula(node, letters, self.layout.worded, self.layout.stored, self.layout.size_names, _TERM)
-        indices = ", ".join(letters[own] for own in self.places[node].order)
+        indices = ", ".join(letters[own] for own in self.locations[node].order)
         return f"{f'[{indices}]' if indices else ''} = {text}" if text else ""
 
     def _letters(self, node: Node, names: Mapping[Rolled, str]) -> list[str]:
@@ -279,8 +279,8 @@ class Scheduler:
             steps += self._fills(item for item in group.items if plan.varies(item))
             steps += self._nest(group.items, builder, names)
         reduced = [item for item in members if plan.reduces_data(item)]
-        fills: list[Step] = [Fill(self.places[item].array, identity_of(item)) for item in reduced]
-        accumulated = tuple((item.gate.name, self.places[item].array) for item in reduced)
+        fills: list[Step] = [Fill(self.locations[item].array, identity_of(item)) for item in reduced]
+        accumulated = tuple((item.gate.name, self.locations[item].array) for item in reduced)
         scatters = any(not item.reduction.is_plain for item in reduced)
         name = self.names.take("pass", counted=True)
         first, last = self.layout.affine(low), self.layout.affine(high)
@@ -302,7 +302,7 @@ class Scheduler:
                 node = view.node
                 if is_leaf(node) or not self.plan.varies(node):
                     continue
-                if node not in self.layout.kept_places or self.plan.level[node] == level:
+                if node not in self.layout.kept_locations or self.plan.level[node] == level:
                     stack.append(node)
         return [
             item for item in self.plan.items if item in needed and (isinstance(item, Sink) or item in self.plan.stored)

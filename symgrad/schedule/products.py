@@ -46,14 +46,14 @@ def product_step(layout: Layout, node: Node, comment: str) -> Product:
     if data is not None:
         names[data] = layout.data_name
     row, column = 0, 1
-    target = layout.places[node]
+    target = layout.locations[node]
     operands = []
     for factor in factors:
         plain = [own for index in factor.index if (own := plain_axis(index)) is not None]
         if factor.node.gate.name == "input":
             operands.append(Operand(layout.inputs[factor.node.position], tuple(names[own] for own in plain)))
         else:
-            place = layout.place_of(factor.node)
+            place = layout.location_of(factor.node)
             operands.append(Operand(place.array, tuple(names[plain[own]] for own in place.order)))
     axes = tuple(names[own] for own in target.order)
     return Product(

@@ -304,9 +304,10 @@ def test_strict_has_the_bits_of_plain_python(dtype: str, tmp_path: Path) -> None
 
 
 SAME_TEXT = f"""
-import sys
-sys.path[:0] = {[str(ROOT), str(ROOT / "codegen")]!r}
-import sympy as sp, symgrad
+import hashlib, itertools, sys
+sys.path[:0] = {[str(ROOT), str(ROOT / "codegen"), str(ROOT / "tests" / "corpus")]!r}
+import sympy as sp, symgrad, array_corpus
+from symgrad_codegen.targets import TARGETS
 names = "a b c x10 x2 theta alpha1 alpha2 w_0 w_1 mu sigma"
 s = sp.symbols(names)
 f = sum(sp.sin(u*v) * sp.exp(-u**2) for u in s for v in s if u.name < v.name) + sp.Max(*s) + sp.Mul(*s)
@@ -314,6 +315,13 @@ f += sp.Piecewise((s[0]*s[1], (s[2] > 0) & (s[3] > 0) | (s[4] < 1)), (sp.log(sum
 for target in ("cpu", "python"):
     print(symgrad.emit(f, target=target))
 print(symgrad.emit("t = p*q + r\\nsin(t)**2 + Max(t, p, q) + t/(1 + exp(-r))"))
+# Of arrays each row for one target: a set that is gone through as it comes shows in some of them.
+for case, target in zip(array_corpus.CORPUS, itertools.cycle([name for name, own in TARGETS.items() if own.arrays])):
+    try:
+        text = symgrad.emit(case.expression(), target=target)
+    except symgrad.UnsupportedExpression as error:
+        text = str(error)
+    print(case.name, target, hashlib.sha256(text.encode()).hexdigest())
 """
 
 
@@ -328,4 +336,5 @@ def test_the_same_text_in_every_process() -> None:
         ).stdout
         for seed in ("0", "1", "4242")
     }
-    assert len(texts) == 1
+    lines = {line for text in texts for line in text.splitlines()}
+    assert len(texts) == 1, [line for line in lines if not all(line in text for text in texts)]
