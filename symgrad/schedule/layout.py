@@ -6,7 +6,7 @@ What is short, of known length and inside a loop over the data is written out; a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -20,17 +20,15 @@ from ..analysis.checks import checks, passed
 from ..analysis.domains import Domains
 from ..errors import UnsupportedExpression
 from ..graph.affine import Index, Size
-from ..graph.graph import Graph, Output, sizes_of
-from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis, positional
+from ..graph.graph import Graph
+from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis
+from .called import Called, size_names
 from .constants import constants
 from .integers import added, combined
 from .items import Item, Key, Sink, is_leaf, is_matrix, is_reduction, own_axis
-from .names import Names, identifier, input_names, merged
-from .nouns import Nouns
+from .names import Names, merged
 from .plan import UNROLLED, Plan
 from .words import in_identifiers
-
-_LETTERS = "ijklpqrstuv"  # of loops that the user has not named
 
 
 class Rolled(NamedTuple):
@@ -61,7 +59,7 @@ class Layout:
         self.plain_checks, self.gather_checks = checks(definition, domains)
         self.checks = passed(self.plain_checks, domains)
         self.literals = constants(graph, np.dtype(dtype))
-        self.size_names = self._name_sizes()
+        self.size_names = size_names(graph, inputs, names, self.plan.domains.derived)
         self.sizes = {new: Size(old) for old, new in self.size_names.items()}
         self.output_names = {
             output: names.take(f"d_{inputs[output.by]}") for output in graph.outputs if output.by is not None
@@ -74,17 +72,12 @@ class Layout:
         self._long: dict[Item, dict[int, Rolled]] = {}
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
         self.forward = below({output.view.node for output in graph.values})
-        self.nouns = Nouns(graph, inputs, self.forward)
-        self.called: dict[Node, str] = {}  # results with a name: the user's, the gradient that it is, what it is
-        self._reserve_names()
-        self._loop_names: set[str] = set()
-        self._local_names: dict[tuple[Node, tuple[str, ...]], str] = {}  # of values in the body of a nest
-        self._condition_names: dict[tuple[Affine, ...], str] = {}
+        self.called = Called(graph, inputs, names, self.forward, self.plan.numbers)
         self.data_name = self.loop_name(self.plan.data, ()) if self.plan.data is not None else ""
         for sink in self.plan.sinks:
             if sink.output is not None:
                 if sink.output not in self.output_names:
-                    self.output_names[sink.output] = names.take(self._value_name(sink.output))
+                    self.output_names[sink.output] = self.called.output(sink.output)
                 self._place_sink(sink, self.output_names[sink.output])
         self._place_all()
         # Arrays that hold a block of the data only, and at which place.
@@ -94,84 +87,15 @@ class Layout:
             if not is_spelled and not isinstance(node.attribute, Reduction) and not is_matrix(node):
                 raise UnsupportedExpression(f"no target spells the gate {node.gate.name}")
 
-    def _name_sizes(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for position, shape in enumerate(self.graph.shapes):
-            for place, extent in enumerate(shape):
-                for term, _ in extent.terms:
-                    assert isinstance(term, Size)
-                    if ".shape[" in term.name:
-                        found.setdefault(term.name, self.names.take(f"{self.inputs[position]}_length_{place + 1}"))
-        given = dict(zip(self.graph.inputs, self.inputs, strict=True))
-        for size in sorted(sizes_of(self.graph)):
-            if size.name not in found and size.name not in self.plan.domains.derived:
-                is_given = size.name in given and not self.graph.shapes[self.graph.inputs.index(size.name)]
-                found[size.name] = given[size.name] if is_given else input_names([size.name], self.names.taken)[0][0]
-                self.names.taken.add(found[size.name])
-        for name in self.plan.domains.derived:
-            found[name] = self.names.take(name)
-        return found
+    def local_name(self, node: Node, index: tuple[Place, ...]) -> str:
+        """The name of a value at an index within the body of a nest."""
+        location = self.locations.get(node)
+        order = location.order if location is not None else (() if node in self.scalars else None)
+        return self.called.local(node, index, order)
 
-    def _reserve_names(self) -> None:
-        """The names that are not for others: of values, and the user's of intermediate results."""
-        names = {node: self.graph.names[node] for node in self.plan.nodes if node in self.graph.names}
-        names |= {node: "value" for node in self.plan.nodes if node in self.plan.numbers and node not in names}
-        for node, name in names.items():
-            self.called[node] = self.names.take(identifier(name))
-
-    def _value_name(self, output: Output) -> str:
-        """What the array of a value is called: the user's name, where the value is just what that is of."""
-        name = self.graph.names.get(output.view.node, "")
-        return identifier(name) if name and output.view == positional(output.view.node) else "value"
-
-    def name_of(self, node: Node) -> str:
-        """What a result is called."""
-        if node not in self.called:
-            self.called[node] = self.names.take(*self.nouns.of(node, self.called))
-        return self.called[node]
-
-    def local_name(self, node: Node, index: tuple[Any, ...]) -> str:
-        """The name of a value at an index within the body of a nest, the same in all nests.
-
-        Where its name is that of an array or a number of the program, its indices are a part of it.
-        """
-        key = node, tuple(map(repr, index))
-        is_stored = node in self.locations or node in self.scalars
-        if key not in self._local_names:
-            name = self.name_of(node)
-            place = self.locations.get(node)
-            order = place.order if place is not None else tuple(range(len(index)))
-            terms = [index[axis] for axis in order if isinstance(index[axis], Affine)]
-            numbers = [str(at.offset) for at in terms if not at.terms and at.offset >= 0]
-            loops = [at.terms[0][0] for at in terms if len(at.terms) == 1 and at.terms[0][1] == 1 and not at.offset]
-            if numbers:
-                name = self.names.take(f"{name}_{'_'.join(numbers)}")
-            elif is_stored and loops:
-                name = self.names.take(f"{name}_{('' if max(map(len, loops)) == 1 else '_').join(loops)}")
-            elif is_stored or name in self._local_names.values():
-                name = self.names.take(f"{name}_here")
-            self._local_names[key] = name
-        return self._local_names[key]
-
-    def condition_name(self, limits: tuple[Affine, ...]) -> str:
-        """The name of the condition that affine integers are >= 0, the same in all nests."""
-        if limits not in self._condition_names:
-            self._condition_names[limits] = self.names.take("inside")
-        return self._condition_names[limits]
-
-    def loop_name(self, key: Any, beside: Container[str]) -> str:
-        """The name of a loop along a class of axes, `beside` others: the user's for that index, where one is known."""
-        label = self.plan.labels.get(key)
-        wanted: list[str] = [identifier(label)] if label else []
-        name: str
-        for name in [*wanted, *_LETTERS]:
-            if name not in beside and (name in self._loop_names or name not in self.names.taken):
-                self._loop_names.add(name)
-                self.names.taken.add(name)
-                return name
-        last = self.names.take(wanted[0] if wanted else "index")
-        self._loop_names.add(last)
-        return last
+    def loop_name(self, key: Key, beside: Collection[str]) -> str:
+        """The name of a loop along a class of axes, `beside` others."""
+        return self.called.loop(key, self.plan.labels, beside)
 
     def affine(self, form: Index, at: Mapping[int, Place] = MappingProxyType({})) -> Affine:
         """An index expression in names of loops and extents, its axes at affine places."""
@@ -193,11 +117,11 @@ class Layout:
             self._place_in_output(sink)
         for node in plan.nodes:
             if node in plan.stored and node not in self.locations:
-                self.name_of(node)
+                self.called.result(node)
                 self._place(node)
         for sink in plan.sinks:
             if sink.purpose != "output":
-                wanted = "matrix" if sink.purpose == "argument" else f"all_{self.called[sink.view.node]}"
+                wanted = "matrix" if sink.purpose == "argument" else f"all_{self.called.result(sink.view.node)}"
                 name = self.names.take(wanted, counted=sink.purpose == "argument")
                 self._place_sink(sink, name)
                 self.storages.append(Storage(name, tuple(self._lengths(sink.domain.bounds)), None, plan.kind(sink)))
@@ -218,7 +142,7 @@ class Layout:
     def _place(self, node: Node) -> None:
         plan = self.plan
         if not self._is_array(node):
-            self.scalars[node] = self.called[node]
+            self.scalars[node] = self.called.result(node)
             return
         axis_of_data = plan.data_axis(node) if plan.varies(node) else None
         order = [place for place in range(node.rank) if axis_of_data is None or own_axis(node, place) != axis_of_data]
@@ -228,11 +152,11 @@ class Layout:
             order.append(next(p for p in range(node.rank) if own_axis(node, p) == axis_of_data))
         bounds = plan.domains.own[node].bounds
         lengths = self._lengths(bounds[place] for place in order)
-        self.storages.append(Storage(self.called[node], tuple(lengths), data, plan.kind(node)))
+        self.storages.append(Storage(self.called.result(node), tuple(lengths), data, plan.kind(node)))
         lows = tuple(bound[0] for place in order if (bound := bounds[place]) is not None)
         if data is not None:  # indexed by the data itself, whatever is kept of it
             lows = (*lows[:data], Index(()))
-        self.locations[node] = Location(self.called[node], tuple(order), lows)
+        self.locations[node] = Location(self.called.result(node), tuple(order), lows)
 
     def _is_array(self, node: Node) -> bool:
         """Whether a stored value is in an array, if only of one entry; else it is a number with a name."""
@@ -261,7 +185,7 @@ class Layout:
                     if all(bounds[own] == sink.domain.bounds[place] for place, own in enumerate(order)):
                         array = self.locations[sink].array
                         self.locations[node] = Location(array, order, (Index(()),) * sink.rank)
-                        self.called[node] = array
+                        self.called.results[node] = array
                         return
             elif node not in plan.stored and not is_reduction(node) and not node.is_guard:
                 stack.extend(reversed(view.arguments))

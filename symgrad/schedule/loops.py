@@ -7,9 +7,7 @@ are written out inside. What does not vary along the data stands before, between
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 from symgrad_codegen.program import (
     Assignment,
@@ -25,32 +23,17 @@ from symgrad_codegen.program import (
 )
 from symgrad_codegen.program import Output as ProgramOutput
 
-from ..analysis.extents import Domain
 from ..graph.affine import Index, Size
-from ..graph.formula import stored_formula
 from ..graph.graph import Output
-from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis
+from ..graph.node import Node
 from .bounds import bounds
+from .comments import Comments
+from .groups import groups
 from .items import Item, Sink, is_leaf, is_matrix, is_reduction
 from .layout import Layout, Rolled, identity_of, reach
 from .nests import NestBuilder
 from .products import data_range, is_product, product_step
 from .scheduled import Scheduled
-
-# More running sums than this in one loop do not fit into registers: the next node starts a loop of its own.
-_ACCUMULATORS = 14
-
-_COMMENT, _TERM = 110, 72  # of a comment, and of one formula in it
-
-
-@dataclass
-class Group:
-    """Items of one pass that share a nest, or a single product of matrices."""
-
-    is_product: bool
-    loops: frozenset[Rolled]
-    items: list[Item] = field(default_factory=list)
-    sums: int = 0  # running sums that it keeps
 
 
 class Scheduler:
@@ -58,7 +41,7 @@ class Scheduler:
 
     def __init__(self, layout: Layout) -> None:
         self.layout, self.plan, self.graph, self.inputs = layout, layout.plan, layout.graph, layout.inputs
-        self.names, self.locations = layout.names, layout.locations
+        self.names, self.locations, self.comments = layout.names, layout.locations, Comments(layout)
         self.span: tuple[Index, Index] | None = None  # of the data that the pass being scheduled runs over
 
     # --- the program --------------------------------------------------------------------------------------------------
@@ -136,7 +119,7 @@ class Scheduler:
                 arguments = tuple(self.locations[sink].array for sink in self.plan.arguments[item])
                 return [Matrix(self.locations[item].array, item.gate.name, arguments)]
             if item in self.plan.products:
-                return [product_step(self.layout, item, self._comment([item]))]
+                return [product_step(self.layout, item, self.comments.of([item]))]
         names, ranges = self._loops([item])
         builder = NestBuilder(self.layout, names, ranges, None, frozenset([item]))
         builder.add(item)
@@ -171,43 +154,7 @@ class Scheduler:
             LoopRange(name, (self.layout.affine(loop.low),), (self.layout.affine(loop.high),))
             for loop, name in names.items()
         )
-        return [Nest(self.names.take("nest", counted=True), loops, tuple(body), self._comment(items, names))]
-
-    def _comment(self, items: list[Item], names: Mapping[Rolled, str] | None = None) -> str:
-        """Whether it belongs to the value or to the gradients, and what it makes, in the user's terms where short."""
-        found: dict[str, None] = {}
-        for item in items:
-            if item in self.locations:
-                array = self.locations[item].array
-                formula = self._formula(item, names or {}) if isinstance(item, Node) else ""
-                found[f"{array}{formula}" if self._is_forward(item) else array] = None
-        parts = {self._is_forward(item) for item in items}
-        part = "forward and backward" if len(parts) > 1 else "forward" if True in parts else "backward"
-        return textwrap.shorten(f"{part}: {', '.join(found)}", _COMMENT, placeholder=" ...")
-
-    def _is_forward(self, item: Item) -> bool:
-        """Whether it belongs to the values."""
-        is_value = isinstance(item, Sink) and item.output is not None and item.output.role == "value"
-        return is_value or item in self.layout.forward
-
-    def _formula(self, node: Node, names: Mapping[Rolled, str]) -> str:
-        """What a stored value is at its indices: [i] = sum over j of w[j] * X[i, j]; empty where that is long."""
-        if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
-            return ""  # its terms arrive at computed places
-        letters = self._letters(node, names)
-        text = stored_formula(node, letters, self.layout.worded, self.layout.stored, self.layout.size_names, _TERM)
-        indices = ", ".join(letters[own] for own in self.locations[node].order)
-        return f"{f'[{indices}]' if indices else ''} = {text}" if text else ""
-
-    def _letters(self, node: Node, names: Mapping[Rolled, str]) -> list[str]:
-        """The names of the loop axes of a node: of the loops around it, else as the user calls them."""
-        rolled, data = self.layout.rolled(node), self.plan.data_axis(node)
-        found: dict[int, str] = {own: names[loop] for own, loop in rolled.items() if loop in names}
-        if data is not None:
-            found[data] = self.layout.data_name
-        for own in (own for own in range(node.loops) if own not in found):
-            found[own] = self.layout.loop_name(self.plan.class_of(node, own), found.values())
-        return [found[own] for own in range(node.loops)]
+        return [Nest(self.names.take("nest", counted=True), loops, tuple(body), self.comments.of(items, names))]
 
     # --- passes -------------------------------------------------------------------------------------------------------
 
@@ -247,18 +194,18 @@ class Scheduler:
     def _one_pass(self, targets: list[Item], level: int, span: tuple[Index, Index]) -> list[Step]:
         plan, self.span = self.plan, span
         members = self._needed(targets, level)
-        groups = self._groups(members)
-        where = {item: place for place, group in enumerate(groups) for item in group.items}
+        found = groups(self.layout, members, span)
+        where = {item: place for place, group in enumerate(found) for item in group.items}
         self.reader_groups: dict[Node, set[int]] = {}
         for item in members:
             for node, _ in reach(self.plan, item, is_product=is_product(self.layout, item, self.span)):
                 self.reader_groups.setdefault(node, set()).add(where[item])
         low, high = span
         steps: list[Step] = []
-        for place, group in enumerate(groups):
+        for place, group in enumerate(found):
             if group.is_product:
                 steps += [
-                    product_step(self.layout, item, self._comment([item]))
+                    product_step(self.layout, item, self.comments.of([item]))
                     for item in group.items
                     if item in plan.products
                 ]
@@ -307,72 +254,3 @@ class Scheduler:
         return [
             item for item in self.plan.items if item in needed and (isinstance(item, Sink) or item in self.plan.stored)
         ]
-
-    def _groups(self, members: list[Item]) -> list[Group]:
-        groups: list[Group] = []
-        where: dict[Item, int] = {}
-        for item in members:
-            rolled = self.layout.rolled(item)
-            by_blas = is_product(self.layout, item, self.span)
-            loops = frozenset() if by_blas else frozenset(rolled.values())
-            sums = self._running_sums(item)
-            first = 0
-            for node, index in reach(self.plan, item, is_product=by_blas):
-                if node in where:
-                    together = not by_blas and self._fits(item, rolled, node, index)
-                    first = max(first, where[node] + (0 if together else 1))
-            place = next(
-                (
-                    place
-                    for place in range(first, len(groups))
-                    if not by_blas
-                    and not groups[place].is_product
-                    and groups[place].loops == loops
-                    and (not sums or not groups[place].sums or groups[place].sums + sums <= _ACCUMULATORS)
-                ),
-                len(groups),
-            )
-            if place == len(groups):
-                groups.append(Group(by_blas, loops))
-            groups[place].items.append(item)
-            groups[place].sums += sums
-            where[item] = place
-        return groups
-
-    def _running_sums(self, item: Item) -> int:
-        if not self.plan.reduces_data(item) or is_product(self.layout, item, self.span):
-            return 0
-        count = 1
-        for own in self.layout.written_out(item):
-            count *= self.plan.extent(item, own) or 1
-        return count
-
-    def _fits(self, item: Item, rolled: Mapping[int, Rolled], node: Node, index: tuple[AnyIndex, ...]) -> bool:
-        """Whether an item may share the loops of a node that it reads: it is complete, and read at the same place."""
-        if is_product(self.layout, node, self.span):
-            return False
-        inner, data = self.layout.rolled(node), self.plan.data_axis(node)
-        if is_reduction(node) and any(own >= node.rank for own in inner):
-            return False
-        for place, at in enumerate(index):
-            if place in inner:
-                plain = plain_axis(at)
-                if plain is None or inner[place] != rolled.get(plain):
-                    return False
-            elif place != data and not self._is_written_out(item, at, self.plan.bounds(node, place)):
-                return False
-        return True
-
-    def _is_written_out(self, item: Item, at: AnyIndex, bounds: tuple[Index, Index]) -> bool:
-        """Whether an item reads an axis that is written out within these bounds at indices that are known then.
-
-        What is gathered is chosen among all entries, unless these are at symbolic places.
-        """
-        low, high = bounds
-        if isinstance(at, Gather):
-            return not low.terms and not high.terms
-        if not set(at.axes) <= self.layout.written_out(item):
-            return False
-        loops = Domain(tuple(self.plan.bounds(item, own) for own in range(item.loops)))
-        domains = self.plan.domains
-        return domains.implies(loops, at.minus(low)) and domains.implies(loops, high.minus(at))

@@ -31,10 +31,11 @@ from ..errors import UnsupportedExpression
 from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable
 from ..graph.node import Node
+from .called import Called
 from .constants import constants
 from .lines import Lines
-from .names import Names, identifier
-from .nouns import Nouns, noun_of
+from .names import Names
+from .nouns import noun_of
 from .order import interleaved_statements
 from .scheduled import Scheduled
 
@@ -75,8 +76,13 @@ class _Body:
         for node in self.nodes:
             if node.gate.name not in FUNCTIONS:
                 raise UnsupportedExpression(f"no target spells the gate {node.gate.name}")
-        self.nouns = Nouns(graph, inputs, self.forward)
-        self.called = self._called()
+        computed = set(self.nodes)
+        self.names_of = Called(graph, inputs, names, self.forward, [output.view.node for output in graph.values])
+        self.called = self.names_of.results
+        for output, name in zip(graph.gradients, gradients, strict=True):
+            node = output.view.node
+            if node in computed and node not in self.called and node not in self.forward:
+                self.called[node] = name
         self.expressions: dict[Node, Expression] = {
             node: Literal(number) for node, number in constants(graph, np.dtype(dtype)).items()
         }
@@ -105,34 +111,12 @@ class _Body:
             arguments = tuple([self.expressions[source] for source, _ in node.arguments])
             self.expressions[node] = lines.value(
                 Call(FUNCTIONS[node.gate.name], arguments),
-                partial(self._name, node),
+                partial(self.names_of.result, node),
                 noun_of(node),
                 part="forward" if node in self.forward else "backward",
                 is_kept=node in kept,
             )
         return lines
-
-    def _called(self) -> dict[Node, str]:
-        """The names of what has one in any case: of values, the user's, and of gradients."""
-        computed = set(self.nodes)
-        called: dict[Node, str] = {}
-        for place, output in enumerate(self.graph.values):
-            node = output.view.node
-            if node in computed and node not in self.graph.names:
-                called[node] = self.names.take("value" if place == 0 else f"value_{place + 1}")
-        for node, name in self.graph.names.items():
-            if node in computed:
-                called[node] = self.names.take(identifier(name))
-        for output, name in zip(self.graph.gradients, self.gradients, strict=True):
-            node = output.view.node
-            if node in computed and node not in called and node not in self.forward:
-                called[node] = name
-        return called
-
-    def _name(self, node: Node) -> str:
-        if node not in self.called:
-            self.called[node] = self.names.take(*self.nouns.of(node, self.called))
-        return self.called[node]
 
     def _value(self, node: Node, statements: list[Assignment]) -> str:
         """What a value is called: one that is an input, or a number, has a line of its own."""

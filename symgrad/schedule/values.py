@@ -223,7 +223,7 @@ class Values:
             holds: tuple[Expression, ...] = tuple(map(Holds, limits))
             value = holds[0] if len(holds) == 1 else Call(FUNCTIONS["and"], holds)
             self._conditions[limits] = self.lines.value(
-                value, partial(self.layout.condition_name, limits), "condition", "boolean"
+                value, partial(self.layout.called.condition, limits), "condition", "boolean"
             )
         return self._conditions[limits]
 

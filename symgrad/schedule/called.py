@@ -1,0 +1,112 @@
+"""What everything in a program is called: results, values within a nest, loops, extents; no two things alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+
+from symgrad_codegen.program import Affine, Place
+
+from ..graph.affine import Size
+from ..graph.graph import Graph, Output, sizes_of
+from ..graph.node import Node, positional
+from .items import Key, is_leaf
+from .names import Names, identifier, input_names
+from .nouns import Nouns
+
+_LETTERS = "ijklpqrstuv"  # of loops that the user has not named
+
+
+class Called:
+    """The names of one program, handed out as they are asked for.
+
+    `values` are the values that are numbers, or numbers at each point: these and what the user has named have their
+    names from the start.
+    """
+
+    def __init__(
+        self, graph: Graph, inputs: Sequence[str], names: Names, forward: Container[Node], values: Iterable[Node]
+    ) -> None:
+        self.graph, self.names = graph, names
+        self.nouns = Nouns(graph, inputs, forward)
+        self.results: dict[Node, str] = {}  # the user's, the gradient that it is, what it is
+        self._local: dict[tuple[Node, tuple[str, ...]], str] = {}
+        self._local_names: set[str] = set()
+        self._loops: set[str] = set()
+        self._conditions: dict[tuple[Affine, ...], str] = {}
+        for node, name in {**dict.fromkeys(values, "value"), **graph.names}.items():
+            if not is_leaf(node):
+                self.results[node] = names.take(identifier(name))
+
+    def result(self, node: Node) -> str:
+        """What the result of a node is called."""
+        if node not in self.results:
+            self.results[node] = self.names.take(*self.nouns.of(node, self.results))
+        return self.results[node]
+
+    def output(self, output: Output) -> str:
+        """What the array of a value is called: the user's name, where the value is just what that is of."""
+        name = self.graph.names.get(output.view.node, "")
+        return self.names.take(identifier(name) if name and output.view == positional(output.view.node) else "value")
+
+    def local(self, node: Node, index: Sequence[Place], order: Sequence[int] | None) -> str:
+        """The name of a value at an index within the body of a nest, the same in all nests.
+
+        Where its name is that of an array or a number of the program, its indices are a part of it, in the `order` in
+        which that has its axes; None where it is no such.
+        """
+        key = node, tuple(map(repr, index))
+        if key not in self._local:
+            name = self.result(node)
+            places = [index[axis] for axis in (range(len(index)) if order is None else order)]
+            terms = [at for at in places if isinstance(at, Affine)]
+            numbers = [str(at.offset) for at in terms if not at.terms and at.offset >= 0]
+            loops = [at.terms[0][0] for at in terms if len(at.terms) == 1 and at.terms[0][1] == 1 and not at.offset]
+            if numbers:
+                name = self.names.take(f"{name}_{'_'.join(numbers)}")
+            elif order is not None and loops:
+                name = self.names.take(f"{name}_{('' if max(map(len, loops)) == 1 else '_').join(loops)}")
+            elif order is not None or name in self._local_names:
+                name = self.names.take(f"{name}_here")
+            self._local[key] = name
+            self._local_names.add(name)
+        return self._local[key]
+
+    def condition(self, limits: tuple[Affine, ...]) -> str:
+        """The name of the condition that affine integers are >= 0, the same in all nests."""
+        if limits not in self._conditions:
+            self._conditions[limits] = self.names.take("inside")
+        return self._conditions[limits]
+
+    def loop(self, key: Key, labels: Mapping[Key, str], beside: Collection[str]) -> str:
+        """The name of a loop along a class of axes, `beside` others: the user's for that index, where one is known."""
+        label = labels.get(key)
+        wanted = [identifier(label)] if label else []
+        name: str
+        for name in (*wanted, *_LETTERS):
+            if name not in beside and (name in self._loops or name not in self.names.taken):
+                self._loops.add(name)
+                self.names.taken.add(name)
+                return name
+        last = self.names.take(wanted[0] if wanted else "index")
+        self._loops.add(last)
+        return last
+
+
+def size_names(graph: Graph, inputs: Sequence[str], names: Names, derived: Collection[str]) -> dict[str, str]:
+    """The names of extents: the user's; for those without one, and for `derived` ones, some of our own."""
+    found: dict[str, str] = {}
+    for position, shape in enumerate(graph.shapes):
+        for axis, extent in enumerate(shape):
+            for term, _ in extent.terms:
+                assert isinstance(term, Size), "extents are affine in symbolic sizes"
+                if ".shape[" in term.name:
+                    found.setdefault(term.name, names.take(f"{inputs[position]}_length_{axis + 1}"))
+    given = dict(zip(graph.inputs, inputs, strict=True))
+    for size in sorted(sizes_of(graph)):
+        if size.name not in found and size.name not in derived:
+            is_given = size.name in given and not graph.shapes[graph.inputs.index(size.name)]
+            found[size.name] = given[size.name] if is_given else input_names([size.name], names.taken)[0][0]
+            names.taken.add(found[size.name])
+    for name in derived:
+        found[name] = names.take(name)
+    return found
