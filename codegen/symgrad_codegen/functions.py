@@ -9,6 +9,8 @@ targets/javascript/runtime.js.
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import NamedTuple
 
 # Precedence levels, loosest first; an operand of a lower level needs brackets. EITHER and BOTH are JavaScript's || and
@@ -33,7 +35,11 @@ class Function(NamedTuple):
     built_in: str = ""  # what the CPU module's run-time text makes it of
     javascript: str = ""  # JavaScript's operator or function; empty: the operator above
     definition: str = ""
-    needs: tuple[str, ...] = ()  # functions that the definition calls
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The functions that the definition calls."""
+        return _called_in(self.definition, self.name)
 
 
 def _libm(
@@ -70,7 +76,6 @@ _ROWS = (
     Function(
         "sqrt",
         javascript="sqrt",
-        needs=("real_sqrt",),
         definition='''
 def sqrt(x):
     """The square root; of -0.0 it is 0.0, as 1/sqrt(x) is infinity there."""
@@ -108,7 +113,6 @@ def sqrt(x):
     Function(
         "cbrt",
         javascript="cbrt",
-        needs=("real_cbrt",),
         definition='''
 def cbrt(x):
     """The principal cube root, NaN for x < 0; of -0.0 it is 0.0."""
@@ -139,7 +143,6 @@ def min(a, b):
         "where_larger",
         arity=4,
         javascript="where_larger",
-        needs=("select",),
         definition='''
 def where_larger(a, b, taken, tie):
     """`taken` where a > b, `tie` where a == b, 0 where a < b; NaN where a or b is: the derivative of a maximum."""
@@ -149,7 +152,6 @@ def where_larger(a, b, taken, tie):
     Function(
         "floored_mod",
         arity=2,
-        needs=("fmod",),
         definition='''
 def floored_mod(a, b):
     """a % b as Python has it: of the sign of b."""
@@ -169,7 +171,6 @@ def sign(x):
     Function(
         "loggamma",
         javascript="loggamma",
-        needs=("lgamma",),
         definition='''
 def loggamma(x):
     """The logarithm of gamma(x) for x >= 0, NaN below."""
@@ -179,7 +180,6 @@ def loggamma(x):
     Function(
         "digamma",
         javascript="digamma",
-        needs=("tan", "log", "floor"),
         definition='''
 def digamma(x):
     """The derivative of the logarithm of gamma(x): recurrence and asymptotic series (DLMF 5.5.2, 5.5.4, 5.11.2)."""
@@ -202,7 +202,6 @@ def digamma(x):
     Function(
         "sinc_slope",
         javascript="sinc_slope",
-        needs=("sin", "cos"),
         definition='''
 def sinc_slope(x):
     """The derivative of sin(x)/x; near 0 by its Taylor series, where the quotient cancels."""
@@ -215,6 +214,13 @@ def sinc_slope(x):
 )
 
 FUNCTIONS: dict[str, Function] = {row.name: row for row in _ROWS}
+
+
+@cache
+def _called_in(definition: str, own: str) -> tuple[str, ...]:
+    called = dict.fromkeys(re.findall(r"\b([a-z]\w*)\(", definition))
+    return tuple(name for name in called if name in FUNCTIONS and name != own)
+
 
 # What is called in the places of arrays only, beside the operators above: no gate has their names.
 OF_INTEGERS = {

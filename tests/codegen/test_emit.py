@@ -104,15 +104,21 @@ def run(module: Any, point: tuple[float, ...], name: str = "kernel") -> list[flo
 # --- golden files -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("expr", ["s = x*y\nsin(s) + s", "X: matrix(n, d)\nw: vector(d)\nsum(exp(X @ w))"], ids=len)
-@pytest.mark.parametrize("target", TARGETS)
+# Of points, of arrays.
+TEXTS = ("s = x*y\nsin(s) + s", "X: matrix(n, d)\nw: vector(d)\nsum(exp(X @ w))")
+
+
+@pytest.mark.parametrize(
+    ("target", "expr"), [(name, expr) for name, row in TARGETS.items() for expr in TEXTS[: 1 + row.arrays]]
+)
 def test_the_body_is_the_part_about_the_mathematics(target: str, expr: str) -> None:
     text, body = symgrad.emit(expr, target=target), symgrad.emit(expr, target=target, body=True)
     formula, functions = body.split("\n", 1)
     assert formula.lstrip("#/ ").startswith("f(")
     assert functions.strip() in text
-    assert len(functions) < len(text) / 2
-    assert "import" not in body
+    assert len(body) < len(text)
+    assert RUNTIME not in body
+    assert not re.search(r"^\W*(import|include|from)\b", body, re.MULTILINE)
     if target in ("cpu", "cuda"):
         assert str(symgrad.compile(expr, target=target)) == body
 
@@ -468,6 +474,15 @@ def test_kernel_batch_refuses_what_it_cannot_take() -> None:
     for out in [(np.empty(2), (np.empty(3), np.empty(3))), (good, (np.empty(3), np.empty(3)))]:
         with pytest.raises(ValueError, match="out"):
             module.kernel_batch(good, np.ones(3), out=out)
+
+
+@pytest.mark.parametrize("text", ["x: vector(n)\nsum(x[i]**2 for i in range(n))", "sum(x*i for i in range(n))"])
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_without_arrays_refuses_them(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TARGETS, name, TARGETS[name]._replace(arrays=False))
+    others = ", ".join(other for other, target in TARGETS.items() if target.arrays)
+    with pytest.raises(symgrad.UnsupportedExpression, match=rf"'{name}'.*arrays.*; the targets {others} have them"):
+        symgrad.emit(text, target=name)
 
 
 def test_targets() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import symtable
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -263,7 +264,10 @@ smooth_by_id = pytest.mark.parametrize("case", SMOOTH, ids=lambda case: case.id)
 
 @pytest.mark.parametrize("name", [name for name in ELEMENTWISE if name != "power"])
 def test_every_gate_has_a_spelling_or_an_expansion(name: str) -> None:
-    assert (GATES[name].expansion is None) == (name in FUNCTIONS)
+    spelled, expanded = name in FUNCTIONS, GATES[name].expansion is not None
+    places = "a record in codegen/symgrad_codegen/functions.py and an expansion in its row"
+    assert spelled or expanded, f"the gate {name} has neither of {places}: it takes one"
+    assert not (spelled and expanded), f"the gate {name} has both of {places}: the record is never used"
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
@@ -292,8 +296,17 @@ def test_what_sympy_has_a_sign_for_has_one(kind: Any, name: str) -> None:
         assert GATES[name].latex or name == "atan2"
 
 
-def test_functions_need_only_functions() -> None:
-    assert {need for row in FUNCTIONS.values() for need in row.needs} <= set(FUNCTIONS)
+GIVEN = {"real", "inf", "nan", "pi", "abs", "range"}  # to every definition, by the modules and by Python
+
+
+@pytest.mark.parametrize("name", [name for name, row in FUNCTIONS.items() if row.definition])
+def test_a_definition_calls_what_there_is(name: str) -> None:
+    """Alone in a module it finds all that it reads: what it calls comes with it."""
+    row = FUNCTIONS[name]
+    (scope,) = symtable.symtable(row.definition, name, "exec").get_children()
+    assert scope.get_name() == name
+    read = {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global()}
+    assert read <= {*GIVEN, *row.needs}, f"no row of functions.py: {read - GIVEN - set(FUNCTIONS)}"
 
 
 # --- interpreted ------------------------------------------------------------------------------------------------------

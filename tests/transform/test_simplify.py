@@ -21,7 +21,9 @@ from symgrad.evaluate.points import evaluate_exactly
 from symgrad.gates.table import GATES
 from symgrad.graph.graph import Graph, over_points, views_of
 from symgrad.graph.node import Table, View
+from symgrad.transform.differentiate import differentiate
 from symgrad.transform.laws.law import LAWS, Law
+from symgrad.transform.pipeline import PASSES
 from symgrad.transform.simplify import simplify
 
 # Those of sums over indices are tried in transform/laws/test_arrays.py.
@@ -196,7 +198,7 @@ TABLE: dict[str, list[Build]] = {
 }
 ROWS = [(name, place) for name, builds in TABLE.items() for place in range(len(builds))]
 POINTS = [(0.7, 1.3, 2.1), (-0.6, 0.4, -1.7), (3.3, -2.2, 0.25), (0.11, 0.3, 0.5)]
-SPECIAL = (0.0, -0.0, 1.5, -2.0, math.inf, -math.inf, math.nan)
+SPECIAL = (0.0, -0.0, 1e-200, 1.5, -2.0, math.inf, -math.inf, math.nan)
 
 
 def graph_of(build: Build) -> Graph:
@@ -214,7 +216,9 @@ def only(law: Law, graph: Graph) -> Graph:
 
 
 def test_the_table_has_every_law() -> None:
-    assert set(TABLE) == {law.name for law in ALL}
+    names = {law.name for law in ALL}
+    assert not names - set(TABLE), f"TABLE has no graphs that these laws must change: {names - set(TABLE)}"
+    assert not set(TABLE) - names, f"TABLE has rows of what is no law: {set(TABLE) - names}"
 
 
 def test_laws_have_distinct_names_and_words() -> None:
@@ -246,6 +250,31 @@ def test_exact_law_keeps_the_bits(name: str, place: int) -> None:
     columns = [np.array(column) for column in zip(*product(SPECIAL, repeat=3), strict=True)]
     (want,), (got,) = interpreted(before, columns), interpreted(after, columns)
     assert bits(np.broadcast_to(got, columns[0].shape).copy()) == bits(np.broadcast_to(want, columns[0].shape).copy())
+
+
+DIFFERENTIATED = [row for row in ROWS if BY_NAME[row[0]].family in PASSES[0].families]
+
+
+@pytest.mark.parametrize(("name", "place"), DIFFERENTIATED, ids=[f"{name}-{place}" for name, place in DIFFERENTIATED])
+def test_law_before_differentiation_keeps_the_derivatives(name: str, place: int) -> None:
+    """Of an exact law also at zeros, infinities and where a product would underflow, if they were numbers there."""
+    law, graph = BY_NAME[name], graph_of(TABLE[name][place])
+    before, after = (differentiate(one, range(3)) for one in (graph, only(law, graph)))
+    for point in POINTS:
+        wanted, found = (evaluate_exactly(views_of(one.gradients), point, 80) for one in (before, after))
+        for variable, want, got in zip("abc", wanted, found, strict=True):
+            with mp.workdps(80):
+                near = abs(want) * mp.mpf(10) ** -50 + mp.mpf(10) ** -60
+                assert not mp.isfinite(want) or abs(got - want) <= near, (variable, point, str(before), str(after))
+    if not law.exact:
+        return
+    columns = [np.array(column) for column in zip(*product(SPECIAL, repeat=3), strict=True)]
+    _, *wanted = interpreted(before, columns)
+    _, *found = interpreted(after, columns)
+    for variable, want, got in zip("abc", wanted, found, strict=True):
+        wrong = np.broadcast_to(~((got == want) | np.isnan(want)), columns[0].shape)
+        points = list(zip(*(column[wrong] for column in columns), strict=True))
+        assert not points, f"the derivative by {variable} is another one at {points[0]} and {len(points) - 1} others"
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 7, 8, 31])

@@ -154,6 +154,30 @@ def test_files_to_look_at_are_there() -> None:
     assert not [file for file in sorted(files) if not any((folder / file).exists() for folder in folders)]
 
 
+def test_the_architecture_names_every_file_once() -> None:
+    """A row is of a file in the folder of the last heading, or beside it; a folder stands for what is in it."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named: list[Path] = []
+    for root in (ROOT / "symgrad", ROOT / "codegen" / "symgrad_codegen"):
+        (table,) = re.findall(rf"^## {root.relative_to(ROOT)}/.*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+        folder = root
+        for row in re.findall(r"^\| (?!folder)(.+?) \|", table, re.MULTILINE):
+            names = re.findall(r"`([\w./]+)`", row)
+            if row.startswith("**"):
+                folder = root / names[0]
+                continue
+            for name in names:
+                path = folder / name if (folder / name).exists() else root / name
+                assert path.exists(), f"docs/architecture.md: there is no {name}, neither in {folder} nor in {root}"
+                whole = sorted(path.rglob("*.*")) if path.is_dir() else [path]
+                named += [file for file in whole if "__pycache__" not in file.parts]
+        files = {file for file in root.rglob("*.*") if file.suffix in (".py", ".js", ".lark")}
+        missing = sorted(str(file.relative_to(ROOT)) for file in files - {*named, *root.rglob("__init__.py")})
+        assert not missing, f"docs/architecture.md has no row for {', '.join(missing)}"
+    twice = sorted(str(path.relative_to(ROOT)) for path in {*named} if named.count(path) > 1)
+    assert not twice, f"docs/architecture.md has several rows for {', '.join(twice)}"
+
+
 def test_tasks_of_the_makefile_are_listed() -> None:
     if shutil.which("make") is None:
         pytest.skip("no make")
