@@ -37,9 +37,10 @@ from symgrad.graph.graph import Graph
 from symgrad.graph.node import Gather, Node, Reduction, Table, View, positional
 from symgrad.options import Options
 from symgrad.reductions import Largest, Smallest
-from symgrad.schedule.layout import Layout, Place
-from symgrad.schedule.loops import Scheduler
+from symgrad.schedule import groups
+from symgrad.schedule.layout import Layout, Location
 from symgrad.schedule.nests import NestBuilder
+from symgrad.schedule.within import Within
 from symgrad.transform import activity
 from symgrad.transform.differentiate import differentiate
 from symgrad.verify import verify_graph, verify_program
@@ -518,7 +519,7 @@ def from_without_extents(self: Layout, at: Any, low: Index) -> Any:
 
 
 def stored_from_zero(self: Layout, sink: Any, array: str) -> None:
-    self.places[sink] = Place(array, tuple(range(sink.rank)), (Index(()),) * sink.rank)
+    self.locations[sink] = Location(array, tuple(range(sink.rank)), (Index(()),) * sink.rank)
 
 
 S = sp.MatrixSymbol("S", 3, 2)
@@ -546,9 +547,9 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
     "first indices that are symbolic are subtracted": (Layout, "_from", from_without_extents, [LOW]),
     "what is kept is written from its first index": (Layout, "_place_sink", stored_from_zero, [KEPT, TWO_RANGES]),
     "a diagonal is read when it is made": (
-        Scheduler,
+        groups,
         "_is_written_out",
-        lambda self, item, at, bounds: True,
+        lambda layout, item, at, bounds: True,
         [sp.Trace((S * S.T).applyfunc(sp.sin))],
     ),
     "extents may be 0, and derived ones less": (
@@ -567,7 +568,7 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
         lambda self, axes: self,
         [sp.Product(x[lab[j]], (j, 0, n - 1), (i, 0, d - 1))],
     ),
-    "terms that nobody reads have no place": (NestBuilder, "_demanded", lambda self, node: [], [SCATTERED]),
+    "terms that nobody reads have no place": (Within, "_demanded", lambda self, node: [], [SCATTERED]),
     "a condition is read where its reader is": (activity.Place, "holds", holds_anywhere, [ON_A_PART]),
 }
 
