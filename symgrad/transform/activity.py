@@ -11,7 +11,7 @@ from ..gates.linear_algebra import MATRIX_RULES
 from ..gates.table import GATES
 from ..graph.affine import Index, axis, substituted
 from ..graph.gate import Gate
-from ..graph.node import AnyIndex, Node, Reduction, Table, View, plain_axis, positional
+from ..graph.node import AnyIndex, Gather, Node, Reduction, Table, View, plain_axis, positional
 from ..graph.sums import guarded
 
 
@@ -105,21 +105,29 @@ def at_argument(place: View, edge: View) -> View | None:
     return place.at(places) if all(name in places for name in place.axes) else None
 
 
-def _matters_at_argument(place: View, edge: View, limits: Sequence[Index]) -> View:
-    """Where an argument matters to some of the loops of its reader: those within `limits` where `place` holds."""
-    parts = _conjuncts(place)
+def _matters_at_argument(place: View | None, edge: View, limits: Sequence[Index]) -> View:
+    """Where an argument matters to some of the loops of its reader: those within `limits` where `place` holds.
+
+    Of what is gathered those entries matter that some loop reads.
+    """
+    parts = [] if place is None else _conjuncts(place)
     known = [own for part in parts if (own := at_argument(part, edge)) is not None]
     rest = [part for part in parts if at_argument(part, edge) is None]
-    if rest:
-        table = place.node.table
+    gathered = {at: index.view for at, index in enumerate(edge.index) if isinstance(index, Gather)}
+    if rest or gathered:
+        table = edge.node.table
         names = loops_of_argument(edge.index)
-        forms = [index for part in rest for index in map(axis, part.axes)] + list(limits)
+        forms = [index for part in (*rest, *gathered.values()) for index in map(axis, part.axes)] + list(limits)
         missing = dict.fromkeys(name for form in forms for name in form.axes if name not in names)
         fresh = {name: table.fresh() for name in missing}
         moved = {**names, **{name: axis(own) for name, own in fresh.items()}}
-        holds = _all(rest).at(moved).where(1, 0)
-        within = [substituted(form, moved) for form in limits if not missing.keys().isdisjoint(form.axes)]
-        known.append(table.reduce(GATES["largest"], holds, fresh.values(), within) > 0)
+        asked = [part.at(moved) for part in rest]
+        asked += [view.at(moved).equals(table.position(axis(at))) for at, view in gathered.items()]
+        holds = _all(asked)
+        if missing:
+            within = [substituted(form, moved) for form in limits if not missing.keys().isdisjoint(form.axes)]
+            holds = table.reduce(GATES["largest"], holds.where(1, 0), fresh.values(), within) > 0
+        known.append(holds)
     return _all(known)
 
 
@@ -193,11 +201,17 @@ def activity(
                 condition = None if place is None else at_argument(place, edge)
                 limited: frozenset[Index] = frozenset()
                 if domains is not None:
-                    if place is not None and condition is None and keeps_axes(node):
+                    is_unsaid = place is not None and condition is None
+                    if keeps_axes(node) and (is_unsaid or _is_chosen_from(edge)):
                         condition = _matters_at_argument(place, edge, limits)
                     limited = limits_of_argument(edge.node, edge.index, limits, domains)
                 read_at.setdefault(edge.node, []).append(Place(condition, limited, is_flat))
     return active
+
+
+def _is_chosen_from(edge: View) -> bool:
+    """Whether entries of something computed are read that only its values tell."""
+    return edge.node.gate.name != "input" and any(isinstance(index, Gather) for index in edge.index)
 
 
 def _is_step(node: Node) -> bool:

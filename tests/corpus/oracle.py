@@ -98,6 +98,7 @@ def times(one: Ball, two: Ball, bits: int) -> Ball:
     value = one.value * two.value
     a, b = _size(one.value), _size(two.value)
     slack = (a * two.slack if two.slack else 0.0) + (b * one.slack if one.slack else 0.0) + a * b
+    slack += one.slack * two.slack * 2.0**-bits if one.slack and two.slack else 0.0  # both may be 0 but for rounding
     return Ball(value, slack, one.exact and two.exact and _fits(value, bits))
 
 

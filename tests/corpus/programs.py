@@ -61,6 +61,10 @@ def _stage(at: Any) -> Any:
     return exp(Sum(sin(x[at] * w[j]), (j, 0, m - 1)))
 
 
+def _steep(at: Any) -> Any:
+    return exp(sp.Product(A[at, k] ** 2, (k, 0, m - 1)))
+
+
 def _known() -> dict[str, Program]:
     M, N = sp.MatrixSymbol("M", n, m), sp.MatrixSymbol("N", n, n)
     X, Y = sp.MatrixSymbol("X", 3, 2), sp.MatrixSymbol("Y", 3, 2)
@@ -221,6 +225,9 @@ def _known() -> dict[str, Program]:
         "condition_on_the_last_of_none": Program(
             Sum(sp.Piecewise((Largest(x[0] ** 2, (j, 2, d - 1)), z[d - 1] > 0), (0, True)), (i, 0, d - 1)),
             {"x": three, "z": three},
+        ),
+        "overflow_in_rows_that_no_index_names": Program(
+            Sum(_steep(i) * _steep(sp.floor(i / 2)), (i, 1, 1)), {"A": np.array([[1.0, 0.5], [0.5, 2.0], [1e3, 1e3]])}
         ),
         "condition_that_is_kept": Program(kept, {"x": np.array([1.0, -1.0, 2.0]), "y": numbers(3), "t": 1.5}),
         "condition_that_is_kept_not": Program(kept, {"x": three + 4, "y": numbers(3), "t": 1.5}),
