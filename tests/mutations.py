@@ -261,23 +261,23 @@ MUTATIONS = [
         "terms of a short axis are stored one over the other",
         SCHEDULE,
     ),
-    # --- lanes, array_cpu, runtime ------------------------------------------------------------------------------------
+    # --- rows, passes, array_cpu, runtime -----------------------------------------------------------------------------
     Mutation(
-        "codegen/symgrad_codegen/targets/cpu/lanes.py",
-        "self.count} = min({block}, {self.stop} - {self.first})",
-        "self.count} = min({block}, {self.stop} - {self.first} - 1)",
+        "codegen/symgrad_codegen/targets/cpu/passes.py",
+        "{block.count} = min({rows.points}, {block.stop} - {block.first})",
+        "{block.count} = min({rows.points}, {block.stop} - {block.first} - 1)",
         "the last index of the data is left out",
         SCHEDULE,
     ),
     Mutation(
-        "codegen/symgrad_codegen/targets/cpu/lanes.py",
-        'adds = f"{self.first} > {self.start}" if step.adds else "False"',
+        "codegen/symgrad_codegen/targets/cpu/passes.py",
+        'adds = f"{block.first} > {block.start}" if step.adds else "False"',
         'adds = "False"',
         "a product over the data keeps its last block only",
         SCHEDULE,
     ),
     Mutation(
-        "codegen/symgrad_codegen/targets/cpu/lanes.py",
+        "codegen/symgrad_codegen/targets/cpu/rows.py",
         "return all(isinstance(p, Affine) and self.axis not in dict(p.terms) for p in element.index)",
         "return all(isinstance(p, Affine) for p in element.index)",
         "a row is taken for a number",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from ..program import (
+    REDUCTIONS,
     Affine,
     Assignment,
     Element,
     Expression,
     LoopRange,
     Nest,
+    Operand,
     Pass,
     Product,
     Program,
@@ -23,23 +25,24 @@ from ..program import (
 )
 from .expressions import affine_text, literal_text
 
-# How what is accumulated is joined, and what it starts from.
-
 
 def length_text(extent: Affine, derived: Container[str], module: str = "") -> str:
     """A length of n - 1 may be 0, one of n - m less: at least 1, so that a masked read has somewhere to go.
 
     `derived` are the names of the extents that may be less than 0 themselves; `module` is where max is.
     """
-    if not extent.terms:
-        return str(max(1, extent.offset))
-    return affine_text(extent) if is_length(extent, derived) else f"{module}max(1, {affine_text(extent)})"
+    return affine_text(extent) if is_length(extent, derived) else padded_text(extent, module)
 
 
 def is_length(extent: Affine, derived: Container[str]) -> bool:
     """Whether a form in extents is a length as it stands: it is never less than 0, and 0 only where an extent is."""
     is_sum = extent.offset >= 0 and all(factor > 0 and name not in derived for name, factor in extent.terms)
     return is_sum and bool(extent.terms or extent.offset)
+
+
+def padded_text(length: Affine, module: str = "") -> str:
+    """A length that is at least 1, whatever the extents; `module` is where max is."""
+    return f"{module}max(1, {affine_text(length)})" if length.terms else str(max(1, length.offset))
 
 
 def may_be_empty(shape: Sequence[Affine], derived: Container[str], padded: bool) -> bool:
@@ -81,11 +84,36 @@ def extent_lines(program: Program, module: str = "") -> list[str]:
     return lines
 
 
-def factors(target: tuple[str, ...], operands: Sequence[tuple[str, tuple[str, ...]]], inner: str) -> tuple[str, str]:
+def nest_lines(
+    heads: Sequence[str],
+    body: Sequence[str],
+    before: Mapping[int, Sequence[str]],
+    after: Mapping[int, Sequence[str]],
+    indent: str,
+) -> list[str]:
+    """A body within loops; `before` and `after` are the lines around the loop of a number, or around the body."""
+    lines, deep = list[str](), indent + "    " * len(heads)
+    for level, head in enumerate(heads):
+        lines += [f"{indent}{'    ' * level}{line}" for line in (*before.get(level, ()), head)]
+    lines += [deep + line for line in (*before.get(len(heads), ()), *body, *after.get(len(heads), ()))]
+    for level in reversed(range(len(heads))):
+        lines += [f"{indent}{'    ' * level}{line}" for line in after.get(level, ())]
+    return lines
+
+
+def factors(step: Product, text: Callable[[Operand], str] = lambda own: own.array) -> tuple[str, str]:
     """The factors of a product of matrices in the order of its target, and whether each is transposed."""
-    rows, columns = target
-    left, right = operands if rows in operands[0][1] else reversed(operands)
-    return f"{left[0]}, {left[1] != (rows, inner)}", f"{right[0]}, {right[1] != (inner, columns)}"
+    rows, columns = step.target.axes
+    left, right = (step.left, step.right) if rows in step.left.axes else (step.right, step.left)
+    return (
+        f"{text(left)}, {left.axes != (rows, step.inner)}",
+        f"{text(right)}, {right.axes != (step.inner, columns)}",
+    )
+
+
+def sliced(own: Operand, axis: str, span: str) -> str:
+    """An operand at the indices `span` of an axis, where it has that."""
+    return f"{own.array}[{':, ' * own.axes.index(axis)}{span}]" if axis in own.axes else own.array
 
 
 def kind_text(kind: str, real: str) -> str:
@@ -97,6 +125,11 @@ def numba_type(kind: str, real: str) -> str:
     return {"real": real, "boolean": "types.boolean"}.get(kind, "types.int64")
 
 
+def start_text(kind: str) -> str:
+    """What a running sum, product, largest or smallest starts from."""
+    return f"real({number_text(REDUCTIONS[kind].start)})"
+
+
 def number_text(value: float) -> str:
     return literal_text(value, "float64")[0]
 
@@ -106,33 +139,35 @@ def without_elements(expression: Expression, read: Callable[[Element], str]) -> 
     return mapped(expression, lambda part: Read(read(part)) if isinstance(part, Element) else None)
 
 
+def elements_in(expression: Expression) -> list[Element]:
+    """All entries of arrays that stand in an expression."""
+    return [part for part in walk(expression) if isinstance(part, Element)]
+
+
 def elements_of(statement: Statement) -> list[Element]:
     """All entries of arrays that a statement reads or writes."""
-    whole = [statement.value] if isinstance(statement, Assignment) else [statement.target, statement.value]
-    return [part for expression in whole for part in walk(expression) if isinstance(part, Element)]
+    written = [] if isinstance(statement, Assignment) else elements_in(statement.target)
+    return [*written, *elements_in(statement.value)]
 
 
-def axes_of(place: object) -> list[str]:
-    if isinstance(place, Affine):
-        return [name for name, _ in place.terms]
-    return []
+def place_text(
+    element: Element, place: int, computed: Callable[[Expression], str], names: Mapping[str, str] | None = None
+) -> str:
+    """A place of an entry, held inside where it may lie outside; `names` say what stands for a loop index."""
+    index, extent = element.index[place], dict(element.clamped).get(place)
+    text = affine_text(index, names) if isinstance(index, Affine) else computed(index)
+    return text if extent is None else f"clamped({text}, {affine_text(extent)})"
 
 
-def names_read(expression: Expression, axis: str, loops: set[str]) -> list[str]:
-    """The numbers and extents that an expression reads, without those inside of array entries."""
+def names_read(expression: Expression) -> list[str]:
+    """The names that stand in an expression, but for inside of array entries."""
     found = []
     for part in walk(expression, entries=False):
         if isinstance(part, Read):
             found.append(part.name)
         elif not isinstance(part, Element):
-            found += [name for form in forms(part) for name, _ in form.terms if name != axis and name not in loops]
+            found += [name for form in forms(part) for name, _ in form.terms]
     return found
-
-
-def uses_axis(expression: Expression, axis: str) -> bool:
-    """Whether an index stands in an expression, but for inside of array entries."""
-    outside = (part for part in walk(expression, entries=False) if not isinstance(part, Element))
-    return any(axis in dict(form.terms) for part in outside for form in forms(part))
 
 
 def expression_names(expression: Expression) -> set[str]:
@@ -147,6 +182,11 @@ def expression_names(expression: Expression) -> set[str]:
     return found
 
 
+def loop_names(loops: Iterable[LoopRange]) -> set[str]:
+    """The names that stand in the bounds of loops."""
+    return {name for loop in loops for form in (*loop.low, *loop.high) for name, _ in form.terms}
+
+
 def nest_names(nest: Nest) -> set[str]:
     found: set[str] = set()
     own: set[str] = set()
@@ -156,22 +196,24 @@ def nest_names(nest: Nest) -> set[str]:
             own.add(statement.name)
         else:
             found |= expression_names(statement.target)
-    for loop in nest.loops:
-        for form in (*loop.low, *loop.high):
-            found |= {name for name, _ in form.terms}
-    return found - own
+    return (found | loop_names(nest.loops)) - own
+
+
+def inner_steps(steps: Iterable[Step]) -> Iterator[Step]:
+    """Steps, each before those of its own, where it is a pass."""
+    for step in steps:
+        yield step
+        if isinstance(step, Pass):
+            yield from step.steps
 
 
 def program_names(program: Program) -> set[str]:
     """All names that stand in a program."""
     found = {*program.arguments, *program.values, *program.gradients, *(own.name for own in program.storages)}
     found |= {extent.name for extent in program.extents}
-    stack: list[Step] = list(program.steps)
-    while stack:
-        step = stack.pop()
+    for step in inner_steps(program.steps):
         if isinstance(step, Pass):
             found |= {step.name, step.axis}
-            stack.extend(step.steps)
         elif isinstance(step, Nest):
             found |= {step.name, *nest_names(step), *(loop.axis for loop in step.loops)}
             found |= {statement.name for statement in step.body if isinstance(statement, Assignment)}

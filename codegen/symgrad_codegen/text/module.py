@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..program import Program
 from .expressions import WIDTH, listed, statement_lines
+from .names import free
 from .points import Section, sections
 
 VERSION_LINE = "Made by symgrad; a plain module that does not need it."
@@ -120,9 +121,7 @@ def values_text(values: Sequence[str]) -> str:
 
 def batch_function(program: Program) -> list[str]:
     arguments = program.arguments
-    out = "out"
-    while out in arguments:
-        out += "_"
+    (out,) = free(["out"], arguments)
     return [
         *listed(f"def {program.name}_batch(", [*arguments, f"{out}=None"], "):"),
         '    """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""',

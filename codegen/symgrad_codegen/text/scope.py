@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from ..program import Affine, Assignment, Element, Program
-from .arrays import may_be_empty, program_names
+from .arrays import elements_of, may_be_empty, padded_text, program_names
+from .names import free
 
 
 class ArrayScope:
@@ -28,6 +30,21 @@ class ArrayScope:
         self.taken.add(name)
         return name
 
+    def local(self, wanted: str) -> str:
+        """A name for a variable of a function that holds names of the program as well."""
+        (name,) = free([wanted], self.taken)
+        return name
+
+    def order(self) -> list[str]:
+        """All names that functions may be given, in one order."""
+        program = self.program
+        extents = [extent.name for extent in program.extents]
+        return [*extents, *program.arguments, *self.kinds, *self.storages, *self.results]
+
+    def is_array(self, name: str) -> bool:
+        is_number = name not in self.inputs or not self.inputs[name].shape
+        return not is_number or name in self.storages or name in self.results
+
     def rank(self, array: str) -> int:
         if array in self.storages:
             return max(1, len(self.storages[array].shape))
@@ -40,10 +57,31 @@ class ArrayScope:
             return self.storages[array].shape
         return self.results[array].shape if array in self.results else self.inputs[array].shape
 
+    def data(self, array: str) -> int | None:
+        """Which place is that of the data in an array that lives for a while only; None for all other arrays."""
+        storage = self.storages.get(array)
+        return None if storage is None else storage.data
+
+    def lengths(self, array: str) -> list[Affine]:
+        """The shape of an array without the axis of the data, where that is not kept whole."""
+        data = self.data(array)
+        return [length for place, length in enumerate(self.shape(array)) if place != data]
+
     def needs_room(self, element: Element) -> bool:
         """Whether a place is held inside of an array that may have no entries: there is nowhere to go then."""
         shape = [self.shape(element.array)[place] for place, _ in element.clamped]
         return may_be_empty(shape, self.program.derived, element.array in self.storages)
+
+    @cached_property
+    def held(self) -> dict[str, str]:
+        """What stands for the arrays that need room: an array of at least one entry."""
+        elements = [element for statement in self.program.body for element in elements_of(statement)]
+        arrays = {element.array for element in elements if self.needs_room(element)}
+        return {array: self.free(f"{array}_held") for array in sorted(arrays)}
+
+    def padded(self, array: str, module: str = "") -> list[str]:
+        """`lengths`, each at least 1; `module` is where max is."""
+        return [padded_text(length, module) for length in self.lengths(array)]
 
     def kind(self, name: str) -> str:
         """Of an array or a number: real, integer, boolean; or extent."""

@@ -9,10 +9,10 @@ are known not to overlap.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby, takewhile
 
 from ...program import (
     REDUCTIONS,
-    Accumulate,
     Affine,
     Assignment,
     Element,
@@ -27,7 +27,7 @@ from ...program import (
     Store,
 )
 from ...text.arrays import (
-    axes_of,
+    elements_of,
     expression_names,
     extent_lines,
     factors,
@@ -35,13 +35,15 @@ from ...text.arrays import (
     kind_text,
     length_text,
     loop_line,
+    nest_lines,
     nest_names,
     number_text,
+    start_text,
 )
 from ...text.expressions import affine_text, listed
 from ...text.module import result_lines, tuple_text, values_text
-from .lanes import PassText
-from .scope import Scope
+from .passes import pass_function
+from .scope import Compiled, Scope
 
 
 class Emission:
@@ -49,8 +51,7 @@ class Emission:
 
     def __init__(self, program: Program, reserved: Iterable[str]) -> None:
         self.program, self.scope = program, Scope(program, reserved)
-        self.plain_functions: dict[tuple[Step, ...], tuple[str, list[str], list[str]]] = {}
-        self.pass_functions: dict[str, tuple[str, list[str]]] = {}
+        self.functions: dict[tuple[Step, ...], Compiled] = {}  # of passes, and of what is outside of them
 
     # --- the whole ----------------------------------------------------------------------------------------------------
 
@@ -58,10 +59,8 @@ class Emission:
         """The functions of the module: nests, passes, and the kernel, written for Numba and to be run from Python."""
         jitted = self._kernel_lines(jitted=True)
         into = self._kernel_lines(jitted=False)
-        functions: list[str] = []
-        for function in self.scope.functions:
-            functions += [*function, "", ""]
-        return [*functions, *jitted, "", "", *into]
+        functions = [lines for own in self.functions.values() for lines in own.functions]
+        return [line for lines in (*functions, jitted) for line in (*lines, "", "")] + into
 
     @property
     def into(self) -> str:
@@ -87,15 +86,12 @@ class Emission:
             if storage.data is None:
                 shape = ", ".join(length_text(length, program.derived) for length in storage.shape) or "1"
                 lines.append(f"    {storage.name} = np.empty(({shape},), {kind_text(storage.kind, kind)})")
-        run: list[Nest | Fill | Assignment] = []
-        for step in program.steps:
-            if isinstance(step, (Nest, Fill, Assignment)):
-                run.append(step)
-                continue
-            lines += self._plain(run, jitted)
-            run = []
-            lines += self._step(step, jitted)
-        lines += self._plain(run, jitted)
+        for is_plain, group in groupby(program.steps, lambda step: isinstance(step, (Nest, Fill, Assignment))):
+            steps = list(group)
+            if is_plain:
+                lines += self._plain(steps, jitted)
+            else:
+                lines += [line for step in steps for line in self._step(step, jitted)]
         if not jitted:
             return [*lines, f"    return {values_text(program.numbers)}"] if program.numbers else lines
         gradients = [own.name if own.shape else f"{own.name}[0]" for own in program.outputs if own.role == "gradient"]
@@ -114,54 +110,59 @@ class Emission:
         if isinstance(step, Matrix):
             return self._matrix(step, jitted)
         if isinstance(step, Product):
-            target, *operands = ((own.array, own.axes) for own in (step.target, step.left, step.right))
-            one, two = factors(target[1], operands, step.inner)
             function = "matrix_product" if jitted else "whole_product"
-            return [f"    {function}({step.target.array}, {one}, {two}, False)"]
+            return [f"    {function}({', '.join([step.target.array, *factors(step)])}, False)"]
         assert isinstance(step, Pass)
         return self._pass_call(step, jitted)
 
     # --- outside of the passes ----------------------------------------------------------------------------------------
 
-    def _plain(self, run: Sequence[Nest | Fill | Assignment], jitted: bool) -> list[str]:
+    def _plain(self, run: Sequence[Step], jitted: bool) -> list[str]:
         """What does not vary along the data: in a function of its own, which returns the numbers that it makes."""
-        inside = list(run)
-        fills: list[str] = []
-        while inside and isinstance(inside[0], Fill):
-            fills.append(f"    {inside[0].array}.fill({number_text(inside[0].value)})")
-            inside.pop(0)
+        fills = list(takewhile(lambda step: isinstance(step, Fill), run))
+        inside = tuple(run[len(fills) :])
+        lines = [line for step in fills for line in self._plain_step(step)]
         if not inside:
-            return fills
-        key = tuple(inside)
-        if key not in self.plain_functions:
-            name = self.scope.free("outside")
-            self.scope.held_here = {}
-            body: list[str] = []
-            used: set[str] = set()
-            made: list[str] = []
-            for step in inside:
-                if isinstance(step, Fill):
-                    body.append(f"    {step.array}.fill({number_text(step.value)})")
-                    used.add(step.array)
-                elif isinstance(step, Assignment):
-                    value = self.scope.direct(step.value, {})
-                    body.append(f"    {step.name} = {f'real({value})' if step.kind == 'real' else value}")
-                    used |= expression_names(step.value) - set(made)
-                    made.append(step.name)
-                else:
-                    body += self._plain_nest(step)
-                    used |= nest_names(step) - {loop.axis for loop in step.loops} - set(made)
-            used |= {name for array in self.scope.held_here for own in self.scope.shape(array) for name, _ in own.terms}
-            body = [*map(self.scope.held_line, self.scope.held_here), *body]
-            arguments = [name for name in self.scope.order() if name in used]
-            if made:
-                body.append(f"    return {', '.join(made)}")
-            self.scope.functions.append(["@njit(**OPTIONS)", *listed(f"def {name}(", arguments, "):"), *body])
-            self.plain_functions[key] = name, arguments, made
-            self.scope.compiled[name] = [self.scope.type(argument) for argument in arguments]
-        name, arguments, made = self.plain_functions[key]
-        result = f"{', '.join(made)} = " if made else ""
-        return [*fills, *listed(f"    {result}{name}(", arguments, ")", "    "), *self._typed(made, jitted)]
+            return lines
+        if inside not in self.functions:
+            self.functions[inside] = self._plain_function(inside)
+        function = self.functions[inside]
+        result = f"{', '.join(function.made)} = " if function.made else ""
+        lines += listed(f"    {result}{function.name}(", function.given, ")", "    ")
+        return [*lines, *self._typed(function.made, jitted)]
+
+    def _plain_function(self, steps: Sequence[Step]) -> Compiled:
+        scope, name = self.scope, self.scope.free("outside")
+        used: set[str] = set()
+        made: dict[str, None] = {}
+        held: dict[str, None] = {}  # arrays that have another name
+        body: list[str] = []
+        for step in steps:
+            body += self._plain_step(step)
+            if isinstance(step, Fill):
+                used.add(step.array)
+            elif isinstance(step, Assignment):
+                used |= expression_names(step.value) - set(made)
+                made[step.name] = None
+            elif isinstance(step, Nest):
+                used |= nest_names(step) - {loop.axis for loop in step.loops} - set(made)
+            statements = step.body if isinstance(step, Nest) else [step] if isinstance(step, Assignment) else []
+            elements = [element for statement in statements for element in elements_of(statement)]
+            held |= dict.fromkeys(element.array for element in elements if scope.needs_room(element))
+        used |= {name for array in held for length in scope.shape(array) for name, _ in length.terms}
+        given = [name for name in scope.order() if name in used]
+        lines = ["@njit(**OPTIONS)", *listed(f"def {name}(", given, "):"), *map(scope.held_line, held), *body]
+        lines += [f"    return {', '.join(made)}"] if made else []
+        return Compiled(name, given, list(map(scope.type, given)), [lines], tuple(made))
+
+    def _plain_step(self, step: Step) -> list[str]:
+        if isinstance(step, Fill):
+            return [f"    {step.array}.fill({number_text(step.value)})"]
+        if isinstance(step, Assignment):
+            value = self.scope.direct(step.value)
+            return [f"    {step.name} = {f'real({value})' if step.kind == 'real' else value}"]
+        assert isinstance(step, Nest), step
+        return self._plain_nest(step)
 
     def _typed(self, numbers: Sequence[str], jitted: bool) -> list[str]:
         """Python's own numbers are float64: a float32 kernel would be compiled once more for them."""
@@ -170,37 +171,29 @@ class Emission:
         return [f"    {name} = np.float32({name})" for name in numbers if self.scope.kinds.get(name, "real") == "real"]
 
     def _plain_nest(self, nest: Nest) -> list[str]:
-        lines = [f"    # {nest.comment}"] if nest.comment else []
-        indent = "    "
-        kept: dict[str, tuple[str, Element]] = {}
+        """The loops and their statements. A sum over all of them runs in a variable, and is stored after them."""
+        scope, axes = self.scope, {loop.axis for loop in nest.loops}
         body: list[str] = []
-        deep = indent + "    " * len(nest.loops)
+        before: list[str] = []
+        running: dict[str, tuple[str, str]] = {}  # by the text of the entry: the variable, the kind
         for statement in nest.body:
+            value = scope.direct(statement.value)
             if isinstance(statement, Assignment):
-                body.append(f"{deep}{statement.name} = {self.scope.direct(statement.value, {})}")
+                body.append(f"{statement.name} = {value}")
                 continue
-            target = self.scope.direct(statement.target, {})
-            value = self.scope.direct(statement.value, {})
+            target = scope.direct(statement.target)
             if isinstance(statement, Store):
-                body.append(f"{deep}{target} = {value}")
+                body.append(f"{target} = {value}")
                 continue
-            moves = {name for place in statement.target.index for name in axes_of(place)}
-            if not moves & {loop.axis for loop in nest.loops} and all(
-                isinstance(place, Affine) for place in statement.target.index
-            ):
-                name = kept.setdefault(target, (self.scope.free("running"), statement.target))[0]
-                body.append(f"{deep}{name} = {self.scope.joined(statement.kind, name, value)}")
-                lines.append(f"{indent}{name} = {self.scope.start(statement.kind)}")
-            else:
-                body.append(f"{deep}{target} = {self.scope.joined(statement.kind, target, value)}")
-        for loop in nest.loops:
-            lines.append(f"{indent}{loop_line(loop)}")
-            indent += "    "
-        lines += body
-        kinds = {self.scope.direct(s.target, {}): s.kind for s in nest.body if isinstance(s, Accumulate)}
-        for target, (name, _) in kept.items():
-            lines.append(f"    {target} = {REDUCTIONS[kinds[target]].join.format(target, name)}")
-        return lines
+            if _is_known(statement.target, axes):
+                if target not in running:
+                    running[target] = scope.free("running"), statement.kind
+                    before.append(f"{running[target][0]} = {start_text(statement.kind)}")
+                target = running[target][0]
+            body.append(f"{target} = {scope.joined(statement.kind, target, value)}")
+        after = [f"{own} = {REDUCTIONS[kind].join.format(own, name)}" for own, (name, kind) in running.items()]
+        comment = [f"    # {nest.comment}"] if nest.comment else []
+        return [*comment, *nest_lines(list(map(loop_line, nest.loops)), body, {0: before}, {0: after}, "    ")]
 
     def _matrix(self, step: Matrix, jitted: bool) -> list[str]:
         a = step.arguments[0]
@@ -214,7 +207,10 @@ class Emission:
 
     def _pass_call(self, step: Pass, jitted: bool) -> list[str]:
         """The parts of a pass, each with sums of its own, which are joined in order."""
-        function, inner = self.pass_function(step)
+        key = (step,)
+        if key not in self.functions:
+            self.functions[key] = pass_function(self.scope, step)
+        function, inner = self.functions[key].name, self.functions[key].given
         arrays = [array for _, array in step.accumulated]
         low = affine_text(step.low)
         stop = affine_text(step.high._replace(offset=step.high.offset + 1))
@@ -256,8 +252,7 @@ class Emission:
             lines.append(f"            {REDUCTIONS[kind].join_arrays.format(array, name)}")
         return lines
 
-    def pass_function(self, step: Pass) -> tuple[str, list[str]]:
-        """The function of a pass over [start, stop), and what it gets between these two and its sums."""
-        if step.name not in self.pass_functions:
-            self.pass_functions[step.name] = PassText(self.scope, step).function()
-        return self.pass_functions[step.name]
+
+def _is_known(target: Element, axes: set[str]) -> bool:
+    """Whether a place does not move with these axes."""
+    return all(isinstance(place, Affine) and axes.isdisjoint(dict(place.terms)) for place in target.index)

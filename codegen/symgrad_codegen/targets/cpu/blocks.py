@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...program import Program
 from ...text.expressions import WIDTH, listed
 from ...text.module import tuple_text
+from ...text.names import free
 
 # Points per block: enough to amortise the slicing, few enough that the streamed rows of a block stay in the L1 cache.
 _SMALL, _LARGE = 64, 256
@@ -32,10 +33,10 @@ def block_size(program: Program) -> int:
 def points_function(program: Program) -> list[str]:
     """The function that fills every point of [start, stop), which holds whole blocks."""
     outputs = (*program.values, *program.gradients)
-    taken = {program.name, *program.arguments, *outputs}
-    start, stop, row, i, j, unused = (_free(name, taken) for name in ("start", "stop", "rows", "i", "j", "_"))
-    blocks = [_free(f"{name}_block", taken) for name in (*program.arguments, *outputs)]
-    reads = dict(zip((*program.arguments, *outputs), blocks, strict=True))
+    arrays = (*program.arguments, *outputs)
+    wanted = ("start", "stop", "rows", "i", "j", "_", *(f"{name}_block" for name in arrays))
+    start, stop, row, i, j, unused, *blocks = free(wanted, {program.name, *arrays})
+    reads = dict(zip(arrays, blocks, strict=True))
     inputs = [f"{reads[name]}[{j}]" for name in program.arguments]
     values = [f"{reads[name]}[{j}]" for name in program.values]
     gradients = tuple_text([f"{reads[name]}[{j}]" for name in program.gradients])
@@ -67,10 +68,3 @@ def points_function(program: Program) -> list[str]:
     lines.append(f"        if {row} is not None:")
     lines += [f"            stream({name}, {i}, {reads[name]})" for name in outputs]
     return lines
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name

@@ -119,9 +119,10 @@ def _over_points(program: Program, options: str) -> _Parts:
 def _compiled_arrays(emission: Emission) -> list[str]:
     """One signature for each function that is called from Python: contiguous arrays of the kernel's type."""
     lines = ["", "if JIT:"]
-    for name, types in emission.scope.compiled.items():
-        lines += listed(f"    {name}.compile((", types, f"{',' if len(types) == 1 else ''}))", "    ")
-    return lines if emission.scope.compiled else []
+    for function in emission.functions.values():
+        comma = "," if len(function.types) == 1 else ""
+        lines += listed(f"    {function.name}.compile((", function.types, f"{comma}))", "    ")
+    return lines if emission.functions else []
 
 
 _IMPORTS = [

@@ -1,8 +1,6 @@
-"""What the kernels for GPUs over points and over arrays share: how functions are spelled, and free names."""
+"""What the kernels for GPUs over points and over arrays share: how functions are spelled."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
 
 from ...functions import FUNCTIONS, Function, with_needs
 from ...program import Call, Expression, Program
@@ -40,15 +38,3 @@ def _library_function(function: Function) -> list[str]:
         python = f"math.{function.math}" if function.math else f"np.{function.llvm}"
         return [f'{function.name} = device_function("{function.device}", {python})']
     return []
-
-
-def free(wanted: Sequence[str], taken: Iterable[str]) -> list[str]:
-    """The names, with underscores behind those that are taken."""
-    taken = set(taken)
-    found = []
-    for name in wanted:
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        found.append(name)
-    return found

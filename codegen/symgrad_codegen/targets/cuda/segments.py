@@ -18,7 +18,7 @@ class Segment:
     loops: tuple[LoopRange, ...] = ()  # of its only nest: what is shared out beside the data
 
 
-def shared_out(segment: Segment | Product, data: LoopRange) -> list[Segment | Product]:
+def parts_of(segment: Segment | Product, data: LoopRange) -> list[Segment | Product]:
     """A kernel for each nest whose loops can be shared out beside the data."""
     if isinstance(segment, Product):
         return [segment]
@@ -88,12 +88,11 @@ def arrays_of(segment: Segment | Product) -> set[str]:
     return names
 
 
-def is_known(element: Element, data: int | None) -> bool:
-    """Whether the place is known but for that of the data."""
-    return (
-        all(isinstance(index, Affine) and not index.terms for place, index in enumerate(element.index) if place != data)
-        and not element.clamped
-    )
+def known_place(element: Element, data: int | None = None) -> tuple[int, ...] | None:
+    """The place of an entry without that of the data, where nothing else moves it; else None."""
+    others = [index for place, index in enumerate(element.index) if place != data]
+    known = tuple(index.offset for index in others if isinstance(index, Affine) and not index.terms)
+    return known if len(known) == len(others) and not element.clamped else None
 
 
 def is_injective(element: Element, axes: Sequence[str]) -> bool:
@@ -135,7 +134,7 @@ def shared_loops(nest: Nest) -> int:
 
 def _joins_freely(target: Element, axes: Sequence[str]) -> bool:
     """Whether a sum needs no memory for each thread, and needs to be joined over the first axis already."""
-    return is_known(target, None) and not is_injective(target, axes[:1])
+    return known_place(target) is not None and not is_injective(target, axes[:1])
 
 
 def _is_rectangular(loop: LoopRange, axes: set[str]) -> bool:

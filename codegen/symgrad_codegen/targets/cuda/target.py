@@ -21,8 +21,9 @@ from ...text.module import (
     tables,
     tuple_text,
 )
-from .arrays import DeviceEmission
-from .functions import definitions, free, spelled
+from ...text.names import free
+from .arrays import DeviceText, device_text
+from .functions import definitions, spelled
 from .parts import Part, parts, reads
 
 
@@ -43,9 +44,34 @@ def supports(function: Function) -> bool:
     return bool(function.operator or function.device or function.built_in or function.name in ("abs", "int"))
 
 
+class _Module(NamedTuple):
+    """What the modules over points and over arrays have each in their own way."""
+
+    needs: str
+    imports: list[str]
+    functions: list[str]  # that compute
+    call: list[str]  # the function that calls them
+    tables: list[str]
+    runtime: str
+
+
 def emit(program: Program) -> str:
     """The source of a module with the same names as that of the CPU target."""
-    return _emit_points(program) if program.over_points else _emit_arrays(program)
+    program = _spelled(program) if program.over_points else program
+    own = _over_points(program) if program.over_points else _over_arrays(program)
+    lines = [
+        *docstring(program, own.needs),
+        "",
+        *own.imports,
+        "",
+        *legend(program),
+        *tables(program),
+        *_HEAD,
+        f'real, real_name = {program.dtype}, "{program.dtype}"',
+    ]
+    texts = ["\n".join(part) for part in (lines, own.functions, own.call, own.tables)]
+    texts += [runtime_text(name).rstrip() for name in ("cuda/runtime.py", own.runtime)]
+    return "\n\n\n".join([*texts, "\n".join(definitions(program))]).rstrip() + "\n"
 
 
 _IMPORTS = [
@@ -70,7 +96,7 @@ def body(program: Program) -> str:
     if program.over_points:
         program = _spelled(program)
         return body_text(program, _point_functions(program, *_kernels(program, parts(program))))
-    return body_text(program, _array_functions(DeviceEmission(program, reserved())))
+    return body_text(program, _array_functions(device_text(program, reserved())))
 
 
 def _kernels(program: Program, body: Sequence[Part]) -> tuple[str, list[_Kernel]]:
@@ -87,33 +113,15 @@ def _point_functions(program: Program, inline: str, kernels: Sequence[_Kernel]) 
     return lines
 
 
-def _array_functions(emission: DeviceEmission) -> list[str]:
-    into = emission.lines()
-    lines = [line for kernel in emission.kernels for line in ("@cuda.jit(cache=CACHE)", *kernel.lines, "", "")]
-    return [*lines, *into]
+def _array_functions(text: DeviceText) -> list[str]:
+    lines = [line for kernel in text.kernels for line in ("@cuda.jit(cache=CACHE)", *kernel.lines, "", "")]
+    return [*lines, *text.into]
 
 
-def _emit_points(program: Program) -> str:
-    program = _spelled(program)
+def _over_points(program: Program) -> _Module:
     body = parts(program)
     inline, kernels = _kernels(program, body)
     lines = [
-        *docstring(program, "NumPy and numba-cuda"),
-        "",
-        *_IMPORTS,
-        "",
-        *legend(program),
-        *tables(program),
-        *_HEAD,
-        f'real, real_name = {program.dtype}, "{program.dtype}"',
-        "",
-        "",
-        *_point_functions(program, inline, kernels),
-        "",
-        "",
-        *batch_function(program),
-        "",
-        "",
         *listed("OUTPUTS = (", _quoted((*program.values, *program.gradients)), ")"),
         f"KEPT = {len(_kept(body))}  # numbers of a point that wait in memory between two kernels",
         f"LANES = {_lanes(body)}  # points at a time, 0 for all",
@@ -121,73 +129,35 @@ def _emit_points(program: Program) -> str:
     ]
     for kernel in kernels:
         lines += listed(f"    ({kernel.name}, (", _quoted(kernel.arrays), ")),", "    ")
-    lines += [
-        ")",
-        "",
-        "",
-        runtime_text("cuda/runtime.py").rstrip(),
-        "",
-        "",
-        runtime_text("cuda/runtime_points.py").rstrip(),
-        "",
-        "",
-        *definitions(program),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
+    functions = _point_functions(program, inline, kernels)
+    runtime = "cuda/runtime_points.py"
+    return _Module("NumPy and numba-cuda", _IMPORTS, functions, batch_function(program), [*lines, ")"], runtime)
 
 
-def _emit_arrays(program: Program) -> str:
+def _over_arrays(program: Program) -> _Module:
     """Kernels over the data, and `kernel`, which launches them on whole arrays."""
-    emission = DeviceEmission(program, reserved())
-    functions = _array_functions(emission)
-    lines = [
-        *docstring(program, "NumPy and numba-cuda" + (", and CuPy for linear algebra" if emission.libraries else "")),
-        "",
-        "import builtins",
-        *_IMPORTS,
-        "",
-        *legend(program),
-        *tables(program),
-        *_HEAD,
-        f'real, real_name = {program.dtype}, "{program.dtype}"',
-        "",
-        "",
-        *functions,
-        "",
-        "",
-    ]
+    text = device_text(program, reserved())
     out, stream = free(("out", "stream"), program.arguments)
-    lines += listed(f"def {program.name}(", [*program.arguments, f"{out}=None", f"{stream}=0"], "):")
-    lines.append(
+    call = listed(f"def {program.name}(", [*program.arguments, f"{out}=None", f"{stream}=0"], "):")
+    call.append(
         '    """Value and gradients: on the device where an argument is there, else numbers and NumPy arrays."""'
     )
     comma = "," if len(program.arguments) == 1 else ""
-    lines += listed("    return run_arrays((", program.arguments, f"{comma}), {out}, {stream})", "    ")
-    lines += [
-        "",
-        "",
+    call += listed("    return run_arrays((", program.arguments, f"{comma}), {out}, {stream})", "    ")
+    lines = [
         f"INTO = {program.name}_into",
-        f"NEEDS_CUPY = {emission.libraries}",
+        f"NEEDS_CUPY = {text.libraries}",
         "INPUTS = (  # the kind of numbers, and the rank",
+        *(f'    ("{own.kind}", {len(own.shape)}),' for own in program.inputs),
+        ")",
+        "KERNELS = (  # and the types of their arguments",
     ]
-    lines += [f'    ("{own.kind}", {len(own.shape)}),' for own in program.inputs]
-    lines += [")", "KERNELS = (  # and the types of their arguments"]
-    for kernel in emission.kernels:
+    for kernel in text.kernels:
         comma = "," if len(kernel.types) == 1 else ""
         lines += listed(f"    ({kernel.name}, (", kernel.types, f"{comma})),", "    ")
-    lines += [
-        ")",
-        "",
-        "",
-        runtime_text("cuda/runtime.py").rstrip(),
-        "",
-        "",
-        runtime_text("cuda/runtime_arrays.py").rstrip(),
-        "",
-        "",
-        *definitions(program),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
+    needs = "NumPy and numba-cuda" + (", and CuPy for linear algebra" if text.libraries else "")
+    functions, runtime = _array_functions(text), "cuda/runtime_arrays.py"
+    return _Module(needs, ["import builtins", *_IMPORTS], functions, call, [*lines, ")"], runtime)
 
 
 # Python makes one tuple of the arguments of a call beyond these, which Numba cannot put in line.

@@ -20,12 +20,11 @@ from ...program import (
     Pass,
     Product,
     Program,
-    Statement,
     Step,
     Store,
     walk,
 )
-from ...text.arrays import elements_of, expression_names
+from ...text.arrays import elements_of, expression_names, inner_steps
 from ...text.expressions import affine_text, bracketed, commented, listed
 from ...text.scope import ArrayScope
 from .entries import Entries
@@ -50,18 +49,18 @@ class ArrayText:
         self.declared: set[str] = set()
         self.data: str | None = None  # the axis of the pass that is being written
         self.sum, self.factor = (self.scope.free(name) for name in ("sum", "factor"))
-        statements = list(_statements(program.steps))
+        statements = program.body
         self.writes = Counter(own.target.array for own in statements if not isinstance(own, Assignment))
-        self.writes.update(step.array for step in _all_steps(program.steps) if isinstance(step, Fill))
+        self.writes.update(step.array for step in inner_steps(program.steps) if isinstance(step, Fill))
         self.writes.update(step.target for step in program.steps if isinstance(step, Matrix))
         self.times = Counter(step.name for step in program.steps if isinstance(step, Assignment))
-        bare = [step for step in _all_steps(program.steps) if isinstance(step, Nest) and not step.loops]
+        bare = [step for step in inner_steps(program.steps) if isinstance(step, Nest) and not step.loops]
         made = Counter(name for nest in bare for name in _temporaries(nest)) + self.times
         self.recurring = {name for name, times in made.items() if times > 1}  # in several nests without loops
         self.sums: set[str] = set()  # what is kept in float64: sums of many terms
         if program.dtype == "float32":
             self.sums = {own.target.array for own in statements if isinstance(own, Accumulate)}
-            products = [step for step in _all_steps(program.steps) if isinstance(step, Product)]
+            products = [step for step in inner_steps(program.steps) if isinstance(step, Product)]
             self.sums |= {step.target.array for step in products if step.adds}
 
     def kernel(self) -> list[str]:
@@ -281,22 +280,10 @@ def _temporaries(nest: Nest) -> set[str]:
     return {own.name for own in nest.body if isinstance(own, Assignment)}
 
 
-def _all_steps(steps: Iterable[Step]) -> Iterable[Step]:
-    for step in steps:
-        yield step
-        if isinstance(step, Pass):
-            yield from step.steps
-
-
-def _statements(steps: Iterable[Step]) -> Iterable[Statement]:
-    for step in _all_steps(steps):
-        yield from step.body if isinstance(step, Nest) else [step] if isinstance(step, Assignment) else []
-
-
 def _arrays_of(step: Step) -> list[str]:
     """The arrays that a step reads and writes, in order."""
     found: list[str] = []
-    for inner in _all_steps([step]):
+    for inner in inner_steps([step]):
         if isinstance(inner, Nest):
             found += [element.array for statement in inner.body for element in elements_of(statement)]
         elif isinstance(inner, Fill):

@@ -46,13 +46,11 @@ class Entries:
 
     def is_local(self, array: str) -> bool:
         """Whether an array is kept for one index of the data only."""
-        storage = self.scope.storages.get(array)
-        return storage is not None and storage.data is not None
+        return self.scope.data(array) is not None
 
     def axes(self, array: str) -> list[int]:
         """The axes that an array has here."""
-        storage = self.scope.storages.get(array)
-        data = None if storage is None else storage.data
+        data = self.scope.data(array)
         return [place for place in range(len(self.scope.shape(array))) if place != data]
 
     def is_number(self, array: str) -> bool:
