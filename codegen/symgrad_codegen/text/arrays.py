@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 
 from ..program import (
     REDUCTIONS,
+    Accumulate,
     Affine,
     Assignment,
     Element,
@@ -23,7 +24,7 @@ from ..program import (
     mapped,
     walk,
 )
-from .expressions import affine_text, literal_text
+from .expressions import WIDTH, affine_text, listed, literal_text
 
 
 def length_text(extent: Affine, derived: Container[str], module: str = "") -> str:
@@ -95,10 +96,44 @@ def nest_lines(
     lines, deep = list[str](), indent + "    " * len(heads)
     for level, head in enumerate(heads):
         lines += [f"{indent}{'    ' * level}{line}" for line in (*before.get(level, ()), head)]
-    lines += [deep + line for line in (*before.get(len(heads), ()), *body, *after.get(len(heads), ()))]
+    for line in (*before.get(len(heads), ()), *body, *after.get(len(heads), ())):
+        lines += wrapped(line, deep)
     for level in reversed(range(len(heads))):
         lines += [f"{indent}{'    ' * level}{line}" for line in after.get(level, ())]
     return lines
+
+
+def wrapped(line: str, indent: str) -> list[str]:
+    """An assignment, in brackets over several lines where it is long."""
+    if len(indent) + len(line) <= WIDTH or " = " not in line:
+        return [indent + line]
+    head, value = line.split(" = ", 1)
+    return listed(f"{indent}{head} = (", value.split(" "), ")", indent, " ")
+
+
+def entry_word(element: Element, but: int | None = None) -> str:
+    """A number or a row that an entry is read from or goes to, by name: w_j for w[j], `but` a place for A[j, ...] A_j.
+
+    Where the places are no plain loops and numbers, it is just one of the array.
+    """
+    places = [index for place, index in enumerate(element.index) if place != but]
+    words = [_place_word(index) for index in places if isinstance(index, Affine)]
+    if len(words) < len(places) or not all(words):
+        return f"{element.array}_{'at' if but is None else 'row'}"
+    return f"{element.array}_{('' if max(map(len, words)) == 1 else '_').join(words)}"
+
+
+def running_word(statement: Accumulate) -> str:
+    """What is joined over a loop before it goes to an entry: d_w_j, or value_sum for what is all of an array."""
+    is_all = all(index == Affine(()) for index in statement.target.index)
+    return f"{statement.target.array}_{statement.kind}" if is_all else entry_word(statement.target)
+
+
+def _place_word(index: Affine) -> str:
+    """The loop or number that a place is; empty where it is more than that."""
+    if not index.terms:
+        return str(index.offset) if index.offset >= 0 else ""
+    return index.terms[0][0] if len(index.terms) == 1 and index.terms[0][1] == 1 and not index.offset else ""
 
 
 def factors(step: Product, text: Callable[[Operand], str] = lambda own: own.array) -> tuple[str, str]:

@@ -38,6 +38,7 @@ from ...text.arrays import (
     nest_lines,
     nest_names,
     number_text,
+    running_word,
     start_text,
 )
 from ...text.expressions import affine_text, listed
@@ -187,7 +188,7 @@ class Emission:
                 continue
             if _is_known(statement.target, axes):
                 if target not in running:
-                    running[target] = scope.free("running"), statement.kind
+                    running[target] = scope.free(running_word(statement)), statement.kind
                     before.append(f"{running[target][0]} = {start_text(statement.kind)}")
                 target = running[target][0]
             body.append(f"{target} = {scope.joined(statement.kind, target, value)}")

@@ -20,10 +20,12 @@ from ...program import (
     walk,
 )
 from ...text.arrays import (
+    entry_word,
     loop_line,
     names_read,
     nest_lines,
     place_text,
+    running_word,
     start_text,
     without_elements,
 )
@@ -122,13 +124,13 @@ def _lanes(block: Block, entries: Entries) -> _Lanes:
     for element, access in entries.accesses.items():
         text = _hoisted_text(block, element, access)
         if text and text not in hoisted and element in entries.in_lanes:
-            hoisted[text] = _fresh(f"{element.array}_{'at' if access.way == 'constant' else 'row'}", taken)
+            hoisted[text] = _fresh(entry_word(element, None if access.way == "constant" else access.place), taken)
     running: dict[str, _Running] = {}
     for statement in entries.nest.body:
         if isinstance(statement, Accumulate) and block.is_running(statement):
             text = _running_text(block, entries, statement)
             if text not in running:
-                running[text] = _Running(_fresh("running", taken), statement.kind)
+                running[text] = _Running(_fresh(running_word(statement), taken), statement.kind)
     return _Lanes(block, entries, hoisted, running)
 
 
@@ -148,7 +150,8 @@ def _hoisted_text(block: Block, element: Element, access: Access) -> str:
 
 
 def _fresh(wanted: str, taken: set[str]) -> str:
-    name = next(name for name in (f"{wanted}_{number}" for number in count(1)) if name not in taken)
+    names = (wanted if number == 1 else f"{wanted}_{number}" for number in count(1))
+    name = next(name for name in names if name not in taken)
     taken.add(name)
     return name
 
