@@ -7,7 +7,8 @@ from typing import Any
 from .affine import Index, Size
 from .gate import Gate
 from .graph import Graph, Output
-from .node import AnyIndex, Gather, Node, Reduction, Table, View
+from .intern import InternTable
+from .node import AnyIndex, Gather, Node, Reduction, View
 
 
 def rows_of(graph: Graph) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def rows_of(graph: Graph) -> dict[str, Any]:
 
 def graph_of(rows: dict[str, Any], gates: dict[str, Gate]) -> Graph:
     """The graph that `rows` were made of."""
-    table = Table(dict(gates))
+    table = InternTable(dict(gates))
     nodes: list[Node] = []
 
     def view(flat: tuple[int, tuple[Any, ...]]) -> View:

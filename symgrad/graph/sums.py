@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 from functools import reduce
 
 from .affine import Axis, Index, Size, axis, substituted
-from .node import Gather, Reduction, Table, View, plain_axis
+from .node import Builder, Gather, Reduction, View, plain_axis
 
 
 def total(
@@ -302,7 +302,7 @@ def _split(view: View, reduced: set[Axis]) -> tuple[list[View], list[View]]:
     return [], [view]
 
 
-def _count(table: Table, name: Axis, limits: list[Index], derived: Container[str]) -> View | None:
+def _count(table: Builder, name: Axis, limits: list[Index], derived: Container[str]) -> View | None:
     """How many values an axis takes, where its constraints are one bound on each side, in extents or other axes."""
     own = [form for form in limits if form.coefficient(name)]
     low = [form for form in own if form.coefficient(name) == 1]

@@ -20,7 +20,7 @@ from ..errors import UnsupportedExpression
 from ..gates.arithmetic import power_of
 from ..gates.table import GATES
 from ..graph.affine import Axis, Index, Size, axis, number_index
-from ..graph.node import AnyIndex, Gather, Table, View
+from ..graph.node import AnyIndex, Builder, Gather, View
 from ..graph.sums import at_inputs, guarded, total
 from ..reductions import Largest, Smallest
 from .limits import ranges, written_out
@@ -36,7 +36,7 @@ _LARGEST_INTEGER = 2**53
 class Arrays:
     """What an expression reads, and the axes along which: the same in all of its parts."""
 
-    def __init__(self, table: Table, inputs: Sequence[Input], found: Found, known: Mapping[str, int]) -> None:
+    def __init__(self, table: Builder, inputs: Sequence[Input], found: Found, known: Mapping[str, int]) -> None:
         self.inputs, self.found, self.known = tuple(inputs), found, known
         self.places = {symbol: place for place, symbol in enumerate(inputs)}
         self.axis_of: dict[sympy.Basic, Axis] = {symbol: table.fresh() for symbol in found.bound}
@@ -56,7 +56,7 @@ class ArrayLowering(Lowering):
 
     def __init__(
         self,
-        table: Table,
+        table: Builder,
         arrays: Arrays,
         symbols: Mapping[sympy.Basic, View],
         axis_of: Mapping[sympy.Basic, Axis],
@@ -68,7 +68,7 @@ class ArrayLowering(Lowering):
 
     @classmethod
     def of(
-        cls, table: Table, inputs: Sequence[Input], found: Found, gates: Iterable[type], known: Mapping[str, int]
+        cls, table: Builder, inputs: Sequence[Input], found: Found, gates: Iterable[type], known: Mapping[str, int]
     ) -> ArrayLowering:
         """For an expression with these inputs; `known` are numbers for symbolic extents."""
         views = {s: table.input(i, ()) for i, s in enumerate(inputs) if s in found.symbols or s not in found.sizes}

@@ -19,7 +19,8 @@ from ..errors import UnsupportedExpression
 from ..gates.table import GATES
 from ..graph.affine import Index, Size
 from ..graph.graph import Graph, Output, as_node, over_points, sizes_of
-from ..graph.node import Node, Table, View
+from ..graph.intern import InternTable
+from ..graph.node import Node, View
 from . import blocks, matrices, regions
 from .indexed import ArrayLowering
 from .scalars import Lowering
@@ -63,7 +64,7 @@ def _lower_scalars(
     names: Mapping[str, sympy.Basic],
 ) -> tuple[Graph, tuple[Input, ...]]:
     inputs = _inputs(found.symbols, arguments, ())
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     views = {symbol: table.input(i, (POINTS,)) for i, symbol in enumerate(inputs)}
     lowering = Lowering(table, views, gates)
     value = _number(lowering, expression)
@@ -129,7 +130,8 @@ def _array_graph(
     names: Mapping[str, sympy.Basic],
     known: Mapping[str, int],
 ) -> Graph:
-    lowering = ArrayLowering.of(Table(dict(GATES)), inputs, found, gates, known)
+    table = InternTable(dict(GATES))
+    lowering = ArrayLowering.of(table, inputs, found, gates, known)
     value = _number(lowering, expression)
     if value.axes:
         free = ", ".join(
@@ -141,7 +143,7 @@ def _array_graph(
         )
     integers = frozenset(lowering.arrays.integers)  # of what is read; what a name means may not be
     graph = Graph(
-        lowering.table,
+        table,
         tuple(symbol.name for symbol in inputs),
         (Output(as_node(value)),),
         tuple(lowering.shape(place) for place in range(len(inputs))),
@@ -149,7 +151,7 @@ def _array_graph(
         integers=integers,
         labels={
             node: tuple(lowering.arrays.axis_names.get(name, "") for name in names)
-            for node, names in lowering.table.loop_names.items()
+            for node, names in table.loop_names.items()
         },
     )
     return share_gathers(_with_inferred_shapes(graph))

@@ -19,7 +19,7 @@ from ..gates.arithmetic import power_of
 from ..gates.table import BY_CLASS, HALF
 from ..graph.gate import Gate
 from ..graph.graph import reachable
-from ..graph.node import Table, View, positional
+from ..graph.node import Builder, View, positional
 from ..graph.sums import chained, constraints_of, guarded, is_guarded
 from .derivatives import resolved
 from .registry import Build, alone, lowers, row_of
@@ -33,7 +33,7 @@ class Lowering:
     """Lowers expressions into one table; `views` says what each symbol stands for."""
 
     def __init__(
-        self, table: Table, views: Mapping[sympy.Basic, View], gates: Iterable[type] = (), any_gate: bool = False
+        self, table: Builder, views: Mapping[sympy.Basic, View], gates: Iterable[type] = (), any_gate: bool = False
     ) -> None:
         self.table = table
         self.symbols = views

@@ -11,7 +11,8 @@ from ..gates.linear_algebra import MATRIX_RULES
 from ..gates.table import GATES
 from ..graph.affine import Index, axis, substituted
 from ..graph.gate import Gate
-from ..graph.node import AnyIndex, Gather, Node, Reduction, Table, View, plain_axis, positional
+from ..graph.intern import InternTable
+from ..graph.node import AnyIndex, Builder, Gather, Node, Reduction, View, plain_axis, positional
 from ..graph.sums import guarded
 
 
@@ -148,7 +149,7 @@ class Place(NamedTuple):
     limits: frozenset[Index] = frozenset()
     is_flat: bool = False  # by a step, which hands nothing on
 
-    def holds(self, common: frozenset[Index], table: Table) -> View | None:
+    def holds(self, common: frozenset[Index], table: Builder) -> View | None:
         """The place as one condition, for where the forms of `common` are >= 0 anyway."""
         limits = sorted(self.limits - common, key=repr)
         if self.condition is not None and limits:  # outside of them nothing is read to decide it
@@ -157,7 +158,7 @@ class Place(NamedTuple):
         return _all(conditions) if conditions else self.condition
 
 
-def _is_at_least_zero(form: Index, table: Table) -> View:
+def _is_at_least_zero(form: Index, table: Builder) -> View:
     """Whether an affine form is >= 0, as one writes it: i < j + 1."""
     above = Index(tuple((term, factor) for term, factor in form.terms if factor > 0), form.offset + 1)
     below = above.minus(form.plus(1))
@@ -223,12 +224,12 @@ def _is_flat(gate: Gate) -> bool:
     """Whether a function of one argument has the slope 0 wherever it has one, as sign, floor and ceiling."""
     if gate.local_gradients is None or gate.kind != "real":
         return False
-    table = Table(GATES)
+    table = InternTable(GATES)
     argument = table.input(0, ())
     return bool(gate.local_gradients(table.apply(gate, argument), argument)[0].number == 0)
 
 
-def _joined(places: list[Place], table: Table) -> View | None:
+def _joined(places: list[Place], table: Builder) -> View | None:
     """Whether a node matters in any of the places; what all of them ask of its axes goes with the contributions."""
     common = frozenset.intersection(*(place.limits for place in places))
     found = list(dict.fromkeys(place.holds(common, table) for place in places))

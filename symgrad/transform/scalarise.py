@@ -18,7 +18,8 @@ from ..gates.reductions import KINDS
 from ..gates.table import GATES
 from ..graph.gate import Numeric
 from ..graph.graph import Graph, over_points
-from ..graph.node import Node, Number, Table, View, positional
+from ..graph.intern import InternTable
+from ..graph.node import Node, Number, View, positional
 
 # What a reduction is of single terms.
 _POINTS = 0  # the one axis of a scalar graph
@@ -37,7 +38,7 @@ def entries(graph: Graph, wrt: Sequence[int], inputs: Sequence[Numeric], sizes: 
 
     Raises SymgradError for operations on whole matrices, which are not made of gates on entries.
     """
-    table = Table(dict(graph.table.gates))
+    table = InternTable(dict(graph.table.gates))
     names: list[str] = []
     values: list[float] = []
     places: list[int] = []
@@ -83,7 +84,7 @@ class _Entry:
 class _Writing(Evaluation):
     """The evaluation whose numbers are nodes of `table`."""
 
-    def __init__(self, graph: Graph, inputs: Sequence[Numeric], sizes: Mapping[str, int], table: Table) -> None:
+    def __init__(self, graph: Graph, inputs: Sequence[Numeric], sizes: Mapping[str, int], table: InternTable) -> None:
         self.table = table
         self.names: dict[Node, str] = {}
         super().__init__(graph, inputs, sizes, np.dtype(object), self._constant, self._applied, self._refused)
