@@ -87,23 +87,19 @@ class Arguments:
         if not named and len(args) == len(self.names):
             return args
         if len(args) > len(self.names):
-            raise TypeError(f"{len(args)} arguments for {self.signature()}")
+            raise TypeError(f"{len(args)} arguments for {self._compiled.signature()}")
         values = dict(enumerate(args))
         for name, value in named.items():
             place = self._places[name] if name in self._places else by_name(self._compiled.args, name, "args")
             if place in values:
-                raise TypeError(f"two values for {name!r} in a call of {self.signature()}")
+                raise TypeError(f"two values for {name!r} in a call of {self._compiled.signature()}")
             values[place] = value
         if len(values) < len(self.names):
             missing = [name for place, name in enumerate(self.names) if place not in values]
             is_vector = len(args) == 1 and not named and np.ndim(args[0]) == 1
             way_out = "; of one vector, as scipy.optimize gives it, take kernel.objective()" if is_vector else ""
-            raise TypeError(f"missing {', '.join(missing)} in a call of {self.signature()}{way_out}")
+            raise TypeError(f"missing {', '.join(missing)} in a call of {self._compiled.signature()}{way_out}")
         return [values[place] for place in range(len(self.names))]
-
-    def signature(self) -> str:
-        """The call as one writes it."""
-        return f"{self._compiled.options.name}({', '.join(self.names)})"
 
     def position(self, key: Any) -> int:
         """Where an argument stands, given as a symbol or by name."""
