@@ -58,8 +58,8 @@ def parse(text: str) -> Problem:
         raise parse_error(lines, mistake) from None
     finally:
         _reader.reset(outer)
-    names = {name: value.expr for name, value in reader.results.items()}
-    return Problem(expression, names, text, tuple(reader.declared))
+    names = {name: value.expr for name, value in reader.symbols.results.items()}
+    return Problem(expression, names, text, tuple(reader.symbols.declared))
 
 
 @dataclass(frozen=True)
