@@ -336,7 +336,7 @@ def test_an_interrupt_is_status_130(circuit: str, monkeypatch: pytest.MonkeyPatc
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("symgrad.cli.emit", interrupt)
+    monkeypatch.setattr("symgrad.commands.emit", interrupt)
     assert main(["emit", circuit]) == 130
 
 
@@ -347,6 +347,6 @@ def test_what_python_cannot_hold_is_bad_input(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("symgrad.cli.emit", fail)
+    monkeypatch.setattr("symgrad.commands.emit", fail)
     assert main(["emit", circuit]) == 2
     assert words in capsys.readouterr().err

@@ -14,7 +14,8 @@ import pytest
 import sympy as sp
 
 import symgrad
-from symgrad.cli import BAD_INPUT, DONE, main
+from symgrad.cli import main
+from symgrad.commands import BAD_INPUT, DONE
 from symgrad.explore.draw import MOST_GATES, Drawing, brief
 from symgrad.explore.records import Summary
 from symgrad.tables import visible

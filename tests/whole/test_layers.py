@@ -40,6 +40,7 @@ LAYERS = {
         "debug",
         "__init__",
         "bench",
+        "commands",
         "cli",
         "__main__",
     ),
