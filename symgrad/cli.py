@@ -91,7 +91,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     command = _command(commands, "emit", run_emit, "print the source of a module that computes value and gradient")
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE; the default is standard output")
-    command.add_argument("--target", default="cpu", metavar=" | ".join(TARGETS), help="what to print for; default: cpu")
+    about = ", ".join(f"{name} ({target.about})" for name, target in TARGETS.items())
+    command.add_argument(
+        "--target", default="cpu", metavar=" | ".join(TARGETS), help=f"what to print for: {about}; default: cpu"
+    )
     what = command.add_mutually_exclusive_group()
     what.add_argument("--stage", choices=STAGES, help="print what comes out of this stage instead of the source")
     what.add_argument("--body", action="store_true", help="print the part about the mathematics only: no run-time text")

@@ -119,8 +119,7 @@ def emit(
         expr: As for `compile`.
         args: As for `compile`.
         wrt: As for `compile`.
-        target: "cpu" (Numba), "cuda" (Numba for GPUs), "javascript" (an ES module) or "python" (plain Python); the last
-            two take one point at a time, or whole arrays.
+        target: What the module is for: "cpu" is Numba; `symgrad emit --help` and the page on emitted source list all.
         dtype: As for `compile`.
         accuracy: As for `compile`.
         name: As for `compile`.

@@ -14,6 +14,7 @@ from pathlib import Path
 import numba
 import pytest
 from corpus import CORPUS
+from symgrad_codegen.targets import TARGETS
 
 import symgrad
 from symgrad.cli import main
@@ -165,7 +166,7 @@ def test_check_takes_the_same_point_each_time(circuit: str, capsys: Captured) ->
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("emit CIRCUIT --target fortran", "target is one of cpu, cuda, javascript, python"),
+        ("emit CIRCUIT --target fortran", f"target is one of {', '.join(TARGETS)}"),
         ("emit CIRCUIT --wrt x,k", "no input 'k'; the inputs are x, y, z"),
         ("emit CIRCUIT --wrt x,x", "twice"),
         ("emit CIRCUIT --wrt ,", "names no input"),
