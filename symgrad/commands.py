@@ -139,21 +139,21 @@ def _point(kernel: Any, options: argparse.Namespace, done: str = "") -> list[Any
     missing = [symbol.name for symbol in kernel.args if symbol.name not in given]
     shapes = [] if kernel.graph.over_points else kernel.graph.shapes
     arrays = {symbol.name for symbol, shape in zip(kernel.args, shapes, strict=False) if shape}
-    sizes = {kernel.args[place].name for place in kernel.graph.integers}
+    sizes = {kernel.args[position].name for position in kernel.graph.integers}
     unknown = [name for name in missing if not done or name in arrays or name in sizes]
     if unknown:
         more = " ..." if len(unknown) > 8 else ""
         wanted = " ".join(f"{name}={'[...]' if name in arrays else '...'}" for name in unknown[:8])
         raise ValueError(f"missing inputs: write {wanted}{more}")
-    given |= {name: _ordinary(place) for place, name in enumerate(missing)}
+    given |= {name: _ordinary(position) for position, name in enumerate(missing)}
     if missing:
         print(f"{done} at {' '.join(f'{name}={given[name]}' for name in missing)}, not given", file=sys.stderr)
     return [given[symbol.name] for symbol in kernel.args]
 
 
-def _ordinary(place: int) -> float:
-    """A number between 0.2 and 0.8, where most functions are defined; another for each place (golden-ratio steps)."""
-    return round(0.2 + 0.6 * ((place + 1) * (math.sqrt(5) - 1) / 2 % 1), 3)
+def _ordinary(position: int) -> float:
+    """A number between 0.2 and 0.8, where most functions are defined; another for each input (golden-ratio steps)."""
+    return round(0.2 + 0.6 * ((position + 1) * (math.sqrt(5) - 1) / 2 % 1), 3)
 
 
 # Input and output -----------------------------------------------------------------------------------------------------

@@ -531,9 +531,9 @@ def every_extent_is_above_zero(self: Extents, form: Index) -> bool:
     return all(factor > 0 for _, factor in form.terms) and form.offset + sum(f for _, f in form.terms) >= 0
 
 
-def holds_anywhere(place: activity.Place, common: frozenset[Index], table: InternTable) -> View | None:
-    limits = [activity._is_at_least_zero(form, table) for form in sorted(place.limits - common, key=repr)]
-    conditions = [*limits, *([] if place.condition is None else [place.condition])]
+def holds_anywhere(use: activity.Use, common: frozenset[Index], table: InternTable) -> View | None:
+    limits = [activity._is_at_least_zero(form, table) for form in sorted(use.limits - common, key=repr)]
+    conditions = [*limits, *([] if use.condition is None else [use.condition])]
     return activity._all(conditions) if conditions else None
 
 
@@ -570,7 +570,7 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
         [sp.Product(x[lab[j]], (j, 0, n - 1), (i, 0, d - 1))],
     ),
     "terms that nobody reads have no place": (Within, "_demanded", lambda self, node: [], [SCATTERED]),
-    "a condition is read where its reader is": (activity.Place, "holds", holds_anywhere, [ON_A_PART]),
+    "a condition is read where its reader is": (activity.Use, "holds", holds_anywhere, [ON_A_PART]),
 }
 
 

@@ -135,12 +135,12 @@ def _dot(trace: Trace, left_out: str) -> str:
     for gate in trace.gates:
         lines += _gate(gate)
     for gate in trace.gates:
-        for place, wire in enumerate(gate.wires):
+        for position, wire in enumerate(gate.wires):
             ends = f'"wire-{wire.source}":e -> "gate-{gate.number}"'
             extra = ", style=dashed" if wire.contribution is None else ""
             if wire.contribution is not None and len(trace.gates[wire.source].addends) > 1:
                 extra = f", label=<{_coloured(brief(wire.contribution), _GRADIENT)}>"
-            lines.append(f'    {ends} [id="edge-{gate.number}-{place}", class="edge"{extra}]')
+            lines.append(f'    {ends} [id="edge-{gate.number}-{position}", class="edge"{extra}]')
     lines += [
         '    "output" [id="output", class="name", shape=plaintext, width=0, label=<<i>f</i>>]',
         f'    "wire-{trace.output}":e -> "output" [id="edge-output", class="edge"]',

@@ -19,15 +19,15 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Labels:
-    """The words for the steps of a circuit: `places` are their numbers."""
+    """The words for the steps of a circuit: `numbers` says which."""
 
-    def __init__(self, graph: Graph, places: Mapping[Node, int], locals: Sequence[View]) -> None:
+    def __init__(self, graph: Graph, numbers: Mapping[Node, int], locals: Sequence[View]) -> None:
         self.graph = graph
-        self.numbers = {node: f"g{place}" for node, place in places.items() if node.gate.name != "input"}
+        self.numbers = {node: f"g{number}" for node, number in numbers.items() if node.gate.name != "input"}
         self.numbers.update(graph.names)
         self.texts: dict[Node, str] = {}
         if graph.over_points:
-            roots = [*places, *(view.node for view in locals)]
+            roots = [*numbers, *(view.node for view in locals)]
             self.texts = formulas(roots, graph.inputs, self.numbers, _LIMIT, graph.names)
 
     def formula(self, node: Node) -> str:

@@ -187,12 +187,12 @@ def _traced(setting: Setting, subject: Subject, numbers: Sequence[Any], level: s
     brief: Callable[[Any], Value] = summarised if not made.graph.over_points else lambda value: value
     texts = [brief(number) for number in numbers]
 
-    def of(place: int | None) -> Value | None:
-        return None if place is None else texts[place]
+    def of(slot: int | None) -> Value | None:
+        return None if slot is None else texts[slot]
 
     gates = []
     for number, (step, readers) in enumerate(zip(made.steps, made.readers(), strict=True)):
-        arriving = [(reader, of(made.steps[reader].wires[place].contribution)) for reader, place in readers]
+        arriving = [(reader, of(made.steps[reader].wires[position].contribution)) for reader, position in readers]
         gates.append(
             TracedGate(
                 number=number,
@@ -217,8 +217,8 @@ def _traced(setting: Setting, subject: Subject, numbers: Sequence[Any], level: s
     used = {step.node.position: step for step in made.steps if step.kind == "input"}
     derivatives = []
     for position in graph.wrt:
-        place = used[position].gradient if position in used else None
-        found = np.zeros(np.shape(values[position])) if place is None else np.asarray(numbers[place])
+        slot = used[position].gradient if position in used else None
+        found = np.zeros(np.shape(values[position])) if slot is None else np.asarray(numbers[slot])
         derivatives.append(found if found.ndim else float(found))
     if level == "entries":
         derivatives = _together(setting, derivatives)

@@ -206,8 +206,8 @@ def _loses(y: View, a: Sequence[View], loses: Callable[[View, View], View]) -> V
 def tie(y: View, *a: View) -> View:
     pairs = [
         one.equals(y).call("and", two.equals(y))
-        for place, one in enumerate(a)
-        for two in a[place + 1 : place + 2] or ()
+        for position, one in enumerate(a)
+        for two in a[position + 1 : position + 2] or ()
     ]
     if len(a) > 2:
         count = y.node.table.apply(y.node.table.gates["add"], *(one.equals(y).where(1, 0) for one in a))

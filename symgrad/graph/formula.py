@@ -133,7 +133,7 @@ def _own_letters(node: Node, graph: Graph) -> list[str]:
     """The names of a node's loop axes: the user's where there are any."""
     own = graph.labels.get(node, ())
     letters = [letter for letter in _LETTERS if letter not in own and letter not in graph.inputs]
-    return [own[place] if place < len(own) and own[place] else letters[place] for place in range(node.loops)]
+    return [own[axis] if axis < len(own) and own[axis] else letters[axis] for axis in range(node.loops)]
 
 
 class _Indexed:
@@ -173,9 +173,9 @@ class _Indexed:
         taken = {*re.findall(r"\w+", " ".join(own)), *self.graph.inputs, *self.sizes.values()}
         free = (letter for letter in _LETTERS if letter not in taken and letter not in labels)
         letters = [*own, *loops[node.rank :]]
-        for place in range(len(letters), node.loops):
-            is_known = place < len(labels) and labels[place] and labels[place] not in taken
-            letters.append(labels[place] if is_known else next(free))
+        for axis in range(len(letters), node.loops):
+            is_known = axis < len(labels) and labels[axis] and labels[axis] not in taken
+            letters.append(labels[axis] if is_known else next(free))
         if node.loops != node.rank and not isinstance(node.attribute, Reduction):
             text = f"{node.gate.label or node.gate.name}({', '.join(map(self._whole, node.arguments))})"
             return text + _entry(own), ATOM

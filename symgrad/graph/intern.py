@@ -67,8 +67,8 @@ class InternTable(Builder):
         names = _axes_in_order([body], False)
         for index in sorted(constraints, key=repr):
             names.update((name, 0) for name in index.axes if name not in names)
-        for place in out or ():
-            names.update((name, 0) for name in place.axes if name not in names)
+        for expression in out or ():
+            names.update((name, 0) for name in expression.axes if name not in names)
         inner = set(reduced)
         ordered = (
             list(names) if out is not None else [n for n in names if n not in inner] + [n for n in names if n in inner]
@@ -206,7 +206,7 @@ def _shape(indices: tuple[AnyIndex, ...]) -> str:
 
 
 def _renamed(view: View, names: Mapping[Axis, Axis]) -> View:
-    index = tuple(place.renamed(names) for place in view.index)
+    index = tuple(expression.renamed(names) for expression in view.index)
     own = own_axes(len(index))
     return View(view.node, own if index == own else index)
 

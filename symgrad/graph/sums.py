@@ -85,7 +85,7 @@ def _without_guards(body: View, limits: list[Index]) -> tuple[View, list[Index]]
 
 def _is_empty(limits: list[Index]) -> bool:
     """Whether constraints never hold, or two of them contradict each other."""
-    sums = limits + [one.plus(two) for place, one in enumerate(limits) for two in limits[:place]]
+    sums = limits + [one.plus(two) for position, one in enumerate(limits) for two in limits[:position]]
     return any(not form.terms and form.offset < 0 for form in sums)
 
 
@@ -170,7 +170,7 @@ def is_guarded(view: View) -> bool:
 
 def constraints_of(view: View) -> list[Index]:
     """The constraints of a reduction over the axes at which it is read, all of them affine."""
-    own = {place: index for place, index in enumerate(view.index) if isinstance(index, Index)}
+    own = {position: index for position, index in enumerate(view.index) if isinstance(index, Index)}
     return [substituted(form, own) for form in view.node.reduction.constraints]
 
 

@@ -72,9 +72,9 @@ class HostRunner:
         value, *derivatives = self.run(values, None)
         return value, derivatives
 
-    def hold(self, place: int, value: Any) -> Any:
+    def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls."""
-        return self.arguments.array(place, value) if self._compiled.has_arrays else float(value)
+        return self.arguments.array(position, value) if self._compiled.has_arrays else float(value)
 
     def on_host(self, value: Any) -> Any:
         """An argument or a result as NumPy has it."""
@@ -194,8 +194,8 @@ class HostRunner:
                 try:
                     values[item] = into(walk, *[read(item) for read in readers], *[row[item] for row in rows])
                 except np.linalg.LinAlgError as error:
-                    place = tuple(int(at) for at in np.unravel_index(item, batch))
-                    return np.linalg.LinAlgError(f"{error}, at {place} of the batch")
+                    index = tuple(int(at) for at in np.unravel_index(item, batch))
+                    return np.linalg.LinAlgError(f"{error}, at {index} of the batch")
             return None
 
         parts = max(1, min(threads, items)) if side_by_side else 1

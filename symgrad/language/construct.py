@@ -13,7 +13,7 @@ from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 from sympy.functions.elementary.piecewise import ExprCondPair
 
 from ..reductions import REDUCTIONS, unfolded
-from .messages import Mistake, place, short
+from .messages import Mistake, offset_of, short
 
 if TYPE_CHECKING:
     from lark import Token
@@ -95,7 +95,7 @@ def build(
         raise
     except Exception as error:  # SymPy raises what it likes, from TypeError to RecursionError
         reason = short(str(error) or type(error).__name__, 200)
-        raise Mistake(f"SymPy refuses '{short(at)}' here: {reason}", place(at)) from None
+        raise Mistake(f"SymPy refuses '{short(at)}' here: {reason}", offset_of(at)) from None
 
 
 def _simplified(function: Callable[..., sympy.Basic], arguments: list[Value]) -> sympy.Basic:
@@ -195,10 +195,10 @@ def is_small(arguments: list[Value], limit: int = LARGE) -> bool:
 def _refuse_unreal(at: Token, expr: sympy.Basic) -> None:
     # By identity: == would compare large expressions.
     if expr is sympy.zoo or any(argument is sympy.zoo for argument in expr.args):
-        raise Mistake("division by zero" if at == "/" else f"'{short(at)}' is infinite here", place(at))
+        raise Mistake("division by zero" if at == "/" else f"'{short(at)}' is infinite here", offset_of(at))
     for term in expr.args if expr.is_Add else (expr,):
         if any(_is_unreal(factor) for factor in (term.args if term.is_Mul else (term,))):
-            raise Mistake(f"the value of '{short(at)}' is not real here", place(at))
+            raise Mistake(f"the value of '{short(at)}' is not real here", offset_of(at))
 
 
 def _is_unreal(factor: sympy.Basic) -> bool:
@@ -208,7 +208,7 @@ def _is_unreal(factor: sympy.Basic) -> bool:
 
 def _limit_digits(at: Token, number: sympy.Basic) -> None:
     if _digits(number) > MAX_DIGITS:
-        raise Mistake(f"a constant of more than {MAX_DIGITS:,} digits", place(at))
+        raise Mistake(f"a constant of more than {MAX_DIGITS:,} digits", offset_of(at))
 
 
 def _digits(number: sympy.Basic) -> float:
@@ -234,9 +234,9 @@ def expect(at: Token, kind: str, *values: Value) -> None:
     for value in values:
         if value.kind != kind:
             advice = "; put brackets around each comparison" if kind == CONDITION and at in ("&", "|", "~") else ""
-            raise Mistake(f"'{short(at)}' takes {kind} here, not {value.kind}{advice}", place(at))
+            raise Mistake(f"'{short(at)}' takes {kind} here, not {value.kind}{advice}", offset_of(at))
         if value.shape:
-            raise Mistake(f"'{short(at)}' takes {kind} here, not {described(value)}", place(at))
+            raise Mistake(f"'{short(at)}' takes {kind} here, not {described(value)}", offset_of(at))
 
 
 def described(value: Value) -> str:
@@ -307,11 +307,11 @@ def power(at: Token, base: Value, exponent: Value) -> Value:
 def _rational_power(at: Token, base: Value, exponent: Value) -> Value:
     b, e = base.expr, exponent.expr
     if abs(b) not in (0, 1) and (abs(e) > MAX_DIGITS or _digits(b) * float(abs(e)) > MAX_DIGITS):
-        raise Mistake(f"a power of more than {MAX_DIGITS:,} digits", place(at))
+        raise Mistake(f"a power of more than {MAX_DIGITS:,} digits", offset_of(at))
     if b < 0 and e.q != 1:
-        raise Mistake("a negative number to a fractional power is not real", place(at))
+        raise Mistake("a negative number to a fractional power is not real", offset_of(at))
     if b == 0 and e < 0:
-        raise Mistake("division by zero", place(at))
+        raise Mistake("division by zero", offset_of(at))
     # A root is simplified by factoring the number.
     return build(at, sympy.Pow, [base, exponent], grows=e.q != 1 and _digits(b) > ROOT_DIGITS)
 
@@ -327,7 +327,7 @@ def hides_power(exponent: Value) -> bool:
 def modulo(at: Token, a: Value, b: Value) -> Value:
     expect(at, NUMBER, a, b)
     if b.expr is sympy.S.Zero:
-        raise Mistake("division by zero", place(at))
+        raise Mistake("division by zero", offset_of(at))
     # SymPy divides the polynomials that symbolic arguments are, which may take for ever.
     return build(at, sympy.Mod, [a, b], evaluate=a.constant and b.constant and is_small([a, b]))
 

@@ -33,7 +33,7 @@ from .construct import (
     reciprocal,
 )
 from .linear_algebra import matmul, transpose
-from .messages import Mistake, place, short
+from .messages import Mistake, offset_of, short
 from .symbols import SymbolTable
 from .tokens import Names, identifier, literal
 from .vocabulary import (
@@ -76,11 +76,11 @@ class Reader:
             if at is None and line is not None:
                 raise Mistake("only the last line may go without a name; write name = ...", line.at)
         if value is None:
-            raise Mistake("the last line is a declaration; an expression should follow", place(name))
+            raise Mistake("the last line is a declaration; an expression should follow", offset_of(name))
         if value.kind != NUMBER or value.shape:
             advice = "; sum it, as in sum(...)" if value.shape and value.kind == NUMBER else ""
             reason = f"the output is {described(value)}, not a number{advice}"
-            raise Mistake(reason, value.at if name is None else place(name))
+            raise Mistake(reason, value.at if name is None else offset_of(name))
         return value.expr
 
     def output(self, children: Children) -> tuple[Token | None, Value]:
@@ -102,18 +102,18 @@ class Reader:
         return literal(children[0])
 
     def truth(self, children: list[Token]) -> Value:
-        return Value(sympy.true if children[0] == "True" else sympy.false, CONDITION, place(children[0]))
+        return Value(sympy.true if children[0] == "True" else sympy.false, CONDITION, offset_of(children[0]))
 
     def name(self, children: list[Token]) -> Value:
         at = children[0]
-        index = self.names.indices.get(place(at))
+        index = self.names.indices.get(offset_of(at))
         if index is not None:
-            return Value(index, NUMBER, place(at), closed=True)
+            return Value(index, NUMBER, offset_of(at), closed=True)
         return self.symbols.read(at)
 
     def tuple(self, children: Children) -> Value:
         at, first, *rest = children
-        return Value((first, *(rest[0] if rest else ())), TUPLE, place(at))
+        return Value((first, *(rest[0] if rest else ())), TUPLE, offset_of(at))
 
     def arguments(self, children: list[Value]) -> list[Value]:
         return children
@@ -123,7 +123,7 @@ class Reader:
         name = identifier(at)
         if name in self.symbols.introduced:
             line = self.symbols.introduced[name].line
-            raise Mistake(f"'{short(name)}' is a variable (line {line}), not a function", place(at))
+            raise Mistake(f"'{short(name)}' is a variable (line {line}), not a function", offset_of(at))
         name = ALIASES.get(name, name)
         if name in LIMITED:
             return self._limited(at, LIMITED[name], arguments)
@@ -134,9 +134,9 @@ class Reader:
             return ARRAYS[name].build(self.elements, at, *arguments)
         function = FUNCTIONS.get(name)
         if function is None and name in REDUCTIONS:
-            raise Mistake(f"{at} takes an array, or terms over an index: {at}(x[i] for i in range(n))", place(at))
+            raise Mistake(f"{at} takes an array, or terms over an index: {at}(x[i] for i in range(n))", offset_of(at))
         if function is None:
-            raise Mistake(unknown_function(name), place(at))
+            raise Mistake(unknown_function(name), offset_of(at))
         _check_count(at, function, arguments)
         if not function.elementwise:
             return function.build(at, *arguments)
@@ -148,7 +148,7 @@ class Reader:
     def attribute(self, children: Children) -> Value:
         value, at, name = children
         if name != "T":
-            raise Mistake("there are no attributes but .T, the transpose of an array", place(at))
+            raise Mistake("there are no attributes but .T, the transpose of an array", offset_of(at))
         return transpose(self.elements, name, value)
 
     def index(self, children: Children) -> Value:
@@ -167,7 +167,7 @@ class Reader:
         low, high = bounds.expr
         if low.expr.is_Integer and high.expr.is_Integer and high.expr < low.expr - 1:
             high = high._replace(expr=low.expr - 1)  # empty, as Python has it: SymPy would turn it around
-        return (self.names.binders[place(name)], low, high), rest[1::2]
+        return (self.names.binders[offset_of(name)], low, high), rest[1::2]
 
     def generator(self, children: Children) -> Value:
         body, *loops = children
@@ -195,7 +195,7 @@ class Reader:
             range_call(at, low, high)
             limits.append((index.expr, low, high))
         if not limits:
-            raise Mistake(f"{at} takes a term and limits (i, a, b)", place(at))
+            raise Mistake(f"{at} takes a term and limits (i, a, b)", offset_of(at))
         return over(function, at, arguments[0], limits)
 
     # Operators
@@ -272,4 +272,4 @@ def _choice(at: Token, value: Value, condition: Value, otherwise: Value) -> Valu
 
 def _check_count(at: Token, function: Function, arguments: list[Value]) -> None:
     if not function.least <= len(arguments) <= function.most:
-        raise Mistake(f"{at} takes {function.takes()}, not {len(arguments)}", place(at))
+        raise Mistake(f"{at} takes {function.takes()}, not {len(arguments)}", offset_of(at))

@@ -9,7 +9,7 @@ import sympy
 
 from .arrays import AXES, Extents, extents
 from .construct import CONDITION, NUMBER, SHAPELESS, Value
-from .messages import Mistake, place, short
+from .messages import Mistake, offset_of, short
 from .tokens import Names, identifier
 from .vocabulary import CONSTANTS
 
@@ -42,7 +42,7 @@ class SymbolTable:
         """`name = value`."""
         name = self._introduce(at)
         if value.kind not in (NUMBER, CONDITION):
-            raise Mistake(f"'{name}' is given {value.kind}, not a number", place(at))
+            raise Mistake(f"'{name}' is given {value.kind}, not a number", offset_of(at))
         self.results[name] = self.values[name] = value._replace(whole=True)
 
     def declare(self, at: Token, kind: Token, sizes: list[Value]) -> None:
@@ -51,12 +51,12 @@ class SymbolTable:
         name = identifier(at)
         if kind != "integer" and name in self.names.extents:
             line = self.names.extents[name].line
-            raise Mistake(f"'{short(name)}' is an extent or bound on line {line}, which is an integer", place(at))
+            raise Mistake(f"'{short(name)}' is an extent or bound on line {line}, which is an integer", offset_of(at))
         self._introduce(at)
         if sizes:
-            value = self._array(name, place(at), kind == "integers", extents(sizes))
+            value = self._array(name, offset_of(at), kind == "integers", extents(sizes))
         else:
-            value = _symbol(name, place(at), integer=kind == "integer")
+            value = _symbol(name, offset_of(at), integer=kind == "integer")
         self.values[name] = value
         self.declared.append(value.expr.base if value.shape else value.expr)
 
@@ -66,25 +66,29 @@ class SymbolTable:
         self.used.setdefault(name, at)
         if name not in self.values:
             self.values[name] = self._undeclared(name, at)
-        return self.values[name]._replace(at=place(at))
+        return self.values[name]._replace(at=offset_of(at))
 
     def _introduce(self, at: Token) -> str:
         name = identifier(at)
         if name in self.introduced:
-            raise Mistake(f"'{short(name)}' already has a meaning from line {self.introduced[name].line}", place(at))
+            raise Mistake(
+                f"'{short(name)}' already has a meaning from line {self.introduced[name].line}", offset_of(at)
+            )
         if name in self.used:
-            raise Mistake(f"'{short(name)}' is used on line {self.used[name].line}, before it is given here", place(at))
+            raise Mistake(
+                f"'{short(name)}' is used on line {self.used[name].line}, before it is given here", offset_of(at)
+            )
         self.introduced[name] = at
         return name
 
     def _undeclared(self, name: str, at: Token) -> Value:
         if name == "zoo":
-            raise Mistake("zoo (complex infinity) is not a real number", place(at))
+            raise Mistake("zoo (complex infinity) is not a real number", offset_of(at))
         if name in self.names.arrays:
-            return self._array(name, place(at), integer=False)
+            return self._array(name, offset_of(at), integer=False)
         if name in CONSTANTS and (name not in self.names.extents or name in ("oo", "nan")):
             return Value(CONSTANTS[name], NUMBER, 0, constant=True, closed=True)
-        return _symbol(name, place(at), integer=name in self.names.extents)
+        return _symbol(name, offset_of(at), integer=name in self.names.extents)
 
     def _array(self, name: str, at: int, integer: bool, shape: Extents | None = None) -> Value:
         if integer or name in self.names.tables:
@@ -104,7 +108,9 @@ def _symbol(name: str, at: int, integer: bool) -> Value:
 
 def _check_type(kind: Token, sizes: list[Value]) -> None:
     if kind not in _TYPES:
-        raise Mistake(f"'{short(kind)}' is no type; write real, integer, {', '.join(list(_TYPES)[2:])}", place(kind))
+        raise Mistake(
+            f"'{short(kind)}' is no type; write real, integer, {', '.join(list(_TYPES)[2:])}", offset_of(kind)
+        )
     least, most, example = _TYPES[kind]
     if not least <= len(sizes) <= most:
-        raise Mistake(f"write {example}", place(kind))
+        raise Mistake(f"write {example}", offset_of(kind))

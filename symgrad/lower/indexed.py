@@ -38,13 +38,15 @@ class Arrays:
 
     def __init__(self, table: Builder, inputs: Sequence[Input], found: Found, known: Mapping[str, int]) -> None:
         self.inputs, self.found, self.known = tuple(inputs), found, known
-        self.places = {symbol: place for place, symbol in enumerate(inputs)}
+        self.positions = {symbol: position for position, symbol in enumerate(inputs)}
         self.axis_of: dict[sympy.Basic, Axis] = {symbol: table.fresh() for symbol in found.bound}
         self.axis_names: dict[Axis, str] = {name: str(symbol) for symbol, name in self.axis_of.items()}
         self.row, self.column = table.fresh(), table.fresh()
         self.further: list[Axis] = []  # axes of arrays of more than two
         self.integers: set[int] = {
-            place for symbol, place in self.places.items() if symbol in found.arrays and _holds_integers(symbol)
+            position
+            for symbol, position in self.positions.items()
+            if symbol in found.arrays and _holds_integers(symbol)
         }
 
 
@@ -78,10 +80,10 @@ class ArrayLowering(Lowering):
 
     # --- inputs -------------------------------------------------------------------------------------------------------
 
-    def shape(self, place: int) -> tuple[Index, ...]:
+    def shape(self, position: int) -> tuple[Index, ...]:
         """The extents of an input; an axis that was not declared has an extent of its own."""
         found = self.arrays.found.arrays
-        symbol = self.arrays.inputs[place]
+        symbol = self.arrays.inputs[position]
         if symbol not in found:
             return ()
         if symbol.shape is None:
@@ -136,7 +138,7 @@ class ArrayLowering(Lowering):
             stack += node.sources
 
     def input_at(self, symbol: sympy.Basic, indices: tuple[AnyIndex, ...]) -> View:
-        node = self.table.input(self.arrays.places[symbol], tuple(range(len(indices)))).node
+        node = self.table.input(self.arrays.positions[symbol], tuple(range(len(indices)))).node
         return View(node, indices)
 
     # --- the walk -----------------------------------------------------------------------------------------------------
@@ -181,13 +183,13 @@ class ArrayLowering(Lowering):
         return self.placed(matrix, {self.row: row, self.column: column})
 
     @staticmethod
-    def placed(array: View, places: Mapping[Axis, AnyIndex]) -> View:
+    def placed(array: View, at: Mapping[Axis, AnyIndex]) -> View:
         """An array with an index expression for each of its axes.
 
         Along a diagonal, or gathered, what is computed entry by entry is computed there: an adjoint that is 0 elsewhere
         would meet infinite local gradients.
         """
-        read, indices = array.at(places), list(places.values())
+        read, indices = array.at(at), list(at.values())
         is_scattered = len(set(indices)) < len(indices) or any(isinstance(index, Gather) for index in indices)
         return at_inputs(read) if is_scattered else read
 

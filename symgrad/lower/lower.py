@@ -146,7 +146,7 @@ def _array_graph(
         table,
         tuple(symbol.name for symbol in inputs),
         (Output(as_node(value)),),
-        tuple(lowering.shape(place) for place in range(len(inputs))),
+        tuple(lowering.shape(position) for position in range(len(inputs))),
         _array_labels(lowering, names, set(inputs)),
         integers=integers,
         labels={
@@ -167,17 +167,17 @@ def _with_inferred_shapes(graph: Graph) -> Graph:
     nodes = {node.position: node for node in graph.order() if node.gate.name == "input"}
     shapes = [list(shape) for shape in graph.shapes]
     demanded: list[tuple[int, int, Index]] = []
-    for place, shape in enumerate(shapes):
+    for position, shape in enumerate(shapes):
         for at, extent in enumerate(shape):
-            bound = domains.of[nodes[place]].bounds[at] if place in nodes else None
+            bound = domains.of[nodes[position]].bounds[at] if position in nodes else None
             if _is_own(extent) and bound is not None and len(bound[1].terms) == 1:
-                demanded.append((place, at, bound[1].plus(1)))
+                demanded.append((position, at, bound[1].plus(1)))
     told = {size for shape in shapes for extent in shape for size in _told(extent)}
-    for place, at, extent in sorted(demanded, key=lambda entry: entry[2].offset != 0 or entry[2].terms[0][1] != 1):
+    for position, at, extent in sorted(demanded, key=lambda entry: entry[2].offset != 0 or entry[2].terms[0][1] != 1):
         (size,) = _told(extent)
         is_plain = extent.offset == 0 and extent.terms[0][1] == 1
         if size.name not in domains.derived and (is_plain or size not in told):
-            shapes[place][at] = extent
+            shapes[position][at] = extent
             told.add(size)
     return replace(graph, shapes=tuple(map(tuple, shapes)))
 

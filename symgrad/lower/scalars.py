@@ -138,12 +138,12 @@ def _add(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> View:
     arguments = _unflattened(lowering, part, arguments)
 
     # As one writes it: terms, then the number, what is subtracted last.
-    def place(view: View) -> tuple[bool, bool]:
+    def as_written(view: View) -> tuple[bool, bool]:
         number = view.number
         negative = view.node.gate.name == "neg" or (isinstance(number, Fraction) and number < 0)
         return negative, number is not None
 
-    return lowering.apply("add", *sorted(arguments, key=place))
+    return lowering.apply("add", *sorted(arguments, key=as_written))
 
 
 def _unflattened(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> list[View]:
