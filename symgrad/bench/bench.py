@@ -28,7 +28,7 @@ from .table import LIMIT, Bench, Row
 from .worker import Job, Range
 
 POINTS, FEWEST = 1_000_000, 1000
-LARGEST_WORK = 100_000_000  # operations times points, by default: lambdify keeps an array for each operation
+MAX_WORK = 100_000_000  # operations times points, by default: lambdify keeps an array for each operation
 LAMBDIFY_SECONDS = 20.0  # for the derivatives and lambdify, and again for each answer
 # NumPy copies with the C library, and glibc may take the last cache for larger than it is: then it also reads the
 # memory that it writes. Both ways are measured, and the quicker one is the limit.
@@ -150,7 +150,7 @@ def _refuse_too_many(job: Job, operations: int) -> None:
 
 def _default_points(operations: int) -> int:
     """At most POINTS, and no less than FEWEST: a digit and zeros."""
-    number = max(FEWEST, min(POINTS, LARGEST_WORK // max(1, operations)))
+    number = max(FEWEST, min(POINTS, MAX_WORK // max(1, operations)))
     digit: int = 10 ** (len(str(number)) - 1)
     return number // digit * digit
 

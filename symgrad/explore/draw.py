@@ -26,7 +26,7 @@ from .trace import Trace
 from .tracing import Setting, subject, traced_at
 
 # Beyond this many gates and inputs nobody reads a drawing.
-MOST_GATES = 120
+MAX_GATES = 120
 _NAME = 28  # characters of a name
 _VALUE, _GRADIENT, _LINE, _TROUBLE = "#0a7d33", "#c62828", "#444444", "#b35900"
 _WIDTH = 64  # of a wire with numbers, in points: nine characters
@@ -245,7 +245,7 @@ def draw(setting: Setting, level: str, nearest: int | None = None, through: str 
     """The drawing at a point. Raises SymgradError where it would be unreadable."""
     whole = subject(setting, level)
     circuit, left_out = whole.circuit.narrowed(nearest, through)
-    if len(circuit.steps) > MOST_GATES:
+    if len(circuit.steps) > MAX_GATES:
         raise SymgradError(_too_many(circuit, nearest, through))
     circuit = circuit.watched(range(len(circuit.steps)))  # all: inputs may be changed on the page
     traced = traced_at(setting, whole._replace(circuit=circuit), level)
@@ -260,7 +260,7 @@ def _too_many(circuit: Circuit, nearest: int | None, through: str | None) -> str
     narrowed = f" ({', '.join(given)})" if given else ""
     example = next((step.name for step in circuit.steps if step.kind == "input"), "x")
     return (
-        f"{len(circuit.steps):,} gates and inputs{narrowed} are more than one can read in a drawing ({MOST_GATES} at "
+        f"{len(circuit.steps):,} gates and inputs{narrowed} are more than one can read in a drawing ({MAX_GATES} at "
         f"most): nearest=40 draws the 40 gates nearest to the value, through={example!r} the ways from one input, both "
         "together the ways near to the value; trace lists all"
     )

@@ -38,10 +38,10 @@ from .latex_pieces import (
 )
 
 # Beyond so many characters of LaTeX there is no formula: nobody would read it.
-LONGEST = 2000
+MAX_LENGTH = 2000
 # Beyond so many the user's names of intermediate results stand for what they name.
 _LONG = 200
-_DEEPEST = 60  # nested gates
+_MAX_DEPTH = 60  # nested gates
 _ARGUMENTS = 10  # of f, how many are listed
 _EXPONENT = 48  # characters: a longer exponent of e would be too small to be read
 _LETTERS = "ijklmnpqrstuvw"  # of loops
@@ -63,13 +63,13 @@ def latex(graph: Graph) -> str | None:
     The user's names of intermediate results are printed only where the formula would be long without them. None also
     where arrays are read in a way that has no notation here.
     """
-    if len(graph.order()) > LONGEST:  # each gate takes a character at least
+    if len(graph.order()) > MAX_LENGTH:  # each gate takes a character at least
         return None
     texts = _Texts(graph)
     found = _formula(graph, texts, {})
     if texts.parts and (found is None or len(found) > _LONG):
         found = _formula(graph, texts, texts.parts) or found
-    return found if found is not None and len(found) <= LONGEST else None
+    return found if found is not None and len(found) <= MAX_LENGTH else None
 
 
 def _formula(graph: Graph, texts: _Texts, parts: Mapping[Node, str]) -> str | None:
@@ -177,7 +177,7 @@ class _Printer:
     def computed(self, view: View, scope: frozenset[str], depth: int) -> Piece:
         """What the node of a view computes, of its arguments."""
         self._steps += 1
-        if self._steps > LONGEST or depth > _DEEPEST:
+        if self._steps > MAX_LENGTH or depth > _MAX_DEPTH:
             raise _TooLong
         node, name = view.node, view.node.gate.name
         if name == "input":

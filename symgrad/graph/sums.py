@@ -107,7 +107,7 @@ def _where_some(limits: list[Index], reduced: Iterable[Axis]) -> list[Index]:
     return _tightest([form for form in found if form.terms or form.offset < 0])
 
 
-_SMALL = 200
+_MAX_VISITED = 200
 
 
 def is_finite(factor: View) -> bool:
@@ -127,7 +127,7 @@ def is_finite(factor: View) -> bool:
         inner = [argument for argument in view.arguments if argument not in seen]
         seen.update(inner)
         stack += inner
-        if len(seen) > _SMALL:
+        if len(seen) > _MAX_VISITED:
             return False
     return True
 
@@ -149,7 +149,7 @@ def may_lack_terms(view: View, entries: bool = True) -> bool:
         inner = [(argument, is_arithmetic) for argument in part.arguments if (argument, is_arithmetic) not in seen]
         seen.update(inner)
         stack += inner
-        if len(seen) > _SMALL:
+        if len(seen) > _MAX_VISITED:
             return True
     return False
 

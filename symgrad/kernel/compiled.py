@@ -20,7 +20,7 @@ from ..result import Gradient, Result, gradient_class
 from ..stats import Stats
 
 # A body beyond this many operations would keep Numba busy for more than about half a minute.
-LARGEST_COMPILED = 6000
+MAX_OPERATIONS = 6000
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class Compiled:
 
 def is_compiled(graph: Graph, stats: Stats) -> bool:
     """Whether Numba compiles the source; of long bodies over points the reference evaluator runs the graph."""
-    return not graph.over_points or stats["operations"] <= LARGEST_COMPILED
+    return not graph.over_points or stats["operations"] <= MAX_OPERATIONS
 
 
 def _restored(checksum: str, data: bytes) -> Compiled:

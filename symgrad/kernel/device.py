@@ -12,7 +12,7 @@ from ..errors import SymgradError, UnsupportedExpression
 from ..result import Result
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, size_of
-from .compiled import LARGEST_COMPILED, Compiled
+from .compiled import MAX_OPERATIONS, Compiled
 
 
 class DeviceRunner:
@@ -41,7 +41,7 @@ class DeviceRunner:
             )
         if self._compiled.source is None:
             raise UnsupportedExpression(
-                f"{self._compiled.stats['operations']} operations are more than the {LARGEST_COMPILED} that are "
+                f"{self._compiled.stats['operations']} operations are more than the {MAX_OPERATIONS} that are "
                 "compiled for a GPU; the target 'cpu' takes them"
             )
         self.module: Any = build.load(self._compiled.source, self._options.cache)

@@ -15,7 +15,7 @@ from ..evaluate.points import evaluate
 from ..result import Result
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, size_of
-from .compiled import LARGEST_COMPILED, Compiled
+from .compiled import MAX_OPERATIONS, Compiled
 
 # Points that the reference evaluator holds at a time.
 _REFERENCE_POINTS = 1024
@@ -44,7 +44,7 @@ class HostRunner:
         """The module, and the functions of it that a call needs; returns what runs the kernel, in words."""
         if self._compiled.source is None:
             self.point, self._run_points = self._reference_point, self._reference_points
-            return f"reference evaluator (more than {LARGEST_COMPILED} operations)"
+            return f"reference evaluator (more than {MAX_OPERATIONS} operations)"
         self.module = build.load(self._compiled.source, self._options.cache)
         if self._compiled.has_arrays:
             self._walk, self._into = self.module.walk_parts, getattr(self.module, f"{self._options.name}_into")

@@ -17,11 +17,11 @@ from .messages import Mistake, offset_of, short
 if TYPE_CHECKING:
     from lark import Token
 
-MOST_AXES = 32
+MAX_AXES = 32
 MAX_WORK = 100_000  # nodes that reading elements may copy: each element read on its own is a copy of the expression
 
 # Not names of the language: no user's symbol can be one of them.
-AXES = tuple(sympy.Symbol(f"axis {k}", integer=True) for k in range(MOST_AXES))
+AXES = tuple(sympy.Symbol(f"axis {k}", integer=True) for k in range(MAX_AXES))
 _BIT = {axis: 1 << k for k, axis in enumerate(AXES)}
 
 Extents = tuple[sympy.Basic, ...]
@@ -238,8 +238,8 @@ def extents(values: Iterable[Value]) -> Extents:
         extent = integer(value, "an extent")
         if extent.is_Integer and extent < 1:
             raise Mistake(f"an extent is at least 1, not {short(str(extent))}", value.at)
-        if len(found) == MOST_AXES:
-            raise Mistake(f"an array has at most {MOST_AXES} axes", value.at)
+        if len(found) == MAX_AXES:
+            raise Mistake(f"an array has at most {MAX_AXES} axes", value.at)
         found.append(extent)
     return tuple(found)
 

@@ -60,7 +60,7 @@ class Value(NamedTuple):
     opaque: bool = False  # holds a function of more than EXPANDED: SymPy must not be asked about it
 
 
-_SIZE_LIMIT = 10**9  # sizes beyond are as good as this: those of chains x = x*x grow as 2**lines
+_MAX_SIZE = 10**9  # sizes beyond are as good as this: those of chains x = x*x grow as 2**lines
 TRUE = Value(sympy.true, CONDITION, 0)
 
 
@@ -111,13 +111,13 @@ def _simplified(function: Callable[..., sympy.Basic], arguments: list[Value]) ->
 def _expanded(function: Callable[..., sympy.Basic], arguments: list[Value]) -> int:
     counts = [a.expanded for a in arguments]
     if function is sympy.Mul:
-        return functools.reduce(lambda one, two: min(one * two, _SIZE_LIMIT), counts)
+        return functools.reduce(lambda one, two: min(one * two, _MAX_SIZE), counts)
     if function is sympy.Pow and arguments[1].expr.is_Integer:
         power = abs(int(arguments[1].expr))
         large = min(power, counts[0]) > 30  # comb(60, 30) is beyond the limit
-        return _SIZE_LIMIT if large else min(math.comb(power + counts[0] - 1, power), _SIZE_LIMIT)
+        return _MAX_SIZE if large else min(math.comb(power + counts[0] - 1, power), _MAX_SIZE)
     is_hyperbolic = isinstance(function, type) and issubclass(function, HyperbolicFunction)
-    return min(sum(counts) * (1 + 2 * is_hyperbolic), _SIZE_LIMIT)
+    return min(sum(counts) * (1 + 2 * is_hyperbolic), _MAX_SIZE)
 
 
 def _takes_apart(function: Callable[..., sympy.Basic], arguments: list[Value], expr: sympy.Basic) -> bool:
@@ -173,7 +173,7 @@ def combined(at: Token, expr: sympy.Basic, arguments: list[Value], kind: str, gr
     hash(expr)
     expr.is_commutative  # noqa: B018
     constant = all(a.constant for a in arguments)
-    size = min(1 + sum(a.size for a in arguments), _SIZE_LIMIT)
+    size = min(1 + sum(a.size for a in arguments), _MAX_SIZE)
     depth = 1 + max(a.depth for a in arguments)
     huge = grows or any(a.huge for a in arguments)
     if constant and kind == NUMBER and not huge:
@@ -181,7 +181,7 @@ def combined(at: Token, expr: sympy.Basic, arguments: list[Value], kind: str, gr
     closed, level = all(a.closed for a in arguments), max(a.level for a in arguments)
     opaque = any(a.opaque for a in arguments)
     value = Value(expr, kind, arguments[0].at, constant, huge, depth, size, closed=closed, level=level, opaque=opaque)
-    return value._replace(expanded=min(sum(a.expanded for a in arguments), _SIZE_LIMIT))
+    return value._replace(expanded=min(sum(a.expanded for a in arguments), _MAX_SIZE))
 
 
 def is_shallow(arguments: list[Value]) -> bool:

@@ -18,7 +18,7 @@ from .registry import alone, every, first, lowers
 from .unsupported import describe
 
 # A matrix literal of more entries belongs into an input.
-_LARGEST_LITERAL = 400
+_MAX_LITERAL = 400
 
 
 @lowers(Identity, children=alone)
@@ -103,7 +103,7 @@ def _in_block(
 @lowers(sympy.MatrixBase, children=lambda _, part: tuple(part.flat()))
 def _literal(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     rows, columns = part.shape
-    if rows * columns > _LARGEST_LITERAL:
+    if rows * columns > _MAX_LITERAL:
         raise UnsupportedExpression(f"a matrix literal of {rows} by {columns} entries: make it an input")
     result = lowering.table.constant(0)
     for position, view in enumerate(arguments):

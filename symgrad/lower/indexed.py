@@ -30,7 +30,7 @@ from .survey import Found, Input
 from .unsupported import describe
 
 # No array is that long, and floating-point numbers hold all integers up to here.
-_LARGEST_INTEGER = 2**53
+_MAX_INTEGER = 2**53
 
 
 class Arrays:
@@ -103,7 +103,7 @@ class ArrayLowering(Lowering):
         """An index expression: affine in indices and extents, else the value of an integer expression."""
         part = sympy.sympify(part, strict=True)
         if isinstance(part, sympy.Integer):
-            if abs(part) > _LARGEST_INTEGER:
+            if abs(part) > _MAX_INTEGER:
                 raise UnsupportedExpression(f"{describe(part)} is too large for an index, a bound or an extent")
             return number_index(int(part))
         if part in self.axis_of:

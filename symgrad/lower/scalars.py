@@ -26,7 +26,7 @@ from .registry import Build, alone, lowers, row_of
 from .unsupported import describe, unsupported
 
 # A SymPy number beyond this many binary digits is refused: it could not even be printed.
-_LARGEST_EXPONENT = 100_000
+_MAX_EXPONENT = 100_000
 
 
 class Lowering:
@@ -108,7 +108,7 @@ def _float(lowering: Lowering, part: sympy.Float, _: list[View]) -> View:
     if part.is_finite is False:
         return lowering.table.constant("nan" if part.is_nan else "oo" if part > 0 else "-oo")
     sign, mantissa, exponent, _bits = part._mpf_
-    if abs(exponent) > _LARGEST_EXPONENT:
+    if abs(exponent) > _MAX_EXPONENT:
         raise UnsupportedExpression(
             f"the number {describe(part)} (Float) is out of every floating-point range; rescale"
         )
@@ -207,7 +207,7 @@ def _rational_exponent(part: sympy.Basic) -> Fraction | None:
         return Fraction(int(exponent.p), int(exponent.q))
     if isinstance(exponent, sympy.Float) and exponent.is_finite:
         sign, mantissa, power, _ = exponent._mpf_
-        if abs(power) <= _LARGEST_EXPONENT:
+        if abs(power) <= _MAX_EXPONENT:
             return Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(power)
     return None
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 import symgrad
 from symgrad.evaluate.arrays import evaluate_arrays
 from symgrad.evaluate.points import evaluate_exactly
-from symgrad.explore.latex import LONGEST, latex
+from symgrad.explore.latex import MAX_LENGTH, latex
 from symgrad.explore.latex_pieces import symbol
 from symgrad.gates.linear_algebra import MATRIX_RULES
 from symgrad.gates.table import CONSTANTS, GATES, ORDINARY
@@ -616,7 +616,7 @@ def test_nothing_where_the_formula_is_too_long() -> None:
             wide = wide + number
     for value in (deep, wide, shared):
         assert latex(over_points(table, ("x",), (value,))) is None
-    assert latex(graph_of(sp.Symbol("x" * LONGEST))) is None
+    assert latex(graph_of(sp.Symbol("x" * MAX_LENGTH))) is None
 
 
 def test_many_arguments_are_not_all_listed() -> None:
@@ -769,7 +769,7 @@ def test_formula_of_a_kernel_instead_of_a_table(hostile: symgrad.Kernel, monkeyp
     assert text is not None
     assert text == rf"$\displaystyle {latex(hostile._compiled.definition)}$"
     assert hostile._repr_html_() is None
-    monkeypatch.setattr("symgrad.explore.latex.LONGEST", 20)
+    monkeypatch.setattr("symgrad.explore.latex.MAX_LENGTH", 20)
     assert hostile._repr_latex_() is None
     html = hostile._repr_html_()
     assert html is not None

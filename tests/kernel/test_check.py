@@ -31,7 +31,7 @@ Derivatives = tuple[float, ...]
 @pytest.fixture
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels run on the reference evaluator, and nothing is compiled."""
-    monkeypatch.setattr("symgrad.kernel.compiled.LARGEST_COMPILED", -1)
+    monkeypatch.setattr("symgrad.kernel.compiled.MAX_OPERATIONS", -1)
 
 
 def falsified(kernel: Any, change: Callable[[Derivatives], Derivatives]) -> Any:
