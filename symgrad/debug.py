@@ -127,8 +127,8 @@ def _numbers(graph: Graph, positions: list[int], inputs: Sequence[Numeric]) -> l
     sizes = {size.name for size in sizes_of(graph)}
     extents = {name: int(value) for name, value in zip(graph.inputs, inputs, strict=True) if name in sizes}
     arrays = [np.asarray(value) for value in inputs]
-    told = bind(graph.inputs, graph.shapes, [array.shape for array in arrays], extents)
-    found = evaluate_arrays_exactly(graph, arrays, with_derived(told, Domains(graph).derived), DIGITS)
+    extents = bind(graph.inputs, graph.shapes, [array.shape for array in arrays], extents)
+    found = evaluate_arrays_exactly(graph, arrays, with_derived(extents, Domains(graph).derived), DIGITS)
     return [number for array in found for number in np.ravel(array)]
 
 

@@ -27,21 +27,21 @@ def bind(
         if len(lengths) != len(shape):
             raise ShapeError(f"{name} wants {_rank(shape)}, not an array of shape {tuple(lengths)}")
         for axis, (extent, length) in enumerate(zip(shape, lengths, strict=True)):
-            _tell(sizes, determined_by, name, axis, extent, length, later)
+            _determine(sizes, determined_by, name, axis, extent, length, later)
     for name, axis, extent, length in later:
         try:
             wanted = numeric(extent, sizes)
         except KeyError as error:
-            raise ShapeError(f"the extent {error.args[0]} is told by no array; give it as an argument") from None
+            raise ShapeError(f"the extent {error.args[0]} is determined by no array; give it as an argument") from None
         if wanted != length:
             raise ShapeError(
                 f"axis {axis} of {name} has the length {length}, and {extent} is {wanted} "
-                f"({', '.join(_told(extent, sizes, determined_by))})"
+                f"({', '.join(_reasons(extent, sizes, determined_by))})"
             )
     return sizes
 
 
-def _tell(
+def _determine(
     sizes: dict[str, int],
     determined_by: dict[str, str],
     name: str,
@@ -60,7 +60,7 @@ def _tell(
     later.append((name, axis, extent, found))
 
 
-def _told(extent: Index, sizes: Mapping[str, int], determined_by: Mapping[str, str]) -> list[str]:
+def _reasons(extent: Index, sizes: Mapping[str, int], determined_by: Mapping[str, str]) -> list[str]:
     names = [term.name for term, _ in extent.terms if isinstance(term, Size)]
     return [f"{name} = {sizes[name]} by {determined_by[name]}" for name in names] or [f"it is {extent}"]
 

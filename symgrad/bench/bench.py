@@ -1,7 +1,7 @@
 """Points per second: a kernel, what `sympy.lambdify` makes of SymPy's derivatives, and the memory limit.
 
 First the results are compared; then one sample of each is taken in turn, so that what disturbs the machine disturbs
-all. Each lives in a process of its own: SymPy's derivatives may take for ever, and a process can be stopped. The memory
+all. Each lives in a process of its own: SymPy's derivatives may not terminate, and a process can be stopped. The memory
 limit is a copy of as many bytes as inputs and results have together, half of them read and half written.
 """
 

@@ -111,11 +111,11 @@ class Circuit:
         steps, slots = list(self.steps), dict(zip(self.slots, range(len(self.slots)), strict=True))
         for number in numbers:
             step = steps[number]
-            told = [self.slots[trouble.when].view for trouble in step.troubles]
+            reported = [self.slots[trouble.when].view for trouble in step.troubles]
             locals = [None if wire.local is None else self.slots[wire.local].view for wire in step.wires]
             found = [
                 Trouble(slots.setdefault(_slot(self.graph, when, step.node, True), len(slots)), reason)
-                for when, reason in out_of_range(step.node, locals, step.active, told)
+                for when, reason in out_of_range(step.node, locals, step.active, reported)
             ]
             steps[number] = step._replace(troubles=(*step.troubles, *found))
         return replace(self, steps=tuple(steps), slots=tuple(slots))

@@ -216,7 +216,7 @@ def _laid_out(dot: str) -> str:
 
 def _titled(svg: str, trace: Trace) -> str:
     """The picture with what a browser shows at each gate in place of Graphviz's names."""
-    words = {f"gate-{gate.number}": _told(gate) for gate in trace.gates}
+    words = {f"gate-{gate.number}": _tooltip(gate) for gate in trace.gates}
 
     def title(match: re.Match[str]) -> str:
         found = words.get(match.group(1).replace("&#45;", "-"))
@@ -225,7 +225,7 @@ def _titled(svg: str, trace: Trace) -> str:
     return re.sub(r"<title>(.*?)</title>\n", title, svg)
 
 
-def _told(gate: TracedGate) -> str:
+def _tooltip(gate: TracedGate) -> str:
     """A gate in a few lines: formula, value, gradients, troubles."""
     lines = [gate.formula if gate.name == gate.formula else f"{gate.name} = {gate.formula}", f"value {gate.value}"]
     if gate.gradient is not None:

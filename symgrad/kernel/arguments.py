@@ -175,7 +175,7 @@ class Arguments:
         return shapes
 
     def extents_of(self, found: Mapping[int, Any]) -> dict[str, int]:
-        """The extents by name, told by some arguments: of each, by position, its shape, or the extent that it is.
+        """The extents that some arguments determine: of each, by position, its shape, or the extent that it is.
 
         Raises ShapeError where they do not agree.
         """
@@ -184,23 +184,23 @@ class Arguments:
         names, shapes = [self.names[position] for position in rest], [self.shapes[position] for position in rest]
         return bind(names, shapes, [found[position] for position in rest], given)
 
-    def told_by(self, position: int, value: Any) -> Any:
+    def shape_or_extent(self, position: int, value: Any) -> Any:
         """What an argument tells of the extents: its shape, or itself."""
         return value if position in self._extents else tuple(np.shape(value))
 
     def _new_shapes(self, arrays: Sequence[Any]) -> Shapes:
         """What follows from the shapes of a call alone. Raises ShapeError and IndexError."""
-        told = {position: self.told_by(position, array) for position, array in enumerate(arrays)}
+        given = {position: self.shape_or_extent(position, array) for position, array in enumerate(arrays)}
         leads = [()] * len(arrays)
         for position, rank in enumerate(self.ranks):
             if position not in self._extents and (not rank or self._compiled.options.batch):
-                axes = max(0, len(told[position]) - rank)
-                leads[position], told[position] = told[position][:axes], told[position][axes:]
+                axes = max(0, len(given[position]) - rank)
+                leads[position], given[position] = given[position][:axes], given[position][axes:]
         batch = broadcast(self.names, leads, "batches")
         try:
-            sizes = with_derived(self.extents_of(told), self._derived)
+            sizes = with_derived(self.extents_of(given), self._derived)
         except ShapeError as error:
-            raise self._with_hint(error, told) from None
+            raise self._with_hint(error, given) from None
         for check in self._checks:
             bad, extent = check.outside(sizes), numeric(check.extent, sizes)
             if bad is not None:
@@ -214,14 +214,14 @@ class Arguments:
             same = (own.source, own.low, own.high)
             if own.source is None or same not in [(other.source, other.low, other.high) for other in gathers]:
                 gathers.append(own)
-        derivatives = tuple(told[position] for position in self._compiled.graph.wrt)
-        largest = max([1, *(size_of(told[position]) for position, rank in enumerate(self.ranks) if rank)])
+        derivatives = tuple(given[position] for position in self._compiled.graph.wrt)
+        largest = max([1, *(size_of(given[position]) for position, rank in enumerate(self.ranks) if rank)])
         outputs = (batch, *(batch + shape for shape in derivatives))
         return Shapes(batch, derivatives, outputs, sizes, largest, gathers)
 
-    def _with_hint(self, error: ShapeError, told: Mapping[int, Any]) -> ShapeError:
+    def _with_hint(self, error: ShapeError, given: Mapping[int, Any]) -> ShapeError:
         """The error, with the way out where axes in front look like a batch."""
-        more = [len(told[position]) > rank > 0 for position, rank in enumerate(self.ranks) if rank]
+        more = [len(given[position]) > rank > 0 for position, rank in enumerate(self.ranks) if rank]
         if self._compiled.options.batch or not any(more):
             return error
         return ShapeError(

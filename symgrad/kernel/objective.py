@@ -44,18 +44,18 @@ class Objective:
         self._sizes: list[int] = []
         self._length, self._are_numbers = (0,), False
         numbers: list[tuple[int, ...]] = [()] * len(self.free)
-        told = self._told_shapes(list(fixed)) if compiled.has_arrays else numbers
-        if told is not None:
-            self._keep(told)
+        known = self._known_shapes(list(fixed)) if compiled.has_arrays else numbers
+        if known is not None:
+            self._keep(known)
 
     def _keep(self, shapes: list[tuple[int, ...]]) -> None:
         self.shapes, self._sizes = shapes, list(map(size_of, shapes))
         self._length, self._are_numbers = (sum(self._sizes),), not any(shapes)
 
-    def _told_shapes(self, fixed: list[int]) -> list[tuple[int, ...]] | None:
+    def _known_shapes(self, fixed: list[int]) -> list[tuple[int, ...]] | None:
         arguments = self._runner.arguments
         sizes = arguments.extents_of(
-            {position: arguments.told_by(position, self._values[position]) for position in fixed}
+            {position: arguments.shape_or_extent(position, self._values[position]) for position in fixed}
         )
         try:
             return [tuple(numeric(extent, sizes) for extent in arguments.shapes[position]) for position in self.free]

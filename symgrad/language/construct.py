@@ -1,4 +1,4 @@
-"""Building SymPy expressions from a text that nobody has vouched for: what could take for ever stays as it stands."""
+"""Building SymPy expressions from untrusted text: what might not terminate stays as it stands."""
 
 from __future__ import annotations
 
@@ -328,7 +328,7 @@ def modulo(at: Token, a: Value, b: Value) -> Value:
     expect(at, NUMBER, a, b)
     if b.expr is sympy.S.Zero:
         raise Mistake("division by zero", offset_of(at))
-    # SymPy divides the polynomials that symbolic arguments are, which may take for ever.
+    # SymPy divides the polynomials that symbolic arguments are, which may not terminate.
     return build(at, sympy.Mod, [a, b], evaluate=a.constant and b.constant and is_small([a, b]))
 
 

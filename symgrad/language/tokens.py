@@ -264,5 +264,5 @@ def identifier(token: Token) -> str:
         raise Mistake(strange_character(token[wrong]), offset_of(token) + wrong)
     name = unicodedata.normalize("NFKC", str(token))
     if name in _KEYWORDS or not name.isidentifier():
-        raise Mistake("this is no name once its characters are normalised (NFKC)", offset_of(token))
+        raise Mistake("this is not an identifier once its characters are normalised (NFKC)", offset_of(token))
     return name

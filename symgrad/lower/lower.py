@@ -73,7 +73,7 @@ def _lower_scalars(
 
 
 def _length(key: Any, number: Any) -> int:
-    """A number that is told for an extent."""
+    """A number that is given for an extent."""
     try:
         length = operator.index(number)
     except TypeError:
@@ -103,17 +103,17 @@ def _lower_arrays(
     graph = _array_graph(expression, inputs, found, gates, names, known)
     if arguments is None:
         # Which extents an array's shape tells shows when shapes are known; they are no inputs of their own.
-        told = told_sizes(graph)
-        kept = tuple(s for s in inputs if s in wanted or s.name not in told)
+        determined = determined_sizes(graph)
+        kept = tuple(s for s in inputs if s in wanted or s.name not in determined)
         if kept != inputs:
             inputs = kept
             graph = _array_graph(expression, inputs, found, gates, names, known)
-    _check_told(graph, inputs, found)
+    _check_extents(graph, inputs, found)
     return graph, inputs
 
 
-def _check_told(graph: Graph, inputs: tuple[Input, ...], found: Found) -> None:
-    given = {symbol.name for symbol in inputs if symbol in found.sizes} | told_sizes(graph)
+def _check_extents(graph: Graph, inputs: tuple[Input, ...], found: Found) -> None:
+    given = {symbol.name for symbol in inputs if symbol in found.sizes} | determined_sizes(graph)
     names = {term.name for term in sizes_of(graph)}
     missing = sorted(name for name in names if name not in given and ".shape[" not in name)
     if missing:
@@ -172,18 +172,18 @@ def _with_inferred_shapes(graph: Graph) -> Graph:
             bound = domains.of[nodes[position]].bounds[at] if position in nodes else None
             if _is_own(extent) and bound is not None and len(bound[1].terms) == 1:
                 demanded.append((position, at, bound[1].plus(1)))
-    told = {size for shape in shapes for extent in shape for size in _told(extent)}
+    determined = {size for shape in shapes for extent in shape for size in _determined(extent)}
     for position, at, extent in sorted(demanded, key=lambda entry: entry[2].offset != 0 or entry[2].terms[0][1] != 1):
-        (size,) = _told(extent)
+        (size,) = _determined(extent)
         is_plain = extent.offset == 0 and extent.terms[0][1] == 1
-        if size.name not in domains.derived and (is_plain or size not in told):
+        if size.name not in domains.derived and (is_plain or size not in determined):
             shapes[position][at] = extent
-            told.add(size)
+            determined.add(size)
     return replace(graph, shapes=tuple(map(tuple, shapes)))
 
 
-def _told(extent: Index) -> set[Size]:
-    """The symbolic extent that an array's length tells."""
+def _determined(extent: Index) -> set[Size]:
+    """The symbolic extent that an array's length determines."""
     terms = [term for term, _ in extent.terms if isinstance(term, Size)]
     return set(terms) if len(terms) == 1 and not _is_own(extent) else set()
 
@@ -192,9 +192,9 @@ def _is_own(extent: Index) -> bool:
     return any(isinstance(term, Size) and ".shape[" in term.name for term, _ in extent.terms)
 
 
-def told_sizes(graph: Graph) -> set[str]:
-    """The symbolic extents that the shapes of arrays tell."""
-    return {size.name for shape in graph.shapes for extent in shape for size in _told(extent)}
+def determined_sizes(graph: Graph) -> set[str]:
+    """The symbolic extents that the shapes of arrays determine."""
+    return {size.name for shape in graph.shapes for extent in shape for size in _determined(extent)}
 
 
 def _number(lowering: Lowering, expression: sympy.Expr) -> View:
@@ -263,6 +263,6 @@ def natural_order(symbol: Any) -> tuple[Any, ...]:
 
 
 def free_symbols(expression: sympy.Basic) -> set[Any]:
-    """The inputs of an expression: symbols and arrays. SymPy's own `free_symbols` never ends on shared graphs."""
+    """The inputs of an expression: symbols and arrays. SymPy's `free_symbols` does not terminate on shared graphs."""
     found = survey(expression)
     return {*found.symbols, *found.arrays, *found.sizes}
