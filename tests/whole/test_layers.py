@@ -175,8 +175,6 @@ MAX_CLASS = 250
 # What may be longer, by path or path::class, with the reason: tables. Anything else is to be divided along an idea.
 LONGER = {
     "codegen/symgrad_codegen/program.py": "to be divided",
-    "codegen/symgrad_codegen/targets/cpu/lanes.py": "to be divided",
-    "codegen/symgrad_codegen/targets/cuda/arrays.py": "to be divided",
     "symgrad/explore/page_files/page.js": "to be divided",
 }
 SOURCES = sorted(
