@@ -119,8 +119,7 @@ def emit(
         expr: As for `compile`.
         args: As for `compile`.
         wrt: As for `compile`.
-        target: "cpu" (Numba), "cuda" (Numba for GPUs), "javascript" (an ES module) or "python" (plain Python); the last
-            two take one point at a time, or whole arrays.
+        target: What the module is for: "cpu" is Numba; `symgrad emit --help` and the page on emitted source list all.
         dtype: As for `compile`.
         accuracy: As for `compile`.
         name: As for `compile`.
@@ -186,12 +185,12 @@ class Stages:
                 "lower", lambda: lower(problem.expression, args, gates, problem.names, extents)
             )
             self.wrt = _differentiated(wrt, self.args, self.graph)
-            order = {symbol: place for place, symbol in enumerate(self.args)}
-            places = [order[symbol] for symbol in self.wrt]
+            order = {symbol: position for position, symbol in enumerate(self.args)}
+            positions = [order[symbol] for symbol in self.wrt]
             self.graphs = {"graph": self.graph}
             graph = self.graph
             for step in PASSES:
-                graph = self._timed(step.name, partial(step.apply, graph, places, self.fired))
+                graph = self._timed(step.name, partial(step.apply, graph, positions, self.fired))
                 self.graphs[step.result] = graph
             self.gradient, self.simplified = self.graphs["gradient"], self.graphs["simplified"]
             # The graph as written, with the user's own gates spelled out, so that it stands alone.
@@ -236,8 +235,8 @@ def _differentiated(wrt: Wrt, args: tuple[Any, ...], graph: Graph) -> tuple[Any,
     sizes = {size.name for size in sizes_of(graph)}
     whole = [
         symbol
-        for place, symbol in enumerate(args)
-        if place in graph.integers or (not graph.over_points and not graph.shapes[place] and symbol.name in sizes)
+        for position, symbol in enumerate(args)
+        if position in graph.integers or (not graph.over_points and not graph.shapes[position] and symbol.name in sizes)
     ]
     if wrt is None:
         return tuple(symbol for symbol in args if symbol not in whole)

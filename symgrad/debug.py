@@ -75,14 +75,14 @@ def bisect(
     """
     stages = Stages(expr, None, wrt, gates)
     inputs = _ordered(point, [symbol.name for symbol in stages.args])
-    places = [stages.args.index(symbol) for symbol in stages.wrt]
-    numbers = {name: _numbers(graph, places, inputs) for name, graph in stages.graphs.items()}
+    positions = [stages.args.index(symbol) for symbol in stages.wrt]
+    numbers = {name: _numbers(graph, positions, inputs) for name, graph in stages.graphs.items()}
     values = tuple((name, found[0]) for name, found in numbers.items())
     want = numbers["graph"]
     before = stages.graph
     for step in PASSES:
         if (difference := _difference(numbers[step.result], want)) > _SAME:
-            law = _first_law(step, before, places, inputs, want)
+            law = _first_law(step, before, positions, inputs, want)
             return Bisection(values, step.result, law, float(difference))
         before = stages.graphs[step.result]
     return Bisection(values, None, None, 0.0)
@@ -102,7 +102,7 @@ def _ordered(point: Mapping[str, Numeric] | Sequence[Numeric], names: list[str])
 
 
 def _first_law(
-    step: Pass, before: Graph, places: list[int], inputs: Sequence[Numeric], want: Sequence[Numeric]
+    step: Pass, before: Graph, positions: list[int], inputs: Sequence[Numeric], want: Sequence[Numeric]
 ) -> str | None:
     """Of the laws that a pass applied the first that moves the numbers, when they are allowed one after the other."""
     fired: Counter[str] = Counter()
@@ -113,22 +113,22 @@ def _first_law(
     for law in fired:
         allowed.append(law)
         graph = simplify(before, step.families, only=allowed)
-        if _difference(_numbers(graph, places, inputs), want) > _SAME:
+        if _difference(_numbers(graph, positions, inputs), want) > _SAME:
             return law
     return None
 
 
-def _numbers(graph: Graph, places: list[int], inputs: Sequence[Numeric]) -> list[Numeric]:
+def _numbers(graph: Graph, positions: list[int], inputs: Sequence[Numeric]) -> list[Numeric]:
     """The value and all derivatives, to 50 digits."""
     if not graph.gradients:
-        graph = differentiate(graph, places)
+        graph = differentiate(graph, positions)
     if graph.over_points:
         return evaluate_exactly(graph.views, [float(value) for value in inputs], DIGITS)
     sizes = {size.name for size in sizes_of(graph)}
     extents = {name: int(value) for name, value in zip(graph.inputs, inputs, strict=True) if name in sizes}
     arrays = [np.asarray(value) for value in inputs]
-    told = bind(graph.inputs, graph.shapes, [array.shape for array in arrays], extents)
-    found = evaluate_arrays_exactly(graph, arrays, with_derived(told, Domains(graph).derived), DIGITS)
+    extents = bind(graph.inputs, graph.shapes, [array.shape for array in arrays], extents)
+    found = evaluate_arrays_exactly(graph, arrays, with_derived(extents, Domains(graph).derived), DIGITS)
     return [number for array in found for number in np.ravel(array)]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import sympy
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-MOST_TERMS = 1_000_000  # that doit writes out
+MAX_TERMS = 1_000_000  # that doit writes out
 
 
 class Largest(ExprWithLimits):  # type: ignore[misc]  # SymPy ships no types
@@ -131,7 +131,7 @@ def _written_out(expr: sympy.Basic, extremum: type[sympy.Basic], **hints: bool) 
         if not all(a.is_Integer and b.is_Integer for _, a, b in ranges):
             return expr.func(body, *limits)
         terms = (({**point, index: k} for k in range(int(a), int(b) + 1)) for point, a, b in ranges)
-        points = list(itertools.islice(itertools.chain.from_iterable(terms), MOST_TERMS + 1))
-        if len(points) > MOST_TERMS:
+        points = list(itertools.islice(itertools.chain.from_iterable(terms), MAX_TERMS + 1))
+        if len(points) > MAX_TERMS:
             return expr.func(body, *limits)
     return extremum(*(body.subs(point) for point in points))

@@ -72,13 +72,13 @@ class Result(NamedTuple):
 
 def by_name(symbols: Sequence[sympy.Symbol], name: str, what: str) -> int:
     """The position of the symbol of that name. ValueError where two share it, KeyError-free where none has it."""
-    places = [place for place, symbol in enumerate(symbols) if symbol.name == name]
-    if len(places) > 1:
-        listed = " and ".join(f"{symbols[p].name} ({_assumptions(symbols[p])})" for p in places)
+    positions = [position for position, symbol in enumerate(symbols) if symbol.name == name]
+    if len(positions) > 1:
+        listed = " and ".join(f"{symbols[p].name} ({_assumptions(symbols[p])})" for p in positions)
         raise ValueError(f"two symbols are named {name!r}: {listed}; use the position or the symbol itself")
-    if not places:
+    if not positions:
         raise ValueError(f"no symbol {name!r} in {what}: {', '.join(symbol.name for symbol in symbols)}")
-    return places[0]
+    return positions[0]
 
 
 def _assumptions(symbol: sympy.Symbol) -> str:

@@ -39,11 +39,13 @@ class Table:
     def plain(self) -> str:
         """Columns of spaces, without a newline at the end."""
         lines = [[cell.text for cell in row] for row in [list(map(_cell, self.head)), *self._cells()]]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(self.head))]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.head))]
 
         def line_of(texts: Sequence[str]) -> str:
             columns = enumerate(zip(texts, widths, strict=True))
-            parts = [text.ljust(width) if place in self.left else text.rjust(width) for place, (text, width) in columns]
+            parts = [
+                text.ljust(width) if column in self.left else text.rjust(width) for column, (text, width) in columns
+            ]
             return "  ".join(parts).rstrip()
 
         title = [visible(self.title)] if self.title else []
@@ -57,9 +59,9 @@ class Table:
 
         head, *rows = [[Text(*cell) for cell in row] for row in [list(map(_cell, self.head)), *self._cells()]]
         table = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        for place, name in enumerate(head):
-            justify: Any = "left" if place in self.left else "right"
-            width = max(row[place].cell_len for row in [head, *rows])  # a number is never cut
+        for column, name in enumerate(head):
+            justify: Any = "left" if column in self.left else "right"
+            width = max(row[column].cell_len for row in [head, *rows])  # a number is never cut
             table.add_column(name, justify=justify, no_wrap=True, min_width=width)
         for row in rows:
             table.add_row(*row)
@@ -68,7 +70,7 @@ class Table:
     def html(self) -> str:
         """The table for a notebook. No text is read as HTML, nor as TeX."""
         rows = self._cells()
-        kept = [row for place, row in enumerate(rows) if place < _ROWS or _is_marked(row)]
+        kept = [row for number, row in enumerate(rows) if number < _ROWS or _is_marked(row)]
         notes = [_cell(note) for note in self.notes]
         if len(kept) < len(rows):
             notes.insert(0, Cell(f"and {len(rows) - len(kept):,} more rows, which print shows"))
@@ -77,18 +79,18 @@ class Table:
         if self.title:
             lines.append(f'<caption style="text-align: left">{escape(visible(self.title))}</caption>')
         if any(self.head):
-            head = "".join(self._element("th", place, _cell(name)) for place, name in enumerate(self.head))
+            head = "".join(self._element("th", column, _cell(name)) for column, name in enumerate(self.head))
             lines.append(f"<thead><tr>{head}</tr></thead>")
         lines.append("<tbody>")
         for row in kept:
-            cells = "".join(self._element("td", place, cell) for place, cell in enumerate(row))
+            cells = "".join(self._element("td", column, cell) for column, cell in enumerate(row))
             lines.append(f"<tr{_styled(f'background: {_TINT}' if _is_marked(row) else '')}>{cells}</tr>")
         lines += ["</tbody>", "</table>"]
         lines += [f"<div{_styled(_css(note))}>{escape(note.text)}</div>" for note in notes]
         return "\n".join([*lines, "</div>"])
 
-    def _element(self, tag: str, place: int, cell: Cell) -> str:
-        align = "left" if place in self.left else "right"
+    def _element(self, tag: str, column: int, cell: Cell) -> str:
+        align = "left" if column in self.left else "right"
         return f"<{tag}{_styled(f'text-align: {align}', 'white-space: nowrap', _css(cell))}>{escape(cell.text)}</{tag}>"
 
     def __str__(self) -> str:

@@ -392,8 +392,8 @@ MUTATIONS = [
     ),
     Mutation(
         "symgrad/transform/activity.py",
-        "names[name] = axis(place).minus(at.minus(axis(name).scaled(factor))).scaled(factor)",
-        "names[name] = axis(place).plus(at.minus(axis(name).scaled(factor))).scaled(factor)",
+        "names[name] = axis(position).minus(at.minus(axis(name).scaled(factor))).scaled(factor)",
+        "names[name] = axis(position).plus(at.minus(axis(name).scaled(factor))).scaled(factor)",
         "what is read at i + 1 receives from i + 1",
         DERIVATIVES,
     ),

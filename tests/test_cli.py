@@ -14,6 +14,7 @@ from pathlib import Path
 import numba
 import pytest
 from corpus import CORPUS
+from symgrad_codegen.targets import TARGETS
 
 import symgrad
 from symgrad.cli import main
@@ -165,7 +166,7 @@ def test_check_takes_the_same_point_each_time(circuit: str, capsys: Captured) ->
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("emit CIRCUIT --target fortran", "target is one of cpu, cuda, javascript, python"),
+        ("emit CIRCUIT --target fortran", f"target is one of {', '.join(TARGETS)}"),
         ("emit CIRCUIT --wrt x,k", "no input 'k'; the inputs are x, y, z"),
         ("emit CIRCUIT --wrt x,x", "twice"),
         ("emit CIRCUIT --wrt ,", "names no input"),
@@ -336,7 +337,7 @@ def test_an_interrupt_is_status_130(circuit: str, monkeypatch: pytest.MonkeyPatc
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("symgrad.cli.emit", interrupt)
+    monkeypatch.setattr("symgrad.commands.emit", interrupt)
     assert main(["emit", circuit]) == 130
 
 
@@ -347,6 +348,6 @@ def test_what_python_cannot_hold_is_bad_input(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("symgrad.cli.emit", fail)
+    monkeypatch.setattr("symgrad.commands.emit", fail)
     assert main(["emit", circuit]) == 2
     assert words in capsys.readouterr().err

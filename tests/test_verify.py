@@ -34,7 +34,8 @@ from symgrad.evaluate.trials import trials
 from symgrad.gates.table import GATES
 from symgrad.graph.affine import Index, Size, axis, number_index
 from symgrad.graph.graph import Graph
-from symgrad.graph.node import Gather, Node, Reduction, Table, View, positional
+from symgrad.graph.intern import InternTable
+from symgrad.graph.node import Gather, Node, Reduction, View, positional
 from symgrad.options import Options
 from symgrad.reductions import Largest, Smallest
 from symgrad.schedule import groups
@@ -384,7 +385,7 @@ def with_gradient(graph: Graph, view: View) -> Graph:
 
 BRANCH = Sum(sp.Piecewise((sp.log(x[i]), x[i] > 0), (0, True)), (i, 0, n - 1))
 GATHER = Sum(T[j, lab[j], m - 1] ** 2, (j, 0, n - 1))
-OTHER = Table(dict(GATES))
+OTHER = InternTable(dict(GATES))
 
 # What is broken: the expression, how, and words of the message.
 BROKEN_GRAPHS: dict[str, tuple[Any, Callable[[Graph], Graph], str]] = {
@@ -530,9 +531,9 @@ def every_extent_is_above_zero(self: Extents, form: Index) -> bool:
     return all(factor > 0 for _, factor in form.terms) and form.offset + sum(f for _, f in form.terms) >= 0
 
 
-def holds_anywhere(place: activity.Place, common: frozenset[Index], table: Table) -> View | None:
-    limits = [activity._is_at_least_zero(form, table) for form in sorted(place.limits - common, key=repr)]
-    conditions = [*limits, *([] if place.condition is None else [place.condition])]
+def holds_anywhere(use: activity.Use, common: frozenset[Index], table: InternTable) -> View | None:
+    limits = [activity._is_at_least_zero(form, table) for form in sorted(use.limits - common, key=repr)]
+    conditions = [*limits, *([] if use.condition is None else [use.condition])]
     return activity._all(conditions) if conditions else None
 
 
@@ -569,7 +570,7 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
         [sp.Product(x[lab[j]], (j, 0, n - 1), (i, 0, d - 1))],
     ),
     "terms that nobody reads have no place": (Within, "_demanded", lambda self, node: [], [SCATTERED]),
-    "a condition is read where its reader is": (activity.Place, "holds", holds_anywhere, [ON_A_PART]),
+    "a condition is read where its reader is": (activity.Use, "holds", holds_anywhere, [ON_A_PART]),
 }
 
 

@@ -21,42 +21,48 @@ def bind(
     Raises ShapeError, naming the axis, the arrays and both numbers, where a rank or an extent does not fit.
     """
     sizes = dict(given)
-    told_by = {name: f"the argument {name}" for name in given}
+    determined_by = {name: f"the argument {name}" for name in given}
     later: list[tuple[str, int, Index, int]] = []
     for name, shape, lengths in zip(names, shapes, found, strict=True):
         if len(lengths) != len(shape):
             raise ShapeError(f"{name} wants {_rank(shape)}, not an array of shape {tuple(lengths)}")
-        for place, (extent, length) in enumerate(zip(shape, lengths, strict=True)):
-            _tell(sizes, told_by, name, place, extent, length, later)
-    for name, place, extent, length in later:
+        for axis, (extent, length) in enumerate(zip(shape, lengths, strict=True)):
+            _determine(sizes, determined_by, name, axis, extent, length, later)
+    for name, axis, extent, length in later:
         try:
             wanted = numeric(extent, sizes)
         except KeyError as error:
-            raise ShapeError(f"the extent {error.args[0]} is told by no array; give it as an argument") from None
+            raise ShapeError(f"the extent {error.args[0]} is determined by no array; give it as an argument") from None
         if wanted != length:
             raise ShapeError(
-                f"axis {place} of {name} has the length {length}, and {extent} is {wanted} "
-                f"({', '.join(_told(extent, sizes, told_by))})"
+                f"axis {axis} of {name} has the length {length}, and {extent} is {wanted} "
+                f"({', '.join(_reasons(extent, sizes, determined_by))})"
             )
     return sizes
 
 
-def _tell(
-    sizes: dict[str, int], told_by: dict[str, str], name: str, place: int, extent: Index, found: int, later: list[Any]
+def _determine(
+    sizes: dict[str, int],
+    determined_by: dict[str, str],
+    name: str,
+    axis: int,
+    extent: Index,
+    found: int,
+    later: list[Any],
 ) -> None:
     if len(extent.terms) == 1:
         ((term, factor),) = extent.terms
         assert isinstance(term, Size)
         if term.name not in sizes and factor > 0 and (found - extent.offset) % factor == 0 and found >= extent.offset:
             sizes[term.name] = (found - extent.offset) // factor
-            told_by[term.name] = f"axis {place} of {name}"
+            determined_by[term.name] = f"axis {axis} of {name}"
             return
-    later.append((name, place, extent, found))
+    later.append((name, axis, extent, found))
 
 
-def _told(extent: Index, sizes: Mapping[str, int], told_by: Mapping[str, str]) -> list[str]:
+def _reasons(extent: Index, sizes: Mapping[str, int], determined_by: Mapping[str, str]) -> list[str]:
     names = [term.name for term, _ in extent.terms if isinstance(term, Size)]
-    return [f"{name} = {sizes[name]} by {told_by[name]}" for name in names] or [f"it is {extent}"]
+    return [f"{name} = {sizes[name]} by {determined_by[name]}" for name in names] or [f"it is {extent}"]
 
 
 def _rank(shape: tuple[Index, ...]) -> str:

@@ -1,7 +1,7 @@
 """Points per second: a kernel, what `sympy.lambdify` makes of SymPy's derivatives, and the memory limit.
 
 First the results are compared; then one sample of each is taken in turn, so that what disturbs the machine disturbs
-all. Each lives in a process of its own: SymPy's derivatives may take for ever, and a process can be stopped. The memory
+all. Each lives in a process of its own: SymPy's derivatives may not terminate, and a process can be stopped. The memory
 limit is a copy of as many bytes as inputs and results have together, half of them read and half written.
 """
 
@@ -28,7 +28,7 @@ from .table import LIMIT, Bench, Row
 from .worker import Job, Range
 
 POINTS, FEWEST = 1_000_000, 1000
-LARGEST_WORK = 100_000_000  # operations times points, by default: lambdify keeps an array for each operation
+MAX_WORK = 100_000_000  # operations times points, by default: lambdify keeps an array for each operation
 LAMBDIFY_SECONDS = 20.0  # for the derivatives and lambdify, and again for each answer
 # NumPy copies with the C library, and glibc may take the last cache for larger than it is: then it also reads the
 # memory that it writes. Both ways are measured, and the quicker one is the limit.
@@ -150,7 +150,7 @@ def _refuse_too_many(job: Job, operations: int) -> None:
 
 def _default_points(operations: int) -> int:
     """At most POINTS, and no less than FEWEST: a digit and zeros."""
-    number = max(FEWEST, min(POINTS, LARGEST_WORK // max(1, operations)))
+    number = max(FEWEST, min(POINTS, MAX_WORK // max(1, operations)))
     digit: int = 10 ** (len(str(number)) - 1)
     return number // digit * digit
 

@@ -40,8 +40,8 @@ def compare(peers: Sequence[Peer], compiled: Callable[[], Any]) -> list[str]:
         gaps = [largest_difference(*pair) for pair in zip(found, expected, strict=True)]
         other.difference = max(gap for gap, _ in gaps)
         beyond = sorted((gap for gap in gaps if gap[0] > TOLERANCE[other.job.dtype]), reverse=True)
-        for _, place in beyond[:JUDGED]:
-            remarks += _judge(compiled(), place, (symgrad, expected), (other, found))
+        for _, position in beyond[:JUDGED]:
+            remarks += _judge(compiled(), position, (symgrad, expected), (other, found))
         if other.idle == len(found):
             other.reason = other.reason or "it computes nothing: its results are inputs as they are, or single numbers"
         elif other.idle and not other.reason:
@@ -68,20 +68,20 @@ def largest_difference(found: Any, expected: Any) -> tuple[float, int]:
         same = (found == expected) | (np.isnan(found) & np.isnan(expected))
         difference = np.where(same, 0.0, np.abs(found - expected) / np.where(scale == 0.0, 1.0, scale))
     difference[np.isnan(difference)] = np.inf
-    place = int(np.argmax(difference))
-    return float(difference[place]), place
+    position = int(np.argmax(difference))
+    return float(difference[position]), position
 
 
-def _judge(kernel: Any, place: int, *candidates: tuple[Peer, Sequence[Any]]) -> list[str]:
+def _judge(kernel: Any, position: int, *candidates: tuple[Peer, Sequence[Any]]) -> list[str]:
     """Gives those a reason whose results at this point are wrong; a remark where all are right."""
     job = candidates[0][0].job
-    point = [float(numbers[place]) for numbers in job.inputs()]
+    point = [float(numbers[position]) for numbers in job.inputs()]
     shown = [f"{symbol.name}={number!r}" for symbol, number in zip(kernel.args, point, strict=True)]
     at = " ".join(shown[:8] + ["..."] * (len(shown) > 8))
     check: GradientCheck = kernel.check(*point)
     wrong = []
     for peer, results in candidates:
-        value, *derivatives = (float(numbers[place]) for numbers in results)
+        value, *derivatives = (float(numbers[position]) for numbers in results)
         rows = tuple(
             replace(row, analytic=number, tolerance=OTHER_WAYS * row.tolerance)
             for row, number in zip(check.rows, derivatives, strict=True)

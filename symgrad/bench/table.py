@@ -8,7 +8,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from ..kernel.compiled import LARGEST_COMPILED
+from ..kernel.compiled import MAX_OPERATIONS
 from ..tables import Cell, Table
 from .worker import Job
 
@@ -127,7 +127,7 @@ class Bench:
             "symgrad: writes into the same arrays each time (out=); first results after "
             f"{self.first_seconds:.2f} s, with compiled code on disk after {built['symgrad']:.2f} s",
         ]
-        if self.operations > LARGEST_COMPILED:
+        if self.operations > MAX_OPERATIONS:
             notes.append(f"symgrad: not compiled, with {self.operations:,} operations; the reference evaluator runs")
         lambdify = "lambdify: of the value and SymPy's derivatives, cse=True, with SciPy and NumPy"
         if built["lambdify"] is not None:

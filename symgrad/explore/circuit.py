@@ -37,7 +37,7 @@ class Slot(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """One argument of a gate. Numbers are given by their places in the circuit's slots."""
+    """One argument of a gate. Numbers are given by their positions in the circuit's slots."""
 
     source: int  # the step that it comes from
     local: int | None  # the local gradient; None where no gradient flows, and for operations on whole matrices
@@ -66,17 +66,17 @@ class Step(NamedTuple):
     troubles: tuple[Trouble, ...]
     active: View | None  # the condition under which the gate matters; None for always
 
-    def places(self) -> list[int]:
+    def used_slots(self) -> list[int]:
         """The slots that it speaks of."""
         found = [self.value, self.gradient, *(trouble.when for trouble in self.troubles)]
-        found += [place for wire in self.wires for place in (wire.local, wire.contribution)]
-        return [place for place in found if place is not None]
+        found += [slot for wire in self.wires for slot in (wire.local, wire.contribution)]
+        return [slot for slot in found if slot is not None]
 
     def moved(self, new: Mapping[int, int]) -> Step:
-        """The same step, its slots at new places."""
+        """The same step, its slots at new positions."""
 
-        def at(place: int | None) -> int | None:
-            return None if place is None else new[place]
+        def at(slot: int | None) -> int | None:
+            return None if slot is None else new[slot]
 
         return self._replace(
             value=new[self.value],
@@ -96,11 +96,11 @@ class Circuit:
     slots: tuple[Slot, ...]
 
     def readers(self) -> list[list[tuple[int, int]]]:
-        """For each step who reads it: reader and place of the wire."""
+        """For each step who reads it: reader and position of the wire."""
         found: list[list[tuple[int, int]]] = [[] for _ in self.steps]
         for number, step in enumerate(self.steps):
-            for place, wire in enumerate(step.wires):
-                found[wire.source].append((number, place))
+            for position, wire in enumerate(step.wires):
+                found[wire.source].append((number, position))
         return found
 
     def watched(self, numbers: Iterable[int]) -> Circuit:
@@ -111,11 +111,11 @@ class Circuit:
         steps, slots = list(self.steps), dict(zip(self.slots, range(len(self.slots)), strict=True))
         for number in numbers:
             step = steps[number]
-            told = [self.slots[trouble.when].view for trouble in step.troubles]
+            reported = [self.slots[trouble.when].view for trouble in step.troubles]
             locals = [None if wire.local is None else self.slots[wire.local].view for wire in step.wires]
             found = [
                 Trouble(slots.setdefault(_slot(self.graph, when, step.node, True), len(slots)), reason)
-                for when, reason in out_of_range(step.node, locals, step.active, told)
+                for when, reason in out_of_range(step.node, locals, step.active, reported)
             ]
             steps[number] = step._replace(troubles=(*step.troubles, *found))
         return replace(self, steps=tuple(steps), slots=tuple(slots))
@@ -139,11 +139,11 @@ class Circuit:
         shown = sorted(kept | stubs)
         # What is made of shown parts alone needs no "...".
         kept |= {number for number in stubs if all(wire.source in kept | stubs for wire in self.steps[number].wires)}
-        places = {number: place for place, number in enumerate(shown)}
+        numbers = {number: at for at, number in enumerate(shown)}
         steps = []
         for number in shown:
             step = self.steps[number]
-            wires = [w._replace(source=places[w.source]) for w in step.wires] if number in kept else []
+            wires = [w._replace(source=numbers[w.source]) for w in step.wires] if number in kept else []
             label = step.label if number in kept or not step.wires else "..."
             steps.append(step._replace(wires=tuple(wires), label=label))
         count, whole = len(self.steps) - len(steps), len(self.steps)
@@ -154,10 +154,10 @@ class Circuit:
             words += (
                 f"{', and of these ' if through is not None else ': only '}the {nearest} gates nearest to the value"
             )
-        used = sorted({place for step in steps for place in step.places()})
-        new = {place: number for number, place in enumerate(used)}
-        slots = tuple(self.slots[place] for place in used)
-        return Circuit(self.graph, tuple(step.moved(new) for step in steps), places[self.output], slots), words
+        used = sorted({slot for step in steps for slot in step.used_slots()})
+        new = {slot: number for number, slot in enumerate(used)}
+        slots = tuple(self.slots[slot] for slot in used)
+        return Circuit(self.graph, tuple(step.moved(new) for step in steps), numbers[self.output], slots), words
 
     def _ways_from(self, name: str) -> set[int]:
         starts = {n for n, step in enumerate(self.steps) if step.kind == "input" and step.name == name}
@@ -261,8 +261,8 @@ def _paired(view: View) -> View:
 def _described(graph: Graph, record: Record) -> Circuit:
     output = graph.values[0].view.node
     forward = _forward(graph, output)
-    places = {node: number for number, node in enumerate(forward)}
-    words = Labels(graph, places, [local for local in record.locals.values() if local is not None])
+    numbers = {node: number for number, node in enumerate(forward)}
+    words = Labels(graph, numbers, [local for local in record.locals.values() if local is not None])
     slots: dict[Slot, int] = {}
 
     def maybe(view: View | None, over: Node, loops: bool = False) -> int | None:
@@ -274,12 +274,12 @@ def _described(graph: Graph, record: Record) -> Circuit:
     steps = []
     for node in forward:
         wires = []
-        for place, edge in enumerate(node.arguments):
+        for position, edge in enumerate(node.arguments):
             if not edge.node.fixed:
-                local, given = record.locals.get((node, place)), record.contributions.get((node, place))
+                local, given = record.locals.get((node, position)), record.contributions.get((node, position))
                 text = words.local(node, local)
-                wires.append(Wire(places[edge.node], maybe(local, node, True), text, maybe(given, edge.node)))
-        wires += [Wire(places[view.node], None, "", None) for view in node.gathered if view.node in places]
+                wires.append(Wire(numbers[edge.node], maybe(local, node, True), text, maybe(given, edge.node)))
+        wires += [Wire(numbers[view.node], None, "", None) for view in node.gathered if view.node in numbers]
         adjoint = record.adjoints.get(node)
         active = record.active.get(node)
         found = troubles(node, active, adjoint is not None, words.constant)
@@ -297,7 +297,7 @@ def _described(graph: Graph, record: Record) -> Circuit:
                 active=active,
             )
         )
-    return Circuit(graph, tuple(steps), places[output], tuple(slots))
+    return Circuit(graph, tuple(steps), numbers[output], tuple(slots))
 
 
 def _slot(graph: Graph, view: View, over: Node, loops: bool) -> Slot:

@@ -26,7 +26,7 @@ from .trace import Trace
 from .tracing import Setting, subject, traced_at
 
 # Beyond this many gates and inputs nobody reads a drawing.
-MOST_GATES = 120
+MAX_GATES = 120
 _NAME = 28  # characters of a name
 _VALUE, _GRADIENT, _LINE, _TROUBLE = "#0a7d33", "#c62828", "#444444", "#b35900"
 _WIDTH = 64  # of a wire with numbers, in points: nine characters
@@ -135,12 +135,12 @@ def _dot(trace: Trace, left_out: str) -> str:
     for gate in trace.gates:
         lines += _gate(gate)
     for gate in trace.gates:
-        for place, wire in enumerate(gate.wires):
+        for position, wire in enumerate(gate.wires):
             ends = f'"wire-{wire.source}":e -> "gate-{gate.number}"'
             extra = ", style=dashed" if wire.contribution is None else ""
             if wire.contribution is not None and len(trace.gates[wire.source].addends) > 1:
                 extra = f", label=<{_coloured(brief(wire.contribution), _GRADIENT)}>"
-            lines.append(f'    {ends} [id="edge-{gate.number}-{place}", class="edge"{extra}]')
+            lines.append(f'    {ends} [id="edge-{gate.number}-{position}", class="edge"{extra}]')
     lines += [
         '    "output" [id="output", class="name", shape=plaintext, width=0, label=<<i>f</i>>]',
         f'    "wire-{trace.output}":e -> "output" [id="edge-output", class="edge"]',
@@ -216,7 +216,7 @@ def _laid_out(dot: str) -> str:
 
 def _titled(svg: str, trace: Trace) -> str:
     """The picture with what a browser shows at each gate in place of Graphviz's names."""
-    words = {f"gate-{gate.number}": _told(gate) for gate in trace.gates}
+    words = {f"gate-{gate.number}": _tooltip(gate) for gate in trace.gates}
 
     def title(match: re.Match[str]) -> str:
         found = words.get(match.group(1).replace("&#45;", "-"))
@@ -225,7 +225,7 @@ def _titled(svg: str, trace: Trace) -> str:
     return re.sub(r"<title>(.*?)</title>\n", title, svg)
 
 
-def _told(gate: TracedGate) -> str:
+def _tooltip(gate: TracedGate) -> str:
     """A gate in a few lines: formula, value, gradients, troubles."""
     lines = [gate.formula if gate.name == gate.formula else f"{gate.name} = {gate.formula}", f"value {gate.value}"]
     if gate.gradient is not None:
@@ -245,7 +245,7 @@ def draw(setting: Setting, level: str, nearest: int | None = None, through: str 
     """The drawing at a point. Raises SymgradError where it would be unreadable."""
     whole = subject(setting, level)
     circuit, left_out = whole.circuit.narrowed(nearest, through)
-    if len(circuit.steps) > MOST_GATES:
+    if len(circuit.steps) > MAX_GATES:
         raise SymgradError(_too_many(circuit, nearest, through))
     circuit = circuit.watched(range(len(circuit.steps)))  # all: inputs may be changed on the page
     traced = traced_at(setting, whole._replace(circuit=circuit), level)
@@ -260,7 +260,7 @@ def _too_many(circuit: Circuit, nearest: int | None, through: str | None) -> str
     narrowed = f" ({', '.join(given)})" if given else ""
     example = next((step.name for step in circuit.steps if step.kind == "input"), "x")
     return (
-        f"{len(circuit.steps):,} gates and inputs{narrowed} are more than one can read in a drawing ({MOST_GATES} at "
+        f"{len(circuit.steps):,} gates and inputs{narrowed} are more than one can read in a drawing ({MAX_GATES} at "
         f"most): nearest=40 draws the 40 gates nearest to the value, through={example!r} the ways from one input, both "
         "together the ways near to the value; trace lists all"
     )

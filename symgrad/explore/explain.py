@@ -32,17 +32,17 @@ def explain(trace: TracedCircuit, name: str) -> str:
     between = _between(trace, gate.number)
     if not between:
         return "\n".join([*lines, f"{name} is f itself: the gradient of f with respect to itself is 1."])
-    told = between
+    explained = between
     if len(between) > _GATES:
-        told = set(_strongest(trace, gate.number))
+        explained = set(_strongest(trace, gate.number))
         lines.append(f"{len(between):,} gates lie between f and {name}; these are on the path that carries most:")
-    if len(told) > _GATES:
-        ends = sorted(told, reverse=True)
-        told = {*ends[: _GATES // 2], *ends[-_GATES // 2 :]}
+    if len(explained) > _GATES:
+        ends = sorted(explained, reverse=True)
+        explained = {*ends[: _GATES // 2], *ends[-_GATES // 2 :]}
         lines.append(f"(of {len(ends):,} on it the first and the last {_GATES // 2})")
     lines.append("Backwards from f, whose own gradient is 1:")
-    for number in sorted(told, reverse=True):
-        inside = {*told, gate.number} if len(told) < len(between) else {*between, gate.number}
+    for number in sorted(explained, reverse=True):
+        inside = {*explained, gate.number} if len(explained) < len(between) else {*between, gate.number}
         lines += [f"- {line}" for line in _gate_lines(trace, trace.gates[number], inside)]
     if len(gate.addends) > 1:
         lines.append(f"- {_added(gate, gate.name)}")
@@ -109,11 +109,11 @@ def _gate_lines(trace: TracedCircuit, gate: TracedGate, inside: set[int]) -> lis
         return []
     lines = [_added(gate, gate.name)] if len(gate.addends) > 1 else []
     wires = {wire.source: wire for wire in gate.wires if wire.source in inside and wire.contribution is not None}
-    told = set()
+    written = set()
     for wire in wires.values():
         line = _passes(gate, wire)
-        if line not in told:
-            told.add(line)
+        if line not in written:
+            written.add(line)
             lines.append(line)
     if gate.troubles and lines:
         lines[-1] += f" ({'; '.join(gate.troubles)})"

@@ -12,29 +12,29 @@ from ..graph.formula import formulas, indexed_formula, operation_text
 from ..graph.graph import Graph
 from ..graph.node import Node, View, positional
 
-_LIMIT = 60  # characters of a formula
+_MAX_FORMULA = 60  # characters of a formula
 _SHORT = 24  # a formula of at most so many characters is also the gate's name
 _LABEL = 12  # characters of a constant on a gate
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Labels:
-    """The words for the steps of a circuit: `places` are their numbers."""
+    """The words for the steps of a circuit: `numbers` says which."""
 
-    def __init__(self, graph: Graph, places: Mapping[Node, int], locals: Sequence[View]) -> None:
+    def __init__(self, graph: Graph, numbers: Mapping[Node, int], locals: Sequence[View]) -> None:
         self.graph = graph
-        self.numbers = {node: f"g{place}" for node, place in places.items() if node.gate.name != "input"}
+        self.numbers = {node: f"g{number}" for node, number in numbers.items() if node.gate.name != "input"}
         self.numbers.update(graph.names)
         self.texts: dict[Node, str] = {}
         if graph.over_points:
-            roots = [*places, *(view.node for view in locals)]
-            self.texts = formulas(roots, graph.inputs, self.numbers, _LIMIT, graph.names)
+            roots = [*numbers, *(view.node for view in locals)]
+            self.texts = formulas(roots, graph.inputs, self.numbers, _MAX_FORMULA, graph.names)
 
     def formula(self, node: Node) -> str:
         """What the node computes, of the inputs and of named parts; what is long, of the gates before it."""
         if self.graph.over_points:
             return self.texts[node]
-        return indexed_formula(positional(node), node, self.graph, self.numbers, _LIMIT)
+        return indexed_formula(positional(node), node, self.graph, self.numbers, _MAX_FORMULA)
 
     def name(self, node: Node) -> str:
         """How to speak of the node."""
@@ -59,11 +59,11 @@ class Labels:
             return f"-{_factor(self.name(node))} / {_factor(self.name(node.arguments[1].node))}"
         if self.graph.over_points:
             return self.texts[local.node]
-        return indexed_formula(local, node, self.graph, self.numbers, _LIMIT)
+        return indexed_formula(local, node, self.graph, self.numbers, _MAX_FORMULA)
 
     def constant(self, view: View) -> str:
         """A part that depends on no input: as it is written, or as a number where that is long."""
-        text = formulas([view.node], (), {}, _LIMIT)[view.node]
+        text = formulas([view.node], (), {}, _MAX_FORMULA)[view.node]
         if len(text) <= _LABEL:
             return text
         return f"{float(evaluate_exactly([positional(view.node)], ())[0]):.4g}"

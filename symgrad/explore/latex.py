@@ -38,10 +38,10 @@ from .latex_pieces import (
 )
 
 # Beyond so many characters of LaTeX there is no formula: nobody would read it.
-LONGEST = 2000
+MAX_LENGTH = 2000
 # Beyond so many the user's names of intermediate results stand for what they name.
 _LONG = 200
-_DEEPEST = 60  # nested gates
+_MAX_DEPTH = 60  # nested gates
 _ARGUMENTS = 10  # of f, how many are listed
 _EXPONENT = 48  # characters: a longer exponent of e would be too small to be read
 _LETTERS = "ijklmnpqrstuvw"  # of loops
@@ -63,13 +63,13 @@ def latex(graph: Graph) -> str | None:
     The user's names of intermediate results are printed only where the formula would be long without them. None also
     where arrays are read in a way that has no notation here.
     """
-    if len(graph.order()) > LONGEST:  # each gate takes a character at least
+    if len(graph.order()) > MAX_LENGTH:  # each gate takes a character at least
         return None
     texts = _Texts(graph)
     found = _formula(graph, texts, {})
     if texts.parts and (found is None or len(found) > _LONG):
         found = _formula(graph, texts, texts.parts) or found
-    return found if found is not None and len(found) <= LONGEST else None
+    return found if found is not None and len(found) <= MAX_LENGTH else None
 
 
 def _formula(graph: Graph, texts: _Texts, parts: Mapping[Node, str]) -> str | None:
@@ -98,8 +98,8 @@ class _Texts:
         self._arrays: set[str] = set()
         shapes = ((),) * len(graph.inputs) if graph.over_points else graph.shapes
         inputs = dict.fromkeys(range(len(shapes)), "")
-        for place in sorted(inputs, key=lambda place: not shapes[place]):  # arrays first
-            inputs[place] = self._new(graph.inputs[place], bool(shapes[place]))
+        for position in sorted(inputs, key=lambda position: not shapes[position]):  # arrays first
+            inputs[position] = self._new(graph.inputs[position], bool(shapes[position]))
         self.inputs = list(inputs.values())
         self.sizes = dict(zip(graph.inputs, self.inputs, strict=True))  # an extent may be an argument
         for name in sorted({size.name for size in sizes_of(graph)} - self.sizes.keys() - graph.derived.keys()):
@@ -149,10 +149,10 @@ def _sign(node: Node) -> str:
 def _spellings(name: str) -> Iterator[str]:
     yield symbol(name)
     yield literal(name)
-    place = 2
+    number = 2
     while True:
-        yield literal(f"{name} ({place})")
-        place += 1
+        yield literal(f"{name} ({number})")
+        number += 1
 
 
 class _Printer:
@@ -177,7 +177,7 @@ class _Printer:
     def computed(self, view: View, scope: frozenset[str], depth: int) -> Piece:
         """What the node of a view computes, of its arguments."""
         self._steps += 1
-        if self._steps > LONGEST or depth > _DEEPEST:
+        if self._steps > MAX_LENGTH or depth > _MAX_DEPTH:
             raise _TooLong
         node, name = view.node, view.node.gate.name
         if name == "input":
@@ -259,9 +259,9 @@ class _Printer:
             raise _Involved
         labels = [*self.graph.labels.get(node, ()), *[""] * node.loops]
         names, inside = self._loops(labels[node.rank : node.loops], scope)
-        places: dict[Axis, AnyIndex] = dict(enumerate([*view.index, *map(axis, names)]))
-        body = self.piece(node.arguments[0].at(places), inside, depth + 1)
-        limits = [_placed(form, places) for form in own.constraints]
+        indices: dict[Axis, AnyIndex] = dict(enumerate([*view.index, *map(axis, names)]))
+        body = self.piece(node.arguments[0].at(indices), inside, depth + 1)
+        limits = [_placed(form, indices) for form in own.constraints]
         if not names:
             empty = KINDS[node.gate.name].empty
             return self._guard(body, limits, Fraction(empty) if isinstance(empty, int) else empty, scope, depth)
@@ -360,9 +360,9 @@ def _scaled(view: View, parts: Mapping[Node, str]) -> tuple[Fraction, list[View]
     return (value, [factor for factor in factors if factor is not numbers[0][0]]) if is_decimal(value) else None
 
 
-def _placed(form: Index, places: Mapping[Axis, AnyIndex]) -> Index:
+def _placed(form: Index, indices: Mapping[Axis, AnyIndex]) -> Index:
     """A constraint with what stands for its axes put in."""
-    known = {name: place for name, place in places.items() if isinstance(place, Index)}
+    known = {name: index for name, index in indices.items() if isinstance(index, Index)}
     if not known.keys() >= set(form.axes):
         raise _Involved
     return substituted(form, known)

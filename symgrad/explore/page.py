@@ -74,11 +74,11 @@ def _arithmetic(circuit: Circuit, dtype: str) -> str:
 
 
 def _data(trace: Trace, left_out: str, circuit: Circuit, values: Sequence[float]) -> dict[str, Any]:
-    places = {step.node.position: number for number, step in enumerate(circuit.steps) if step.kind == "input"}
+    gates = {step.node.position: number for number, step in enumerate(circuit.steps) if step.kind == "input"}
     return {
         "title": visible(f"f = {trace.title}"),
         "inputs": [
-            {"name": visible(name), "gate": places.get(position), "value": _number(values[position])}
+            {"name": visible(name), "gate": gates.get(position), "value": _number(values[position])}
             for position, name in enumerate(circuit.graph.inputs)
         ],
         "output": circuit.output,

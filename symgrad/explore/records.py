@@ -68,7 +68,7 @@ class TracedGate(NamedTuple):
     """A gate, input or condition at the point.
 
     Attributes:
-        number: Its place in the order of the forward pass, from 0.
+        number: Its position in the order of the forward pass, from 0.
         kind: "input", "gate" or "condition".
         operation: Its row in the table of gates.
         label: What is written on it in a drawing.

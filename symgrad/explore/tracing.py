@@ -22,9 +22,9 @@ from .records import TracedGate, TracedWire, Value, summarised
 from .trace import Trace
 
 # Entries of all arrays of a trace together: 8 bytes each.
-LARGEST_TRACE = 200_000_000
+MAX_TRACE = 200_000_000
 # Gates of a circuit that is written out entry by entry.
-MOST_ENTRIES = 20_000
+MAX_ENTRIES = 20_000
 # As those of circuit.py; and arrays written out entry by entry.
 LEVELS = (*CIRCUIT_LEVELS, "entries")
 _LOST = 1e-6  # relative to the largest result: beyond rounding, also of float32
@@ -95,9 +95,9 @@ def _check_entries(graph: Graph, sizes: Mapping[str, int]) -> None:
     domains = Domains(graph)
     sizes = with_derived(sizes, domains.derived)
     count = sum(_entries(domains.of[node], sizes) for node in graph.order())
-    if count > MOST_ENTRIES:
+    if count > MAX_ENTRIES:
         raise SymgradError(
-            f"written out entry by entry this has some {count:,} gates and inputs, {MOST_ENTRIES:,} at most: take "
+            f"written out entry by entry this has some {count:,} gates and inputs, {MAX_ENTRIES:,} at most: take "
             "fewer rows of the data, or the level 'gates', which shows arrays as a whole"
         )
 
@@ -158,9 +158,9 @@ def _numbers_over_arrays(setting: Setting, subject: Subject) -> list[Any]:
     views = [(slot.view, _domain(slot, domains)) for slot in made.slots]
     sizes = with_derived(setting.sizes, domains.derived)
     entries = sum(_entries(domain, sizes) for _, domain in views)
-    if entries > LARGEST_TRACE:
+    if entries > MAX_TRACE:
         raise SymgradError(
-            f"a trace keeps every array of the circuit: {entries:,} numbers here, {LARGEST_TRACE:,} at most; "
+            f"a trace keeps every array of the circuit: {entries:,} numbers here, {MAX_TRACE:,} at most; "
             "trace with fewer rows of the data"
         )
     whole = made.graph.integers
@@ -187,12 +187,12 @@ def _traced(setting: Setting, subject: Subject, numbers: Sequence[Any], level: s
     brief: Callable[[Any], Value] = summarised if not made.graph.over_points else lambda value: value
     texts = [brief(number) for number in numbers]
 
-    def of(place: int | None) -> Value | None:
-        return None if place is None else texts[place]
+    def of(slot: int | None) -> Value | None:
+        return None if slot is None else texts[slot]
 
     gates = []
     for number, (step, readers) in enumerate(zip(made.steps, made.readers(), strict=True)):
-        arriving = [(reader, of(made.steps[reader].wires[place].contribution)) for reader, place in readers]
+        arriving = [(reader, of(made.steps[reader].wires[position].contribution)) for reader, position in readers]
         gates.append(
             TracedGate(
                 number=number,
@@ -217,8 +217,8 @@ def _traced(setting: Setting, subject: Subject, numbers: Sequence[Any], level: s
     used = {step.node.position: step for step in made.steps if step.kind == "input"}
     derivatives = []
     for position in graph.wrt:
-        place = used[position].gradient if position in used else None
-        found = np.zeros(np.shape(values[position])) if place is None else np.asarray(numbers[place])
+        slot = used[position].gradient if position in used else None
+        found = np.zeros(np.shape(values[position])) if slot is None else np.asarray(numbers[slot])
         derivatives.append(found if found.ndim else float(found))
     if level == "entries":
         derivatives = _together(setting, derivatives)

@@ -215,10 +215,10 @@ def frac(y: View, a: View) -> tuple[View, ...]:
 
 def _mp_mod(a: Numeric, b: Numeric) -> Numeric:
     """Exact: a quotient may have more digits than the precision. NaN also where these would fill the memory."""
-    return a % b if b and mpmath.mag(a) < mpmath.mag(b) + _LARGEST_QUOTIENT else mpmath.mpf("nan")
+    return a % b if b and mpmath.mag(a) < mpmath.mag(b) + _MAX_QUOTIENT else mpmath.mpf("nan")
 
 
-_LARGEST_QUOTIENT = 100_000  # binary digits
+_MAX_QUOTIENT = 100_000  # binary digits
 
 
 @gate(

@@ -74,16 +74,16 @@ def _where(active: View | None, found: Sequence[Condition]) -> tuple[Condition, 
 
 
 def out_of_range(
-    node: Node, locals: Sequence[View | None], active: View | None, told: Sequence[View]
+    node: Node, locals: Sequence[View | None], active: View | None, reported: Sequence[View]
 ) -> tuple[Condition, ...]:
-    """Where `node` makes a NaN or an infinity of numbers, and no rule of its gate, of `told`, has said so.
+    """Where `node` makes a NaN or an infinity of numbers, and no rule of its gate, of `reported`, has said so.
 
     `locals` are its local gradients: these may be no finite numbers, too.
     """
     if node.kind != "real" or not node.arguments or "passing" in node.gate.has:
         return ()
     y, arguments = positional(node), positional(node).arguments
-    return _where(active, [*_out_of_numbers(y, arguments, told), *_slopes(y, arguments, locals)])
+    return _where(active, [*_out_of_numbers(y, arguments, reported), *_slopes(y, arguments, locals)])
 
 
 def is_finite(view: View) -> View:
@@ -99,14 +99,14 @@ def _every(views: Sequence[View]) -> View:
     return views[0] if len(views) == 1 else views[0].call("and", *views[1:])
 
 
-def _out_of_numbers(y: View, arguments: Sequence[View], told: Sequence[View]) -> list[Condition]:
-    """A NaN out of arguments that are none, an infinity out of finite ones, where no rule of the gate has told."""
+def _out_of_numbers(y: View, arguments: Sequence[View], reported: Sequence[View]) -> list[Condition]:
+    """A NaN out of arguments that are none, an infinity out of finite ones, where no rule of the gate has said so."""
     real = _varying(arguments)
     if not real or y.node.loops != y.node.rank:
         return [Condition(_is_nan(y), "the result is NaN"), Condition(_is_infinite(y), "the result is infinite")]
-    untold = [when.call("not") for when in told]
-    nan = _every([_is_nan(y), *(argument.call("eq", argument) for argument in real), *untold])
-    infinite = _every([_is_infinite(y), *map(is_finite, real), *untold])
+    unreported = [when.call("not") for when in reported]
+    nan = _every([_is_nan(y), *(argument.call("eq", argument) for argument in real), *unreported])
+    infinite = _every([_is_infinite(y), *map(is_finite, real), *unreported])
     return [
         Condition(nan, "NaN: no real number is the result for these arguments"),
         Condition(infinite, "overflow: finite arguments, an infinite result"),
@@ -206,8 +206,8 @@ def _loses(y: View, a: Sequence[View], loses: Callable[[View, View], View]) -> V
 def tie(y: View, *a: View) -> View:
     pairs = [
         one.equals(y).call("and", two.equals(y))
-        for place, one in enumerate(a)
-        for two in a[place + 1 : place + 2] or ()
+        for position, one in enumerate(a)
+        for two in a[position + 1 : position + 2] or ()
     ]
     if len(a) > 2:
         count = y.node.table.apply(y.node.table.gates["add"], *(one.equals(y).where(1, 0) for one in a))

@@ -14,7 +14,7 @@ from .graph import Graph, reachable
 from .node import AnyIndex, Gather, Node, Reduction, View
 
 _ELLIPSIS: Piece = ("...", ATOM)
-_TERMS = 12  # of a long sum, how many are shown
+_MAX_TERMS = 12  # of a long sum, how many are shown
 
 
 def formulas(
@@ -28,14 +28,14 @@ def formulas(
     pieces: dict[Node, Piece] = {}
     for node in reachable(roots):
         arguments = []
-        for edge in node.arguments[:_TERMS]:
+        for edge in node.arguments[:_MAX_TERMS]:
             piece = pieces[edge.node]
             if edge.node in own:
                 piece = names[edge.node], ATOM
             elif len(piece[0]) > limit:
                 piece = (names[edge.node], ATOM) if edge.node in names else _ELLIPSIS
             arguments.append(piece)
-        if len(node.arguments) > _TERMS:
+        if len(node.arguments) > _MAX_TERMS:
             arguments.append(_ELLIPSIS)
         piece = _piece(node, arguments, inputs)
         pieces[node] = piece
@@ -83,8 +83,8 @@ def _is_entry(node: Node) -> bool:
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
-_DEPTH = 4  # of an indexed formula: what is deeper goes by its name
-_MOST_PARTS = 400  # operations in an indexed formula, whatever its depth: a shared part stands there again and again
+_MAX_DEPTH = 4  # of an indexed formula: what is deeper goes by its name
+_MAX_PARTS = 400  # operations in an indexed formula, whatever its depth: a shared part stands there again and again
 _LETTERS = "ijklmnpqrstuvw"
 # "sum over i of a * b" ends where its surroundings do: in brackets beside all operators but a sum, or after a factor.
 _OPEN = 0
@@ -97,7 +97,7 @@ def indexed_formula(
     names: Mapping[Node, str],
     limit: int,
     sizes: Mapping[str, str] | None = None,
-    depth: int = _DEPTH,
+    depth: int = _MAX_DEPTH,
 ) -> str:
     """The text of a view over the loop axes of the node `loops`, its arrays with their indices.
 
@@ -125,7 +125,7 @@ def stored_formula(
     Nodes that are `stored` go by their names inside of it, each with its axes in the order in which it is stored;
     `sizes` are the names of extents.
     """
-    text = _Indexed(graph, {}, stored, sizes).operation(node, list(letters[: node.rank]), _DEPTH, letters)[0]
+    text = _Indexed(graph, {}, stored, sizes).operation(node, list(letters[: node.rank]), _MAX_DEPTH, letters)[0]
     return text if len(text) <= limit and "..." not in text else ""
 
 
@@ -133,7 +133,7 @@ def _own_letters(node: Node, graph: Graph) -> list[str]:
     """The names of a node's loop axes: the user's where there are any."""
     own = graph.labels.get(node, ())
     letters = [letter for letter in _LETTERS if letter not in own and letter not in graph.inputs]
-    return [own[place] if place < len(own) and own[place] else letters[place] for place in range(node.loops)]
+    return [own[axis] if axis < len(own) and own[axis] else letters[axis] for axis in range(node.loops)]
 
 
 class _Indexed:
@@ -163,7 +163,7 @@ class _Indexed:
         if name == "position":
             return (indices[0], ATOM) if indices[0].isidentifier() else (f"({indices[0]})", ATOM)
         self.parts += 1
-        if (depth == 0 or self.parts > _MOST_PARTS) and node.arguments and not node.fixed:
+        if (depth == 0 or self.parts > _MAX_PARTS) and node.arguments and not node.fixed:
             return self.names.get(node, "...") + _entry(indices), ATOM
         return self.operation(node, indices, depth - 1)
 
@@ -173,9 +173,9 @@ class _Indexed:
         taken = {*re.findall(r"\w+", " ".join(own)), *self.graph.inputs, *self.sizes.values()}
         free = (letter for letter in _LETTERS if letter not in taken and letter not in labels)
         letters = [*own, *loops[node.rank :]]
-        for place in range(len(letters), node.loops):
-            is_known = place < len(labels) and labels[place] and labels[place] not in taken
-            letters.append(labels[place] if is_known else next(free))
+        for axis in range(len(letters), node.loops):
+            is_known = axis < len(labels) and labels[axis] and labels[axis] not in taken
+            letters.append(labels[axis] if is_known else next(free))
         if node.loops != node.rank and not isinstance(node.attribute, Reduction):
             text = f"{node.gate.label or node.gate.name}({', '.join(map(self._whole, node.arguments))})"
             return text + _entry(own), ATOM

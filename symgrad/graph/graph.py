@@ -12,7 +12,8 @@ from typing import Literal
 
 from ..tables import visible
 from .affine import Index, Size
-from .node import Node, Reduction, Table, View, plain_axis
+from .intern import InternTable
+from .node import Node, Reduction, View, plain_axis
 from .rebuild import read_after, rebuilt
 
 # The axes of an input, and of an output, of a scalar expression: as long as there are points to evaluate it at.
@@ -38,7 +39,7 @@ def views_of(outputs: Iterable[Output]) -> tuple[View, ...]:
 class Graph:
     """What is computed: inputs by name and outputs, as views of one table."""
 
-    table: Table
+    table: InternTable
     inputs: tuple[str, ...]  # their names as the user wrote them
     outputs: tuple[Output, ...]
     shapes: tuple[tuple[Index, ...], ...]  # the extents of each input, affine in symbolic sizes; of a number ()
@@ -87,7 +88,7 @@ class Graph:
 
     def compact(self) -> Graph:
         """The same graph in a table of its own, numbered so that arguments stand right before their readers."""
-        table = Table(self.table.gates)
+        table = InternTable(self.table.gates)
         views: dict[Node, View] = {}
         stack = [view.node for view in reversed(self.views)]
         while stack:
@@ -219,7 +220,7 @@ def no_collection() -> Iterator[None]:
 
 
 def over_points(
-    table: Table, inputs: Sequence[str], values: Iterable[View], names: dict[Node, str] | None = None
+    table: InternTable, inputs: Sequence[str], values: Iterable[View], names: dict[Node, str] | None = None
 ) -> Graph:
     """The graph of scalar expressions of numbers: `values` are views over the one axis of the points."""
     outputs = tuple(Output(view, POINTWISE) for view in values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .node import AnyIndex, Gather, Node, Reduction, Table, View
+from .node import AnyIndex, Builder, Gather, Node, Reduction, View
 
 
 def read_after(views: Mapping[Node, View], edge: View) -> View:
@@ -25,7 +25,7 @@ def translated(views: Mapping[Node, View], edges: Sequence[View]) -> list[View]:
     return [read_after(views, edge) for edge in edges]
 
 
-def rebuilt(table: Table, node: Node, views: Mapping[Node, View]) -> View:
+def rebuilt(table: Builder, node: Node, views: Mapping[Node, View]) -> View:
     """The view that replaces `node` where `views` replace those that it reads; over the node's own axes."""
     if not node.arguments:
         return table.intern(node.gate, (), node.attribute, node.rank).own

@@ -7,16 +7,17 @@ from typing import Any
 from .affine import Index, Size
 from .gate import Gate
 from .graph import Graph, Output
-from .node import AnyIndex, Gather, Node, Reduction, Table, View
+from .intern import InternTable
+from .node import AnyIndex, Gather, Node, Reduction, View
 
 
 def rows_of(graph: Graph) -> dict[str, Any]:
     """The graph as plain data, for pickling: a pickle of linked nodes would recurse."""
     order = graph.order()
-    place = {node: i for i, node in enumerate(order)}
+    position = {node: i for i, node in enumerate(order)}
 
     def flat(view: View) -> tuple[int, tuple[Any, ...]]:
-        return place[view.node], tuple(map(flat_index, view.index))
+        return position[view.node], tuple(map(flat_index, view.index))
 
     def flat_index(index: AnyIndex) -> Any:
         if isinstance(index, Gather):
@@ -48,10 +49,12 @@ def rows_of(graph: Graph) -> dict[str, Any]:
             (flat(output.view), tuple(map(flat_index, output.shape)), output.role, output.by, output.of)
             for output in graph.outputs
         ),
-        "names": {place[node]: name for node, name in graph.names.items() if node in place},
-        "adjoints": {place[node]: place[of] for node, of in graph.adjoints.items() if node in place and of in place},
+        "names": {position[node]: name for node, name in graph.names.items() if node in position},
+        "adjoints": {
+            position[node]: position[of] for node, of in graph.adjoints.items() if node in position and of in position
+        },
         "shapes": graph.shapes,
-        "labels": {place[node]: names for node, names in graph.labels.items() if node in place},
+        "labels": {position[node]: names for node, names in graph.labels.items() if node in position},
         "integers": graph.integers,
         "derived": graph.derived,
     }
@@ -59,7 +62,7 @@ def rows_of(graph: Graph) -> dict[str, Any]:
 
 def graph_of(rows: dict[str, Any], gates: dict[str, Gate]) -> Graph:
     """The graph that `rows` were made of."""
-    table = Table(dict(gates))
+    table = InternTable(dict(gates))
     nodes: list[Node] = []
 
     def view(flat: tuple[int, tuple[Any, ...]]) -> View:

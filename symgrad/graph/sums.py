@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 from functools import reduce
 
 from .affine import Axis, Index, Size, axis, substituted
-from .node import Gather, Reduction, Table, View, plain_axis
+from .node import Builder, Gather, Reduction, View, plain_axis
 
 
 def total(
@@ -85,7 +85,7 @@ def _without_guards(body: View, limits: list[Index]) -> tuple[View, list[Index]]
 
 def _is_empty(limits: list[Index]) -> bool:
     """Whether constraints never hold, or two of them contradict each other."""
-    sums = limits + [one.plus(two) for place, one in enumerate(limits) for two in limits[:place]]
+    sums = limits + [one.plus(two) for position, one in enumerate(limits) for two in limits[:position]]
     return any(not form.terms and form.offset < 0 for form in sums)
 
 
@@ -107,7 +107,7 @@ def _where_some(limits: list[Index], reduced: Iterable[Axis]) -> list[Index]:
     return _tightest([form for form in found if form.terms or form.offset < 0])
 
 
-_SMALL = 200
+_MAX_VISITED = 200
 
 
 def is_finite(factor: View) -> bool:
@@ -127,7 +127,7 @@ def is_finite(factor: View) -> bool:
         inner = [argument for argument in view.arguments if argument not in seen]
         seen.update(inner)
         stack += inner
-        if len(seen) > _SMALL:
+        if len(seen) > _MAX_VISITED:
             return False
     return True
 
@@ -149,7 +149,7 @@ def may_lack_terms(view: View, entries: bool = True) -> bool:
         inner = [(argument, is_arithmetic) for argument in part.arguments if (argument, is_arithmetic) not in seen]
         seen.update(inner)
         stack += inner
-        if len(seen) > _SMALL:
+        if len(seen) > _MAX_VISITED:
             return True
     return False
 
@@ -170,7 +170,7 @@ def is_guarded(view: View) -> bool:
 
 def constraints_of(view: View) -> list[Index]:
     """The constraints of a reduction over the axes at which it is read, all of them affine."""
-    own = {place: index for place, index in enumerate(view.index) if isinstance(index, Index)}
+    own = {position: index for position, index in enumerate(view.index) if isinstance(index, Index)}
     return [substituted(form, own) for form in view.node.reduction.constraints]
 
 
@@ -302,7 +302,7 @@ def _split(view: View, reduced: set[Axis]) -> tuple[list[View], list[View]]:
     return [], [view]
 
 
-def _count(table: Table, name: Axis, limits: list[Index], derived: Container[str]) -> View | None:
+def _count(table: Builder, name: Axis, limits: list[Index], derived: Container[str]) -> View | None:
     """How many values an axis takes, where its constraints are one bound on each side, in extents or other axes."""
     own = [form for form in limits if form.coefficient(name)]
     low = [form for form in own if form.coefficient(name) == 1]

@@ -60,7 +60,7 @@ class Arguments:
         self._compiled, self._index_range, self._on_host = compiled, index_range, on_host
         self.names = [symbol.name for symbol in compiled.args]
         count = Counter(self.names)
-        self._places = {name: place for place, name in enumerate(self.names) if count[name] == 1}
+        self._positions = {name: position for position, name in enumerate(self.names) if count[name] == 1}
         self.shapes: Sequence[tuple[Index, ...]] = graph.shapes if compiled.has_arrays else [()] * len(self.names)
         self.ranks = list(map(len, self.shapes))
         kind = np.dtype(options.dtype)
@@ -75,8 +75,8 @@ class Arguments:
             self._derived = domains.derived
             self._checks, self.gathers = checks(compiled.definition, domains)
         self.wanted = [  # of each input: the dtype that the compiled code takes, None for an extent
-            None if place in self._extents else np.dtype(np.int64) if place in graph.integers else kind
-            for place in range(len(self.names))
+            None if position in self._extents else np.dtype(np.int64) if position in graph.integers else kind
+            for position in range(len(self.names))
         ]
         self._known: dict[Any, Shapes] = {}
 
@@ -87,23 +87,19 @@ class Arguments:
         if not named and len(args) == len(self.names):
             return args
         if len(args) > len(self.names):
-            raise TypeError(f"{len(args)} arguments for {self.signature()}")
+            raise TypeError(f"{len(args)} arguments for {self._compiled.signature()}")
         values = dict(enumerate(args))
         for name, value in named.items():
-            place = self._places[name] if name in self._places else by_name(self._compiled.args, name, "args")
-            if place in values:
-                raise TypeError(f"two values for {name!r} in a call of {self.signature()}")
-            values[place] = value
+            position = self._positions[name] if name in self._positions else by_name(self._compiled.args, name, "args")
+            if position in values:
+                raise TypeError(f"two values for {name!r} in a call of {self._compiled.signature()}")
+            values[position] = value
         if len(values) < len(self.names):
-            missing = [name for place, name in enumerate(self.names) if place not in values]
+            missing = [name for position, name in enumerate(self.names) if position not in values]
             is_vector = len(args) == 1 and not named and np.ndim(args[0]) == 1
             way_out = "; of one vector, as scipy.optimize gives it, take kernel.objective()" if is_vector else ""
-            raise TypeError(f"missing {', '.join(missing)} in a call of {self.signature()}{way_out}")
-        return [values[place] for place in range(len(self.names))]
-
-    def signature(self) -> str:
-        """The call as one writes it."""
-        return f"{self._compiled.options.name}({', '.join(self.names)})"
+            raise TypeError(f"missing {', '.join(missing)} in a call of {self._compiled.signature()}{way_out}")
+        return [values[position] for position in range(len(self.names))]
 
     def position(self, key: Any) -> int:
         """Where an argument stands, given as a symbol or by name."""
@@ -125,13 +121,13 @@ class Arguments:
         return [
             value
             if type(value) is np.ndarray and value.dtype is wanted and value.flags.carray and value.ndim >= rank > 0
-            else self.array(place, value)
-            for place, (value, wanted, rank) in enumerate(zip(values, self.wanted, self.ranks, strict=True))
+            else self.array(position, value)
+            for position, (value, wanted, rank) in enumerate(zip(values, self.wanted, self.ranks, strict=True))
         ]
 
-    def array(self, place: int, value: Any) -> Any:
+    def array(self, position: int, value: Any) -> Any:
         """One of them, converted only where it has to be."""
-        name, rank, wanted = self.names[place], self.ranks[place], self.wanted[place]
+        name, rank, wanted = self.names[position], self.ranks[position], self.wanted[position]
         if wanted is None:
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
                 batch = ", the same for a whole batch," if np.ndim(value) else ""
@@ -179,32 +175,32 @@ class Arguments:
         return shapes
 
     def extents_of(self, found: Mapping[int, Any]) -> dict[str, int]:
-        """The extents by name, told by some arguments: of each, by position, its shape, or the extent that it is.
+        """The extents that some arguments determine: of each, by position, its shape, or the extent that it is.
 
         Raises ShapeError where they do not agree.
         """
-        rest = [place for place in found if place not in self._extents]
-        given = {self.names[place]: int(found[place]) for place in found if place in self._extents}
-        names, shapes = [self.names[place] for place in rest], [self.shapes[place] for place in rest]
-        return bind(names, shapes, [found[place] for place in rest], given)
+        rest = [position for position in found if position not in self._extents]
+        given = {self.names[position]: int(found[position]) for position in found if position in self._extents}
+        names, shapes = [self.names[position] for position in rest], [self.shapes[position] for position in rest]
+        return bind(names, shapes, [found[position] for position in rest], given)
 
-    def told_by(self, place: int, value: Any) -> Any:
+    def shape_or_extent(self, position: int, value: Any) -> Any:
         """What an argument tells of the extents: its shape, or itself."""
-        return value if place in self._extents else tuple(np.shape(value))
+        return value if position in self._extents else tuple(np.shape(value))
 
     def _new_shapes(self, arrays: Sequence[Any]) -> Shapes:
         """What follows from the shapes of a call alone. Raises ShapeError and IndexError."""
-        told = {place: self.told_by(place, array) for place, array in enumerate(arrays)}
+        given = {position: self.shape_or_extent(position, array) for position, array in enumerate(arrays)}
         leads = [()] * len(arrays)
-        for place, rank in enumerate(self.ranks):
-            if place not in self._extents and (not rank or self._compiled.options.batch):
-                axes = max(0, len(told[place]) - rank)
-                leads[place], told[place] = told[place][:axes], told[place][axes:]
+        for position, rank in enumerate(self.ranks):
+            if position not in self._extents and (not rank or self._compiled.options.batch):
+                axes = max(0, len(given[position]) - rank)
+                leads[position], given[position] = given[position][:axes], given[position][axes:]
         batch = broadcast(self.names, leads, "batches")
         try:
-            sizes = with_derived(self.extents_of(told), self._derived)
+            sizes = with_derived(self.extents_of(given), self._derived)
         except ShapeError as error:
-            raise self._with_hint(error, told) from None
+            raise self._with_hint(error, given) from None
         for check in self._checks:
             bad, extent = check.outside(sizes), numeric(check.extent, sizes)
             if bad is not None:
@@ -218,14 +214,14 @@ class Arguments:
             same = (own.source, own.low, own.high)
             if own.source is None or same not in [(other.source, other.low, other.high) for other in gathers]:
                 gathers.append(own)
-        derivatives = tuple(told[place] for place in self._compiled.graph.wrt)
-        largest = max([1, *(size_of(told[place]) for place, rank in enumerate(self.ranks) if rank)])
+        derivatives = tuple(given[position] for position in self._compiled.graph.wrt)
+        largest = max([1, *(size_of(given[position]) for position, rank in enumerate(self.ranks) if rank)])
         outputs = (batch, *(batch + shape for shape in derivatives))
         return Shapes(batch, derivatives, outputs, sizes, largest, gathers)
 
-    def _with_hint(self, error: ShapeError, told: Mapping[int, Any]) -> ShapeError:
+    def _with_hint(self, error: ShapeError, given: Mapping[int, Any]) -> ShapeError:
         """The error, with the way out where axes in front look like a batch."""
-        more = [len(told[place]) > rank > 0 for place, rank in enumerate(self.ranks) if rank]
+        more = [len(given[position]) > rank > 0 for position, rank in enumerate(self.ranks) if rank]
         if self._compiled.options.batch or not any(more):
             return error
         return ShapeError(
@@ -263,12 +259,12 @@ class Arguments:
     def _indices(self, gather: IndexInput, arrays: Sequence[Any], shapes: Shapes) -> list[Any]:
         """The integers that an index takes: of a whole batch, or where they are computed of each of its items."""
         if gather.source is not None:
-            place, parts = gather.source
-            array = arrays[place]
+            position, parts = gather.source
+            array = arrays[position]
             return [array[(slice(None),) * (array.ndim - len(parts)) + parts]]
         given = [self._on_host(array) for array in arrays]
         definition, check = self._compiled.definition, gather.check
-        varies = any(np.ndim(given[place]) > self.ranks[place] for place in _inputs_of(check.view))
+        varies = any(np.ndim(given[position]) > self.ranks[position] for position in _inputs_of(check.view))
         readers = [per_item(array, rank, shapes.batch) for array, rank in zip(given, self.ranks, strict=True)]
         items = size_of(shapes.batch)
         found = []

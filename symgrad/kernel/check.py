@@ -196,26 +196,26 @@ def _relative(a: float, n: float) -> float:
     return 0.0 if a == n else abs(a - n) / scale if scale else float("nan")
 
 
-def _central(root: View, point: Sequence[float], place: int) -> float:
+def _central(root: View, point: Sequence[float], position: int) -> float:
     """The central difference in float64, its step the cube root of the rounding unit."""
-    step = CENTRAL_STEP * max(abs(point[place]), 1.0)
+    step = CENTRAL_STEP * max(abs(point[position]), 1.0)
     up, down = list(point), list(point)
-    up[place], down[place] = point[place] + step, point[place] - step
+    up[position], down[position] = point[position] + step, point[position] - step
     columns = np.array([up, down]).T
     (values,) = evaluate_graph([root], list(columns))
     values = np.broadcast_to(values, (2,))
     with np.errstate(all="ignore"):
-        return float((values[0] - values[1]) / np.float64(up[place] - down[place]))
+        return float((values[0] - values[1]) / np.float64(up[position] - down[position]))
 
 
-def _complex_step(root: View, point: Sequence[float], place: int) -> float | None:
+def _complex_step(root: View, point: Sequence[float], position: int) -> float | None:
     """Im f(x + ih)/h, where every gate is analytic, and the function here: at a branch point it depends on h."""
     if not all(node.gate.analytic for node in reachable([root.node])):
         return None
     found = []
     for step in (COMPLEX_STEP, -COMPLEX_STEP / 1024):
         inputs: list[Any] = [mpmath.mpf(value) for value in point]
-        inputs[place] = mpmath.mpc(point[place], step)
+        inputs[position] = mpmath.mpc(point[position], step)
         (value,) = evaluate_complex([root], inputs, COMPLEX_DIGITS)
         found.append(mpmath.im(value) / step)
     one, two = found
@@ -223,28 +223,28 @@ def _complex_step(root: View, point: Sequence[float], place: int) -> float | Non
 
 
 def _exact_derivatives(
-    root: View, point: Sequence[float], places: Sequence[int], bounds: Sequence[float]
+    root: View, point: Sequence[float], positions: Sequence[int], bounds: Sequence[float]
 ) -> tuple[Any, list[Sides]]:
     """The value; and (derivative, that from the left, that from the right) by each input, NaN where there is none.
 
     `bounds` says how exactly they have to be known. At a jump one side is infinite.
     """
-    value, found = mpmath.nan, [_NOTHING] * len(places)
-    waiting = list(range(len(places)))
+    value, found = mpmath.nan, [_NOTHING] * len(positions)
+    waiting = list(range(len(positions)))
     used = {node.position for node in reachable([root.node]) if node.gate.name == "input"}
     for digits in DIGITS:
         value_before, before = value, list(found)
-        value, differences = _differences(root, point, [places[k] for k in waiting], digits)
+        value, differences = _differences(root, point, [positions[k] for k in waiting], digits)
         for k, sides in zip(waiting, differences, strict=True):
             found[k] = sides
-        waiting = [k for k in waiting if places[k] in used and not _settled(before[k], found[k], bounds[k])]
+        waiting = [k for k in waiting if positions[k] in used and not _settled(before[k], found[k], bounds[k])]
         if not waiting and _settled([value_before], [value], 0.0):
             break
     if not mpmath.isfinite(value):  # outside of the domain, or a pole
-        return value, [_NOTHING] * len(places)
+        return value, [_NOTHING] * len(positions)
     return value, [
-        _judged([_limit(one, two, bound) for one, two in zip(a, b, strict=True)]) if place in used else _ZEROS
-        for a, b, place, bound in zip(before, found, places, bounds, strict=True)
+        _judged([_limit(one, two, bound) for one, two in zip(a, b, strict=True)]) if position in used else _ZEROS
+        for a, b, position, bound in zip(before, found, positions, bounds, strict=True)
     ]
 
 
@@ -286,16 +286,16 @@ def _limit(a: Any, b: Any, bound: float) -> Any:
     return b if abs(a - b) <= bound / 2**10 else mpmath.nan
 
 
-def _differences(root: View, point: Sequence[float], places: Sequence[int], digits: int) -> tuple[Any, list[Sides]]:
+def _differences(root: View, point: Sequence[float], positions: Sequence[int], digits: int) -> tuple[Any, list[Sides]]:
     """The value; and of each input the central difference and those to the left and to the right, at so many digits."""
     with mpmath.workdps(digits):
         here = [mpmath.mpf(value) for value in point]
         value = evaluate_exactly([root], here, digits)[0]
         found: list[Sides] = []
-        for place in places:
-            step = mpmath.mpf(10) ** -(2 * digits // 5) * (abs(here[place]) or 1)
+        for position in positions:
+            step = mpmath.mpf(10) ** -(2 * digits // 5) * (abs(here[position]) or 1)
             up, down = list(here), list(here)
-            up[place], down[place] = here[place] + step, here[place] - step
+            up[position], down[position] = here[position] + step, here[position] - step
             above, below = (evaluate_exactly([root], moved, digits)[0] for moved in (up, down))
             found.append([(above - below) / (2 * step), (value - below) / step, (above - value) / step])
         return value, found

@@ -45,10 +45,17 @@ def check_arrays(setting: Setting, definition: Graph, evaluate: Evaluate) -> Gra
     exact_value = float(value_at(arrays, is_small))
     rows = []
     scale = 0.0
-    for derivative, place in zip(derivatives, wrt, strict=True):
+    for derivative, position in zip(derivatives, wrt, strict=True):
         for at in _entries(np.shape(derivative)):
             row = _row(
-                graph.inputs[place], arrays, place, at, float(np.asarray(derivative)[at]), value_at, is_small, epsilon
+                graph.inputs[position],
+                arrays,
+                position,
+                at,
+                float(np.asarray(derivative)[at]),
+                value_at,
+                is_small,
+                epsilon,
             )
             rows.append(row)
             scale = max(scale, abs(row.analytic) * (abs(row.at) or 1.0))
@@ -67,13 +74,13 @@ def _work(domains: Domains, node: Any, sizes: Mapping[str, int]) -> int:
 def _entries(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     count = int(np.prod(shape, dtype=np.int64))
     flat: Any = np.unique(np.linspace(0, count - 1, min(count, _ENTRIES)).astype(np.int64)) if count else []
-    return [tuple(int(part) for part in np.unravel_index(place, shape)) if shape else () for place in flat]
+    return [tuple(int(part) for part in np.unravel_index(position, shape)) if shape else () for position in flat]
 
 
 def _row(
     array: str,
     arrays: Sequence[Any],
-    place: int,
+    position: int,
     at: tuple[int, ...],
     analytic: float,
     value_at: Any,
@@ -81,13 +88,13 @@ def _row(
     epsilon: float,
 ) -> Row:
     name = array + (f"[{', '.join(map(str, at))}]" if at else "")
-    here = float(np.asarray(arrays[place], np.float64)[at])
+    here = float(np.asarray(arrays[position], np.float64)[at])
 
     def moved(step: Any, exact: bool) -> Any:
-        array = np.array(arrays[place], object if exact else np.float64)
+        array = np.array(arrays[position], object if exact else np.float64)
         array[at] = (mpmath.mpf(here) if exact else here) + step
         given = list(arrays)
-        given[place] = array
+        given[position] = array
         return value_at(given, exact)
 
     step = CENTRAL_STEP * max(abs(here), 1.0)

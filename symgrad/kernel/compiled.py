@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sympy
@@ -14,11 +16,11 @@ from ..gates.table import GATES
 from ..graph.graph import Graph
 from ..graph.rows import graph_of, rows_of
 from ..options import Options
-from ..result import Result
+from ..result import Gradient, Result, gradient_class
 from ..stats import Stats
 
 # A body beyond this many operations would keep Numba busy for more than about half a minute.
-LARGEST_COMPILED = 6000
+MAX_OPERATIONS = 6000
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,19 @@ class Compiled:
     def has_arrays(self) -> bool:
         """Whether inputs are arrays by declaration; else the kernel runs over points."""
         return not self.graph.over_points
+
+    def signature(self) -> str:
+        """The call as one writes it."""
+        return f"{self.options.name}({', '.join(symbol.name for symbol in self.args)})"
+
+    @cached_property
+    def gradient(self) -> type[Gradient]:
+        """The class of its gradients, made of the derivatives in `wrt` order."""
+        return gradient_class(self.wrt)
+
+    def result(self, arrays: Sequence[Any]) -> Result:
+        """What a call returns, of the value and the derivatives."""
+        return Result(arrays[0], arrays[1] if self.is_single else self.gradient(arrays[1:]))
 
     def listed(self, out: Result) -> list[Any]:
         """The arrays of `out`, the value first. ValueError where there are more or fewer derivatives than in `wrt`."""
@@ -74,7 +89,7 @@ class Compiled:
 
 def is_compiled(graph: Graph, stats: Stats) -> bool:
     """Whether Numba compiles the source; of long bodies over points the reference evaluator runs the graph."""
-    return not graph.over_points or stats["operations"] <= LARGEST_COMPILED
+    return not graph.over_points or stats["operations"] <= MAX_OPERATIONS
 
 
 def _restored(checksum: str, data: bytes) -> Compiled:

@@ -12,7 +12,7 @@ from ..errors import SymgradError, UnsupportedExpression
 from ..result import Result
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, size_of
-from .compiled import LARGEST_COMPILED, Compiled
+from .compiled import MAX_OPERATIONS, Compiled
 
 
 class DeviceRunner:
@@ -41,7 +41,7 @@ class DeviceRunner:
             )
         if self._compiled.source is None:
             raise UnsupportedExpression(
-                f"{self._compiled.stats['operations']} operations are more than the {LARGEST_COMPILED} that are "
+                f"{self._compiled.stats['operations']} operations are more than the {MAX_OPERATIONS} that are "
                 "compiled for a GPU; the target 'cpu' takes them"
             )
         self.module: Any = build.load(self._compiled.source, self._options.cache)
@@ -84,13 +84,13 @@ class DeviceRunner:
         value, *derivatives = self.run(values, None)
         return value, derivatives
 
-    def hold(self, place: int, value: Any) -> Any:
+    def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls: arrays are copied to the device once."""
         self._require_device()
         if not self._compiled.has_arrays:
             return float(self.on_host(value))
-        held = self._argument(place, value, 0)
-        return device.to_device(held, 0) if isinstance(held, np.ndarray) and self.arguments.ranks[place] else held
+        held = self._argument(position, value, 0)
+        return device.to_device(held, 0) if isinstance(held, np.ndarray) and self.arguments.ranks[position] else held
 
     def on_host(self, value: Any) -> Any:
         """An argument or a result as NumPy has it."""
@@ -152,7 +152,7 @@ class DeviceRunner:
     # --- over arrays --------------------------------------------------------------------------------------------------
 
     def _over_arrays(self, values: Sequence[Any], targets: list[Any], stays: bool, stream: Any) -> list[Any]:
-        arrays = [self._argument(place, value, stream) for place, value in enumerate(values)]
+        arrays = [self._argument(position, value, stream) for position, value in enumerate(values)]
         if stream and self.arguments.gathers:
             stream.synchronize()  # the indices are read on the default stream
         shapes = self.arguments.shapes_of(arrays)
@@ -167,12 +167,12 @@ class DeviceRunner:
             device.to_device(array, stream) if isinstance(array, np.ndarray) and rank else array
             for array, rank in zip(arrays, self.arguments.ranks, strict=True)
         ]
-        places = targets if stays and targets else [None] * len(wanted)
-        outputs = self._outputs(arrays, wanted, places, names, stream)
+        positions = targets if stays and targets else [None] * len(wanted)
+        outputs = self._outputs(arrays, wanted, positions, names, stream)
         self._launch(arrays, outputs, shapes, stream)
         if stays:
             made = [array if shape else array.reshape(()) for array, shape in zip(outputs, wanted, strict=True)]
-            kept = zip(places, made, strict=True)
+            kept = zip(positions, made, strict=True)
             return [target if device.is_on_device(target) else array for target, array in kept]
         return self._copied_back(outputs, wanted, targets, stream)
 
@@ -189,17 +189,17 @@ class DeviceRunner:
         for item in range(size_of(batch)):
             into(stream, *[read(item) for read in readers], *[row[item] for row in rows])
 
-    def _argument(self, place: int, value: Any, stream: Any) -> Any:
+    def _argument(self, position: int, value: Any, stream: Any) -> Any:
         """The argument as what the kernels take, on the host or on the device."""
-        name, wanted = self.arguments.names[place], self.arguments.wanted[place]
+        name, wanted = self.arguments.names[position], self.arguments.wanted[position]
         if not device.is_on_device(value):
-            return self.arguments.array(place, value)
+            return self.arguments.array(position, value)
         array = device.device_array(value, name, stream)
-        if not self.arguments.ranks[place] or wanted is None:  # numbers are arguments of the launch
+        if not self.arguments.ranks[position] or wanted is None:  # numbers are arguments of the launch
             copy = array.copy_to_host(stream=stream)
             if stream:
                 stream.synchronize()
-            return self.arguments.array(place, copy)
+            return self.arguments.array(position, copy)
         if array.dtype == wanted and array.is_c_contiguous():
             return array
         if wanted.kind == "i":
@@ -232,10 +232,10 @@ class DeviceRunner:
         results = [array.copy_to_host(stream=stream) for array in outputs]
         if stream:
             stream.synchronize()
-        for place, shape in enumerate(shapes):
+        for position, shape in enumerate(shapes):
             if not shape:
-                results[place] = float(results[place][0])
+                results[position] = float(results[position][0])
             elif targets:
-                targets[place][...] = results[place]
-                results[place] = targets[place]
+                targets[position][...] = results[position]
+                results[position] = targets[position]
         return results

@@ -15,7 +15,7 @@ from ..evaluate.points import evaluate
 from ..result import Result
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, size_of
-from .compiled import LARGEST_COMPILED, Compiled
+from .compiled import MAX_OPERATIONS, Compiled
 
 # Points that the reference evaluator holds at a time.
 _REFERENCE_POINTS = 1024
@@ -44,7 +44,7 @@ class HostRunner:
         """The module, and the functions of it that a call needs; returns what runs the kernel, in words."""
         if self._compiled.source is None:
             self.point, self._run_points = self._reference_point, self._reference_points
-            return f"reference evaluator (more than {LARGEST_COMPILED} operations)"
+            return f"reference evaluator (more than {MAX_OPERATIONS} operations)"
         self.module = build.load(self._compiled.source, self._options.cache)
         if self._compiled.has_arrays:
             self._walk, self._into = self.module.walk_parts, getattr(self.module, f"{self._options.name}_into")
@@ -72,9 +72,9 @@ class HostRunner:
         value, *derivatives = self.run(values, None)
         return value, derivatives
 
-    def hold(self, place: int, value: Any) -> Any:
+    def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls."""
-        return self.arguments.array(place, value) if self._compiled.has_arrays else float(value)
+        return self.arguments.array(position, value) if self._compiled.has_arrays else float(value)
 
     def on_host(self, value: Any) -> Any:
         """An argument or a result as NumPy has it."""
@@ -194,8 +194,8 @@ class HostRunner:
                 try:
                     values[item] = into(walk, *[read(item) for read in readers], *[row[item] for row in rows])
                 except np.linalg.LinAlgError as error:
-                    place = tuple(int(at) for at in np.unravel_index(item, batch))
-                    return np.linalg.LinAlgError(f"{error}, at {place} of the batch")
+                    index = tuple(int(at) for at in np.unravel_index(item, batch))
+                    return np.linalg.LinAlgError(f"{error}, at {index} of the batch")
             return None
 
         parts = max(1, min(threads, items)) if side_by_side else 1

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property
-from html import escape
 from typing import Any
 
 import sympy
 
 from ..emission import body_of, source_of
 from ..explore.draw import Drawing, draw
-from ..explore.latex import latex
 from ..explore.trace import Trace
 from ..explore.tracing import Setting, trace
 from ..graph.graph import Graph
-from ..result import Array, Result, gradient_class, new_tuple
+from ..result import Array, Result, new_tuple
 from ..stats import Stats
-from ..tables import Table
 from .check import GradientCheck, check
 from .check_arrays import check_arrays
 from .compiled import Compiled
+from .display import in_a_few_lines, in_a_line, in_latex
 from .objective import Objective
 from .runner import RUNNERS
-
-# In a notebook: of a long list of symbols so many, and a source of at most so many characters.
-_LISTED = 20
-_LONGEST_SHOWN = 200_000
 
 
 class Kernel:
@@ -55,9 +49,8 @@ class Kernel:
         self.stats: Stats = compiled.stats
         self._compiled = compiled
         self._runner = RUNNERS[compiled.options.target](compiled)
-        self._gradient = gradient_class(compiled.wrt)
         # What the quick way of a call needs: the function of one point, and the class of its gradients.
-        self._quick = self._runner.point, None if compiled.is_single else self._gradient
+        self._quick = self._runner.point, None if compiled.is_single else compiled.gradient
 
     @cached_property
     def source(self) -> str:
@@ -134,15 +127,15 @@ class Kernel:
                 value, derivatives = point(*args)
             except (TypeError, ValueError, OverflowError):
                 pass  # no plain numbers: the way below says what is wrong, or takes them
-            else:  # as _result does it, without its calls
+            else:  # as Compiled.result does it, without its calls
                 return new_tuple(
                     Result, (value, new_tuple(gradient, derivatives) if gradient is not None else derivatives[0])
                 )
         runner = self._runner
         if not by_name and len(args) == len(self.args):
-            return self._result(runner.run(args, out))
+            return self._compiled.result(runner.run(args, out))
         more = {name: by_name.pop(name) for name in runner.keywords & by_name.keys()}
-        return self._result(runner.run(runner.arguments.ordered(args, by_name), out, **more))
+        return self._compiled.result(runner.run(runner.arguments.ordered(args, by_name), out, **more))
 
     value_and_grad = __call__
     """The call itself, by name."""
@@ -170,9 +163,6 @@ class Kernel:
             The partial derivatives as a `Gradient`; or, where `wrt` was one symbol, the derivative by it.
         """
         return self(*args, **by_name).grad
-
-    def _result(self, results: Sequence[Any]) -> Result:
-        return Result(results[0], results[1] if self._compiled.is_single else self._gradient(results[1:]))
 
     # --- beside the call ----------------------------------------------------------------------------------------------
 
@@ -261,7 +251,7 @@ class Kernel:
         record, arguments = self._compiled, self._runner.arguments
         point = arguments.one_point(arguments.ordered(args, by_name), what)
         sizes = arguments.shapes_of(point).sizes if record.has_arrays else {}
-        return Setting(record.written, record.graph, record.options.dtype, point, sizes, self._gradient)
+        return Setting(record.written, record.graph, record.options.dtype, point, sizes, record.gradient)
 
     def __str__(self) -> str:
         """What `print` shows: the part of the source that is about the mathematics."""
@@ -269,44 +259,16 @@ class Kernel:
         return body_of(own.graph, own.definition, own.options)
 
     def __repr__(self) -> str:
-        wrt = ", ".join(symbol.name for symbol in self.wrt)
-        call, dtype = self._runner.arguments.signature(), self._compiled.options.dtype
-        return f"<symgrad kernel {call}, gradient by ({wrt}), {dtype}, {self.stats['runs']}>"
+        return in_a_line(self._compiled)
 
     def _repr_latex_(self) -> str | None:
         """The formula in a notebook; None where it is too long to be read."""
-        formula = latex(self._compiled.written or self._compiled.definition)
-        return None if formula is None else f"$\\displaystyle {formula}$"
+        return in_latex(self._compiled)
 
     def _repr_html_(self) -> str | None:
         """The kernel in a few lines, where its formula is too long to be read; else None."""
         # Notebooks prefer HTML to LaTeX, and not all of them typeset TeX that stands in HTML.
-        return _html(self) if self._repr_latex_() is None else None
+        return in_a_few_lines(self._compiled) if self._repr_latex_() is None else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Kernel, (replace(self._compiled, stats=deepcopy(self.stats)),)
-
-
-def _facts(kernel: Kernel) -> Table:
-    """A kernel in a few lines."""
-
-    def listed(symbols: Sequence[sympy.Symbol]) -> str:
-        names = ", ".join(symbol.name for symbol in symbols[:_LISTED])
-        return names + (f", ... ({len(symbols):,} in all)" if len(symbols) > _LISTED else "")
-
-    stats, options = kernel.stats, kernel._compiled.options
-    rows = [
-        ("arguments", listed(kernel.args)),
-        ("gradient by", listed(kernel.wrt)),
-        ("operations", f"{stats['operations_value']:,}; {stats['operations']:,} with the gradient"),
-        ("runs", f"{stats['runs']}, {options.dtype}"),
-    ]
-    return Table(("", ""), rows, options.name, left=frozenset((0, 1)))
-
-
-def _html(kernel: Kernel) -> str:
-    """A kernel in a few lines, and its source where that is not too long."""
-    table = _facts(kernel).html()
-    if kernel._compiled.source is None or len(kernel.source) > _LONGEST_SHOWN:
-        return table
-    return f"{table}\n<details><summary>source</summary><pre>{escape(kernel.source)}</pre></details>"

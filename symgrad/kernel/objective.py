@@ -30,33 +30,35 @@ class Objective:
 
     def __init__(self, compiled: Compiled, runner: Runner, fixed: Mapping[int, Any]) -> None:
         args, wrt = compiled.args, compiled.wrt
-        self.free: list[int] = [place for place in range(len(args)) if place not in fixed]
-        self.symbols: tuple[sympy.Symbol, ...] = tuple(args[place] for place in self.free)
+        self.free: list[int] = [position for position in range(len(args)) if position not in fixed]
+        self.symbols: tuple[sympy.Symbol, ...] = tuple(args[position] for position in self.free)
         lacking = [symbol.name for symbol in self.symbols if symbol not in wrt]
         if lacking:
             raise ValueError(f"the kernel has no derivative by {', '.join(lacking)}: fix it, or compile with it in wrt")
         self._runner = runner
         self._positions = [wrt.index(symbol) for symbol in self.symbols]
         self._values: list[Any] = [None] * len(args)
-        for place, value in fixed.items():
-            self._values[place] = runner.hold(place, value)
+        for position, value in fixed.items():
+            self._values[position] = runner.hold(position, value)
         self.shapes: list[tuple[int, ...]] | None = None
         self._sizes: list[int] = []
         self._length, self._are_numbers = (0,), False
         numbers: list[tuple[int, ...]] = [()] * len(self.free)
-        told = self._told_shapes(list(fixed)) if compiled.has_arrays else numbers
-        if told is not None:
-            self._keep(told)
+        known = self._known_shapes(list(fixed)) if compiled.has_arrays else numbers
+        if known is not None:
+            self._keep(known)
 
     def _keep(self, shapes: list[tuple[int, ...]]) -> None:
         self.shapes, self._sizes = shapes, list(map(size_of, shapes))
         self._length, self._are_numbers = (sum(self._sizes),), not any(shapes)
 
-    def _told_shapes(self, fixed: list[int]) -> list[tuple[int, ...]] | None:
+    def _known_shapes(self, fixed: list[int]) -> list[tuple[int, ...]] | None:
         arguments = self._runner.arguments
-        sizes = arguments.extents_of({place: arguments.told_by(place, self._values[place]) for place in fixed})
+        sizes = arguments.extents_of(
+            {position: arguments.shape_or_extent(position, self._values[position]) for position in fixed}
+        )
         try:
-            return [tuple(numeric(extent, sizes) for extent in arguments.shapes[place]) for place in self.free]
+            return [tuple(numeric(extent, sizes) for extent in arguments.shapes[position]) for position in self.free]
         except KeyError:
             return None
 
@@ -73,8 +75,8 @@ class Objective:
             ShapeError: The vector has another length, or shapes are not known yet.
         """
         values = list(self._values)
-        for place, part in zip(self.free, self._parts(vector), strict=True):
-            values[place] = part
+        for position, part in zip(self.free, self._parts(vector), strict=True):
+            values[position] = part
         point = self._runner.point
         if point is not None:
             value, derivatives = point(*values)
@@ -98,13 +100,13 @@ class Objective:
             ShapeError: An array has more or fewer axes than its input.
             ValueError: A free input is missing, or a name is none of them.
         """
-        places = {by_name(self.symbols, name, "the free inputs"): value for name, value in values.items()}
-        missing = [symbol.name for place, symbol in enumerate(self.symbols) if place not in places]
+        given = {by_name(self.symbols, name, "the free inputs"): value for name, value in values.items()}
+        missing = [symbol.name for position, symbol in enumerate(self.symbols) if position not in given]
         if missing:
             raise ValueError(f"missing {', '.join(missing)}")
-        arrays = [np.asarray(places[place], np.float64) for place in range(len(self.symbols))]
-        for place, symbol, array in zip(self.free, self.symbols, arrays, strict=True):
-            if array.ndim != (rank := self._runner.arguments.ranks[place]):
+        arrays = [np.asarray(given[position], np.float64) for position in range(len(self.symbols))]
+        for position, symbol, array in zip(self.free, self.symbols, arrays, strict=True):
+            if array.ndim != (rank := self._runner.arguments.ranks[position]):
                 wanted = f"an array with {rank} {'axis' if rank == 1 else 'axes'}" if rank else "one number"
                 raise ShapeError(f"{symbol.name} wants {wanted} in an objective, not an array of shape {array.shape}")
         self._keep([array.shape for array in arrays])

@@ -37,7 +37,7 @@ class Runner(Protocol):
     def evaluate(self, values: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
         """The value and the derivatives of one instance."""
 
-    def hold(self, place: int, value: Any) -> Any:
+    def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls."""
 
     def on_host(self, value: Any) -> Any:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import sympy
 
 from .construct import CONDITION, MINUS_ONE, NUMBER, SHAPELESS, TUPLE, Value, add, described, over, unsimplified
-from .messages import Mistake, place, short
+from .messages import Mistake, offset_of, short
 
 if TYPE_CHECKING:
     from lark import Token
 
-MOST_AXES = 32
+MAX_AXES = 32
 MAX_WORK = 100_000  # nodes that reading elements may copy: each element read on its own is a copy of the expression
 
 # Not names of the language: no user's symbol can be one of them.
-AXES = tuple(sympy.Symbol(f"axis {k}", integer=True) for k in range(MOST_AXES))
+AXES = tuple(sympy.Symbol(f"axis {k}", integer=True) for k in range(MAX_AXES))
 _BIT = {axis: 1 << k for k, axis in enumerate(AXES)}
 
 Extents = tuple[sympy.Basic, ...]
@@ -78,7 +78,7 @@ class Elements:
                 self._work += 1
                 if self._work > MAX_WORK:
                     raise Mistake(
-                        "too many elements read one by one; read them in a loop, for i in range(n)", place(at)
+                        "too many elements read one by one; read them in a loop, for i in range(n)", offset_of(at)
                     )
                 copies[id(stack.pop())] = _copied(part, [copies[id(argument)] for argument in part.args])
         return copies[id(expr)]
@@ -148,7 +148,7 @@ def _fit(at: Token, a: sympy.Basic, b: sympy.Basic, shapes: Sequence[Extents]) -
         return a
     if a == 1:
         return b
-    raise Mistake(f"'{short(at)}' of {_shapes(shapes)}: {unequal(a, b)}", place(at))
+    raise Mistake(f"'{short(at)}' of {_shapes(shapes)}: {unequal(a, b)}", offset_of(at))
 
 
 def _shapes(shapes: Sequence[Extents]) -> str:
@@ -170,10 +170,10 @@ def indexed(elements: Elements, at: Token, array: Value, indices: list[Value], r
     numbers = [integer(index, "an index", gathers=True) for index in indices]
     rank = ranks.setdefault(array.expr, len(indices)) if array.kind == SHAPELESS else len(array.shape)
     if not rank:
-        raise Mistake(f"{array.kind} has no elements; declare an array: x: vector(n)", place(at))
+        raise Mistake(f"{array.kind} has no elements; declare an array: x: vector(n)", offset_of(at))
     if rank != len(numbers):
         count = f"{rank} {'index' if rank == 1 else 'indices'}"
-        raise Mistake(f"the array takes {count}, one for each axis, not {len(numbers)}", place(at))
+        raise Mistake(f"the array takes {count}, one for each axis, not {len(numbers)}", offset_of(at))
     for index, number, extent in zip(indices, numbers, array.shape, strict=False):
         _check_within(index, number, extent)
     size = 1 + sum(index.size for index in indices if not index.expr.is_Atom)
@@ -238,8 +238,8 @@ def extents(values: Iterable[Value]) -> Extents:
         extent = integer(value, "an extent")
         if extent.is_Integer and extent < 1:
             raise Mistake(f"an extent is at least 1, not {short(str(extent))}", value.at)
-        if len(found) == MOST_AXES:
-            raise Mistake(f"an array has at most {MOST_AXES} axes", value.at)
+        if len(found) == MAX_AXES:
+            raise Mistake(f"an array has at most {MAX_AXES} axes", value.at)
         found.append(extent)
     return tuple(found)
 
@@ -255,7 +255,7 @@ def scalar(expr: sympy.Basic, at: int) -> Value:
 def reduced(elements: Elements, at: Token, function: Callable[..., sympy.Basic], array: Value) -> Value:
     """`function`, which is Sum, Product, Largest or Smallest, over all elements."""
     if array.kind == CONDITION:
-        raise Mistake(f"'{short(at)}' takes numbers; write 1 if ... else 0 for conditions", place(at))
+        raise Mistake(f"'{short(at)}' takes numbers; write 1 if ... else 0 for conditions", offset_of(at))
     rank, level = len(array.shape), array.level
     indices = [elements.index(level + rank - 1 - k) for k in range(rank)]  # the last axis innermost
     body = elements.element(at, array, indices)

@@ -1,4 +1,4 @@
-"""Building SymPy expressions from a text that nobody has vouched for: what could take for ever stays as it stands."""
+"""Building SymPy expressions from untrusted text: what might not terminate stays as it stands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 from sympy.functions.elementary.piecewise import ExprCondPair
 
 from ..reductions import REDUCTIONS, unfolded
-from .messages import Mistake, place, short
+from .messages import Mistake, offset_of, short
 
 if TYPE_CHECKING:
     from lark import Token
@@ -60,7 +60,7 @@ class Value(NamedTuple):
     opaque: bool = False  # holds a function of more than EXPANDED: SymPy must not be asked about it
 
 
-_SIZE_LIMIT = 10**9  # sizes beyond are as good as this: those of chains x = x*x grow as 2**lines
+_MAX_SIZE = 10**9  # sizes beyond are as good as this: those of chains x = x*x grow as 2**lines
 TRUE = Value(sympy.true, CONDITION, 0)
 
 
@@ -95,7 +95,7 @@ def build(
         raise
     except Exception as error:  # SymPy raises what it likes, from TypeError to RecursionError
         reason = short(str(error) or type(error).__name__, 200)
-        raise Mistake(f"SymPy refuses '{short(at)}' here: {reason}", place(at)) from None
+        raise Mistake(f"SymPy refuses '{short(at)}' here: {reason}", offset_of(at)) from None
 
 
 def _simplified(function: Callable[..., sympy.Basic], arguments: list[Value]) -> sympy.Basic:
@@ -111,13 +111,13 @@ def _simplified(function: Callable[..., sympy.Basic], arguments: list[Value]) ->
 def _expanded(function: Callable[..., sympy.Basic], arguments: list[Value]) -> int:
     counts = [a.expanded for a in arguments]
     if function is sympy.Mul:
-        return functools.reduce(lambda one, two: min(one * two, _SIZE_LIMIT), counts)
+        return functools.reduce(lambda one, two: min(one * two, _MAX_SIZE), counts)
     if function is sympy.Pow and arguments[1].expr.is_Integer:
         power = abs(int(arguments[1].expr))
         large = min(power, counts[0]) > 30  # comb(60, 30) is beyond the limit
-        return _SIZE_LIMIT if large else min(math.comb(power + counts[0] - 1, power), _SIZE_LIMIT)
+        return _MAX_SIZE if large else min(math.comb(power + counts[0] - 1, power), _MAX_SIZE)
     is_hyperbolic = isinstance(function, type) and issubclass(function, HyperbolicFunction)
-    return min(sum(counts) * (1 + 2 * is_hyperbolic), _SIZE_LIMIT)
+    return min(sum(counts) * (1 + 2 * is_hyperbolic), _MAX_SIZE)
 
 
 def _takes_apart(function: Callable[..., sympy.Basic], arguments: list[Value], expr: sympy.Basic) -> bool:
@@ -173,7 +173,7 @@ def combined(at: Token, expr: sympy.Basic, arguments: list[Value], kind: str, gr
     hash(expr)
     expr.is_commutative  # noqa: B018
     constant = all(a.constant for a in arguments)
-    size = min(1 + sum(a.size for a in arguments), _SIZE_LIMIT)
+    size = min(1 + sum(a.size for a in arguments), _MAX_SIZE)
     depth = 1 + max(a.depth for a in arguments)
     huge = grows or any(a.huge for a in arguments)
     if constant and kind == NUMBER and not huge:
@@ -181,7 +181,7 @@ def combined(at: Token, expr: sympy.Basic, arguments: list[Value], kind: str, gr
     closed, level = all(a.closed for a in arguments), max(a.level for a in arguments)
     opaque = any(a.opaque for a in arguments)
     value = Value(expr, kind, arguments[0].at, constant, huge, depth, size, closed=closed, level=level, opaque=opaque)
-    return value._replace(expanded=min(sum(a.expanded for a in arguments), _SIZE_LIMIT))
+    return value._replace(expanded=min(sum(a.expanded for a in arguments), _MAX_SIZE))
 
 
 def is_shallow(arguments: list[Value]) -> bool:
@@ -195,10 +195,10 @@ def is_small(arguments: list[Value], limit: int = LARGE) -> bool:
 def _refuse_unreal(at: Token, expr: sympy.Basic) -> None:
     # By identity: == would compare large expressions.
     if expr is sympy.zoo or any(argument is sympy.zoo for argument in expr.args):
-        raise Mistake("division by zero" if at == "/" else f"'{short(at)}' is infinite here", place(at))
+        raise Mistake("division by zero" if at == "/" else f"'{short(at)}' is infinite here", offset_of(at))
     for term in expr.args if expr.is_Add else (expr,):
         if any(_is_unreal(factor) for factor in (term.args if term.is_Mul else (term,))):
-            raise Mistake(f"the value of '{short(at)}' is not real here", place(at))
+            raise Mistake(f"the value of '{short(at)}' is not real here", offset_of(at))
 
 
 def _is_unreal(factor: sympy.Basic) -> bool:
@@ -208,7 +208,7 @@ def _is_unreal(factor: sympy.Basic) -> bool:
 
 def _limit_digits(at: Token, number: sympy.Basic) -> None:
     if _digits(number) > MAX_DIGITS:
-        raise Mistake(f"a constant of more than {MAX_DIGITS:,} digits", place(at))
+        raise Mistake(f"a constant of more than {MAX_DIGITS:,} digits", offset_of(at))
 
 
 def _digits(number: sympy.Basic) -> float:
@@ -234,9 +234,9 @@ def expect(at: Token, kind: str, *values: Value) -> None:
     for value in values:
         if value.kind != kind:
             advice = "; put brackets around each comparison" if kind == CONDITION and at in ("&", "|", "~") else ""
-            raise Mistake(f"'{short(at)}' takes {kind} here, not {value.kind}{advice}", place(at))
+            raise Mistake(f"'{short(at)}' takes {kind} here, not {value.kind}{advice}", offset_of(at))
         if value.shape:
-            raise Mistake(f"'{short(at)}' takes {kind} here, not {described(value)}", place(at))
+            raise Mistake(f"'{short(at)}' takes {kind} here, not {described(value)}", offset_of(at))
 
 
 def described(value: Value) -> str:
@@ -307,11 +307,11 @@ def power(at: Token, base: Value, exponent: Value) -> Value:
 def _rational_power(at: Token, base: Value, exponent: Value) -> Value:
     b, e = base.expr, exponent.expr
     if abs(b) not in (0, 1) and (abs(e) > MAX_DIGITS or _digits(b) * float(abs(e)) > MAX_DIGITS):
-        raise Mistake(f"a power of more than {MAX_DIGITS:,} digits", place(at))
+        raise Mistake(f"a power of more than {MAX_DIGITS:,} digits", offset_of(at))
     if b < 0 and e.q != 1:
-        raise Mistake("a negative number to a fractional power is not real", place(at))
+        raise Mistake("a negative number to a fractional power is not real", offset_of(at))
     if b == 0 and e < 0:
-        raise Mistake("division by zero", place(at))
+        raise Mistake("division by zero", offset_of(at))
     # A root is simplified by factoring the number.
     return build(at, sympy.Pow, [base, exponent], grows=e.q != 1 and _digits(b) > ROOT_DIGITS)
 
@@ -327,8 +327,8 @@ def hides_power(exponent: Value) -> bool:
 def modulo(at: Token, a: Value, b: Value) -> Value:
     expect(at, NUMBER, a, b)
     if b.expr is sympy.S.Zero:
-        raise Mistake("division by zero", place(at))
-    # SymPy divides the polynomials that symbolic arguments are, which may take for ever.
+        raise Mistake("division by zero", offset_of(at))
+    # SymPy divides the polynomials that symbolic arguments are, which may not terminate.
     return build(at, sympy.Mod, [a, b], evaluate=a.constant and b.constant and is_small([a, b]))
 
 

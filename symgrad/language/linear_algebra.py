@@ -21,7 +21,7 @@ from .construct import (
     rational,
     reciprocal,
 )
-from .messages import Mistake, place, short
+from .messages import Mistake, offset_of, short
 
 if TYPE_CHECKING:
     from lark import Token
@@ -38,7 +38,7 @@ def _expect(at: Token, value: Value, *ranks: int) -> None:
 def _equal(at: Token, a: sympy.Basic, b: sympy.Basic, *values: Value) -> None:
     if a != b:
         shapes = " and ".join(described(value) for value in values)
-        raise Mistake(f"'{short(at)}' of {shapes}: {unequal(a, b)}", place(at))
+        raise Mistake(f"'{short(at)}' of {shapes}: {unequal(a, b)}", offset_of(at))
 
 
 # Products -------------------------------------------------------------------------------------------------------------
@@ -118,15 +118,15 @@ def eye(elements: Elements, at: Token, n: Value) -> Value:
 
 
 def _identity(at: Token) -> Value:
-    return build(at, sympy.KroneckerDelta, [scalar(ROW, place(at)), scalar(COLUMN, place(at))])
+    return build(at, sympy.KroneckerDelta, [scalar(ROW, offset_of(at)), scalar(COLUMN, offset_of(at))])
 
 
 def zeros(elements: Elements, at: Token, *shape: Value) -> Value:
-    return rational(sympy.Integer(0), place(at))._replace(shape=extents(shape))
+    return rational(sympy.Integer(0), offset_of(at))._replace(shape=extents(shape))
 
 
 def ones(elements: Elements, at: Token, *shape: Value) -> Value:
-    return rational(sympy.Integer(1), place(at))._replace(shape=extents(shape))
+    return rational(sympy.Integer(1), offset_of(at))._replace(shape=extents(shape))
 
 
 # Matrices -------------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def parse_error(text: str, mistake: Mistake) -> ParseError:
     return ParseError(mistake.reason, text.count("\n", 0, start) + 1, mistake.offset - start + 1, line)
 
 
-def place(token: Token | None) -> int:
+def offset_of(token: Token | None) -> int:
     return 0 if token is None or token.start_pos is None else token.start_pos
 
 
@@ -71,7 +71,7 @@ def unexpected(text: str, error: UnexpectedToken) -> str:
         return f"{shown} where a name should stand"
     if token == "=":
         return "only a name can be given a value; write name = ..., or == to compare"
-    if token in ("j", "J") and text[place(token) - 1].isdigit():
+    if token in ("j", "J") and text[offset_of(token) - 1].isdigit():
         return "complex numbers are not in the language"
     if token == ":" and "RSQB" in error.expected:
         return "there are no slices; read the elements in a loop, x[i] for i in range(a, b)"

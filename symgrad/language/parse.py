@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sympy
 
 from ..errors import ParseError
-from .messages import Mistake, end_of_text, parse_error, place, strange_character, unexpected
+from .messages import Mistake, end_of_text, offset_of, parse_error, strange_character, unexpected
 from .reader import Reader
 from .tokens import Lines
 
@@ -58,8 +58,8 @@ def parse(text: str) -> Problem:
         raise parse_error(lines, mistake) from None
     finally:
         _reader.reset(outer)
-    names = {name: value.expr for name, value in reader.results.items()}
-    return Problem(expression, names, text, tuple(reader.declared))
+    names = {name: value.expr for name, value in reader.symbols.results.items()}
+    return Problem(expression, names, text, tuple(reader.symbols.declared))
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _read(text: str) -> Any:
         offset = error.pos_in_stream or 0
         raise Mistake(strange_character(text[offset]), offset) from None
     except UnexpectedToken as error:
-        offset = end_of_text(text) if error.token.type == "$END" else place(error.token)
+        offset = end_of_text(text) if error.token.type == "$END" else offset_of(error.token)
         raise Mistake(unexpected(text, error), offset) from None
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sympy
 
-from .arrays import AXES, Elements, Extents, elementwise, extents, indexed, reduced
+from .arrays import Elements, elementwise, indexed, reduced
 from .construct import (
     CONDITION,
     LOOP,
     NUMBER,
     RANGE,
-    SHAPELESS,
     TRUE,
     TUPLE,
     Limit,
@@ -35,12 +33,12 @@ from .construct import (
     reciprocal,
 )
 from .linear_algebra import matmul, transpose
-from .messages import Mistake, place, short
+from .messages import Mistake, offset_of, short
+from .symbols import SymbolTable
 from .tokens import Names, identifier, literal
 from .vocabulary import (
     ALIASES,
     ARRAYS,
-    CONSTANTS,
     FUNCTIONS,
     LEFT_OUT,
     LIMITED,
@@ -64,17 +62,11 @@ class Reader:
     """Reads one text: a method for each rule of the grammar, called with the rule's tokens and values, bottom up."""
 
     def __init__(self) -> None:
-        self.results: dict[str, Value] = {}  # by assignment
-        self.introduced: dict[str, Token] = {}  # by assignment or declaration
-        self.used: dict[str, Token] = {}  # first uses
-        self.symbols: dict[str, Value] = {}
-        self.declared: list[sympy.Basic] = []
-        self.ranks: dict[sympy.Basic, int] = {}  # of arrays without a shape
         self.know(Names())
 
     def know(self, names: Names) -> None:
-        self.names = names
-        self.elements = Elements(names.taken)
+        """Begins: `names` is what the tokens of the text tell of its names."""
+        self.names, self.symbols, self.elements = names, SymbolTable(names), Elements(names.taken)
 
     # Lines
 
@@ -84,11 +76,11 @@ class Reader:
             if at is None and line is not None:
                 raise Mistake("only the last line may go without a name; write name = ...", line.at)
         if value is None:
-            raise Mistake("the last line is a declaration; an expression should follow", place(name))
+            raise Mistake("the last line is a declaration; an expression should follow", offset_of(name))
         if value.kind != NUMBER or value.shape:
             advice = "; sum it, as in sum(...)" if value.shape and value.kind == NUMBER else ""
             reason = f"the output is {described(value)}, not a number{advice}"
-            raise Mistake(reason, value.at if name is None else place(name))
+            raise Mistake(reason, value.at if name is None else offset_of(name))
         return value.expr
 
     def output(self, children: Children) -> tuple[Token | None, Value]:
@@ -96,37 +88,13 @@ class Reader:
 
     def assignment(self, children: Children) -> tuple[Token, Value]:
         at, value = children
-        name = self._introduce(at)
-        if value.kind not in (NUMBER, CONDITION):
-            raise Mistake(f"'{name}' is given {value.kind}, not a number", place(at))
-        self.results[name] = self.symbols[name] = value._replace(whole=True)
+        self.symbols.assign(at, value)
         return at, value
 
     def declaration(self, children: Children) -> tuple[Token, None]:
         at, kind, *rest = children
-        sizes = rest[0] if rest else []
-        _check_type(kind, sizes)
-        name = identifier(at)
-        if kind != "integer" and name in self.names.extents:
-            line = self.names.extents[name].line
-            raise Mistake(f"'{short(name)}' is an extent or bound on line {line}, which is an integer", place(at))
-        self._introduce(at)
-        if sizes:
-            value = self._array(name, place(at), kind == "integers", extents(sizes))
-        else:
-            value = _symbol(name, place(at), integer=kind == "integer")
-        self.symbols[name] = value
-        self.declared.append(value.expr.base if value.shape else value.expr)
+        self.symbols.declare(at, kind, rest[0] if rest else [])
         return at, None
-
-    def _introduce(self, at: Token) -> str:
-        name = identifier(at)
-        if name in self.introduced:
-            raise Mistake(f"'{short(name)}' already has a meaning from line {self.introduced[name].line}", place(at))
-        if name in self.used:
-            raise Mistake(f"'{short(name)}' is used on line {self.used[name].line}, before it is given here", place(at))
-        self.introduced[name] = at
-        return name
 
     # Atoms
 
@@ -134,42 +102,18 @@ class Reader:
         return literal(children[0])
 
     def truth(self, children: list[Token]) -> Value:
-        return Value(sympy.true if children[0] == "True" else sympy.false, CONDITION, place(children[0]))
+        return Value(sympy.true if children[0] == "True" else sympy.false, CONDITION, offset_of(children[0]))
 
     def name(self, children: list[Token]) -> Value:
         at = children[0]
-        index = self.names.indices.get(place(at))
+        index = self.names.indices.get(offset_of(at))
         if index is not None:
-            return Value(index, NUMBER, place(at), closed=True)
-        name = identifier(at)
-        self.used.setdefault(name, at)
-        if name not in self.symbols:
-            self.symbols[name] = self._undeclared(name, at)
-        return self.symbols[name]._replace(at=place(at))
-
-    def _undeclared(self, name: str, at: Token) -> Value:
-        if name == "zoo":
-            raise Mistake("zoo (complex infinity) is not a real number", place(at))
-        if name in self.names.arrays:
-            return self._array(name, place(at), integer=False)
-        if name in CONSTANTS and (name not in self.names.extents or name in ("oo", "nan")):
-            return Value(CONSTANTS[name], NUMBER, 0, constant=True, closed=True)
-        return _symbol(name, place(at), integer=name in self.names.extents)
-
-    def _array(self, name: str, at: int, integer: bool, shape: Extents | None = None) -> Value:
-        if integer or name in self.names.tables:
-            label = sympy.Symbol(name, integer=True)
-        else:
-            # As IndexedBase(name) is, where only its name is known.
-            label = sympy.Symbol(name) if shape is None else sympy.Symbol(name, real=True)
-        if shape is None:
-            return Value(sympy.IndexedBase(label), SHAPELESS, at)
-        axes = AXES[: len(shape)][::-1]
-        return Value(sympy.IndexedBase(label, shape=shape)[axes], NUMBER, at, shape=shape)
+            return Value(index, NUMBER, offset_of(at), closed=True)
+        return self.symbols.read(at)
 
     def tuple(self, children: Children) -> Value:
         at, first, *rest = children
-        return Value((first, *(rest[0] if rest else ())), TUPLE, place(at))
+        return Value((first, *(rest[0] if rest else ())), TUPLE, offset_of(at))
 
     def arguments(self, children: list[Value]) -> list[Value]:
         return children
@@ -177,9 +121,9 @@ class Reader:
     def call(self, children: Children) -> Value:
         at, arguments = children[0], children[1] if len(children) > 1 else []
         name = identifier(at)
-        if name in self.introduced:
-            line = self.introduced[name].line
-            raise Mistake(f"'{short(name)}' is a variable (line {line}), not a function", place(at))
+        if name in self.symbols.introduced:
+            line = self.symbols.introduced[name].line
+            raise Mistake(f"'{short(name)}' is a variable (line {line}), not a function", offset_of(at))
         name = ALIASES.get(name, name)
         if name in LIMITED:
             return self._limited(at, LIMITED[name], arguments)
@@ -190,9 +134,9 @@ class Reader:
             return ARRAYS[name].build(self.elements, at, *arguments)
         function = FUNCTIONS.get(name)
         if function is None and name in REDUCTIONS:
-            raise Mistake(f"{at} takes an array, or terms over an index: {at}(x[i] for i in range(n))", place(at))
+            raise Mistake(f"{at} takes an array, or terms over an index: {at}(x[i] for i in range(n))", offset_of(at))
         if function is None:
-            raise Mistake(unknown_function(name), place(at))
+            raise Mistake(unknown_function(name), offset_of(at))
         _check_count(at, function, arguments)
         if not function.elementwise:
             return function.build(at, *arguments)
@@ -204,12 +148,12 @@ class Reader:
     def attribute(self, children: Children) -> Value:
         value, at, name = children
         if name != "T":
-            raise Mistake("there are no attributes but .T, the transpose of an array", place(at))
+            raise Mistake("there are no attributes but .T, the transpose of an array", offset_of(at))
         return transpose(self.elements, name, value)
 
     def index(self, children: Children) -> Value:
         array, at, indices = children
-        return indexed(self.elements, at, array, indices, self.ranks)
+        return indexed(self.elements, at, array, indices, self.symbols.ranks)
 
     # Loops
 
@@ -223,7 +167,7 @@ class Reader:
         low, high = bounds.expr
         if low.expr.is_Integer and high.expr.is_Integer and high.expr < low.expr - 1:
             high = high._replace(expr=low.expr - 1)  # empty, as Python has it: SymPy would turn it around
-        return (self.names.binders[place(name)], low, high), rest[1::2]
+        return (self.names.binders[offset_of(name)], low, high), rest[1::2]
 
     def generator(self, children: Children) -> Value:
         body, *loops = children
@@ -251,7 +195,7 @@ class Reader:
             range_call(at, low, high)
             limits.append((index.expr, low, high))
         if not limits:
-            raise Mistake(f"{at} takes a term and limits (i, a, b)", place(at))
+            raise Mistake(f"{at} takes a term and limits (i, a, b)", offset_of(at))
         return over(function, at, arguments[0], limits)
 
     # Operators
@@ -326,28 +270,6 @@ def _choice(at: Token, value: Value, condition: Value, otherwise: Value) -> Valu
     return piecewise(at, [(value, condition), (otherwise, TRUE)])
 
 
-def _symbol(name: str, at: int, integer: bool) -> Value:
-    return Value(sympy.Symbol(name, integer=True) if integer else sympy.Symbol(name), NUMBER, at)
-
-
-def _check_type(kind: Token, sizes: list[Value]) -> None:
-    if kind not in _TYPES:
-        raise Mistake(f"'{short(kind)}' is no type; write real, integer, {', '.join(list(_TYPES)[2:])}", place(kind))
-    least, most, example = _TYPES[kind]
-    if not least <= len(sizes) <= most:
-        raise Mistake(f"write {example}", place(kind))
-
-
-_TYPES: dict[str, tuple[int, float, str]] = {  # the least and the largest number of extents
-    "real": (0, 0, "x: real, or vector(n), matrix(n, m), array(n, m, ...)"),
-    "integer": (0, 0, "n: integer, or integers(n) for an array of them"),
-    "vector": (1, 1, "w: vector(n)"),
-    "matrix": (2, 2, "X: matrix(n, d)"),
-    "array": (1, math.inf, "T: array(n, m, ...)"),
-    "integers": (1, math.inf, "y: integers(n)"),
-}
-
-
 def _check_count(at: Token, function: Function, arguments: list[Value]) -> None:
     if not function.least <= len(arguments) <= function.most:
-        raise Mistake(f"{at} takes {function.takes()}, not {len(arguments)}", place(at))
+        raise Mistake(f"{at} takes {function.takes()}, not {len(arguments)}", offset_of(at))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import sympy
 
 from .construct import Value, rational
-from .messages import Mistake, place, strange_character
+from .messages import Mistake, offset_of, strange_character
 
 if TYPE_CHECKING:
     from lark import Token
@@ -34,8 +34,8 @@ _SIZED = ("range", "zeros", "ones", "eye", "identity")  # their arguments are in
 class Names:
     """What the names of a text stand for, as far as tokens tell."""
 
-    indices: dict[int, sympy.Basic] = field(default_factory=dict)  # the place of a name -> the index that it stands for
-    binders: dict[int, sympy.Basic] = field(default_factory=dict)  # the place where a loop names its index -> the index
+    indices: dict[int, sympy.Basic] = field(default_factory=dict)  # by the offset of a name: the index it stands for
+    binders: dict[int, sympy.Basic] = field(default_factory=dict)  # by the offset where a loop names it: an index
     extents: dict[str, Token] = field(default_factory=dict)  # names in extents and bounds, where they first are
     arrays: set[str] = field(default_factory=set)  # followed by [
     tables: set[str] = field(default_factory=set)  # the arrays whose elements are indices of others
@@ -81,7 +81,7 @@ def _paired(tokens: Iterator[Token]) -> Iterator[Token]:
             opened.append(token)
         yield token
     if opened:
-        raise Mistake(f"'{opened[-1]}' is never closed", place(opened[-1]))
+        raise Mistake(f"'{opened[-1]}' is never closed", offset_of(opened[-1]))
 
 
 _OPENING = {"LPAR": ")", "LSQB": "]"}
@@ -90,9 +90,11 @@ _CLOSING = {"RPAR", "RSQB"}
 
 def _close(opened: list[Token], token: Token) -> None:
     if not opened:
-        raise Mistake(f"'{token}' closes nothing", place(token))
+        raise Mistake(f"'{token}' closes nothing", offset_of(token))
     if _OPENING[opened[-1].type] != token:
-        raise Mistake(f"'{token}' where '{_OPENING[opened[-1].type]}' should close the '{opened[-1]}'", place(token))
+        raise Mistake(
+            f"'{token}' where '{_OPENING[opened[-1].type]}' should close the '{opened[-1]}'", offset_of(token)
+        )
     opened.pop()
 
 
@@ -136,8 +138,8 @@ class _Scopes:
             # An extent or array of the same name is another thing in the same expressions.
             distinct = binding.shadows or binding.name in integers or binding.name in found.arrays
             symbol = sympy.Symbol(found.fresh(binding.name) if distinct else binding.name, integer=True)
-            found.binders[place(self.tokens[binding.at])] = symbol
-            found.indices.update((place(self.tokens[use]), symbol) for use in (*binding.uses, binding.at))
+            found.binders[offset_of(self.tokens[binding.at])] = symbol
+            found.indices.update((offset_of(self.tokens[use]), symbol) for use in (*binding.uses, binding.at))
         return found
 
     def _read_brackets(self) -> None:
@@ -246,21 +248,21 @@ def literal(token: Token) -> Value:
     mantissa, _, exponent = token.lower().replace("_", "").partition("e")
     whole, _, fraction = mantissa.partition(".")
     if len(exponent) > len(str(MAX_EXPONENT)) + 10 or abs(int(exponent or "0")) > MAX_EXPONENT:
-        raise Mistake(f"the exponent is beyond {MAX_EXPONENT:,}", place(token))
+        raise Mistake(f"the exponent is beyond {MAX_EXPONENT:,}", offset_of(token))
     digits, limit = whole + fraction, sys.get_int_max_str_digits() or MAX_LITERAL
     if len(digits) > min(limit, MAX_LITERAL):
-        raise Mistake(f"a number of more than {min(limit, MAX_LITERAL):,} digits", place(token))
-    return rational(int(digits) * sympy.Integer(10) ** (int(exponent or "0") - len(fraction)), place(token))
+        raise Mistake(f"a number of more than {min(limit, MAX_LITERAL):,} digits", offset_of(token))
+    return rational(int(digits) * sympy.Integer(10) ** (int(exponent or "0") - len(fraction)), offset_of(token))
 
 
 def identifier(token: Token) -> str:
     """The name as Python compares it (NFKC)."""
     if len(token) > MAX_NAME:
-        raise Mistake(f"a name of more than {MAX_NAME:,} characters", place(token))
+        raise Mistake(f"a name of more than {MAX_NAME:,} characters", offset_of(token))
     if not token.isidentifier():
         wrong = next(i for i in range(len(token)) if not token[: i + 1].isidentifier())
-        raise Mistake(strange_character(token[wrong]), place(token) + wrong)
+        raise Mistake(strange_character(token[wrong]), offset_of(token) + wrong)
     name = unicodedata.normalize("NFKC", str(token))
     if name in _KEYWORDS or not name.isidentifier():
-        raise Mistake("this is no name once its characters are normalised (NFKC)", place(token))
+        raise Mistake("this is not an identifier once its characters are normalised (NFKC)", offset_of(token))
     return name

@@ -59,7 +59,7 @@ from .linear_algebra import (
     transpose,
     zeros,
 )
-from .messages import Mistake, place, short
+from .messages import Mistake, offset_of, short
 
 if TYPE_CHECKING:
     from lark import Token
@@ -185,7 +185,9 @@ def piecewise_call(at: Token, *pairs: Value) -> Value:
 def derivative(at: Token, value: Value, *variables: Value) -> Value:
     expect(at, NUMBER, value)
     if not is_small([value]) or not is_shallow([value]):
-        raise Mistake("Derivative of an expression as large, or nested as deep, as this is not supported", place(at))
+        raise Mistake(
+            "Derivative of an expression as large, or nested as deep, as this is not supported", offset_of(at)
+        )
     counts = []
     for variable in variables:
         symbol, times = variable.expr if variable.kind == TUPLE and len(variable.expr) == 2 else (variable, ONE)
@@ -211,13 +213,13 @@ def range_call(at: Token, *bounds: Value) -> Value:
         raise Mistake("a range has no step here; write the index of an array as 2*i", bounds[2].at)
     for bound in bounds:
         integer(bound, "a bound")
-    low, high = (rational(sympy.Integer(0), place(at)), *bounds)[-2:]
-    return Value((low, add(at, [high, MINUS_ONE])), RANGE, place(at))
+    low, high = (rational(sympy.Integer(0), offset_of(at)), *bounds)[-2:]
+    return Value((low, add(at, [high, MINUS_ONE])), RANGE, offset_of(at))
 
 
 def _not_yet(what: str) -> Build:
     def refuse(at: Token, *arguments: Value) -> Value:
-        raise Mistake(f"{what} is not supported yet", place(at))
+        raise Mistake(f"{what} is not supported yet", offset_of(at))
 
     return refuse
 

@@ -19,10 +19,10 @@ def _shape(part: sympy.Basic) -> tuple[sympy.Basic, ...]:
     return tuple(arrays.get_shape(part))
 
 
-def _moved(lowering: ArrayLowering, view: View, places: Sequence[AnyIndex]) -> View:
+def _moved(lowering: ArrayLowering, view: View, indices: Sequence[AnyIndex]) -> View:
     """An array with an index expression for each of its axes."""
-    names = lowering.numbered_axes(len(places))
-    return lowering.placed(view, dict(zip(names, places, strict=True)))
+    names = lowering.numbered_axes(len(indices))
+    return lowering.placed(view, dict(zip(names, indices, strict=True)))
 
 
 @lowers(arrays.ArraySymbol, children=alone)
@@ -58,16 +58,16 @@ def _contraction(lowering: ArrayLowering, part: sympy.Basic, arguments: list[Vie
     shape = _shape(part.args[0])
     groups = [tuple(map(int, group)) for group in part.args[1:]]
     index, reduced, limits = _grouped(lowering, shape, groups)
-    kept = [place for place in range(len(shape)) if not any(place in group for group in groups)]
-    for place, name in zip(kept, lowering.numbered_axes(len(kept)), strict=True):
-        index[place] = axis(name)
-    return total(_moved(lowering, arguments[0], [index[place] for place in range(len(shape))]), reduced, limits)
+    kept = [position for position in range(len(shape)) if not any(position in group for group in groups)]
+    for position, name in zip(kept, lowering.numbered_axes(len(kept)), strict=True):
+        index[position] = axis(name)
+    return total(_moved(lowering, arguments[0], [index[position] for position in range(len(shape))]), reduced, limits)
 
 
 def _grouped(
     lowering: ArrayLowering, shape: Sequence[sympy.Basic], groups: Sequence[tuple[int, ...]]
 ) -> tuple[dict[int, AnyIndex], list[Axis], list[Index]]:
-    """One new axis for each group of places, and its constraints."""
+    """One new axis for each group of positions, and its constraints."""
     index: dict[int, AnyIndex] = {}
     reduced: list[Axis] = []
     limits: list[Index] = []
@@ -86,20 +86,20 @@ def _diagonal(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View])
     """The axes that are not on a diagonal, then one for each diagonal."""
     rank = len(_shape(part.args[0]))
     groups = [tuple(map(int, group)) for group in part.args[1:]]
-    kept = [place for place in range(rank) if not any(place in group for group in groups)]
+    kept = [position for position in range(rank) if not any(position in group for group in groups)]
     names = lowering.numbered_axes(len(kept) + len(groups))
-    index: dict[int, AnyIndex] = {place: axis(name) for place, name in zip(kept, names, strict=False)}
+    index: dict[int, AnyIndex] = {position: axis(name) for position, name in zip(kept, names, strict=False)}
     for group, name in zip(groups, names[len(kept) :], strict=True):
         index.update(dict.fromkeys(group, axis(name)))
-    return _moved(lowering, arguments[0], [index[place] for place in range(rank)])
+    return _moved(lowering, arguments[0], [index[position] for position in range(rank)])
 
 
 @lowers(arrays.PermuteDims, children=first)
 def _permuted(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     rank = len(_shape(part.expr))
     names = lowering.numbered_axes(rank)
-    index = {int(part.permutation(place)): axis(names[place]) for place in range(rank)}
-    return _moved(lowering, arguments[0], [index[place] for place in range(rank)])
+    index = {int(part.permutation(position)): axis(names[position]) for position in range(rank)}
+    return _moved(lowering, arguments[0], [index[position] for position in range(rank)])
 
 
 @lowers(arrays.ArrayElementwiseApplyFunc, children=lambda _, part: (part.expr,))

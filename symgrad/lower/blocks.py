@@ -18,7 +18,7 @@ from .registry import alone, every, first, lowers
 from .unsupported import describe
 
 # A matrix literal of more entries belongs into an input.
-_LARGEST_LITERAL = 400
+_MAX_LITERAL = 400
 
 
 @lowers(Identity, children=alone)
@@ -94,21 +94,21 @@ def _in_block(
     for name, offset, length, whole in zip((lowering.row, lowering.column), (top, left), shape, of, strict=True):
         if whole == 1:
             continue
-        place = axis(name).minus(lowering.affine(offset))
-        limits += [place, lowering.affine(length).minus(1).minus(place)]
-        names[name] = place
+        inside = axis(name).minus(lowering.affine(offset))
+        limits += [inside, lowering.affine(length).minus(1).minus(inside)]
+        names[name] = inside
     return guarded(view.at(names), limits)
 
 
 @lowers(sympy.MatrixBase, children=lambda _, part: tuple(part.flat()))
 def _literal(lowering: ArrayLowering, part: sympy.Basic, arguments: list[View]) -> View:
     rows, columns = part.shape
-    if rows * columns > _LARGEST_LITERAL:
+    if rows * columns > _MAX_LITERAL:
         raise UnsupportedExpression(f"a matrix literal of {rows} by {columns} entries: make it an input")
     result = lowering.table.constant(0)
-    for place, view in enumerate(arguments):
+    for position, view in enumerate(arguments):
         if view.number != 0:
-            i, j = divmod(place, columns)
+            i, j = divmod(position, columns)
             at = _in_block(lowering, view, sympy.Integer(i), sympy.Integer(j), (1, 1), part.shape)
             result = at if result.number == 0 else result + at
     return result
@@ -136,10 +136,10 @@ def _kronecker_product(lowering: ArrayLowering, part: sympy.KroneckerProduct, ar
         reduced: list[Axis] = []
         limits: list[Index] = []
         here = lowering.row, lowering.column
-        places = [_split_axis(lowering, part, *lengths) for lengths in zip(here, shape, factor.shape, strict=True)]
-        for _, _, names, forms in places:
+        split = [_split_axis(lowering, part, *lengths) for lengths in zip(here, shape, factor.shape, strict=True)]
+        for _, _, names, forms in split:
             reduced, limits = reduced + names, limits + forms
-        rows, columns = places
+        rows, columns = split
         body = lowering.entry(view, rows[0], columns[0]) * lowering.entry(own, rows[1], columns[1])
         view = total(body, reduced, limits)
         shape = tuple(a * b for a, b in zip(shape, factor.shape, strict=True))
@@ -149,7 +149,7 @@ def _kronecker_product(lowering: ArrayLowering, part: sympy.KroneckerProduct, ar
 def _split_axis(
     lowering: ArrayLowering, part: sympy.Basic, name: Axis, outer: sympy.Basic, inner: sympy.Basic
 ) -> tuple[Index, Index, list[Axis], list[Index]]:
-    """Where a place on an axis of outer*inner entries is in the outer and in the inner factor."""
+    """Where an index along an axis of outer*inner entries is in the outer and in the inner factor."""
     if outer == 1:
         return number_index(0), axis(name), [], []
     if inner == 1:

@@ -13,7 +13,7 @@ from ..reductions import REDUCTIONS, unfolded
 from .unsupported import describe
 
 # Terms and factors of all derivatives on the way to a Derivative of some order: SymPy writes each of them out.
-_LONGEST_DERIVATIVE = 10_000
+_MAX_DERIVATIVE = 10_000
 
 
 @lru_cache(maxsize=128)
@@ -23,7 +23,7 @@ def resolved(derivative: sympy.Derivative) -> sympy.Basic:
         inner = derivative.expr.atoms(sympy.Derivative)
         done = _replaced(derivative.expr, {part: resolved(part) for part in inner})
         done = done if done.has(*REDUCTIONS) else done.doit()
-        left = _LONGEST_DERIVATIVE
+        left = _MAX_DERIVATIVE
         for variable, times in derivative.variable_count:
             if not times.is_Integer:
                 raise unresolved(derivative, "SymPy's doit leaves it as it is")

@@ -20,7 +20,7 @@ from ..errors import UnsupportedExpression
 from ..gates.arithmetic import power_of
 from ..gates.table import GATES
 from ..graph.affine import Axis, Index, Size, axis, number_index
-from ..graph.node import AnyIndex, Gather, Table, View
+from ..graph.node import AnyIndex, Builder, Gather, View
 from ..graph.sums import at_inputs, guarded, total
 from ..reductions import Largest, Smallest
 from .limits import ranges, written_out
@@ -30,21 +30,23 @@ from .survey import Found, Input
 from .unsupported import describe
 
 # No array is that long, and floating-point numbers hold all integers up to here.
-_LARGEST_INTEGER = 2**53
+_MAX_INTEGER = 2**53
 
 
 class Arrays:
     """What an expression reads, and the axes along which: the same in all of its parts."""
 
-    def __init__(self, table: Table, inputs: Sequence[Input], found: Found, known: Mapping[str, int]) -> None:
+    def __init__(self, table: Builder, inputs: Sequence[Input], found: Found, known: Mapping[str, int]) -> None:
         self.inputs, self.found, self.known = tuple(inputs), found, known
-        self.places = {symbol: place for place, symbol in enumerate(inputs)}
+        self.positions = {symbol: position for position, symbol in enumerate(inputs)}
         self.axis_of: dict[sympy.Basic, Axis] = {symbol: table.fresh() for symbol in found.bound}
         self.axis_names: dict[Axis, str] = {name: str(symbol) for symbol, name in self.axis_of.items()}
         self.row, self.column = table.fresh(), table.fresh()
         self.further: list[Axis] = []  # axes of arrays of more than two
         self.integers: set[int] = {
-            place for symbol, place in self.places.items() if symbol in found.arrays and _holds_integers(symbol)
+            position
+            for symbol, position in self.positions.items()
+            if symbol in found.arrays and _holds_integers(symbol)
         }
 
 
@@ -56,7 +58,7 @@ class ArrayLowering(Lowering):
 
     def __init__(
         self,
-        table: Table,
+        table: Builder,
         arrays: Arrays,
         symbols: Mapping[sympy.Basic, View],
         axis_of: Mapping[sympy.Basic, Axis],
@@ -68,7 +70,7 @@ class ArrayLowering(Lowering):
 
     @classmethod
     def of(
-        cls, table: Table, inputs: Sequence[Input], found: Found, gates: Iterable[type], known: Mapping[str, int]
+        cls, table: Builder, inputs: Sequence[Input], found: Found, gates: Iterable[type], known: Mapping[str, int]
     ) -> ArrayLowering:
         """For an expression with these inputs; `known` are numbers for symbolic extents."""
         views = {s: table.input(i, ()) for i, s in enumerate(inputs) if s in found.symbols or s not in found.sizes}
@@ -78,10 +80,10 @@ class ArrayLowering(Lowering):
 
     # --- inputs -------------------------------------------------------------------------------------------------------
 
-    def shape(self, place: int) -> tuple[Index, ...]:
+    def shape(self, position: int) -> tuple[Index, ...]:
         """The extents of an input; an axis that was not declared has an extent of its own."""
         found = self.arrays.found.arrays
-        symbol = self.arrays.inputs[place]
+        symbol = self.arrays.inputs[position]
         if symbol not in found:
             return ()
         if symbol.shape is None:
@@ -101,7 +103,7 @@ class ArrayLowering(Lowering):
         """An index expression: affine in indices and extents, else the value of an integer expression."""
         part = sympy.sympify(part, strict=True)
         if isinstance(part, sympy.Integer):
-            if abs(part) > _LARGEST_INTEGER:
+            if abs(part) > _MAX_INTEGER:
                 raise UnsupportedExpression(f"{describe(part)} is too large for an index, a bound or an extent")
             return number_index(int(part))
         if part in self.axis_of:
@@ -136,7 +138,7 @@ class ArrayLowering(Lowering):
             stack += node.sources
 
     def input_at(self, symbol: sympy.Basic, indices: tuple[AnyIndex, ...]) -> View:
-        node = self.table.input(self.arrays.places[symbol], tuple(range(len(indices)))).node
+        node = self.table.input(self.arrays.positions[symbol], tuple(range(len(indices)))).node
         return View(node, indices)
 
     # --- the walk -----------------------------------------------------------------------------------------------------
@@ -181,13 +183,13 @@ class ArrayLowering(Lowering):
         return self.placed(matrix, {self.row: row, self.column: column})
 
     @staticmethod
-    def placed(array: View, places: Mapping[Axis, AnyIndex]) -> View:
+    def placed(array: View, at: Mapping[Axis, AnyIndex]) -> View:
         """An array with an index expression for each of its axes.
 
         Along a diagonal, or gathered, what is computed entry by entry is computed there: an adjoint that is 0 elsewhere
         would meet infinite local gradients.
         """
-        read, indices = array.at(places), list(places.values())
+        read, indices = array.at(at), list(at.values())
         is_scattered = len(set(indices)) < len(indices) or any(isinstance(index, Gather) for index in indices)
         return at_inputs(read) if is_scattered else read
 

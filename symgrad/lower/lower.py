@@ -19,7 +19,8 @@ from ..errors import UnsupportedExpression
 from ..gates.table import GATES
 from ..graph.affine import Index, Size
 from ..graph.graph import Graph, Output, as_node, over_points, sizes_of
-from ..graph.node import Node, Table, View
+from ..graph.intern import InternTable
+from ..graph.node import Node, View
 from . import blocks, matrices, regions
 from .indexed import ArrayLowering
 from .scalars import Lowering
@@ -63,7 +64,7 @@ def _lower_scalars(
     names: Mapping[str, sympy.Basic],
 ) -> tuple[Graph, tuple[Input, ...]]:
     inputs = _inputs(found.symbols, arguments, ())
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     views = {symbol: table.input(i, (POINTS,)) for i, symbol in enumerate(inputs)}
     lowering = Lowering(table, views, gates)
     value = _number(lowering, expression)
@@ -72,7 +73,7 @@ def _lower_scalars(
 
 
 def _length(key: Any, number: Any) -> int:
-    """A number that is told for an extent."""
+    """A number that is given for an extent."""
     try:
         length = operator.index(number)
     except TypeError:
@@ -102,17 +103,17 @@ def _lower_arrays(
     graph = _array_graph(expression, inputs, found, gates, names, known)
     if arguments is None:
         # Which extents an array's shape tells shows when shapes are known; they are no inputs of their own.
-        told = told_sizes(graph)
-        kept = tuple(s for s in inputs if s in wanted or s.name not in told)
+        determined = determined_sizes(graph)
+        kept = tuple(s for s in inputs if s in wanted or s.name not in determined)
         if kept != inputs:
             inputs = kept
             graph = _array_graph(expression, inputs, found, gates, names, known)
-    _check_told(graph, inputs, found)
+    _check_extents(graph, inputs, found)
     return graph, inputs
 
 
-def _check_told(graph: Graph, inputs: tuple[Input, ...], found: Found) -> None:
-    given = {symbol.name for symbol in inputs if symbol in found.sizes} | told_sizes(graph)
+def _check_extents(graph: Graph, inputs: tuple[Input, ...], found: Found) -> None:
+    given = {symbol.name for symbol in inputs if symbol in found.sizes} | determined_sizes(graph)
     names = {term.name for term in sizes_of(graph)}
     missing = sorted(name for name in names if name not in given and ".shape[" not in name)
     if missing:
@@ -129,7 +130,8 @@ def _array_graph(
     names: Mapping[str, sympy.Basic],
     known: Mapping[str, int],
 ) -> Graph:
-    lowering = ArrayLowering.of(Table(dict(GATES)), inputs, found, gates, known)
+    table = InternTable(dict(GATES))
+    lowering = ArrayLowering.of(table, inputs, found, gates, known)
     value = _number(lowering, expression)
     if value.axes:
         free = ", ".join(
@@ -141,15 +143,15 @@ def _array_graph(
         )
     integers = frozenset(lowering.arrays.integers)  # of what is read; what a name means may not be
     graph = Graph(
-        lowering.table,
+        table,
         tuple(symbol.name for symbol in inputs),
         (Output(as_node(value)),),
-        tuple(lowering.shape(place) for place in range(len(inputs))),
+        tuple(lowering.shape(position) for position in range(len(inputs))),
         _array_labels(lowering, names, set(inputs)),
         integers=integers,
         labels={
             node: tuple(lowering.arrays.axis_names.get(name, "") for name in names)
-            for node, names in lowering.table.loop_names.items()
+            for node, names in table.loop_names.items()
         },
     )
     return share_gathers(_with_inferred_shapes(graph))
@@ -165,23 +167,23 @@ def _with_inferred_shapes(graph: Graph) -> Graph:
     nodes = {node.position: node for node in graph.order() if node.gate.name == "input"}
     shapes = [list(shape) for shape in graph.shapes]
     demanded: list[tuple[int, int, Index]] = []
-    for place, shape in enumerate(shapes):
+    for position, shape in enumerate(shapes):
         for at, extent in enumerate(shape):
-            bound = domains.of[nodes[place]].bounds[at] if place in nodes else None
+            bound = domains.of[nodes[position]].bounds[at] if position in nodes else None
             if _is_own(extent) and bound is not None and len(bound[1].terms) == 1:
-                demanded.append((place, at, bound[1].plus(1)))
-    told = {size for shape in shapes for extent in shape for size in _told(extent)}
-    for place, at, extent in sorted(demanded, key=lambda entry: entry[2].offset != 0 or entry[2].terms[0][1] != 1):
-        (size,) = _told(extent)
+                demanded.append((position, at, bound[1].plus(1)))
+    determined = {size for shape in shapes for extent in shape for size in _determined(extent)}
+    for position, at, extent in sorted(demanded, key=lambda entry: entry[2].offset != 0 or entry[2].terms[0][1] != 1):
+        (size,) = _determined(extent)
         is_plain = extent.offset == 0 and extent.terms[0][1] == 1
-        if size.name not in domains.derived and (is_plain or size not in told):
-            shapes[place][at] = extent
-            told.add(size)
+        if size.name not in domains.derived and (is_plain or size not in determined):
+            shapes[position][at] = extent
+            determined.add(size)
     return replace(graph, shapes=tuple(map(tuple, shapes)))
 
 
-def _told(extent: Index) -> set[Size]:
-    """The symbolic extent that an array's length tells."""
+def _determined(extent: Index) -> set[Size]:
+    """The symbolic extent that an array's length determines."""
     terms = [term for term, _ in extent.terms if isinstance(term, Size)]
     return set(terms) if len(terms) == 1 and not _is_own(extent) else set()
 
@@ -190,9 +192,9 @@ def _is_own(extent: Index) -> bool:
     return any(isinstance(term, Size) and ".shape[" in term.name for term, _ in extent.terms)
 
 
-def told_sizes(graph: Graph) -> set[str]:
-    """The symbolic extents that the shapes of arrays tell."""
-    return {size.name for shape in graph.shapes for extent in shape for size in _told(extent)}
+def determined_sizes(graph: Graph) -> set[str]:
+    """The symbolic extents that the shapes of arrays determine."""
+    return {size.name for shape in graph.shapes for extent in shape for size in _determined(extent)}
 
 
 def _number(lowering: Lowering, expression: sympy.Expr) -> View:
@@ -261,6 +263,6 @@ def natural_order(symbol: Any) -> tuple[Any, ...]:
 
 
 def free_symbols(expression: sympy.Basic) -> set[Any]:
-    """The inputs of an expression: symbols and arrays. SymPy's own `free_symbols` never ends on shared graphs."""
+    """The inputs of an expression: symbols and arrays. SymPy's `free_symbols` does not terminate on shared graphs."""
     found = survey(expression)
     return {*found.symbols, *found.arrays, *found.sizes}

@@ -88,8 +88,8 @@ def _product(lowering: ArrayLowering, part: sympy.MatMul, arguments: list[View])
 def _chain(lowering: ArrayLowering, factors: list[Factor]) -> Factor:
     """A product of matrices in the order that costs least; an inverse times a matrix is a solution."""
     while len(factors) > 1:
-        place = _cheapest(factors)
-        one, two = factors[place], factors[place + 1]
+        position = _cheapest(factors)
+        one, two = factors[position], factors[position + 1]
         rows, columns = one.shape[0], two.shape[1]
         if one.is_inverse and not two.is_inverse:
             view = _solved(lowering, one.view, two.view, rows, columns)
@@ -98,7 +98,7 @@ def _chain(lowering: ArrayLowering, factors: list[Factor]) -> Factor:
             view = lowering.transposed(_solved(lowering, *flipped, columns, rows))
         else:
             view = matrix_product(lowering, _formed(lowering, one), _formed(lowering, two), one.shape[1])
-        factors = [*factors[:place], Factor(view, (rows, columns)), *factors[place + 2 :]]
+        factors = [*factors[:position], Factor(view, (rows, columns)), *factors[position + 2 :]]
     return Factor(_formed(lowering, factors[0]), factors[0].shape)
 
 
@@ -113,8 +113,8 @@ def _cheapest(factors: list[Factor]) -> int:
         extent = sympy.sympify(extent, strict=True)
         return float(extent) if extent.is_Integer else 300.0  # some number: longer than what is written out
 
-    def cost(place: int) -> tuple[float, float]:
-        one, two = factors[place], factors[place + 1]
+    def cost(position: int) -> tuple[float, float]:
+        one, two = factors[position], factors[position + 1]
         rows, inner, columns = map(length, (*one.shape, two.shape[1]))
         saved = rows * inner + inner * columns - rows * columns
         return rows * inner * columns * (1000.0 if one.is_inverse and two.is_inverse else 1.0), -saved

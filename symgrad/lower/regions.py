@@ -18,9 +18,9 @@ from .scalars import Lowering, piecewise
 Region = list[Index]  # affine forms that are all >= 0
 
 # Branches in more pieces than this stay selects; so do conditions in more, or nested deeper.
-_MOST = 8
-_MOST_OF_CONDITION = 64
-_DEEPEST = 32
+_MAX_CASES = 8
+_MAX_CASES_OF_CONDITION = 64
+_MAX_DEPTH = 32
 
 
 def _pieces(lowering: Lowering, part: sympy.Piecewise) -> tuple[sympy.Basic, ...]:
@@ -43,7 +43,7 @@ def _branches(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) 
         taken, others = regions
         terms += [guarded(value, region) for region in _both(rest, taken) if value.number != 0]
         rest = _both(rest, others)
-        if len(terms) + len(rest) > _MOST:
+        if len(terms) + len(rest) > _MAX_CASES:
             return piecewise(lowering, part, arguments)
     if rest:  # outside of all branches it is NaN
         return piecewise(lowering, part, arguments)
@@ -51,7 +51,7 @@ def _branches(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) 
 
 
 def _regions(
-    lowering: ArrayLowering, condition: sympy.Basic, depth: int = _DEEPEST
+    lowering: ArrayLowering, condition: sympy.Basic, depth: int = _MAX_DEPTH
 ) -> tuple[list[Region], list[Region]] | None:
     """Disjoint regions where a condition holds, and where it does not; None where it is none of indices."""
     if isinstance(condition, (BooleanTrue, BooleanFalse)):
@@ -72,7 +72,7 @@ def _regions(
             here, elsewhere = regions if is_and else (regions[1], regions[0])
             others += _both(every, elsewhere)
             every = _both(every, here)
-            if len(every) + len(others) > _MOST_OF_CONDITION:
+            if len(every) + len(others) > _MAX_CASES_OF_CONDITION:
                 return None
         return (every, others) if is_and else (others, every)
     return _regions_of_comparison(lowering, condition)

@@ -19,21 +19,21 @@ from ..gates.arithmetic import power_of
 from ..gates.table import BY_CLASS, HALF
 from ..graph.gate import Gate
 from ..graph.graph import reachable
-from ..graph.node import Table, View, positional
+from ..graph.node import Builder, View, positional
 from ..graph.sums import chained, constraints_of, guarded, is_guarded
 from .derivatives import resolved
 from .registry import Build, alone, lowers, row_of
 from .unsupported import describe, unsupported
 
 # A SymPy number beyond this many binary digits is refused: it could not even be printed.
-_LARGEST_EXPONENT = 100_000
+_MAX_EXPONENT = 100_000
 
 
 class Lowering:
     """Lowers expressions into one table; `views` says what each symbol stands for."""
 
     def __init__(
-        self, table: Table, views: Mapping[sympy.Basic, View], gates: Iterable[type] = (), any_gate: bool = False
+        self, table: Builder, views: Mapping[sympy.Basic, View], gates: Iterable[type] = (), any_gate: bool = False
     ) -> None:
         self.table = table
         self.symbols = views
@@ -108,7 +108,7 @@ def _float(lowering: Lowering, part: sympy.Float, _: list[View]) -> View:
     if part.is_finite is False:
         return lowering.table.constant("nan" if part.is_nan else "oo" if part > 0 else "-oo")
     sign, mantissa, exponent, _bits = part._mpf_
-    if abs(exponent) > _LARGEST_EXPONENT:
+    if abs(exponent) > _MAX_EXPONENT:
         raise UnsupportedExpression(
             f"the number {describe(part)} (Float) is out of every floating-point range; rescale"
         )
@@ -138,12 +138,12 @@ def _add(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> View:
     arguments = _unflattened(lowering, part, arguments)
 
     # As one writes it: terms, then the number, what is subtracted last.
-    def place(view: View) -> tuple[bool, bool]:
+    def as_written(view: View) -> tuple[bool, bool]:
         number = view.number
         negative = view.node.gate.name == "neg" or (isinstance(number, Fraction) and number < 0)
         return negative, number is not None
 
-    return lowering.apply("add", *sorted(arguments, key=place))
+    return lowering.apply("add", *sorted(arguments, key=as_written))
 
 
 def _unflattened(lowering: Lowering, part: sympy.Add, arguments: list[View]) -> list[View]:
@@ -207,7 +207,7 @@ def _rational_exponent(part: sympy.Basic) -> Fraction | None:
         return Fraction(int(exponent.p), int(exponent.q))
     if isinstance(exponent, sympy.Float) and exponent.is_finite:
         sign, mantissa, power, _ = exponent._mpf_
-        if abs(power) <= _LARGEST_EXPONENT:
+        if abs(power) <= _MAX_EXPONENT:
             return Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(power)
     return None
 

@@ -11,7 +11,7 @@ from ..errors import UnsupportedExpression
 
 
 def describe(expression: sympy.Basic, limit: int = 80) -> str:
-    """An expression in a few words, also when printing all of it would never end."""
+    """An expression in a few words, also when printing all of it would not terminate."""
     count, stack = 0, [(expression, 0)]
     while stack and count < 120:
         part, depth = stack.pop()

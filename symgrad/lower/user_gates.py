@@ -26,8 +26,8 @@ def gate(name: str, forward: sympy.Lambda, local_gradients: Sequence[Callable[..
 
     Raises:
         TypeError: `forward` is no `sympy.Lambda`, or takes other than plain arguments.
-        ValueError: `name` is no identifier, there is not one callable for each argument, or an expression uses a symbol
-            that is no argument.
+        ValueError: `name` is not an identifier, there is not one callable for each argument, or an expression uses a
+            symbol that is no argument.
 
     Examples:
         >>> x = sympy.Symbol("x")

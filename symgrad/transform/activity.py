@@ -11,7 +11,8 @@ from ..gates.linear_algebra import MATRIX_RULES
 from ..gates.table import GATES
 from ..graph.affine import Index, axis, substituted
 from ..graph.gate import Gate
-from ..graph.node import AnyIndex, Gather, Node, Reduction, Table, View, plain_axis, positional
+from ..graph.intern import InternTable
+from ..graph.node import AnyIndex, Builder, Gather, Node, Reduction, View, plain_axis, positional
 from ..graph.sums import guarded
 
 
@@ -31,12 +32,12 @@ def single_axis(index: AnyIndex) -> int | None:
 def loops_of_argument(index: tuple[AnyIndex, ...]) -> dict[int, Index]:
     """The reader's axes in terms of the argument's: what is read at i + 1 is at p where the reader is at i = p - 1."""
     names: dict[int, Index] = {}
-    for place, at in enumerate(index):
+    for position, at in enumerate(index):
         name = single_axis(at)
         if name is not None and name not in names:
             assert isinstance(at, Index)
             factor = at.coefficient(name)
-            names[name] = axis(place).minus(at.minus(axis(name).scaled(factor))).scaled(factor)
+            names[name] = axis(position).minus(at.minus(axis(name).scaled(factor))).scaled(factor)
     return names
 
 
@@ -46,9 +47,9 @@ def limits_of_argument(
     """Where an argument is read by loops with these limits: forms >= 0 that do not hold wherever it is needed."""
     names = loops_of_argument(index)
     found = [substituted(form, names) for form in limits if all(name in names for name in form.axes)]
-    for place, at in enumerate(index):
+    for position, at in enumerate(index):
         if isinstance(at, Index) and not at.axes:
-            found += [axis(place).minus(at), at.minus(axis(place))]
+            found += [axis(position).minus(at), at.minus(axis(position))]
     return domains.besides(domains.of[argument], found)
 
 
@@ -75,42 +76,42 @@ EXTREMES: dict[str, Callable[[View, View], View]] = {
 }
 
 
-def argument_places(node: Node, active: View | None, extremes: bool = False) -> list[View | None]:
+def argument_conditions(node: Node, active: View | None, extremes: bool = False) -> list[View | None]:
     """Where each argument of `node` matters, if `node` does where `active` holds; None is everywhere.
 
     With `extremes` an argument of Max and Min matters where it does not lose.
     """
-    places: list[View | None] = [active] * len(node.arguments)
+    conditions: list[View | None] = [active] * len(node.arguments)
     y, loses = positional(node), EXTREMES.get(node.gate.name)
     if node.gate.name == "select":
         condition = y.arguments[0]
         sides = [condition, condition.call("not")]
-        places[1:] = [side if active is None else active.call("and", side) for side in sides]
+        conditions[1:] = [side if active is None else active.call("and", side) for side in sides]
     elif extremes and loses is not None:
         others = y.arguments[::-1] if len(node.arguments) == 2 else (y,) * len(node.arguments)
         sides = [loses(own, other).call("not") for own, other in zip(y.arguments, others, strict=True)]
-        places = [side if active is None else active.call("and", side) for side in sides]
-    return places
+        conditions = [side if active is None else active.call("and", side) for side in sides]
+    return conditions
 
 
-def at_argument(place: View, edge: View) -> View | None:
+def at_argument(condition: View, edge: View) -> View | None:
     """A condition over the axes of a reader as one over those of its argument.
 
     None where it depends on other axes: it says nothing of the argument as a whole.
     """
     is_own = edge.index is edge.node.own.index
-    if is_own and (place.index is edge.index or all(name < len(edge.index) for name in place.axes)):
-        return place
-    places = {name: axis(at) for at, index in enumerate(edge.index) if (name := plain_axis(index)) is not None}
-    return place.at(places) if all(name in places for name in place.axes) else None
+    if is_own and (condition.index is edge.index or all(name < len(edge.index) for name in condition.axes)):
+        return condition
+    names = {name: axis(at) for at, index in enumerate(edge.index) if (name := plain_axis(index)) is not None}
+    return condition.at(names) if all(name in names for name in condition.axes) else None
 
 
-def _matters_at_argument(place: View | None, edge: View, limits: Sequence[Index]) -> View:
-    """Where an argument matters to some of the loops of its reader: those within `limits` where `place` holds.
+def _matters_at_argument(condition: View | None, edge: View, limits: Sequence[Index]) -> View:
+    """Where an argument matters to some of the loops of its reader: those within `limits` where `condition` holds.
 
     Of what is gathered those entries matter that some loop reads.
     """
-    parts = [] if place is None else _conjuncts(place)
+    parts = [] if condition is None else _conjuncts(condition)
     known = [own for part in parts if (own := at_argument(part, edge)) is not None]
     rest = [part for part in parts if at_argument(part, edge) is None]
     gathered = {at: index.view for at, index in enumerate(edge.index) if isinstance(index, Gather)}
@@ -141,15 +142,15 @@ def _all(conditions: list[View]) -> View:
     return conditions[0] if len(conditions) == 1 else conditions[0].call("and", *conditions[1:])
 
 
-class Place(NamedTuple):
-    """Where a node is read, over its own axes: where a condition holds (None: always) and affine forms are >= 0."""
+class Use(NamedTuple):
+    """A use of a node, over its own axes: where a condition holds (None: always) and affine forms are >= 0."""
 
     condition: View | None
     limits: frozenset[Index] = frozenset()
     is_flat: bool = False  # by a step, which hands nothing on
 
-    def holds(self, common: frozenset[Index], table: Table) -> View | None:
-        """The place as one condition, for where the forms of `common` are >= 0 anyway."""
+    def holds(self, common: frozenset[Index], table: Builder) -> View | None:
+        """The use as one condition, for where the forms of `common` are >= 0 anyway."""
         limits = sorted(self.limits - common, key=repr)
         if self.condition is not None and limits:  # outside of them nothing is read to decide it
             return guarded(self.condition.where(1, 0), limits) > 0
@@ -157,7 +158,7 @@ class Place(NamedTuple):
         return _all(conditions) if conditions else self.condition
 
 
-def _is_at_least_zero(form: Index, table: Table) -> View:
+def _is_at_least_zero(form: Index, table: Builder) -> View:
     """Whether an affine form is >= 0, as one writes it: i < j + 1."""
     above = Index(tuple((term, factor) for term, factor in form.terms if factor > 0), form.offset + 1)
     below = above.minus(form.plus(1))
@@ -179,33 +180,33 @@ def activity(
     are outside of all branches. With `extremes` the arguments of Max and Min are branches, too, taken where they do not
     lose; with `slopes` a step does not count among several readers.
     """
-    read_at: dict[Node, list[Place]] = {}
+    read_at: dict[Node, list[Use]] = {}
     everywhere = {order[-1]}  # what a reader needs that matters everywhere, whatever the others do
     active: dict[Node, View | None] = {}
     for node in reversed(order):
         if node not in varying or (node not in read_at and node not in everywhere):
             continue
-        places = read_at.pop(node, [])
+        uses = read_at.pop(node, [])
         if node.gate.name == "input" or node in everywhere:
             active[node] = None
         else:
-            active[node] = _joined([place for place in places if not place.is_flat] or places, node.table)
+            active[node] = _joined([use for use in uses if not use.is_flat] or uses, node.table)
         limits = domains.of[node].constraints() if domains is not None else []
         is_flat = slopes and _is_step(node)
         is_branch = node.gate.name == "select" or (extremes and node.gate.name in EXTREMES)
         if domains is None and active[node] is None and not is_flat and not is_branch:
             everywhere.update([source for source, _ in node.arguments if source in varying])
             continue
-        for edge, place in zip(node.arguments, argument_places(node, active[node], extremes), strict=True):
+        for edge, where in zip(node.arguments, argument_conditions(node, active[node], extremes), strict=True):
             if edge.node in varying:
-                condition = None if place is None else at_argument(place, edge)
+                condition = None if where is None else at_argument(where, edge)
                 limited: frozenset[Index] = frozenset()
                 if domains is not None:
-                    is_unsaid = place is not None and condition is None
+                    is_unsaid = where is not None and condition is None
                     if keeps_axes(node) and (is_unsaid or _is_chosen_from(edge)):
-                        condition = _matters_at_argument(place, edge, limits)
+                        condition = _matters_at_argument(where, edge, limits)
                     limited = limits_of_argument(edge.node, edge.index, limits, domains)
-                read_at.setdefault(edge.node, []).append(Place(condition, limited, is_flat))
+                read_at.setdefault(edge.node, []).append(Use(condition, limited, is_flat))
     return active
 
 
@@ -223,15 +224,15 @@ def _is_flat(gate: Gate) -> bool:
     """Whether a function of one argument has the slope 0 wherever it has one, as sign, floor and ceiling."""
     if gate.local_gradients is None or gate.kind != "real":
         return False
-    table = Table(GATES)
+    table = InternTable(GATES)
     argument = table.input(0, ())
     return bool(gate.local_gradients(table.apply(gate, argument), argument)[0].number == 0)
 
 
-def _joined(places: list[Place], table: Table) -> View | None:
-    """Whether a node matters in any of the places; what all of them ask of its axes goes with the contributions."""
-    common = frozenset.intersection(*(place.limits for place in places))
-    found = list(dict.fromkeys(place.holds(common, table) for place in places))
+def _joined(uses: list[Use], table: Builder) -> View | None:
+    """Whether a node matters in any of its uses; what all of them ask of its axes goes with the contributions."""
+    common = frozenset.intersection(*(use.limits for use in uses))
+    found = list(dict.fromkeys(use.holds(common, table) for use in uses))
     conditions = [condition for condition in found if condition is not None]
     if len(conditions) < len(found):
         return None

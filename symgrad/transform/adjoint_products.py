@@ -7,17 +7,17 @@ from ..graph.node import Node, View, positional
 from ..graph.sums import may_lack_terms, product_of, sum_of
 
 
-def passed_on(node: Node, place: int, adjoint: View, partial: View) -> View:
-    """Adjoint times local gradient: what the argument at that place receives.
+def passed_on(node: Node, position: int, adjoint: View, partial: View) -> View:
+    """Adjoint times local gradient: what the argument at that position receives.
 
     What a power reads gets n*u/a where the adjoint is the quotient u/y by the power y = a**n itself, as it is in 1/a**n
     and log(a**n): u/y*(n*y/a) would be inf*0 where a is 0, and u/y would underflow where a is large.
     """
     y = positional(node)
-    argument = y.arguments[place]
+    argument = y.arguments[position]
     if node.gate.name == "power":
         exponent = node.table.constant(node.exponent)
-    elif node.gate.name == "pow" and place == 0:
+    elif node.gate.name == "pow" and position == 0:
         exponent = y.arguments[1]
     elif node.gate.name == "mul" and _holds_power(argument):
         exponent = node.table.constant(1)
@@ -53,10 +53,10 @@ def _numerator(adjoint: View, y: View, depth: int = _DEPTH) -> View | None:
         above = _numerator(adjoint.arguments[0], y, depth - 1)
         return None if above is None else -above
     if name == "mul" and depth:
-        for place, factor in enumerate(adjoint.arguments):
+        for position, factor in enumerate(adjoint.arguments):
             above = _numerator(factor, y, depth - 1)
             if above is not None:
-                others = [*adjoint.arguments[:place], *adjoint.arguments[place + 1 :]]
+                others = [*adjoint.arguments[:position], *adjoint.arguments[position + 1 :]]
                 return product_of(y, others if above.number == 1 else [*others, above])
     return None
 
@@ -88,9 +88,9 @@ def times(adjoint: View, partial: View) -> View:
             # The constant goes with the adjoint, which the arguments of a sum share.
             rest = [factor for factor in factors if not factor.node.fixed]
             return times(product_of(adjoint, [*constants, adjoint]), product_of(adjoint, rest))
-        for place, factor in enumerate(factors):
+        for position, factor in enumerate(factors):
             if factor.node.gate.name == "div" and factor.arguments[0].number == 1:
-                others = factors[:place] + factors[place + 1 :]
+                others = factors[:position] + factors[position + 1 :]
                 return adjoint.node.table.apply(GATES["mul"], *others, times(adjoint, factor))
     product = adjoint * partial
     counts = _counts(adjoint)

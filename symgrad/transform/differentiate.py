@@ -22,7 +22,7 @@ from ..graph.sums import at_inputs, guarded, is_finite, total
 from .activity import (
     EXTREMES,
     activity,
-    argument_places,
+    argument_conditions,
     at_argument,
     keeps_axes,
     loops_of_argument,
@@ -35,7 +35,7 @@ from .adjoint_products import passed_on
 class Handed(NamedTuple):
     """What a node hands to one of its arguments: adjoint times local gradient."""
 
-    place: int  # of the argument
+    position: int  # of the argument
     edge: View
     local: View | None  # the local gradient; None for operations on whole matrices, whose Jacobian is never formed
     view: View  # over the loop axes of the node
@@ -47,7 +47,7 @@ class Record:
     """The reverse pass gate by gate, for those who want to see it: circuit.py."""
 
     adjoints: dict[Node, View] = field(default_factory=dict)  # over the node's own axes; of varying nodes
-    locals: dict[tuple[Node, int], View | None] = field(default_factory=dict)  # by node and place of the argument
+    locals: dict[tuple[Node, int], View | None] = field(default_factory=dict)  # by node and position of the argument
     contributions: dict[tuple[Node, int], View] = field(default_factory=dict)  # over the argument's own axes
     active: dict[Node, View | None] = field(default_factory=dict)  # the condition under which a varying node matters
 
@@ -86,11 +86,11 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
         if domains is not None and not keeps_axes(node):
             whole = _whole(adjoint)
             adjoint, here = Contribution(whole if here is None else here.where(whole, 0)), None
-        for place, edge, local, view, where in _handed(node, adjoint.view, here, varying):
+        for position, edge, local, view, where in _handed(node, adjoint.view, here, varying):
             if record is not None:
                 seen = view if where is None else where.where(view, 0)
-                record.locals[node, place] = local
-                record.contributions[node, place] = _whole(_received(node, edge, seen, adjoint.domain, domains))
+                record.locals[node, position] = local
+                record.contributions[node, position] = _whole(_received(node, edge, seen, adjoint.domain, domains))
             if view.number == 0:
                 continue
             if where is not None and (node in spoilt or _spoils(node, local, taken[node], graph.over_points)):
@@ -165,7 +165,7 @@ def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None
     if domains is not None:
         view, index, limits, extra = _with_axes(view, index, limits, argument, domains)
         loops += extra
-    own = [single_axis(place) for place in index]
+    own = [single_axis(form) for form in index]
     if None not in own and len(set(own)) == len(own):
         missing = [name for name in loops if name not in own]
         # Their names are positions of the reader; those of the argument must not meet them.
@@ -176,12 +176,12 @@ def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None
         outer = [form for form in limits if not set(form.axes) & set(reduced)]
         domain = frozenset(outer) if domains is None else domains.besides(domains.of[argument], outer)
         moved = view.at(names)
-        if any(plain_axis(place) is None for place in index):
+        if any(plain_axis(form) is None for form in index):
             moved = at_inputs(moved)
         derived = domains.derived if domains is not None else ()
         return Contribution(total(moved, reduced, inner, derived=derived), domain)
     names = {name: axis(table.fresh()) for name in loops}
-    out = tuple(View(argument, (place,)).at(names).index[0] for place in index)
+    out = tuple(View(argument, (form,)).at(names).index[0] for form in index)
     limits = [substituted(form, names) for form in limits]
     result = tuple(range(argument.rank))
     return Contribution(table.reduce(GATES["sum"], view.at(names), (), limits, out, result))
@@ -196,10 +196,10 @@ def _with_axes(
     anyway, so that this is no more work than they are; and unlike a scatter it vectorises.
     """
     table = view.node.table
-    places: list[AnyIndex] = []
+    along: list[AnyIndex] = []
     extra: list[int] = []
-    for place, own in enumerate(index):
-        bound = domains.of[argument].bounds[place]
+    for position, own in enumerate(index):
+        bound = domains.of[argument].bounds[position]
         name = table.fresh()
         if isinstance(own, Index) and not own.axes:
             limits = [*limits, axis(name).minus(own), own.minus(axis(name))]
@@ -207,11 +207,11 @@ def _with_axes(
             view = own.view.equals(table.position(axis(name))).where(view, 0)
             limits = [*limits, axis(name).minus(bound[0]), bound[1].minus(axis(name))]
         else:
-            places.append(own)
+            along.append(own)
             continue
-        places.append(axis(name))
+        along.append(axis(name))
         extra.append(name)
-    return view, tuple(places), limits, extra
+    return view, tuple(along), limits, extra
 
 
 # An axis of an input of at most this many entries is gathered from by choosing among all of them.
@@ -228,15 +228,18 @@ def _handed(node: Node, adjoint: View, active: View | None, varying: Container[N
     arguments = positional(node).arguments
     if node.gate.name in MATRIX_RULES:
         views = MATRIX_RULES[node.gate.name](positional(node), adjoint)
-        found = [Handed(place, arguments[place], None, view, None) for place, view in enumerate(views)]
+        found = [Handed(position, arguments[position], None, view, None) for position, view in enumerate(views)]
         return [handed for handed in found if handed.edge.node in varying]
     if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
         adjoint = adjoint.at(dict(enumerate(node.attribute.out)))
-    places = argument_places(node, active, extremes=True)
+    conditions = argument_conditions(node, active, extremes=True)
     if node.gate.name == "select":
         taken = arguments[0].where(1, 0), arguments[0].where(0, 1)
-        sides = [place for place in (1, 2) if arguments[place].node in varying]
-        return [Handed(place, arguments[place], taken[place - 1], adjoint, places[place]) for place in sides]
+        sides = [position for position in (1, 2) if arguments[position].node in varying]
+        return [
+            Handed(position, arguments[position], taken[position - 1], adjoint, conditions[position])
+            for position in sides
+        ]
     if node.gate.local_gradients is None:
         raise UnsupportedExpression(
             f"the gate {node.gate.name} has no derivative here; "
@@ -244,7 +247,7 @@ def _handed(node: Node, adjoint: View, active: View | None, varying: Container[N
         )
     partials = node.gate.local_gradients(positional(node), *arguments)
     return [
-        Handed(place, edge, partial, passed_on(node, place, adjoint, partial), where)
-        for place, (edge, partial, where) in enumerate(zip(arguments, partials, places, strict=True))
+        Handed(position, edge, partial, passed_on(node, position, adjoint, partial), where)
+        for position, (edge, partial, where) in enumerate(zip(arguments, partials, conditions, strict=True))
         if edge.node in varying
     ]

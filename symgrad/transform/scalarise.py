@@ -18,7 +18,8 @@ from ..gates.reductions import KINDS
 from ..gates.table import GATES
 from ..graph.gate import Numeric
 from ..graph.graph import Graph, over_points
-from ..graph.node import Node, Number, Table, View, positional
+from ..graph.intern import InternTable
+from ..graph.node import Node, Number, View, positional
 
 # What a reduction is of single terms.
 _POINTS = 0  # the one axis of a scalar graph
@@ -37,30 +38,35 @@ def entries(graph: Graph, wrt: Sequence[int], inputs: Sequence[Numeric], sizes: 
 
     Raises SymgradError for operations on whole matrices, which are not made of gates on entries.
     """
-    table = Table(dict(graph.table.gates))
+    table = InternTable(dict(graph.table.gates))
     names: list[str] = []
     values: list[float] = []
-    places: list[int] = []
+    positions: list[int] = []
     arrays: list[Numeric] = []
-    for place, array in enumerate(inputs):
+    for position, array in enumerate(inputs):
         numbers = np.asarray(array)
-        if place in graph.integers:
+        if position in graph.integers:
             arrays.append(numbers)
             continue
         cells = np.empty(numbers.shape, object)
         for at in np.ndindex(*numbers.shape):
-            if place in wrt:
-                places.append(len(names))
+            if position in wrt:
+                positions.append(len(names))
             cells[at] = _Entry(table.input(len(names), (_POINTS,)))
-            names.append(graph.inputs[place] + _indices(at))
+            names.append(graph.inputs[position] + _indices(at))
             values.append(float(numbers[at]))
         arrays.append(cells if cells.ndim else cells[()])
     evaluation = _Writing(graph, arrays, sizes, table)
     (value,) = evaluation.read_values()
     written = over_points(table, names, [value.view], evaluation.names)
     order = {position: at for at, position in enumerate(dict.fromkeys(wrt))}
-    owner = [place for place, array in enumerate(inputs) for _ in range(np.size(array)) if place not in graph.integers]
-    return Written(written, values, sorted(places, key=lambda at: order[owner[at]]))
+    owner = [
+        position
+        for position, array in enumerate(inputs)
+        for _ in range(np.size(array))
+        if position not in graph.integers
+    ]
+    return Written(written, values, sorted(positions, key=lambda at: order[owner[at]]))
 
 
 def _indices(at: Sequence[int]) -> str:
@@ -83,7 +89,7 @@ class _Entry:
 class _Writing(Evaluation):
     """The evaluation whose numbers are nodes of `table`."""
 
-    def __init__(self, graph: Graph, inputs: Sequence[Numeric], sizes: Mapping[str, int], table: Table) -> None:
+    def __init__(self, graph: Graph, inputs: Sequence[Numeric], sizes: Mapping[str, int], table: InternTable) -> None:
         self.table = table
         self.names: dict[Node, str] = {}
         super().__init__(graph, inputs, sizes, np.dtype(object), self._constant, self._applied, self._refused)
@@ -126,13 +132,13 @@ class _Writing(Evaluation):
 
     def _accumulated(self, node: Node, shape: Sequence[int], at: Sequence[Numeric], terms: Numeric) -> Numeric:
         cells = np.empty(shape, object)
-        arriving: dict[tuple[int, ...], list[View]] = {place: [] for place in np.ndindex(*shape)}
+        arriving: dict[tuple[int, ...], list[View]] = {cell: [] for cell in np.ndindex(*shape)}
         for number, entry in enumerate(np.ravel(terms)):
             arriving[tuple(int(np.ravel(index)[number]) for index in at)].append(self._view(entry))
         gate = GATES[KINDS[node.gate.name].of_two]
-        for place, views in arriving.items():
+        for cell, views in arriving.items():
             if not views:
-                cells[place] = self._constant(KINDS[node.gate.name].empty)
+                cells[cell] = self._constant(KINDS[node.gate.name].empty)
             else:
-                cells[place] = _Entry(views[0] if len(views) == 1 else self.table.apply(gate, *views))
+                cells[cell] = _Entry(views[0] if len(views) == 1 else self.table.apply(gate, *views))
         return cells if cells.ndim else cells[()]

@@ -31,7 +31,7 @@ from .laws.law import LAWS, Rewrite
 FILED = (array_laws, cheaper, stabler)
 
 # More laws in a row than this, each applied to what the one before has made, are laws that undo each other.
-_LONGEST = 400
+_MAX_REWRITES = 400
 
 
 def simplify(
@@ -186,7 +186,7 @@ def _rewritten_graph(graph: Graph, rules: Rules, forms: dict[Node, View]) -> Gra
         if not missing:
             if not is_same:
                 found = rebuilt(graph.table, node, forms)
-            elif count < _LONGEST:
+            elif count < _MAX_REWRITES:
                 found = rules.rewritten(node.own)
                 count += 1
             if found is None:

@@ -12,7 +12,8 @@ from symgrad.analysis.extents import numeric, with_derived
 from symgrad.gates.table import GATES
 from symgrad.graph.affine import Index, Size, axis, number_index, substituted
 from symgrad.graph.graph import Graph, Output
-from symgrad.graph.node import Table, View
+from symgrad.graph.intern import InternTable
+from symgrad.graph.node import View
 
 N, M = (Index(((Size(name), 1),)) for name in "nm")
 AT_I, AT_J = axis(0), axis(1)
@@ -23,12 +24,12 @@ def over(low: Index | int, index: Index, high: Index) -> list[Index]:
     return [index.minus(low), high.minus(index)]
 
 
-def graph_of(table: Table, view: View) -> Graph:
+def graph_of(table: InternTable, view: View) -> Graph:
     return Graph(table, ("x",), (Output(view, ()),), ((N,),))
 
 
 def empty() -> Domains:
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     return Domains(graph_of(table, table.reduce(GATES["sum"], table.input(0, (0,)), [0], over(0, AT_I, N.minus(1)))))
 
 
@@ -75,7 +76,7 @@ def test_triangles(forms: list[Index], bounds: tuple[object, ...]) -> None:
 
 def test_demand_is_that_of_the_readers() -> None:
     """The node exp(x[i]) is read at i + 1 for i from 0 to n - 3, and at n - 1 - i for the same: from 1 to n - 1."""
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     node = table.input(0, (0,)).call("exp").node
     reads = [View(node, (AT_I.plus(1),)), View(node, (N.minus(1).minus(AT_I),))]
     one = table.reduce(GATES["sum"], reads[0], [0], over(0, AT_I, N.minus(3)))
@@ -85,7 +86,7 @@ def test_demand_is_that_of_the_readers() -> None:
 
 
 def test_inputs_are_what_they_are_declared() -> None:
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     x = table.input(0, (0,))
     found = Domains(graph_of(table, table.reduce(GATES["sum"], x, [0], over(3, AT_I, N.minus(4)))))
     assert found.of[x.node].bounds == ((ZERO, N.minus(1)),)

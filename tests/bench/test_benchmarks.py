@@ -199,7 +199,7 @@ def test_call_has_its_rows() -> None:
 
 
 def test_stages_have_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("symgrad.kernel.compiled.LARGEST_COMPILED", 0)  # the stages only: Numba is not waited for
+    monkeypatch.setattr("symgrad.kernel.compiled.MAX_OPERATIONS", 0)  # the stages only: Numba is not waited for
     for make in (compile_time.chain, compile_time.squares):
         assert set(rows_of(compile_time.stages_table("", make, (20, 40), 1))) == {"20", "40"}
 

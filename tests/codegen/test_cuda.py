@@ -306,6 +306,6 @@ def test_a_function_that_a_gpu_lacks_is_refused(lacking: str, expr: sp.Expr, mon
 
 @needs_compiler
 def test_a_body_that_takes_too_long_to_compile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("symgrad.kernel.compiled.LARGEST_COMPILED", 3)
+    monkeypatch.setattr("symgrad.kernel.compiled.MAX_OPERATIONS", 3)
     with pytest.raises(UnsupportedExpression, match=r"operations.*the target 'cpu'"):
         symgrad.compile(sp.sin(x) * y + z, target="cuda")

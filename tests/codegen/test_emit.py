@@ -67,15 +67,14 @@ GOLDENS: dict[str, tuple[Any, dict[str, Any], tuple[float, ...], tuple[float, ..
     ),
 }
 GOLDENS |= {
-    "neuron_cuda": (NEURON, {"target": "cuda"}, *GOLDENS["neuron"][2:]),
+    f"neuron_{target}": (NEURON, {"target": target}, *GOLDENS["neuron"][2:]) for target in TARGETS if target != "cpu"
+}
+GOLDENS |= {
     "piecewise_cuda": (
         GOLDENS["piecewise"][0],
         {"target": "cuda", "accuracy": "strict", "dtype": "float32"},
         *GOLDENS["piecewise"][2:],
     ),
-}
-GOLDENS |= {
-    "neuron_javascript": (NEURON, {"target": "javascript"}, *GOLDENS["neuron"][2:]),
     "awkward_javascript": (
         GOLDENS["awkward"][0],
         {"target": "javascript", "dtype": "float32"},
@@ -83,7 +82,8 @@ GOLDENS |= {
     ),
 }
 # Those for GPUs run in the simulator, those in JavaScript in Node: test_cuda.py, test_javascript.py.
-RUN_HERE = [name for name, row in GOLDENS.items() if row[1].get("target") not in ("cuda", "javascript")]
+RUN_HERE = [name for name, row in GOLDENS.items() if row[1].get("target", "cpu") in ("cpu", "python")]
+IN_PYTHON = [name for name, target in TARGETS.items() if target.suffix == "py"]
 
 
 def emitted(name: str) -> str:
@@ -125,7 +125,7 @@ def test_the_body_is_the_part_about_the_mathematics(target: str, expr: str) -> N
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_golden(name: str, update_golden: bool) -> None:
-    path = GOLDEN / f"{name}.{'js' if name.endswith('_javascript') else 'py'}"
+    path = GOLDEN / f"{name}.{TARGETS[GOLDENS[name][1].get('target', 'cpu')].suffix}"
     head = emitted(name).split(RUNTIME)[0].rstrip() + "\n"
     if update_golden:
         GOLDEN.mkdir(exist_ok=True)
@@ -180,7 +180,7 @@ def test_long_expressions_are_shortened_in_the_docstring() -> None:
     assert "sin(s299)" in text  # the statements stay
 
 
-@pytest.mark.parametrize("target", ["cpu", "python", "cuda"])
+@pytest.mark.parametrize("target", IN_PYTHON)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("accuracy", ["fast", "strict"])
 def test_the_same_text_twice(target: str, dtype: str, accuracy: str) -> None:
@@ -330,7 +330,7 @@ def test_names_are_only_names(target: str, uses: str) -> None:
 
 
 @pytest.mark.parametrize("name", ATTACKS, ids=ascii)
-@pytest.mark.parametrize("target", ["python", "cpu", "cuda"])
+@pytest.mark.parametrize("target", IN_PYTHON)
 def test_no_name_gets_out(name: str, target: str) -> None:
     """Nothing of the name stands in the code unless it is an identifier; imports and calls are the fixed ones."""
     other = sp.Symbol("x") if name != "x" else sp.Symbol("y")
@@ -375,7 +375,7 @@ def lengthened(text: str, length: int) -> str:
 @pytest.mark.parametrize("length", [60, 100, 113, 116, 1000])
 def test_names_of_any_length(length: int) -> None:
     """Lines are broken where Python may be broken."""
-    for target in ("python", "cpu", "cuda"):
+    for target in IN_PYTHON:
         for text in (LONG_POINTS, LONG_ARRAYS):
             ast.parse(symgrad.emit(lengthened(text, length), target=target))
     point = 0.5, 0.75

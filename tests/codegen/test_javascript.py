@@ -29,7 +29,8 @@ from symgrad.emission import program_of
 from symgrad.errors import UnsupportedExpression
 from symgrad.gates.table import GATES
 from symgrad.graph.graph import Graph, over_points
-from symgrad.graph.node import Table, View
+from symgrad.graph.intern import InternTable
+from symgrad.graph.node import View
 from symgrad.language.parse import parse
 from symgrad.options import Options
 from symgrad.transform.differentiate import differentiate
@@ -277,7 +278,7 @@ def test_conventions(tmp_path: Path) -> None:
 
 def of_gate(name: str, arity: int) -> str:
     """The module of one gate, without its gradient."""
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     inputs = [table.input(place, (0,)) for place in range(arity)]
     return printed(over_points(table, tuple("abcd"[:arity]), (inputs[0].call(name, *inputs[1:]),)))
 
@@ -448,7 +449,7 @@ def test_float32_rounds_every_operation(tmp_path: Path) -> None:
 
 def several(count: int) -> tuple[Graph, Callable[[float, float], list[Any]]]:
     """A graph of several values, conditions among them, and what they are."""
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     a, b = (table.input(i, (0,)) for i in range(2))
     values = [a * b, a < b, (a < b).call("not").call("and", b > 0), a, a * b, table.constant(2)]
     values += [a * k + b for k in range(2, count - len(values) + 2)]
@@ -484,7 +485,7 @@ def nested(generator: np.random.Generator) -> Graph:
     def word(words: str) -> str:
         return str(generator.choice(words.split()))
 
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     a, b, c = inputs = [table.input(place, (0,)) for place in range(3)]
     not_zero = [a, b, c, -a, a * b, a / b, table.constant(-2)]
     roots: list[View] = []

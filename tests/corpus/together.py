@@ -16,7 +16,8 @@ from symgrad.emission import program_of
 from symgrad.evaluate.points import evaluate
 from symgrad.gates.table import GATES
 from symgrad.graph.graph import POINTWISE, Graph, Output, over_points
-from symgrad.graph.node import Node, Table, View
+from symgrad.graph.intern import InternTable
+from symgrad.graph.node import Node, View
 from symgrad.graph.rebuild import translated
 from symgrad.options import Options
 
@@ -37,7 +38,7 @@ def interpreted(graph: Graph, point: Sequence[Any], dtype: Any = np.float64) -> 
 
 def together(graphs: Sequence[Graph]) -> Graph:
     """One graph with all outputs, the first as its value; the inputs of each are its own."""
-    table, inputs, outputs = Table(dict(GATES)), list[str](), list[View]()
+    table, inputs, outputs = InternTable(dict(GATES)), list[str](), list[View]()
     for place, graph in enumerate(graphs):
         views: dict[Node, View] = {}
         for node in graph.order():

@@ -14,8 +14,9 @@ import pytest
 import sympy as sp
 
 import symgrad
-from symgrad.cli import BAD_INPUT, DONE, main
-from symgrad.explore.draw import MOST_GATES, Drawing, brief
+from symgrad.cli import main
+from symgrad.commands import BAD_INPUT, DONE
+from symgrad.explore.draw import MAX_GATES, Drawing, brief
 from symgrad.explore.records import Summary
 from symgrad.tables import visible
 
@@ -320,4 +321,4 @@ def test_arrays_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path
         assert "lists of numbers" in capsys.readouterr().err
     assert main(["check", str(file)]) == BAD_INPUT
     assert "missing inputs: write w=[...] x=[...]" in capsys.readouterr().err
-    assert len(str(MOST_GATES)) == 3
+    assert len(str(MAX_GATES)) == 3

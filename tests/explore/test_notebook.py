@@ -25,17 +25,17 @@ from hypothesis import strategies as st
 import symgrad
 from symgrad.evaluate.arrays import evaluate_arrays
 from symgrad.evaluate.points import evaluate_exactly
-from symgrad.explore.latex import LONGEST, latex
+from symgrad.explore.latex import MAX_LENGTH, latex
 from symgrad.explore.latex_pieces import symbol
 from symgrad.gates.linear_algebra import MATRIX_RULES
 from symgrad.gates.table import CONSTANTS, GATES, ORDINARY
 from symgrad.graph.graph import Graph, over_points, views_of
-from symgrad.graph.node import Table, View
+from symgrad.graph.intern import InternTable
+from symgrad.graph.node import View
 from symgrad.language.parse import parse
 from symgrad.lower.lower import lower
 from symgrad.reductions import Largest
-from symgrad.tables import COLOURS, Cell, visible
-from symgrad.tables import Table as TextTable
+from symgrad.tables import COLOURS, Cell, Table, visible
 
 x, y, z = sp.symbols("x y z")
 i, n = sp.symbols("i n", integer=True)
@@ -472,7 +472,7 @@ FUNCTIONS_OF_MORE = "add add add mul mul mul div div pow max atan2 mod".split()
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
     """A random graph of gates, as no expression might give it: minus under minus, numbers last, cases under powers."""
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     parts = [table.input(place, (0,)) for place in range(3)]
     parts += [table.constant(draw(st.sampled_from(NUMBERS))), table.constant(draw(st.sampled_from(("pi", "E"))))]
 
@@ -524,7 +524,7 @@ PLAIN = [name for name in GATES if name not in (*LISTED, "smallest", *MATRIX_RUL
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_gate_reads_back(name: str) -> None:
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     point = [low + (high - low) / 3 for low, high in ORDINARY[name]]
     inputs = [table.input(place, (0,)) for place in range(len(point))]
     names = ("x", "y", "z", "w")[: len(point)]
@@ -537,7 +537,7 @@ def test_gate_reads_back(name: str) -> None:
 
 
 def test_signs_of_factors_come_out() -> None:
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     one, two = (table.input(place, (0,)) for place in range(2))
     for value in (-one * -two, -one * two * -3, one / -two, (-one) / -two):
         graph = over_points(table, ("x", "y"), (value,))
@@ -607,7 +607,7 @@ def test_names_of_parts_over_arrays() -> None:
 
 
 def test_nothing_where_the_formula_is_too_long() -> None:
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     deep = wide = shared = table.input(0, (0,))
     for number in range(10_000):
         deep = deep.call("sin")
@@ -616,7 +616,7 @@ def test_nothing_where_the_formula_is_too_long() -> None:
             wide = wide + number
     for value in (deep, wide, shared):
         assert latex(over_points(table, ("x",), (value,))) is None
-    assert latex(graph_of(sp.Symbol("x" * LONGEST))) is None
+    assert latex(graph_of(sp.Symbol("x" * MAX_LENGTH))) is None
 
 
 def test_many_arguments_are_not_all_listed() -> None:
@@ -769,7 +769,7 @@ def test_formula_of_a_kernel_instead_of_a_table(hostile: symgrad.Kernel, monkeyp
     assert text is not None
     assert text == rf"$\displaystyle {latex(hostile._compiled.definition)}$"
     assert hostile._repr_html_() is None
-    monkeypatch.setattr("symgrad.explore.latex.LONGEST", 20)
+    monkeypatch.setattr("symgrad.explore.latex.MAX_LENGTH", 20)
     assert hostile._repr_latex_() is None
     html = hostile._repr_html_()
     assert html is not None
@@ -815,13 +815,13 @@ def test_as_ipython_asks(hostile: symgrad.Kernel) -> None:
 
 def test_long_table_shows_its_head_and_what_is_marked() -> None:
     rows = [("row", Cell(str(number), "bold red" if number == 900 else "green")) for number in range(1000)]
-    root = checked(TextTable(("a", "b"), rows, "title", ("note",)).html())
+    root = checked(Table(("a", "b"), rows, "title", ("note",)).html())
     assert [row[1].text for row in root.findall(".//tbody/tr")] == [*map(str, range(300)), "900"]
     assert [note.text for note in root.findall("div/div")] == ["and 699 more rows, which print shows", "note"]
 
 
 def test_dollars_in_a_table_are_no_formulas() -> None:
-    root = checked(TextTable(("$a$",), [("$b$",)]).html())
+    root = checked(Table(("$a$",), [("$b$",)]).html())
     assert {"tex2jax_ignore", "mathjax_ignore"} <= set(root[0].get("class", "").split())
     assert root.findtext(".//td") == "$b$"
 

@@ -333,7 +333,7 @@ def test_entries_have_names_of_their_own() -> None:
 
 @pytest.mark.usefixtures("unbuilt")
 def test_too_large_a_trace_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("symgrad.explore.tracing.LARGEST_TRACE", 1000)
+    monkeypatch.setattr("symgrad.explore.tracing.MAX_TRACE", 1000)
     kernel = symgrad.compile("x: vector(n)\nsum(x[i]**2 for i in range(n))")
     assert kernel.trace(np.ones(10)).value == 10.0
     with pytest.raises(symgrad.SymgradError, match="trace with fewer rows"):

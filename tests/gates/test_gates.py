@@ -26,7 +26,8 @@ from symgrad.evaluate.points import evaluate_exactly, rounded
 from symgrad.gates.reductions import KINDS
 from symgrad.gates.table import BY_CLASS, GATES, ORDINARY, TROUBLE
 from symgrad.graph.graph import Graph, over_points, views_of
-from symgrad.graph.node import Table, View
+from symgrad.graph.intern import InternTable
+from symgrad.graph.node import View
 from symgrad.schedule.items import LEAVES
 from symgrad.transform.differentiate import differentiate
 from symgrad.transform.simplify import simplify
@@ -165,7 +166,7 @@ KINKS: dict[tuple[str, Point], Point] = {
 @cache
 def graph_of(case: Case, *families: str) -> Graph:
     """The gate alone as a graph, with its gradients where it has them; `families` of laws are applied."""
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     inputs = [table.input(i, (0,)) for i in range(case.arity)]
     graph = over_points(table, tuple("abcd"[: case.arity]), (case.build(*inputs),))
     if case.has_gradient:

@@ -13,7 +13,8 @@ from symgrad.evaluate.arrays import evaluate_arrays
 from symgrad.gates.table import GATES
 from symgrad.graph.affine import Index, Size, axis, number_index
 from symgrad.graph.graph import Graph, Output
-from symgrad.graph.node import Table, View
+from symgrad.graph.intern import InternTable
+from symgrad.graph.node import View
 from symgrad.graph.sums import guarded, total
 
 N = Index(((Size("n"), 1),))
@@ -114,12 +115,12 @@ SUMS = {
 }
 
 
-def views() -> tuple[Table, View, View, View]:
-    table = Table(dict(GATES))
+def views() -> tuple[InternTable, View, View, View]:
+    table = InternTable(dict(GATES))
     return table, table.input(0, (NAMES["i"],)), table.input(1, (NAMES["j"],)), table.input(2, ())
 
 
-def graph_of(table: Table, view: View, shape: tuple[Index, ...] = ()) -> Graph:
+def graph_of(table: InternTable, view: View, shape: tuple[Index, ...] = ()) -> Graph:
     return Graph(table, ("x", "y", "a"), (Output(view, shape),), ((N,), (N,), ()))
 
 

@@ -19,7 +19,7 @@ from symgrad.evaluate.conditioning import rounding_bounds
 from symgrad.evaluate.points import evaluate_exactly
 from symgrad.gates.table import GATES, TROUBLE
 from symgrad.graph.graph import over_points, views_of
-from symgrad.graph.node import Table
+from symgrad.graph.intern import InternTable
 from symgrad.kernel.check import GradientCheck, _complex_step
 from symgrad.transform.differentiate import differentiate
 from tests.gates.test_gates import ELEMENTWISE, ORDINARY, _points
@@ -31,7 +31,7 @@ Derivatives = tuple[float, ...]
 @pytest.fixture
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels run on the reference evaluator, and nothing is compiled."""
-    monkeypatch.setattr("symgrad.kernel.compiled.LARGEST_COMPILED", -1)
+    monkeypatch.setattr("symgrad.kernel.compiled.MAX_OPERATIONS", -1)
 
 
 def falsified(kernel: Any, change: Callable[[Derivatives], Derivatives]) -> Any:
@@ -210,7 +210,7 @@ def test_conditions_and_branches_are_not_analytic() -> None:
 def test_every_analytic_gate_has_its_complex_step(name: str) -> None:
     """Right to the last digits, beside the gate's own gradient."""
     arity = len(ORDINARY[name])
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     inputs = [table.input(i, (0,)) for i in range(arity)]
     graph = over_points(table, tuple("abc"[:arity]), (inputs[0].call(name, *inputs[1:]),))
     gradients = views_of(differentiate(graph, range(arity)).gradients)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from symgrad.gates.table import GATES
 from symgrad.graph.affine import Index, Size, axis
-from symgrad.graph.node import Node, Table, View
+from symgrad.graph.intern import InternTable
+from symgrad.graph.node import Node, View
 from symgrad.schedule.axes import AxisClasses
 
 N = Index(((Size("n"), 1),))
@@ -14,7 +15,7 @@ class Nodes:
     """exp(x[i]) and what reads it."""
 
     def __init__(self) -> None:
-        self.table = Table(dict(GATES))
+        self.table = InternTable(dict(GATES))
         self.exp = self.table.input(0, (0,)).call("exp").node
 
     def read(self, *index: Index) -> View:

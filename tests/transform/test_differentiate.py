@@ -18,7 +18,7 @@ from symgrad.errors import UnsupportedExpression
 from symgrad.evaluate.points import evaluate, evaluate_exactly
 from symgrad.gates.table import GATES
 from symgrad.graph.graph import Graph, over_points, views_of
-from symgrad.graph.node import Table
+from symgrad.graph.intern import InternTable
 from symgrad.lower.lower import lower
 from symgrad.transform.differentiate import differentiate
 from symgrad.transform.simplify import simplify
@@ -282,7 +282,7 @@ def test_no_two_nodes_say_the_same() -> None:
 
 
 def test_interning_is_up_to_order_of_commutative_arguments_only() -> None:
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     a, b = table.input(0, (0,)), table.input(1, (0,))
     assert (a + b).node is (b + a).node
     assert (a * b).node is (b * a).node

@@ -20,7 +20,8 @@ from together import Batch, bits, gradient_graph, interpreted
 from symgrad.evaluate.points import evaluate_exactly
 from symgrad.gates.table import GATES
 from symgrad.graph.graph import Graph, over_points, views_of
-from symgrad.graph.node import Table, View
+from symgrad.graph.intern import InternTable
+from symgrad.graph.node import View
 from symgrad.transform.differentiate import differentiate
 from symgrad.transform.laws.law import LAWS, Law
 from symgrad.transform.pipeline import PASSES
@@ -202,7 +203,7 @@ SPECIAL = (0.0, -0.0, 1e-200, 1.5, -2.0, math.inf, -math.inf, math.nan)
 
 
 def graph_of(build: Build) -> Graph:
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     a, b, c = (table.input(i, (0,)) for i in range(3))
     return over_points(table, ("a", "b", "c"), (build(a, b, c),))
 
@@ -430,7 +431,7 @@ def test_stable_forms_compiled(part: int, accuracy: str) -> None:
 
 
 def test_a_quotient_through_another_one_is_divided_by_its_own_divisor_only() -> None:
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     a, b = table.input(0, (0,)), table.input(1, (0,))
     graph = simplify(over_points(table, ("a", "b"), ((1 / (a / b)) / a,)), ("cheaper",))
     assert float(evaluate_exactly(views_of(graph.values), (2, 3))[0]) == 0.75

@@ -1,4 +1,4 @@
-"""The import direction of the house, and what an import costs."""
+"""The import direction of the house, what an import costs, and how long files and classes may be."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ LAYERS = {
         "debug",
         "__init__",
         "bench",
+        "commands",
         "cli",
         "__main__",
     ),
@@ -166,6 +167,53 @@ def test_public_names_are_there_and_explained(name: str) -> None:
 def test_lists_of_names_are_sorted_and_unique() -> None:
     assert len(set(symgrad.__all__)) == len(symgrad.__all__)
 
+
+# --- how long files and classes may be --------------------------------------------------------------------------------
+
+MAX_FILE = 400  # lines of a file that is no table
+MAX_CLASS = 250
+# What may be longer, by path or path::class, with the reason: tables. Anything else is to be divided along an idea.
+LONGER = {
+    "codegen/symgrad_codegen/program.py": "to be divided",
+    "symgrad/explore/page_files/page.js": "to be divided",
+}
+SOURCES = sorted(
+    path
+    for folder in ("symgrad", "codegen")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".py", ".js", ".css", ".html", ".lark")
+)
+
+
+def too_long(path: Path, text: str) -> set[str]:
+    """Of a file: itself and its classes, where they are beyond the limits."""
+    name = path.relative_to(ROOT).as_posix()
+    found = {name} if text.count("\n") > MAX_FILE else set()
+    nodes = ast.walk(ast.parse(text)) if path.suffix == ".py" else ()
+    classes = (node for node in nodes if isinstance(node, ast.ClassDef))
+    return found | {f"{name}::{own.name}" for own in classes if (own.end_lineno or 0) - own.lineno >= MAX_CLASS}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_classes_can_be_read_in_one_sitting(path: Path) -> None:
+    found = too_long(path, path.read_text(encoding="utf-8"))
+    assert not found - LONGER.keys(), f"more than {MAX_FILE} lines of a file or {MAX_CLASS} of a class: {found}"
+
+
+def test_what_may_be_longer_is_longer() -> None:
+    found = {name for path in SOURCES for name in too_long(path, path.read_text(encoding="utf-8"))}
+    assert not LONGER.keys() - found, "within the limits: to be taken out of LONGER"
+
+
+def test_the_limits_are_counted() -> None:
+    path = ROOT / "symgrad" / "invented.py"
+    lines = ["class Long:", *["    pass"] * (MAX_CLASS - 1)]
+    assert not too_long(path, "\n".join([*lines, *["pass"] * (MAX_FILE - MAX_CLASS)]) + "\n")
+    assert too_long(path, "\n".join([*lines, "    pass"]) + "\n") == {"symgrad/invented.py::Long"}
+    assert too_long(path, "pass\n" * (MAX_FILE + 1)) == {"symgrad/invented.py"}
+
+
+# --- the tree of the tests --------------------------------------------------------------------------------------------
 
 # Folders of tests that are no folders of symgrad.
 OTHER_TESTS = {"codegen", "whole", "corpus", "golden"}

@@ -16,7 +16,8 @@ from symgrad.evaluate.trials import trials
 from symgrad.gates.table import GATES
 from symgrad.graph.affine import Index, Size, axis, number_index
 from symgrad.graph.graph import Graph, Output, as_node
-from symgrad.graph.node import Table, View
+from symgrad.graph.intern import InternTable
+from symgrad.graph.node import View
 from symgrad.graph.rows import graph_of, rows_of
 from symgrad.options import Options
 from symgrad.transform.differentiate import differentiate
@@ -32,14 +33,14 @@ def below(name: int, extent: Index) -> list[Index]:
     return [axis(name), extent.minus(1).minus(axis(name))]
 
 
-def layer() -> tuple[Table, View, View, View]:
+def layer() -> tuple[InternTable, View, View, View]:
     """X[n, d], w[d], and the margins X @ w."""
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     X, w = table.input(0, (ROW, COLUMN)), table.input(1, (COLUMN,))
     return table, X, w, table.reduce(GATES["sum"], X * w, [COLUMN], below(COLUMN, D))
 
 
-def graph_with(table: Table, outputs: Sequence[Output]) -> Graph:
+def graph_with(table: InternTable, outputs: Sequence[Output]) -> Graph:
     return Graph(table, ("X", "w"), tuple(outputs), ((N, D), (D,)))
 
 
@@ -61,7 +62,7 @@ def loss_and_more() -> Graph:
 
 def no_sum_at_all() -> Graph:
     """Nothing is summed up: the data axis is one of the value's."""
-    table = Table(dict(GATES))
+    table = InternTable(dict(GATES))
     X, w = table.input(0, (0, 1)), table.input(1, (1,))
     return graph_with(table, [Output((X * w).call("exp"), (N, D))])
 

@@ -16,6 +16,8 @@ from .javascript import target as javascript
 class Target(NamedTuple):
     """How to print a program, and of it what is about the mathematics; names that modules use, and what they have."""
 
+    about: str  # what a module is, and for whom: what lists of the targets say
+    suffix: str  # of a file that holds a module
     emit: Callable[[Program], str]
     body: Callable[[Program], str]
     reserved: Callable[[], frozenset[str]]
@@ -29,8 +31,16 @@ def _every(function: Function) -> bool:
 
 
 TARGETS: dict[str, Target] = {
-    "cpu": Target(cpu.emit, cpu.body, cpu.reserved, _every),
-    "cuda": Target(cuda.emit, cuda.body, cuda.reserved, cuda.supports),
-    "javascript": Target(javascript.emit, javascript.body, javascript.reserved, javascript.supports, checks=True),
-    "python": Target(python.emit, python.body, python.reserved, _every),
+    "cpu": Target("Numba, for CPUs", "py", cpu.emit, cpu.body, cpu.reserved, _every),
+    "cuda": Target("Numba, for GPUs", "py", cuda.emit, cuda.body, cuda.reserved, cuda.supports),
+    "javascript": Target(
+        "an ES module, for Node and pages",
+        "js",
+        javascript.emit,
+        javascript.body,
+        javascript.reserved,
+        javascript.supports,
+        checks=True,
+    ),
+    "python": Target("plain Python", "py", python.emit, python.body, python.reserved, _every),
 }

@@ -65,8 +65,8 @@ def _size_of_sum(view: View, depth: int) -> Size | None:
         return node.table.reduce(GATES["largest"], body, reduced, limits)
 
     if reduced:
-        for place, term in enumerate(exponent.arguments if is_gate(exponent, "add") else ()):
-            rest = [*exponent.arguments[:place], *exponent.arguments[place + 1 :]]
+        for position, term in enumerate(exponent.arguments if is_gate(exponent, "add") else ()):
+            rest = [*exponent.arguments[:position], *exponent.arguments[position + 1 :]]
             if is_gate(term, "neg") and term.arguments[0] == largest(sum_of(view, rest)):
                 return None  # written as it should be: f - max(f)
         exponent = largest(exponent)
@@ -162,11 +162,11 @@ def _relative_sum(view: View, shift: View) -> View:
 
 def _relative_product(view: View, shift: View) -> View:
     factors = list(view.arguments)
-    sizes = {place: own for place, factor in enumerate(factors) if (own := size(factor)) is not None}
-    first = min(sizes, key=lambda place: sizes[place].of_sum)
-    for place, own in sizes.items():
-        if place != first:
-            factors[place] = relative(factors[place], shift_of(own))
+    sizes = {position: own for position, factor in enumerate(factors) if (own := size(factor)) is not None}
+    first = min(sizes, key=lambda position: sizes[position].of_sum)
+    for position, own in sizes.items():
+        if position != first:
+            factors[position] = relative(factors[position], shift_of(own))
             shift = shift - shift_of(own)
     factors[first] = relative(factors[first], shift)
     return product_of(view, factors)
@@ -296,15 +296,15 @@ def ratio_of_sums(y: View) -> View | None:
     of_arrays=True,
 )
 def product_with_shift(y: View) -> View | None:
-    for place, factor in enumerate(y.arguments):
+    for position, factor in enumerate(y.arguments):
         found = _without_shift(factor)
         if found is None:
             continue
         shift, rest = found
         for other, absorbing in enumerate(y.arguments):
-            if other != place and _affinity(absorbing, shift) < _NO_SIZE:
+            if other != position and _affinity(absorbing, shift) < _NO_SIZE:
                 factors = list(y.arguments)
-                factors[other], factors[place] = _absorbed(absorbing, shift), rest
+                factors[other], factors[position] = _absorbed(absorbing, shift), rest
                 return product_of(y, [factor for factor in factors if factor.number != 1])
     return None
 
@@ -319,10 +319,10 @@ def _without_shift(view: View, depth: int = _DEPTH) -> tuple[View, View] | None:
         found = _without_shift(view.arguments[0], depth - 1)
         return None if found is None else (found[0], found[1] / view.arguments[1])
     if is_gate(view, "mul") and depth:
-        for place, factor in enumerate(view.arguments):
+        for position, factor in enumerate(view.arguments):
             found = _without_shift(factor, depth - 1)
             if found is not None:
-                others = [*view.arguments[:place], found[1], *view.arguments[place + 1 :]]
+                others = [*view.arguments[:position], found[1], *view.arguments[position + 1 :]]
                 return found[0], product_of(view, [other for other in others if other.number != 1])
     return None
 
@@ -348,8 +348,8 @@ def _absorbed(view: View, shift: View) -> View:
     """exp(-shift)*view: the shift goes where it does the most good."""
     if is_gate(view, "mul") and _affinity(view, shift) < _NO_SIZE:
         factors = list(view.arguments)
-        place = min(range(len(factors)), key=lambda at: _affinity(factors[at], shift))
-        factors[place] = _absorbed(factors[place], shift)
+        position = min(range(len(factors)), key=lambda at: _affinity(factors[at], shift))
+        factors[position] = _absorbed(factors[position], shift)
         return product_of(view, factors)
     if is_gate(view, "div"):
         return _absorbed(view.arguments[0], shift) / view.arguments[1]

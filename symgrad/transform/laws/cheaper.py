@@ -10,7 +10,7 @@ from ...evaluate.points import evaluate_exactly
 from ...gates.arithmetic import spelled_power
 from ...graph.node import View
 from ...graph.sums import product_of, sum_of
-from .law import LARGEST_FOLD, apply, constant, constants_of, folds, is_gate, law, multiple, quotient_of, rational_of
+from .law import MAX_FOLD, apply, constant, constants_of, folds, is_gate, law, multiple, quotient_of, rational_of
 
 
 @law("add", "constants add; a + 0 = a", exact=False)  # -0.0 + 0 is +0.0
@@ -226,7 +226,7 @@ def power_constant(y: View) -> View | None:
     number, exponent = rational_of(y.arguments[0]), y.node.exponent
     if number is None or not isinstance(exponent, int):
         return None
-    if (number.numerator.bit_length() + number.denominator.bit_length()) * exponent > LARGEST_FOLD:
+    if (number.numerator.bit_length() + number.denominator.bit_length()) * exponent > MAX_FOLD:
         return None
     return constant(y, number**exponent)
 
@@ -245,15 +245,15 @@ def abs_sign(y: View) -> View | None:
 @law("add", "(a where c else 0) + (0 where c else b) = a where c else b", exact=False)  # -0.0 + 0 is +0.0
 def add_sides(y: View) -> View | None:
     sides: dict[View, tuple[int, View]] = {}  # by condition: the term whose other side is 0
-    for place, term in enumerate(y.arguments):
+    for position, term in enumerate(y.arguments):
         if not is_gate(term, "select"):
             continue
         condition, taken, otherwise = term.arguments
         if otherwise.number == 0:
-            sides[condition] = place, taken
+            sides[condition] = position, taken
         elif taken.number == 0 and condition in sides:
             other, first = sides[condition]
-            rest = [view for i, view in enumerate(y.arguments) if i not in (place, other)]
+            rest = [view for i, view in enumerate(y.arguments) if i not in (position, other)]
             return sum_of(y, [*rest, condition.where(first, otherwise)])
     return None
 

@@ -30,7 +30,7 @@ class Law:
 LAWS: dict[str, list[Law]] = {}
 
 # Rationals with more binary digits than this are not folded into each other: their size would grow without bound.
-LARGEST_FOLD = 4096
+MAX_FOLD = 4096
 
 
 def law(
@@ -111,7 +111,7 @@ def _is_dyadic(number: Fraction) -> bool:
 
 
 def folds(*numbers: Fraction) -> bool:
-    return sum(n.numerator.bit_length() + n.denominator.bit_length() for n in numbers) < LARGEST_FOLD
+    return sum(n.numerator.bit_length() + n.denominator.bit_length() for n in numbers) < MAX_FOLD
 
 
 def constants_of(views: Iterable[View]) -> tuple[list[Fraction], list[View]]:

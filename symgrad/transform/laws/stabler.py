@@ -161,14 +161,14 @@ def product_of_powers(y: View) -> View | None:
     if _POWERS.isdisjoint([factor.node.gate.name for factor in y.arguments]):  # most often
         return None
     found: dict[View, list[tuple[int, Fraction]]] = {}
-    for place, factor in enumerate(y.arguments):
+    for position, factor in enumerate(y.arguments):
         base, exponent = _as_power(factor) or (factor, Fraction(1))
-        found.setdefault(base, []).append((place, exponent))
+        found.setdefault(base, []).append((position, exponent))
     for base, powers in found.items():
         total = sum((exponent for _, exponent in powers), Fraction(0))
         if len(powers) > 1 and total.denominator > 1 and all(exponent > 0 for _, exponent in powers):
-            places = {place for place, _ in powers}
-            rest = [factor for place, factor in enumerate(y.arguments) if place not in places]
+            positions = {position for position, _ in powers}
+            rest = [factor for position, factor in enumerate(y.arguments) if position not in positions]
             return product_of(y, [*rest, power_of(base, total)])
     return None
 
@@ -190,7 +190,7 @@ def _logistic(factor: View) -> tuple[View, int] | None:
 @law("div", "1/(1 + exp(-a)) = exp(a)/(1 + exp(a)) = sigmoid(a)", exact=False, family="stabler")
 def sigmoid_quotient(y: View) -> View | None:
     above, below = factors_of(y.arguments[0]), factors_of(y.arguments[1])
-    for place, factor in enumerate(below):
+    for position, factor in enumerate(below):
         found = _logistic(factor)
         if found is None:
             continue
@@ -201,20 +201,20 @@ def sigmoid_quotient(y: View) -> View | None:
             above.remove(exponential)
             sigmoids[0] = a.call("sigmoid")
         ones = [view for view in above if view.number != 1]
-        return quotient_of(y, ones + sigmoids, below[:place] + below[place + 1 :])
+        return quotient_of(y, ones + sigmoids, below[:position] + below[position + 1 :])
     return None
 
 
 @law("div", "exp(a)/(exp(a) + exp(b)) = softmax(a, b)", exact=False, family="stabler")
 def softmax_quotient(y: View) -> View | None:
     above, below = factors_of(y.arguments[0]), factors_of(y.arguments[1])
-    for place, factor in enumerate(below):
+    for position, factor in enumerate(below):
         logarithms = _exponentials(factor) if is_gate(factor, "add") else None
         for top in above:
             if logarithms is not None and is_gate(top, "exp") and top.arguments[0] in logarithms:
                 logarithms.remove(top.arguments[0])
                 above[above.index(top)] = top.arguments[0].call("softmax", *logarithms)
-                return quotient_of(y, above, below[:place] + below[place + 1 :])
+                return quotient_of(y, above, below[:position] + below[position + 1 :])
     return None
 
 
@@ -245,26 +245,26 @@ _RECIPROCALS = {"cosh": "sech", "sinh": "csch", "expm1": "bose"}
 @law("div", "1/cosh(a) = sech(a); 1/sinh(a) = csch(a); 1/expm1(a) = bose(a)", exact=False, family="stabler")
 def reciprocals(y: View) -> View | None:
     above, below = factors_of(y.arguments[0]), factors_of(y.arguments[1])
-    for place, factor in enumerate(below):
+    for position, factor in enumerate(below):
         base = factor.arguments[0] if is_gate(factor, "power") else factor
         if base.node.gate.name in _RECIPROCALS:
             found = base.arguments[0].call(_RECIPROCALS[base.node.gate.name])
             if is_gate(factor, "power"):
                 found = y.node.table.apply(GATES["power"], found, attribute=factor.node.attribute)
             ones = [view for view in above if view.number != 1]
-            return quotient_of(y, [*ones, found], below[:place] + below[place + 1 :])
+            return quotient_of(y, [*ones, found], below[:position] + below[position + 1 :])
     return None
 
 
 @law("div", "sin(a)/a = sinc(a)", exact=False, family="stabler")  # 1 at a = 0, where the quotient is NaN
 def sinc_quotient(y: View) -> View | None:
     above, below = factors_of(y.arguments[0]), factors_of(y.arguments[1])
-    for place, factor in enumerate(above):
+    for position, factor in enumerate(above):
         if is_gate(factor, "sin"):
             denominators = factors_of(factor.arguments[0])
             if all(below.count(view) >= denominators.count(view) for view in denominators):
                 for view in denominators:
                     below.remove(view)
-                above[place] = factor.arguments[0].call("sinc")
+                above[position] = factor.arguments[0].call("sinc")
                 return quotient_of(y, above, below)
     return None

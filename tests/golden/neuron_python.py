@@ -1,0 +1,61 @@
+"""f(w0, w1, w2, x0, x1) = 1 / (exp(-(w2 + w0 * x0 + w1 * x1)) + 1)
+
+Arguments: w0, w1, w2, x0, x1 (float64).
+Returns: (f, (d_w0, d_w1, d_w2, d_x0, d_x1)), where d_x stands for the derivative of f by x.
+Operations: 8 for the value, 16 for value and gradient.
+
+Made by symgrad; a plain module that does not need it. It needs NumPy.
+"""
+
+import math
+from math import inf, nan, pi
+
+import numpy as np
+
+ARGUMENTS = ("w0", "w1", "w2", "x0", "x1")
+WRT = ("w0", "w1", "w2", "x0", "x1")
+real, real_name = float, "float64"
+
+
+def kernel(w0, w1, w2, x0, x1):
+    # forward
+    s = w2 + w0 * x0 + w1 * x1
+    exp_1 = exp(-s)
+    value = 1.0 / (1.0 + exp_1)  # 1 / (1 + exp(-s))
+    # backward
+    d_w2 = select(exp_1 == inf, 0.0, value * (exp_1 * value))  # d value / d w2
+    d_w0 = d_w2 * x0  # d value / d w0
+    d_w1 = d_w2 * x1  # d value / d w1
+    d_x0 = d_w2 * w0  # d value / d x0
+    d_x1 = d_w2 * w1  # d value / d x1
+    return value, (d_w0, d_w1, d_w2, d_x0, d_x1)
+
+
+def kernel_batch(w0, w1, w2, x0, x1, out=None):
+    """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""
+    return run_batch((w0, w1, w2, x0, x1), out)
+
+
+POINT = kernel
+
+
+def run_batch(inputs, out):
+    """`kernel_batch` of this module: the kernel at every point."""
+    inputs = [np.ascontiguousarray(array, real_name) for array in inputs]
+    shapes = {array.shape for array in inputs}
+    if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+        raise ValueError(f"kernel_batch takes 1-D arrays of one length, not of shapes {sorted(shapes)}")
+    count = len(inputs[0]) if inputs else 1
+    if out is None:
+        out = np.empty(count, real_name), tuple(np.empty(count, real_name) for _ in WRT)
+    for i in range(count):
+        out[0][i], gradient = POINT(*(array[i] for array in inputs))
+        for array, derivative in zip(out[1], gradient):
+            array[i] = derivative
+    return out
+
+
+exp = math.exp
+
+def select(condition, taken, otherwise):
+    return taken if condition else otherwise
