@@ -17,12 +17,12 @@ import mpmath
 import numpy as np
 
 from ..evaluate.conditioning import rounding_bounds
-from ..evaluate.points import evaluate as evaluate_graph
-from ..evaluate.points import evaluate_complex, evaluate_exactly
+from ..evaluate.evaluation import Evaluator, evaluate_exactly
+from ..evaluate.evaluation import evaluate as evaluate_graph
 from ..explore.tracing import Setting
 from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable, views_of
-from ..graph.node import Node, View
+from ..graph.node import Node, View, positional
 from ..tables import Cell, Table
 
 # Working digits of the exact differences, more until two successive ones agree: a saturated tanh(300) is 1 - 1e-260.
@@ -170,8 +170,8 @@ def check(setting: Setting, definition: Graph, evaluate: Evaluate) -> GradientCh
     kind = np.dtype(dtype).type
     point = [float(kind(value)) for value in setting.inputs]  # what the kernel really gets
     value, derivatives = evaluate(point)
-    root = definition.values[0].view
-    value_bound, *bounds = (SLACK * float(bound) for bound in rounding_bounds(graph.views, point, dtype))
+    root = definition
+    value_bound, *bounds = (SLACK * float(bound) for bound in rounding_bounds(graph, point, dtype))
     exact_value, sides = _exact_derivatives(root, point, graph.wrt, bounds)
     rows = []
     for at, analytic, (exact, left, right), bound in zip(graph.wrt, derivatives, sides, bounds, strict=True):
@@ -180,7 +180,7 @@ def check(setting: Setting, definition: Graph, evaluate: Evaluate) -> GradientCh
                 name=names[at],
                 at=point[at],
                 analytic=analytic,
-                central=_central(graph.values[0].view, point, at),
+                central=_central(graph.with_values([graph.values[0].view]), point, at),
                 complex_step=_complex_step(root, point, at),
                 exact=float(exact),
                 left=float(left),
@@ -196,34 +196,34 @@ def _relative(a: float, n: float) -> float:
     return 0.0 if a == n else abs(a - n) / scale if scale else float("nan")
 
 
-def _central(root: View, point: Sequence[float], place: int) -> float:
+def _central(root: Graph, point: Sequence[float], place: int) -> float:
     """The central difference in float64, its step the cube root of the rounding unit."""
     step = CENTRAL_STEP * max(abs(point[place]), 1.0)
     up, down = list(point), list(point)
     up[place], down[place] = point[place] + step, point[place] - step
     columns = np.array([up, down]).T
-    (values,) = evaluate_graph([root], list(columns))
+    (values,) = evaluate_graph(root, list(columns))
     values = np.broadcast_to(values, (2,))
     with np.errstate(all="ignore"):
         return float((values[0] - values[1]) / np.float64(up[place] - down[place]))
 
 
-def _complex_step(root: View, point: Sequence[float], place: int) -> float | None:
+def _complex_step(root: Graph, point: Sequence[float], place: int) -> float | None:
     """Im f(x + ih)/h, where every gate is analytic, and the function here: at a branch point it depends on h."""
-    if not all(node.gate.analytic for node in reachable([root.node])):
+    if not all(node.gate.analytic for node in root.order()):
         return None
     found = []
     for step in (COMPLEX_STEP, -COMPLEX_STEP / 1024):
         inputs: list[Any] = [mpmath.mpf(value) for value in point]
         inputs[place] = mpmath.mpc(point[place], step)
-        (value,) = evaluate_complex([root], inputs, COMPLEX_DIGITS)
+        (value,) = Evaluator(root).complex(inputs, digits=COMPLEX_DIGITS)
         found.append(mpmath.im(value) / step)
     one, two = found
     return float(one) if abs(one - two) <= 1e-12 * abs(one) else None
 
 
 def _exact_derivatives(
-    root: View, point: Sequence[float], places: Sequence[int], bounds: Sequence[float]
+    root: Graph, point: Sequence[float], places: Sequence[int], bounds: Sequence[float]
 ) -> tuple[Any, list[Sides]]:
     """The value; and (derivative, that from the left, that from the right) by each input, NaN where there is none.
 
@@ -231,7 +231,7 @@ def _exact_derivatives(
     """
     value, found = mpmath.nan, [_NOTHING] * len(places)
     waiting = list(range(len(places)))
-    used = {node.position for node in reachable([root.node]) if node.gate.name == "input"}
+    used = {node.position for node in root.order() if node.gate.name == "input"}
     for digits in DIGITS:
         value_before, before = value, list(found)
         value, differences = _differences(root, point, [places[k] for k in waiting], digits)
@@ -286,17 +286,17 @@ def _limit(a: Any, b: Any, bound: float) -> Any:
     return b if abs(a - b) <= bound / 2**10 else mpmath.nan
 
 
-def _differences(root: View, point: Sequence[float], places: Sequence[int], digits: int) -> tuple[Any, list[Sides]]:
+def _differences(root: Graph, point: Sequence[float], places: Sequence[int], digits: int) -> tuple[Any, list[Sides]]:
     """The value; and of each input the central difference and those to the left and to the right, at so many digits."""
     with mpmath.workdps(digits):
         here = [mpmath.mpf(value) for value in point]
-        value = evaluate_exactly([root], here, digits)[0]
+        value = evaluate_exactly(root, here, digits=digits)[0]
         found: list[Sides] = []
         for place in places:
             step = mpmath.mpf(10) ** -(2 * digits // 5) * (abs(here[place]) or 1)
             up, down = list(here), list(here)
             up[place], down[place] = here[place] + step, here[place] - step
-            above, below = (evaluate_exactly([root], moved, digits)[0] for moved in (up, down))
+            above, below = (evaluate_exactly(root, moved, digits=digits)[0] for moved in (up, down))
             found.append([(above - below) / (2 * step), (value - below) / step, (above - value) / step])
         return value, found
 
@@ -305,10 +305,10 @@ def _trouble(graph: Graph, names: Sequence[str], point: Sequence[float]) -> str:
     """The first gate, value before gradient, that makes a NaN or infinity out of finite arguments; "" if none."""
     for what, outputs in (("value", graph.values), ("gradient", graph.gradients)):
         views = views_of(outputs)
-        if np.all(np.isfinite(evaluate_graph(views, point))):
+        if np.all(np.isfinite(evaluate_graph(graph.with_values(views), point))):
             continue  # an infinity on the way that did no harm
         order = reachable(view.node for view in views)
-        values = dict(zip(order, evaluate_graph([View(node) for node in order], point), strict=True))
+        values = dict(zip(order, evaluate_graph(graph.with_values(map(positional, order)), point), strict=True))
         for node in _active(views, values):
             arguments = [float(values[edge.node]) for edge in node.arguments]
             if arguments and not np.isfinite(values[node]) and np.all(np.isfinite(arguments)):

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..analysis.domains import Domains
 from ..analysis.extents import numeric
-from ..evaluate.arrays import evaluate_arrays, evaluate_arrays_exactly
+from ..evaluate.evaluation import evaluate as evaluate_graph
+from ..evaluate.evaluation import evaluate_exactly
 from ..explore.tracing import Setting
 from ..graph.graph import Graph
 from .check import CENTRAL_STEP, Evaluate, GradientCheck, Row
@@ -39,8 +40,8 @@ def check_arrays(setting: Setting, definition: Graph, evaluate: Evaluate) -> Gra
 
     def value_at(given: Sequence[Any], exact: bool) -> Any:
         if exact:
-            return evaluate_arrays_exactly(graph, given, sizes, DIGITS)[0].item()
-        return float(evaluate_arrays(graph, given, sizes)[0])
+            return evaluate_exactly(graph, given, sizes, DIGITS)[0]
+        return float(evaluate_graph(graph, given, sizes)[0])
 
     exact_value = float(value_at(arrays, is_small))
     rows = []

@@ -11,7 +11,7 @@ import numpy as np
 from symgrad_codegen.run import build, host
 
 from ..errors import SymgradError
-from ..evaluate.points import evaluate
+from ..evaluate.evaluation import evaluate
 from ..result import Result
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, size_of
@@ -124,13 +124,13 @@ class HostRunner:
         if len(args) != len(self.arguments.names) or any(isinstance(argument, np.ndarray) for argument in args):
             raise TypeError("plain numbers wanted")
         point = [self._kind.type(float(argument)) for argument in args]
-        value, *derivatives = evaluate(self._compiled.graph.views, point, self._kind)
+        value, *derivatives = evaluate(self._compiled.graph, point, dtype=self._kind)
         return float(value), tuple(map(float, derivatives))
 
     def _reference_points(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         for start in range(0, len(outputs[0]), _REFERENCE_POINTS):
             part = slice(start, start + _REFERENCE_POINTS)
-            results = evaluate(self._compiled.graph.views, [array[part] for array in inputs], self._kind)
+            results = evaluate(self._compiled.graph, [array[part] for array in inputs], dtype=self._kind)
             for array, result in zip(outputs, results, strict=True):
                 array[part] = result
 

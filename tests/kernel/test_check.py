@@ -16,9 +16,9 @@ from mpmath import mp
 import symgrad
 from symgrad.compiler import Stages
 from symgrad.evaluate.conditioning import rounding_bounds
-from symgrad.evaluate.points import evaluate_exactly
+from symgrad.evaluate.evaluation import evaluate_exactly
 from symgrad.gates.table import GATES, TROUBLE
-from symgrad.graph.graph import over_points, views_of
+from symgrad.graph.graph import over_points
 from symgrad.graph.node import Table
 from symgrad.kernel.check import GradientCheck, _complex_step
 from symgrad.transform.differentiate import differentiate
@@ -116,7 +116,7 @@ def test_a_gate_with_a_wrong_local_gradient_is_wrong(interpreted: None) -> None:
 
 def test_rounding_bounds_count_what_cancels() -> None:
     def bound(text: str, *point: float, dtype: str = "float64") -> float:
-        return float(rounding_bounds(views_of(symgrad.compile(text).graph.values), point, dtype)[0])
+        return float(rounding_bounds(symgrad.compile(text).graph, point, dtype)[0])
 
     eps = 2.0**-52
     assert 1000 * eps < bound("(x + y) - z", 0.25, 1000.0, 1000.5) < 20_000 * eps
@@ -213,10 +213,10 @@ def test_every_analytic_gate_has_its_complex_step(name: str) -> None:
     table = Table(dict(GATES))
     inputs = [table.input(i, (0,)) for i in range(arity)]
     graph = over_points(table, tuple("abc"[:arity]), (inputs[0].call(name, *inputs[1:]),))
-    gradients = views_of(differentiate(graph, range(arity)).gradients)
+    whole = differentiate(graph, range(arity))
     for point in _points(name, arity)[:4]:
-        for place, want in enumerate(evaluate_exactly(gradients, point, 40)):
-            found = _complex_step(graph.values[0].view, point, place)
+        for place, want in enumerate(evaluate_exactly(whole, point, digits=40)[1:]):
+            found = _complex_step(graph, point, place)
             assert found is not None
             assert abs(found - want) <= 1e-15 * abs(want)
 
@@ -260,7 +260,7 @@ def test_tables_show_numbers(interpreted: None) -> None:
 def test_the_exact_evaluator_is_exact_far_out(text: str, point: Derivatives, want: Callable[[], Any]) -> None:
     symbols = [s for s in (x, y) if s.name in text]
     graph = Stages(text, symbols, None, ()).graph
-    (found,) = evaluate_exactly(views_of(graph.values), point, 60)
+    (found,) = evaluate_exactly(graph, point, digits=60)
     with mp.workdps(400):
         expected = +want()
         same = found == expected or (mp.isnan(found) and mp.isnan(expected))
