@@ -10,6 +10,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import numpy.typing as npt
+from mpmath.libmp import fnan
 
 from ..gates.reductions import KINDS
 from ..graph.gate import Gate, Numeric
@@ -21,7 +22,7 @@ _LARGEST_ARGUMENT = 10**12
 # Beyond this many binary digits before the point a period is not taken off any more: far out of every floating point.
 _LARGEST_ANGLE = 20_000
 
-_to_mpf = np.frompyfunc(mpmath.mpf, 1, 1)
+_to_mpf = np.frompyfunc(lambda number: number if isinstance(number, mpmath.mpf) else mpmath.mpf(number), 1, 1)
 _to_mpmath = np.frompyfunc(mpmath.mpmathify, 1, 1)
 
 
@@ -129,8 +130,10 @@ class Exact(Arithmetic):
         name, has = node.gate.name, node.gate.has
         if "periodic" in has:
             self.angle = max([self.angle, *(mpmath.mag(a) for a in arguments if _is_angle(a))])
-        if "choosing" not in has and any(isinstance(a, mpmath.mpf) and mpmath.isnan(a) for a in arguments):
-            return False if node.kind == "boolean" and name != "ne" else name == "ne" or mpmath.mpf("nan")
+        if "choosing" not in has:
+            for argument in arguments:
+                if isinstance(argument, mpmath.mpf) and argument._mpf_ == fnan:
+                    return False if node.kind == "boolean" and name != "ne" else name == "ne" or mpmath.mpf("nan")
         if _is_out_of_range(node.gate, arguments):
             return _at_infinity(node.gate, arguments)
         try:

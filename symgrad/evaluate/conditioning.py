@@ -21,6 +21,7 @@ from .rounding import rounded
 
 ULPS = 4  # that a gate may be off: those of SIMD functions
 _DIGITS = 60
+_NUMBERS = Exact()
 
 
 def rounding_bounds(graph: Graph, point: Sequence[float], dtype: str = "float64") -> list[Numeric]:
@@ -68,7 +69,7 @@ def _handed_on(node: Node, values: Mapping[Node, Numeric], errors: Mapping[Node,
         if isinstance(arguments[place], bool):  # a condition that may be the other way
             return mpmath.mpf(1)
         others = [
-            applied(Exact(), node, [*arguments[:place], arguments[place] + step, *arguments[place + 1 :]])
+            applied(_NUMBERS, node, [*arguments[:place], arguments[place] + step, *arguments[place + 1 :]])
             for step in (error, -error)
         ]
         if node.kind == "boolean":

@@ -21,7 +21,6 @@ from ..result import Array, Result, gradient_class, new_tuple
 from ..stats import Stats
 from ..tables import Table
 from .check import GradientCheck, check
-from .check_arrays import check_arrays
 from .compiled import Compiled
 from .objective import Objective
 from .runner import RUNNERS
@@ -206,8 +205,7 @@ class Kernel:
         Raises:
             TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
-        judge = check_arrays if self._compiled.has_arrays else check
-        return judge(self._setting(args, by_name, "a check"), self._compiled.definition, self._runner.evaluate)
+        return check(self._setting(args, by_name, "a check"), self._compiled.definition, self._runner.evaluate)
 
     def trace(self, *args: Any, level: str = "gates", **by_name: Any) -> Trace:
         """Every gate at a point: value, local gradients, upstream gradient, troubles.
