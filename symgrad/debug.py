@@ -9,12 +9,9 @@ from typing import Any, NamedTuple
 import mpmath
 import numpy as np
 
-from .analysis.domains import Domains
-from .analysis.extents import with_derived
 from .analysis.shapes import bind
 from .compiler import Stages, Wrt
-from .evaluate.arrays import evaluate_arrays_exactly
-from .evaluate.points import evaluate_exactly
+from .evaluate.evaluation import evaluate_exactly
 from .graph.gate import Numeric
 from .graph.graph import Graph, sizes_of
 from .tables import Table
@@ -123,12 +120,12 @@ def _numbers(graph: Graph, positions: list[int], inputs: Sequence[Numeric]) -> l
     if not graph.gradients:
         graph = differentiate(graph, positions)
     if graph.over_points:
-        return evaluate_exactly(graph.views, [float(value) for value in inputs], DIGITS)
+        return evaluate_exactly(graph, [float(value) for value in inputs], digits=DIGITS)
     sizes = {size.name for size in sizes_of(graph)}
     extents = {name: int(value) for name, value in zip(graph.inputs, inputs, strict=True) if name in sizes}
     arrays = [np.asarray(value) for value in inputs]
-    extents = bind(graph.inputs, graph.shapes, [array.shape for array in arrays], extents)
-    found = evaluate_arrays_exactly(graph, arrays, with_derived(extents, Domains(graph).derived), DIGITS)
+    told = bind(graph.inputs, graph.shapes, [array.shape for array in arrays], extents)
+    found = evaluate_exactly(graph, arrays, told, DIGITS)
     return [number for array in found for number in np.ravel(array)]
 
 

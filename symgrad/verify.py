@@ -21,9 +21,10 @@ from symgrad_codegen.program import Program
 from symgrad_codegen.verify import verify
 
 from .analysis.domains import Domains
-from .analysis.extents import Bound, numeric, with_derived
+from .analysis.extents import Bound, numeric, whole, with_derived
 from .errors import VerificationError
-from .evaluate.arrays import Evaluation
+from .evaluate.arithmetic import Floats
+from .evaluate.evaluation import Evaluation, Evaluator, every_node
 from .evaluate.trials import Trial, trials
 from .gates.linear_algebra import MATRIX_RULES
 from .gates.reductions import KINDS
@@ -294,39 +295,43 @@ def _check_support(graph: Graph, after: str, tried: Sequence[Trial]) -> None:
     """Where the value does not read an input its gradient is 0: evaluated, with numbers at which no term is 0."""
     graph = replace(graph, derived=dict(graph.derived))
     rng = np.random.default_rng(0)
+    domains = Domains(graph)
+    evaluator = Evaluator(graph, every_node(domains), domains)
     for trial in tried:
         given = [rng.uniform(0.5, 1.5, a) if isinstance(a, tuple) else np.asarray(a) for a in trial.arguments]
         try:
-            values = Evaluation.in_floats(graph, given, trial.sizes)
+            values = Evaluation(evaluator, given, trial.sizes, Floats())
         except np.linalg.LinAlgError:  # a determinant of numbers at random
             continue
-        read = _read_entries(values)
-        for output, gradient in zip(graph.outputs, values.outputs(), strict=True):
+        read = _read_entries(graph, domains, values)
+        for output in graph.outputs:
             if output.by is None:
                 continue
-            rest = np.where(read.get(output.by, False), 0, gradient)
+            rest = np.where(read.get(output.by, False), 0, values.over(output.view, whole(output.shape)))
             if (rest != 0).any():
                 at = ", ".join(map(str, np.argwhere(rest != 0)[0]))
                 what = f"the gradient of {graph.inputs[output.by]} is not 0 at [{at}], which the value does not read"
                 _breach(after, f"{what} ({_given(trial)})")
 
 
-def _read_entries(values: Evaluation) -> dict[int, Numeric]:
+def _read_entries(graph: Graph, domains: Domains, values: Evaluation) -> dict[int, Numeric]:
     """Which entries of each input the value is made of."""
-    read: dict[Node, Numeric] = {node: np.zeros(np.shape(values.values[node]), bool) for node in values.domains.order}
+    read: dict[Node, Numeric] = {node: np.zeros(np.shape(values.values[node]), bool) for node in domains.order}
 
     def note(view: View, mesh: Mapping[int, Numeric]) -> None:
-        at = [values.index(index, mesh) - low for index, low in zip(view.index, values.low[view.node], strict=True)]
+        at = [
+            values.index(index, mesh) - low for index, (low, _) in zip(view.index, values.boxes[view.node], strict=True)
+        ]
         if read[view.node].size:
             read[view.node][tuple(np.clip(p, 0, n - 1) for p, n in zip(at, read[view.node].shape, strict=True))] = True
 
-    for output in values.graph.values:
+    for output in graph.values:
         lengths = [numeric(extent, values.sizes) for extent in output.shape]
         note(output.view, dict(enumerate(np.ogrid[tuple(slice(length) for length in lengths)])) if lengths else {})
-    for node in reversed(values.domains.order):
+    for node in reversed(domains.order):
         if not read[node].any() or node.gate.name == "input":
             continue
-        box, own = values.box(values.domains.of[node]), node.attribute
+        box, own = values.box(domains.of[node]), node.attribute
         mesh = dict(enumerate(np.ogrid[tuple(slice(low, high + 1) for low, high in box)]))
         where: Numeric = np.True_
         if isinstance(own, Reduction):
@@ -334,7 +339,7 @@ def _read_entries(values: Evaluation) -> dict[int, Numeric]:
                 where = where & (values.index(form, mesh) >= 0)
         if node.gate.name not in MATRIX_RULES:
             out = own.out if isinstance(own, Reduction) else positional(node).index
-            at = [values.index(index, mesh) - low for index, low in zip(out, values.low[node], strict=True)]
+            at = [values.index(index, mesh) - low for index, (low, _) in zip(out, values.boxes[node], strict=True)]
             inside = [(place >= 0) & (place < n) for place, n in zip(at, read[node].shape, strict=True)]
             at = [np.clip(place, 0, n - 1) for place, n in zip(at, read[node].shape, strict=True)]
             where = math.prod(inside, start=where) & read[node][tuple(at)]

@@ -52,6 +52,11 @@ class Domain(NamedTuple):
         return total
 
 
+def whole(shape: Iterable[Index]) -> Domain:
+    """The domain of all indices of an array of that shape."""
+    return Domain(tuple((number_index(0), extent.minus(1)) for extent in shape))
+
+
 Derived = Mapping[str, tuple[str, Index, Index]]  # extents that are the larger or smaller of two affine forms, by name
 
 

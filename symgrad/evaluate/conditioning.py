@@ -13,23 +13,27 @@ import mpmath
 import numpy as np
 
 from ..graph.gate import Numeric
-from ..graph.graph import reachable
-from ..graph.node import Node, View
-from .points import apply_exactly, evaluate_exactly, rounded
+from ..graph.graph import Graph
+from ..graph.node import Node, positional
+from .arithmetic import Exact
+from .evaluation import applied, evaluate_exactly
+from .rounding import rounded
 
 ULPS = 4  # that a gate may be off: those of SIMD functions
 _DIGITS = 60
+_NUMBERS = Exact()
 
 
-def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = "float64") -> list[Numeric]:
-    """For each view, how far a computation in `dtype` may be from its exact number; the inputs are exact.
+def rounding_bounds(graph: Graph, point: Sequence[float], dtype: str = "float64") -> list[Numeric]:
+    """For each output of a graph over points, how far a computation in `dtype` may be from its exact number.
 
-    Where rounding may decide a condition, either branch may be taken.
+    The inputs are exact. Where rounding may decide a condition, either branch may be taken.
     """
     limits = np.finfo(dtype)
     eps, smallest = mpmath.mpf(float(limits.eps)), mpmath.mpf(float(limits.tiny))
-    order = reachable(view.node for view in views)
-    values = dict(zip(order, evaluate_exactly([View(node) for node in order], point, _DIGITS), strict=True))
+    order = graph.order()
+    found = evaluate_exactly(graph.with_values(map(positional, order)), point, digits=_DIGITS)
+    values = dict(zip(order, found, strict=True))
     errors: dict[Node, Numeric] = {}  # of conditions: 1 where rounding may decide them
     with mpmath.workdps(_DIGITS):
         for node, value in values.items():
@@ -45,7 +49,7 @@ def rounding_bounds(views: Sequence[View], point: Sequence[float], dtype: str = 
             else:
                 error = mpmath.mpf(0)
             errors[node] = error if mpmath.isfinite(error) else mpmath.mpf(0)
-        return [errors[view.node] for view in views]
+        return [errors[view.node] for view in graph.views]
 
 
 def _handed_on(node: Node, values: Mapping[Node, Numeric], errors: Mapping[Node, Numeric]) -> Numeric:
@@ -65,7 +69,7 @@ def _handed_on(node: Node, values: Mapping[Node, Numeric], errors: Mapping[Node,
         if isinstance(arguments[place], bool):  # a condition that may be the other way
             return mpmath.mpf(1)
         others = [
-            apply_exactly(node, [*arguments[:place], arguments[place] + step, *arguments[place + 1 :]])
+            applied(_NUMBERS, node, [*arguments[:place], arguments[place] + step, *arguments[place + 1 :]])
             for step in (error, -error)
         ]
         if node.kind == "boolean":

@@ -16,7 +16,7 @@ from ..graph.affine import Size
 from ..graph.gate import Numeric
 from ..graph.graph import Graph, reachable, sizes_of
 from ..graph.node import Reduction
-from .arrays import Evaluation
+from .evaluation import Evaluator
 
 # At most so many are made, with so many entries in all arrays together.
 _TRIALS, _ENTRIES = 8, 100_000
@@ -105,6 +105,6 @@ def _trial(
 def _is_kept(graph: Graph, check: GatherCheck, arguments: Sequence[Numeric], sizes: Mapping[str, int]) -> bool:
     """Whether a gathered index stays inside, where its integers depend on integers only."""
     given = [np.ones(a) if isinstance(a, tuple) else np.asarray(a) for a in arguments]
-    values = Evaluation.of_view(graph, check.view, check.domain, given, sizes)
+    (values,) = Evaluator(graph, [(check.view, check.domain)], Domains(graph)).floats(given, sizes)
     low, high = numeric(check.low, sizes), numeric(check.high, sizes)
     return not np.size(values) or bool(np.min(values) >= low and np.max(values) <= high)

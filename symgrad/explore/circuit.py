@@ -14,10 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..evaluate.points import between
 from ..gates.diagnostics import out_of_range, troubles
 from ..gates.table import GATES
-from ..graph.graph import Graph
+from ..graph.graph import Graph, between
 from ..graph.node import Node, View, positional
 from ..graph.rebuild import rebuilt
 from ..transform.differentiate import Record, differentiate

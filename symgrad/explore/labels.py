@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from symgrad_codegen.functions import ATOM
 from symgrad_codegen.text.expressions import Piece
 
-from ..evaluate.points import evaluate_exactly
+from ..evaluate.evaluation import exact_value
 from ..graph.formula import formulas, indexed_formula, operation_text
 from ..graph.graph import Graph
 from ..graph.node import Node, View, positional
@@ -66,7 +66,7 @@ class Labels:
         text = formulas([view.node], (), {}, _MAX_FORMULA)[view.node]
         if len(text) <= _LABEL:
             return text
-        return f"{float(evaluate_exactly([positional(view.node)], ())[0]):.4g}"
+        return f"{float(exact_value(positional(view.node))):.4g}"
 
     def label(self, node: Node) -> str:
         """What people write on the gate: +, *, exp, 1/x, x², σ, max(0, x); x is what comes in."""

@@ -11,8 +11,8 @@ import numpy as np
 from ..analysis.domains import Domains
 from ..analysis.extents import Domain, numeric, with_derived
 from ..errors import SymgradError
-from ..evaluate.arrays import Evaluation, evaluate_arrays
-from ..evaluate.points import evaluate
+from ..evaluate.arithmetic import Floats
+from ..evaluate.evaluation import Evaluation, Evaluator, evaluate, own_domain
 from ..graph.affine import Index
 from ..graph.graph import Graph, no_collection
 from ..transform.scalarise import entries
@@ -21,6 +21,7 @@ from .circuit import Circuit, Slot, circuit
 from .records import TracedGate, TracedWire, Value, summarised
 from .trace import Trace
 
+_POINTS = Domain(())  # of a single point
 # Entries of all arrays of a trace together: 8 bytes each.
 MAX_TRACE = 200_000_000
 # Gates of a circuit that is written out entry by entry.
@@ -108,9 +109,21 @@ def traced_at(setting: Setting, subject: Subject, level: str) -> Trace:
 
 
 def _computed(setting: Setting, subject: Subject) -> list[Any]:
-    """The numbers of all slots: the reference evaluator's."""
-    compute = _numbers if subject.circuit.graph.over_points else _numbers_over_arrays
-    return compute(setting, subject)
+    """The numbers, or arrays, of all slots: the reference evaluator's."""
+    made = subject.circuit
+    if made.graph.over_points:
+        views, sizes = [(slot.view, _POINTS) for slot in made.slots], setting.sizes
+    else:
+        domains = Domains(made.graph)
+        views = [(slot.view, _domain(slot, domains)) for slot in made.slots]
+        sizes = with_derived(setting.sizes, domains.derived)
+    entries = sum(_entries(domain, sizes) for _, domain in views)
+    if entries > MAX_TRACE:
+        raise SymgradError(
+            f"a trace keeps every array of the circuit: {entries:,} numbers here, {MAX_TRACE:,} at most; "
+            "trace with fewer rows of the data"
+        )
+    return Evaluation(Evaluator(made.graph, views), subject.values, sizes, Floats(setting.dtype)).results()
 
 
 def _lost(setting: Setting, found: Trace) -> str:
@@ -133,44 +146,12 @@ def _flat(parts: Sequence[Any]) -> Any:
 
 def _compiled(setting: Setting) -> list[Any]:
     """Value and derivatives of the graph that was compiled, by the reference evaluator: nothing has to be built."""
-    graph = setting.compiled
-    if graph.over_points:
-        point = [np.dtype(setting.dtype).type(value) for value in setting.inputs]
-        return evaluate(graph.views, point, setting.dtype)
-    return evaluate_arrays(graph, setting.inputs, setting.sizes, setting.dtype)
-
-
-def _numbers(setting: Setting, subject: Subject) -> list[Any]:
-    """The numbers of all slots at one point."""
-    made, dtype = subject.circuit, np.dtype(setting.dtype)
-    point = [dtype.type(float(value)) for value in subject.values]
-    found = evaluate([slot.view for slot in made.slots], point, dtype)
-    return [
-        bool(number) if slot.view.node.kind == "boolean" else float(number)
-        for slot, number in zip(made.slots, found, strict=True)
-    ]
-
-
-def _numbers_over_arrays(setting: Setting, subject: Subject) -> list[Any]:
-    """The arrays of all slots."""
-    made = subject.circuit
-    domains = Domains(made.graph)
-    views = [(slot.view, _domain(slot, domains)) for slot in made.slots]
-    sizes = with_derived(setting.sizes, domains.derived)
-    entries = sum(_entries(domain, sizes) for _, domain in views)
-    if entries > MAX_TRACE:
-        raise SymgradError(
-            f"a trace keeps every array of the circuit: {entries:,} numbers here, {MAX_TRACE:,} at most; "
-            "trace with fewer rows of the data"
-        )
-    whole = made.graph.integers
-    ready = [np.asarray(a, None if i in whole else setting.dtype) for i, a in enumerate(setting.inputs)]
-    return Evaluation.of_views(made.graph, views, ready, sizes, setting.dtype)
+    return evaluate(setting.compiled, setting.inputs, setting.sizes, setting.dtype)
 
 
 def _domain(slot: Slot, domains: Domains) -> Domain:
     assert slot.over is not None
-    return domains.of[slot.over] if slot.loops or slot.over not in domains.own else domains.own[slot.over]
+    return domains.of[slot.over] if slot.loops else own_domain(domains, slot.over)
 
 
 def _entries(domain: Domain, sizes: Any) -> int:
@@ -184,7 +165,7 @@ def _entries(domain: Domain, sizes: Any) -> int:
 
 def _traced(setting: Setting, subject: Subject, numbers: Sequence[Any], level: str) -> Trace:
     made, values = subject.circuit, subject.values
-    brief: Callable[[Any], Value] = summarised if not made.graph.over_points else lambda value: value
+    brief: Callable[[Any], Value] = summarised if not made.graph.over_points else lambda value: value.item()
     texts = [brief(number) for number in numbers]
 
     def of(slot: int | None) -> Value | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -204,6 +204,18 @@ def reachable(roots: Iterable[Node]) -> list[Node]:
                     stack.append(source)
             if node.gathered:
                 stack.extend(view.node for view in node.gathered)
+    return sorted(seen, key=attrgetter("number"))
+
+
+def between(root: Node, known: Container[Node]) -> list[Node]:
+    """The nodes that `root` needs beside those that are known, arguments first."""
+    seen: set[Node] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node not in seen and node not in known:
+            seen.add(node)
+            stack.extend(edge.node for edge in node.arguments)
     return sorted(seen, key=attrgetter("number"))
 
 

@@ -14,7 +14,7 @@ from ..analysis.domains import Domains
 from ..analysis.extents import Derived, is_empty, numeric, with_derived
 from ..analysis.shapes import bind
 from ..errors import ShapeError
-from ..evaluate.arrays import Evaluation
+from ..evaluate.evaluation import Evaluator
 from ..graph.affine import Index
 from ..graph.graph import reachable, sizes_of
 from ..graph.node import Gather, View, plain_axis
@@ -267,10 +267,11 @@ class Arguments:
         varies = any(np.ndim(given[position]) > self.ranks[position] for position in _inputs_of(check.view))
         readers = [per_item(array, rank, shapes.batch) for array, rank in zip(given, self.ranks, strict=True)]
         items = size_of(shapes.batch)
+        evaluator = Evaluator(definition, [(check.view, check.domain)], Domains(definition))
         found = []
         for item in range(items if varies else min(items, 1)):
             values = [read(item) for read in readers]
-            indices = Evaluation.of_view(definition, check.view, check.domain, values, shapes.sizes)
+            (indices,) = evaluator.floats(values, shapes.sizes)
             found.append(np.asarray(indices, np.int64))
         return found
 

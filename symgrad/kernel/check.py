@@ -1,10 +1,11 @@
-"""The gradient check: analytic against numeric, as one learns to do it, and against 50 digits.
+"""The gradient check: analytic against numeric, as one learns to do it, and against 60 digits.
 
-For every input the kernel's derivative `a` is compared with the central difference (f(x + h) - f(x - h))/2h `n`, by the
-relative error |a - n| / max(|a|, |n|). Where the expression is analytic the complex step Im f(x + ih)/h is there too
-(Squire & Trapp, SIAM Review 40, 1998), which does not cancel; and the judge is the derivative of the expression as the
-user wrote it, by differences at 50 digits with mpmath, before any law has touched it. What rounding explains of the
-distance from it is counted gate by gate along the graph that is computed: conditioning.py.
+For every number among the inputs, of large arrays for some of each, the kernel's derivative `a` is compared with the
+central difference (f(x + h) - f(x - h))/2h `n`, by the relative error |a - n| / max(|a|, |n|). The judge is the
+derivative of the expression as the user wrote it, before any law has touched it: differences.py.
+
+What rounding explains of the distance from it is counted over points gate by gate along the graph that is computed,
+conditioning.py; over arrays it is a rule of thumb.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import mpmath
 import numpy as np
 
 from ..evaluate.conditioning import rounding_bounds
-from ..evaluate.points import evaluate as evaluate_graph
-from ..evaluate.points import evaluate_complex, evaluate_exactly
+from ..evaluate.evaluation import evaluate as evaluate_graph
 from ..explore.tracing import Setting
 from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable, views_of
-from ..graph.node import Node, View
+from ..graph.node import Node, View, positional
 from ..tables import Cell, Table
+from .differences import Differences, Entry
 
-# Working digits of the exact differences, more until two successive ones agree: a saturated tanh(300) is 1 - 1e-260.
-DIGITS = (60, 120, 240, 480, 960)
-CENTRAL_STEP = float(np.finfo(np.float64).eps ** (1 / 3))
-COMPLEX_STEP = mpmath.mpf(10) ** -100
-COMPLEX_DIGITS = 140  # some functions have these together for real and imaginary part
 # The derivative may be off by this many times what rounding explains to first order; other orders of sums are, too.
 SLACK = 4
-
+# Over arrays a derivative may be off by this many units in the last place, of it or of 1, as sums over arrays are.
+ROUNDINGS = 1024
+# How many entries of each input are checked, spread evenly over it.
+_ENTRIES = 8
+# Beyond this many operations on arrays an evaluation at 60 digits takes seconds: differences in float64 are the judge.
+_EXACT_WORK = 20_000
+_LOOSE = 1e-5  # what a central difference in float64 is good for, relative to the derivative, or to 1
 
 # What a verdict looks like in a terminal.
 _STYLES = {"ok": "green", "kink": "yellow", "undefined": "yellow", "WRONG": "bold red"}
@@ -47,7 +48,7 @@ class Row:
         at: Its value.
         analytic: The kernel's derivative.
         central: The central difference in floating point.
-        complex_step: The complex step; None where the expression is not analytic.
+        complex_step: The complex step; None where the expression is not analytic, and where inputs are arrays.
         exact: The derivative by differences at 60 digits or more (of large kernels with arrays in float64); NaN where
             there is none.
         left: That from the left, which differs from that from the right at a kink.
@@ -162,33 +163,64 @@ Evaluate: TypeAlias = Callable[[Sequence[Any]], tuple[Any, Sequence[Any]]]
 
 
 def check(setting: Setting, definition: Graph, evaluate: Evaluate) -> GradientCheck:
-    """Checks value and gradient of a kernel over points at one of them.
+    """Checks value and gradient of a kernel at one point: of arrays up to 8 entries of each input of `wrt`.
 
     `evaluate` is what is checked. `definition` is the graph as lowered, before any law.
     """
-    graph, dtype, names = setting.compiled, setting.dtype, setting.compiled.inputs
-    kind = np.dtype(dtype).type
-    point = [float(kind(value)) for value in setting.inputs]  # what the kernel really gets
-    value, derivatives = evaluate(point)
-    root = definition.values[0].view
-    value_bound, *bounds = (SLACK * float(bound) for bound in rounding_bounds(graph.views, point, dtype))
-    exact_value, sides = _exact_derivatives(root, point, graph.wrt, bounds)
-    rows = []
-    for at, analytic, (exact, left, right), bound in zip(graph.wrt, derivatives, sides, bounds, strict=True):
-        rows.append(
-            Row(
-                name=names[at],
-                at=point[at],
-                analytic=analytic,
-                central=_central(graph.values[0].view, point, at),
-                complex_step=_complex_step(root, point, at),
-                exact=float(exact),
-                left=float(left),
-                right=float(right),
-                tolerance=bound,
-            )
+    graph, sizes, eps = setting.compiled, setting.sizes, float(np.finfo(setting.dtype).eps)
+    inputs = [
+        value if place in graph.integers else np.float64(np.asarray(value, setting.dtype))  # what the kernel gets
+        for place, value in enumerate(setting.inputs)
+    ]
+    value, derivatives = evaluate(setting.inputs)
+    entries, analytic = [], []
+    for place, derivative in zip(graph.wrt, derivatives, strict=True):
+        for at in _entries(np.shape(derivative)):
+            entries.append(Entry(place, at))
+            analytic.append(float(np.asarray(derivative)[at]))
+
+    written = Differences(definition, inputs, sizes)
+    is_exact = graph.over_points or written.operations() <= _EXACT_WORK
+    if graph.over_points:
+        value_bound, *bounds = (SLACK * float(bound) for bound in rounding_bounds(graph, inputs, setting.dtype))
+    else:
+        bounds = [ROUNDINGS * eps if is_exact else _LOOSE] * len(entries)
+    computed = Differences(graph, inputs, sizes) if is_exact else written
+    centrals = [computed.central(entry) for entry in entries]
+    if is_exact:
+        exact_value, sides = written.exact(entries, bounds)
+    else:
+        exact_value, sides = written.value(), [[central] * 3 for central in centrals]
+    if not graph.over_points:
+        bounds = [bound * max(1.0, abs(float(exact))) for bound, (exact, *_) in zip(bounds, sides, strict=True)]
+        moved = [abs(own) * (abs(entry.of(inputs)) or 1.0) for entry, own in zip(entries, analytic, strict=True)]
+        value_bound = ROUNDINGS * eps * (abs(float(exact_value)) + max([0.0, *moved]))
+
+    rows = tuple(
+        Row(
+            name=graph.inputs[entry.place] + (f"[{', '.join(map(str, entry.at))}]" if entry.at else ""),
+            at=float(entry.of(inputs)),
+            analytic=own,
+            central=central,
+            complex_step=written.complex_step(entry) if graph.over_points else None,  # two evaluations for each number
+            exact=float(exact),
+            left=float(left),
+            right=float(right),
+            tolerance=bound,
         )
-    return GradientCheck(tuple(rows), value, float(exact_value), value_bound, _trouble(graph, names, point))
+        for entry, own, central, (exact, left, right), bound in zip(
+            entries, analytic, centrals, sides, bounds, strict=True
+        )
+    )
+    trouble = _trouble(graph, inputs) if graph.over_points else ""
+    return GradientCheck(rows, value, float(exact_value), value_bound, trouble)
+
+
+def _entries(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Some indices of an array of that shape."""
+    count = int(np.prod(shape, dtype=np.int64))
+    flat: Any = np.unique(np.linspace(0, count - 1, min(count, _ENTRIES)).astype(np.int64)) if count else []
+    return [tuple(int(part) for part in np.unravel_index(place, shape)) if shape else () for place in flat]
 
 
 def _relative(a: float, n: float) -> float:
@@ -196,123 +228,18 @@ def _relative(a: float, n: float) -> float:
     return 0.0 if a == n else abs(a - n) / scale if scale else float("nan")
 
 
-def _central(root: View, point: Sequence[float], position: int) -> float:
-    """The central difference in float64, its step the cube root of the rounding unit."""
-    step = CENTRAL_STEP * max(abs(point[position]), 1.0)
-    up, down = list(point), list(point)
-    up[position], down[position] = point[position] + step, point[position] - step
-    columns = np.array([up, down]).T
-    (values,) = evaluate_graph([root], list(columns))
-    values = np.broadcast_to(values, (2,))
-    with np.errstate(all="ignore"):
-        return float((values[0] - values[1]) / np.float64(up[position] - down[position]))
-
-
-def _complex_step(root: View, point: Sequence[float], position: int) -> float | None:
-    """Im f(x + ih)/h, where every gate is analytic, and the function here: at a branch point it depends on h."""
-    if not all(node.gate.analytic for node in reachable([root.node])):
-        return None
-    found = []
-    for step in (COMPLEX_STEP, -COMPLEX_STEP / 1024):
-        inputs: list[Any] = [mpmath.mpf(value) for value in point]
-        inputs[position] = mpmath.mpc(point[position], step)
-        (value,) = evaluate_complex([root], inputs, COMPLEX_DIGITS)
-        found.append(mpmath.im(value) / step)
-    one, two = found
-    return float(one) if abs(one - two) <= 1e-12 * abs(one) else None
-
-
-def _exact_derivatives(
-    root: View, point: Sequence[float], positions: Sequence[int], bounds: Sequence[float]
-) -> tuple[Any, list[Sides]]:
-    """The value; and (derivative, that from the left, that from the right) by each input, NaN where there is none.
-
-    `bounds` says how exactly they have to be known. At a jump one side is infinite.
-    """
-    value, found = mpmath.nan, [_NOTHING] * len(positions)
-    waiting = list(range(len(positions)))
-    used = {node.position for node in reachable([root.node]) if node.gate.name == "input"}
-    for digits in DIGITS:
-        value_before, before = value, list(found)
-        value, differences = _differences(root, point, [positions[k] for k in waiting], digits)
-        for k, sides in zip(waiting, differences, strict=True):
-            found[k] = sides
-        waiting = [k for k in waiting if positions[k] in used and not _settled(before[k], found[k], bounds[k])]
-        if not waiting and _settled([value_before], [value], 0.0):
-            break
-    if not mpmath.isfinite(value):  # outside of the domain, or a pole
-        return value, [_NOTHING] * len(positions)
-    return value, [
-        _judged([_limit(one, two, bound) for one, two in zip(a, b, strict=True)]) if position in used else _ZEROS
-        for a, b, position, bound in zip(before, found, positions, bounds, strict=True)
-    ]
-
-
-Sides: TypeAlias = Sequence[Any]  # a derivative, that from the left, that from the right
-_NOTHING: Sides = [mpmath.nan] * 3
-_ZEROS: Sides = [mpmath.mpf(0)] * 3
-_SAME = mpmath.mpf(10) ** -18  # relative
-_VISIBLE = 1e-30  # what is larger than this, 60 digits show
-
-
-def _judged(sides: Sides) -> Sides:
-    """At the end of its domain a function has the derivative from inside, at a vertical tangent it has none."""
-    _, left, right = sides
-    inside = [side for side in (left, right) if not mpmath.isnan(side)]
-    if all(map(mpmath.isinf, inside)):
-        return _NOTHING
-    return inside * 3 if len(inside) == 1 else sides
-
-
-def _settled(before: Sequence[Any], now: Sequence[Any], bound: float) -> bool:
-    """Whether numbers are known, from those at fewer digits; a difference of 0 may be digits that are lacking."""
-    return all(
-        abs(a - b) <= max(_SAME * abs(b), bound / 2**10) and (b != 0 or bound > _VISIBLE)
-        for a, b in zip(before, now, strict=True)
-        if mpmath.isfinite(b) or mpmath.isfinite(a)
-    )
-
-
-def _limit(a: Any, b: Any, bound: float) -> Any:
-    """What a difference tends to: it was `a` for a step, and is `b` for one that is smaller by many digits."""
-    if not (mpmath.isfinite(a) and mpmath.isfinite(b)):
-        return mpmath.nan
-    if abs(a - b) <= _SAME * abs(b):
-        return b
-    if max(abs(a), abs(b)) <= bound / 2**10 or abs(b) <= abs(a) / 2**32:
-        return mpmath.mpf(0)
-    if abs(a) < abs(b) / 2**32:
-        return mpmath.sign(b) * mpmath.inf
-    return b if abs(a - b) <= bound / 2**10 else mpmath.nan
-
-
-def _differences(root: View, point: Sequence[float], positions: Sequence[int], digits: int) -> tuple[Any, list[Sides]]:
-    """The value; and of each input the central difference and those to the left and to the right, at so many digits."""
-    with mpmath.workdps(digits):
-        here = [mpmath.mpf(value) for value in point]
-        value = evaluate_exactly([root], here, digits)[0]
-        found: list[Sides] = []
-        for position in positions:
-            step = mpmath.mpf(10) ** -(2 * digits // 5) * (abs(here[position]) or 1)
-            up, down = list(here), list(here)
-            up[position], down[position] = here[position] + step, here[position] - step
-            above, below = (evaluate_exactly([root], moved, digits)[0] for moved in (up, down))
-            found.append([(above - below) / (2 * step), (value - below) / step, (above - value) / step])
-        return value, found
-
-
-def _trouble(graph: Graph, names: Sequence[str], point: Sequence[float]) -> str:
+def _trouble(graph: Graph, point: Sequence[float]) -> str:
     """The first gate, value before gradient, that makes a NaN or infinity out of finite arguments; "" if none."""
     for what, outputs in (("value", graph.values), ("gradient", graph.gradients)):
         views = views_of(outputs)
-        if np.all(np.isfinite(evaluate_graph(views, point))):
+        if np.all(np.isfinite(evaluate_graph(graph.with_values(views), point))):
             continue  # an infinity on the way that did no harm
         order = reachable(view.node for view in views)
-        values = dict(zip(order, evaluate_graph([View(node) for node in order], point), strict=True))
+        values = dict(zip(order, evaluate_graph(graph.with_values(map(positional, order)), point), strict=True))
         for node in _active(views, values):
             arguments = [float(values[edge.node]) for edge in node.arguments]
             if arguments and not np.isfinite(values[node]) and np.all(np.isfinite(arguments)):
-                text = formulas([node], names, {}, 60)[node]
+                text = formulas([node], graph.inputs, {}, 60)[node]
                 listed = ", ".join(f"{argument:.6g}" for argument in arguments)
                 return f"in the {what}, {node.gate.name}({listed}) is {float(values[node])}: {ascii(text)[1:-1]}"
     return ""

@@ -11,7 +11,7 @@ import numpy as np
 from symgrad_codegen.run import build, host
 
 from ..errors import SymgradError
-from ..evaluate.points import evaluate
+from ..evaluate.evaluation import Evaluator
 from ..result import Result
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, size_of
@@ -43,6 +43,7 @@ class HostRunner:
     def _load(self) -> str:
         """The module, and the functions of it that a call needs; returns what runs the kernel, in words."""
         if self._compiled.source is None:
+            self._reference = Evaluator(self._compiled.graph)
             self.point, self._run_points = self._reference_point, self._reference_points
             return f"reference evaluator (more than {MAX_OPERATIONS} operations)"
         self.module = build.load(self._compiled.source, self._options.cache)
@@ -124,13 +125,13 @@ class HostRunner:
         if len(args) != len(self.arguments.names) or any(isinstance(argument, np.ndarray) for argument in args):
             raise TypeError("plain numbers wanted")
         point = [self._kind.type(float(argument)) for argument in args]
-        value, *derivatives = evaluate(self._compiled.graph.views, point, self._kind)
+        value, *derivatives = self._reference.floats(point, dtype=self._kind)
         return float(value), tuple(map(float, derivatives))
 
     def _reference_points(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         for start in range(0, len(outputs[0]), _REFERENCE_POINTS):
             part = slice(start, start + _REFERENCE_POINTS)
-            results = evaluate(self._compiled.graph.views, [array[part] for array in inputs], self._kind)
+            results = self._reference.floats([array[part] for array in inputs], dtype=self._kind)
             for array, result in zip(outputs, results, strict=True):
                 array[part] = result
 

@@ -18,7 +18,6 @@ from ..graph.graph import Graph
 from ..result import Array, Result, new_tuple
 from ..stats import Stats
 from .check import GradientCheck, check
-from .check_arrays import check_arrays
 from .compiled import Compiled
 from .display import in_a_few_lines, in_a_line, in_latex
 from .objective import Objective
@@ -196,8 +195,7 @@ class Kernel:
         Raises:
             TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
-        judge = check_arrays if self._compiled.has_arrays else check
-        return judge(self._setting(args, by_name, "a check"), self._compiled.definition, self._runner.evaluate)
+        return check(self._setting(args, by_name, "a check"), self._compiled.definition, self._runner.evaluate)
 
     def trace(self, *args: Any, level: str = "gates", **by_name: Any) -> Trace:
         """Every gate at a point: value, local gradients, upstream gradient, troubles.

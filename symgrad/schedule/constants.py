@@ -7,7 +7,8 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from ..evaluate.points import evaluate_exactly, round_exact, rounded
+from ..evaluate.evaluation import exact_value
+from ..evaluate.rounding import round_exact, rounded
 from ..graph.graph import Graph
 from ..graph.node import Node, positional
 
@@ -27,11 +28,11 @@ def _rounded_constant(node: Node, dtype: np.dtype[Any]) -> float | bool:
     if node.gate.name == "constant":
         return float(rounded(node.constant, dtype))
     if node.kind == "boolean":
-        return bool(evaluate_exactly([positional(node)], ())[0])
+        return bool(exact_value(positional(node)))
     view = positional(node)
-    (before,) = evaluate_exactly([view], (), _DIGITS[0])
+    before = exact_value(view, _DIGITS[0])
     for digits in _DIGITS[1:]:
-        (now,) = evaluate_exactly([view], (), digits)
+        now = exact_value(view, digits)
         if not mpmath.isfinite(now):
             return float(round_exact(now, dtype))
         if now == before or abs(now - before) <= abs(now) * mpmath.mpf(10) ** -_AGREEMENT:

@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..analysis.domains import Domains
+from ..analysis.extents import Domain
 from ..errors import SymgradError
-from ..evaluate.arrays import Evaluation
-from ..evaluate.points import evaluate_exactly
+from ..evaluate.arithmetic import Arithmetic
+from ..evaluate.evaluation import Evaluation, Evaluator, every_node, exact_value
 from ..gates.reductions import KINDS
 from ..gates.table import GATES
 from ..graph.gate import Numeric
@@ -21,7 +23,6 @@ from ..graph.graph import Graph, over_points
 from ..graph.intern import InternTable
 from ..graph.node import Node, Number, View, positional
 
-# What a reduction is of single terms.
 _POINTS = 0  # the one axis of a scalar graph
 
 
@@ -56,9 +57,11 @@ def entries(graph: Graph, wrt: Sequence[int], inputs: Sequence[Numeric], sizes: 
             names.append(graph.inputs[position] + _indices(at))
             values.append(float(numbers[at]))
         arrays.append(cells if cells.ndim else cells[()])
-    evaluation = _Writing(graph, arrays, sizes, table)
-    (value,) = evaluation.read_values()
-    written = over_points(table, names, [value.view], evaluation.names)
+    domains = Domains(graph)
+    evaluator = Evaluator(graph, every_node(domains), domains)
+    evaluation = Evaluation(evaluator, arrays, sizes, _Writing(table))
+    value = np.asarray(evaluation.over(graph.values[0].view, Domain(())), object).item()
+    written = over_points(table, names, [value.view], _named(graph, evaluation))
     order = {position: at for at, position in enumerate(dict.fromkeys(wrt))}
     owner = [
         position
@@ -67,6 +70,18 @@ def entries(graph: Graph, wrt: Sequence[int], inputs: Sequence[Numeric], sizes: 
         if position not in graph.integers
     ]
     return Written(written, values, sorted(positions, key=lambda at: order[owner[at]]))
+
+
+def _named(graph: Graph, evaluation: Evaluation) -> dict[Node, str]:
+    """The user's names for results, with the indices of their entries."""
+    found: dict[Node, str] = {}
+    for node in graph.order():
+        if node in graph.names:
+            for at, entry in np.ndenumerate(np.asarray(evaluation.values[node], object)):
+                if isinstance(entry, _Entry) and entry.view.node.arguments:
+                    places = [index + low for index, (low, _) in zip(at, evaluation.boxes[node], strict=True)]
+                    found.setdefault(entry.view.node, graph.names[node] + _indices(places))
+    return found
 
 
 def _indices(at: Sequence[int]) -> str:
@@ -83,54 +98,40 @@ class _Entry:
 
     def __int__(self) -> int:
         """As an index."""
-        return int(evaluate_exactly([positional(self.view.node)], ())[0])
+        return int(exact_value(positional(self.view.node)))
 
 
-class _Writing(Evaluation):
-    """The evaluation whose numbers are nodes of `table`."""
+class _Writing(Arithmetic):
+    """Arithmetic whose numbers are nodes of a table."""
 
-    def __init__(self, graph: Graph, inputs: Sequence[Numeric], sizes: Mapping[str, int], table: InternTable) -> None:
+    dtype = np.dtype(object)
+    expands = False
+
+    def __init__(self, table: InternTable) -> None:
         self.table = table
-        self.names: dict[Node, str] = {}
-        super().__init__(graph, inputs, sizes, np.dtype(object), self._constant, self._applied, self._refused)
 
-    def read_values(self) -> list[_Entry]:
-        """What the graph's values are."""
-        return [np.asarray(self._read(output.view, {}), object).item() for output in self.graph.values]
+    def given(self, value: Numeric) -> Numeric:
+        return value
 
-    def _evaluated(self, node: Node, box: list[tuple[int, int]]) -> Numeric:
-        found = super()._evaluated(node, box)
-        if node in self.graph.names:
-            for at, entry in np.ndenumerate(np.asarray(found, object)):
-                if isinstance(entry, _Entry) and entry.view.node.arguments:
-                    name = self.graph.names[node] + _indices(
-                        [i + low for i, low in zip(at, self.low[node], strict=True)]
-                    )
-                    self.names.setdefault(entry.view.node, name)
-        return found
-
-    def _constant(self, number: Number | int) -> _Entry:
+    def constant(self, number: Number | int) -> _Entry:
         return _Entry(self.table.constant(number))
 
-    def _number(self, integer: Numeric) -> Numeric:
-        return np.frompyfunc(lambda number: self._constant(int(number)), 1, 1)(np.asarray(integer).astype(object))
+    def whole(self, integers: Numeric) -> Numeric:
+        return np.frompyfunc(lambda number: self.constant(int(number)), 1, 1)(np.asarray(integers).astype(object))
 
-    def _view(self, entry: _Entry | Numeric) -> View:
-        return entry.view if isinstance(entry, _Entry) else self.table.constant(int(entry))
-
-    def _applied(self, node: Node, arguments: list[Numeric]) -> Numeric:
+    def apply(self, node: Node, arguments: Sequence[Numeric]) -> Numeric:
         def one(*parts: Numeric) -> _Entry:
             return _Entry(self.table.apply(node.gate, *map(self._view, parts), attribute=node.attribute))
 
         return np.frompyfunc(one, len(arguments), 1)(*arguments)
 
-    def _refused(self, node: Node, arguments: list[Numeric]) -> Numeric:
+    def matrix(self, node: Node, arguments: Sequence[Numeric]) -> Numeric:
         raise SymgradError(
             f"{node.gate.label or node.gate.name} works on a whole matrix and cannot be written out entry by entry; "
             "the level 'gates' shows it as one gate"
         )
 
-    def _accumulated(self, node: Node, shape: Sequence[int], at: Sequence[Numeric], terms: Numeric) -> Numeric:
+    def accumulated(self, node: Node, shape: Sequence[int], at: Sequence[Numeric], terms: Numeric) -> Numeric:
         cells = np.empty(shape, object)
         arriving: dict[tuple[int, ...], list[View]] = {cell: [] for cell in np.ndindex(*shape)}
         for number, entry in enumerate(np.ravel(terms)):
@@ -138,7 +139,10 @@ class _Writing(Evaluation):
         gate = GATES[KINDS[node.gate.name].of_two]
         for cell, views in arriving.items():
             if not views:
-                cells[cell] = self._constant(KINDS[node.gate.name].empty)
+                cells[cell] = self.constant(KINDS[node.gate.name].empty)
             else:
                 cells[cell] = _Entry(views[0] if len(views) == 1 else self.table.apply(gate, *views))
         return cells if cells.ndim else cells[()]
+
+    def _view(self, entry: _Entry | Numeric) -> View:
+        return entry.view if isinstance(entry, _Entry) else self.table.constant(int(entry))

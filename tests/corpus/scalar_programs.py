@@ -40,7 +40,7 @@ from together import Batch, bits
 
 from symgrad.compiler import Stages
 from symgrad.emission import program_of
-from symgrad.evaluate.points import evaluate, evaluate_exactly
+from symgrad.evaluate.evaluation import evaluate, evaluate_exactly
 from symgrad.options import Options
 
 Point = tuple[float, ...]
@@ -300,13 +300,13 @@ Results = list[list[Any]]  # of one program, by points: value, derivatives; empt
 def by_evaluator(programs: Sequence[Program], dtype: Any = np.float64) -> list[Results]:
     with np.errstate(all="ignore"):
         return [
-            [[float(v) for v in evaluate(p.stages.simplified.views, list(map(dtype, x)), dtype)] for x in p.points]
+            [[float(v) for v in evaluate(p.stages.simplified, list(map(dtype, x)), dtype=dtype)] for x in p.points]
             for p in programs
         ]
 
 
 def by_exact_evaluator(programs: Sequence[Program]) -> list[Results]:
-    return [[evaluate_exactly(p.stages.simplified.views, x, DIGITS) for x in p.points] for p in programs]
+    return [[evaluate_exactly(p.stages.simplified, x, digits=DIGITS) for x in p.points] for p in programs]
 
 
 def by_python(programs: Sequence[Program]) -> list[Results]:

@@ -13,7 +13,7 @@ from symgrad_codegen.targets import TARGETS
 
 from symgrad.compiler import Stages
 from symgrad.emission import program_of
-from symgrad.evaluate.points import evaluate
+from symgrad.evaluate.evaluation import evaluate
 from symgrad.gates.table import GATES
 from symgrad.graph.graph import POINTWISE, Graph, Output, over_points
 from symgrad.graph.intern import InternTable
@@ -32,7 +32,7 @@ def gradient_graph(expr: Any, args: Sequence[sp.Symbol] | None = None, **options
 
 def interpreted(graph: Graph, point: Sequence[Any], dtype: Any = np.float64) -> list[Any]:
     """Value and derivatives by the reference evaluator, as floats (or arrays)."""
-    results = evaluate(graph.views, [np.asarray(x, dtype)[()] for x in point], dtype)
+    results = evaluate(graph, [np.asarray(x, dtype)[()] for x in point], dtype=dtype)
     return [result if result.ndim else result[()] for result in results]
 
 

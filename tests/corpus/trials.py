@@ -21,7 +21,7 @@ import numpy as np
 import oracle
 
 import symgrad
-from symgrad.evaluate.arrays import evaluate_arrays
+from symgrad.evaluate.evaluation import evaluate
 from symgrad.kernel.arguments import Shapes
 from symgrad.kernel.host import HostRunner
 from symgrad.kernel.runner import RUNNERS
@@ -163,7 +163,7 @@ def run_evaluator(program: Program, kernel: Any) -> Any:
     arguments = kernel._runner.arguments
     arrays = arguments.arrays(arguments.ordered((), _named(program, kernel)))
     sizes = arguments.shapes_of(arrays).sizes
-    value, *gradients = evaluate_arrays(kernel.graph, [np.asarray(a) for a in arrays], sizes, program.dtype)
+    value, *gradients = evaluate(kernel.graph, [np.asarray(a) for a in arrays], sizes, program.dtype)
     return symgrad.Result(value, dict(zip([symbol.name for symbol in kernel.wrt], gradients, strict=True)))
 
 

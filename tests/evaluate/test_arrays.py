@@ -14,7 +14,7 @@ from array_corpus import SIZES, ArrayCase, central_differences
 import symgrad
 from symgrad.analysis.shapes import bind
 from symgrad.compiler import Stages
-from symgrad.evaluate.arrays import evaluate_arrays
+from symgrad.evaluate.evaluation import evaluate
 from symgrad.graph.graph import sizes_of
 
 CASES = {case.name: case for case in [*array_corpus.CORPUS, *identities.CORPUS]}
@@ -99,7 +99,7 @@ def test_graph_agrees_with_the_reference(name: str, size: str) -> None:
     rest = [place for place, name in enumerate(names) if name not in told]
     shapes = [graph.shapes[place] for place in rest]
     sizes = bind([names[place] for place in rest], shapes, [given[place].shape for place in rest], told)
-    value, *derivatives = evaluate_arrays(graph, given, sizes)
+    value, *derivatives = evaluate(graph, given, sizes)
     gradient = dict(zip([names[place] for place in graph.wrt], derivatives, strict=True))
     assert_agrees(symgrad.Result(value, gradient), case, arrays)
 

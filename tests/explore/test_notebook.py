@@ -23,13 +23,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import symgrad
-from symgrad.evaluate.arrays import evaluate_arrays
-from symgrad.evaluate.points import evaluate_exactly
+from symgrad.evaluate.evaluation import evaluate, evaluate_exactly
 from symgrad.explore.latex import MAX_LENGTH, latex
 from symgrad.explore.latex_pieces import symbol
 from symgrad.gates.linear_algebra import MATRIX_RULES
 from symgrad.gates.table import CONSTANTS, GATES, ORDINARY
-from symgrad.graph.graph import Graph, over_points, views_of
+from symgrad.graph.graph import Graph, over_points
 from symgrad.graph.intern import InternTable
 from symgrad.graph.node import View
 from symgrad.language.parse import parse
@@ -438,7 +437,7 @@ def raised(a: Any, b: Any) -> Any:
 
 
 def agrees(text: str, graph: Graph, point: Sequence[float]) -> bool:
-    want = evaluate_exactly(views_of(graph.values), point)[0]
+    want = evaluate_exactly(graph, point)[0]
     got = Reader(text)(*map(mpmath.mpf, point))
     return bool(mpmath.almosteq(want, got, 1e-14, 1e-14))
 
@@ -511,7 +510,7 @@ def test_random_formula_reads_back(graph: Graph, point: tuple[float, ...]) -> No
     text = latex(graph)
     assume(text is not None)  # what is shared is printed again and again
     try:
-        want, more_exactly = (evaluate_exactly(views_of(graph.values), point, digits)[0] for digits in (50, 100))
+        want, more_exactly = (evaluate_exactly(graph, point, digits=digits)[0] for digits in (50, 100))
         assume(mpmath.isfinite(want) and mpmath.almosteq(want, more_exactly, 1e-14, 1e-14))
         assert agrees(text, graph, point), text
     except (ZeroDivisionError, OverflowError):
@@ -602,7 +601,7 @@ def test_names_of_parts_over_arrays() -> None:
     found = formula(text)
     assert found.endswith(r"\mathrm{length} &= \sqrt{\sum_{j=0}^{d - 1} w_{j}^{2}} \end{aligned}")
     data, weights = np.array([[0.5, 1.0], [-2.0, 0.1], [0.3, 3.0]]), np.array([0.7, -0.4])
-    want = evaluate_arrays(graph_of(text), [data, weights], {"n": 3, "d": 2})[0]
+    want = evaluate(graph_of(text), [data, weights], {"n": 3, "d": 2})[0]
     assert float(Reader(found, {"n": 3, "d": 2})(data, weights)) == pytest.approx(float(want), rel=1e-12)
 
 
@@ -677,7 +676,7 @@ def test_names_are_not_mistaken_beside_arrays(expression: sp.Expr) -> None:
     assert not graph.over_points
     values = [np.array([0.5, -1.5, 2.0]) + place if shape else 0.7 + place for place, shape in enumerate(graph.shapes)]
     found = Reader(formula(expression), {"n": 3})(*values)
-    assert float(found) == pytest.approx(float(evaluate_arrays(graph, values, {"n": 3})[0]), rel=1e-12)
+    assert float(found) == pytest.approx(float(evaluate(graph, values, {"n": 3})[0]), rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from array_corpus import CORPUS as SUMS
 
 import symgrad
 from symgrad.compiler import Stages
-from symgrad.evaluate.points import evaluate
+from symgrad.evaluate.evaluation import evaluate
 from symgrad.explore.circuit import LEVELS, circuit
 from symgrad.explore.records import Summary
 from symgrad.explore.trace import Trace
@@ -69,9 +69,9 @@ def test_numbers_are_those_of_the_compiled_graph(case: corpus.Case, level: str) 
     made = circuit(stages.graph, stages.gradient.wrt, level)
     by_name = {name: float(array[0]) for name, array in corpus.points(case, 1).items()}
     inputs = [by_name[symbol.name] for symbol in stages.args]
-    numbers = evaluate([slot.view for slot in made.slots], inputs)
+    numbers = evaluate(made.graph.with_values(slot.view for slot in made.slots), inputs)
     places = {step.name: step.gradient for step in made.steps if step.kind == "input"}
-    wanted = evaluate(stages.simplified.views, inputs)
+    wanted = evaluate(stages.simplified, inputs)
     found = [numbers[made.steps[made.output].value], *(numbers[places[symbol.name] or 0] for symbol in stages.wrt)]
     scale = max(abs(float(derivative) * x) for derivative, x in zip(wanted[1:], inputs, strict=True))
     # What cancels in one order may cancel in another: the measure is the largest part, carried to each input.
@@ -87,7 +87,8 @@ def test_chain_rule_holds_at_every_gate(case: corpus.Case, level: str) -> None:
     stages = Stages(case.text, None, None, ())
     made = circuit(stages.graph, stages.gradient.wrt, level)
     by_name = {name: float(array[0]) for name, array in corpus.points(case, 1).items()}
-    numbers = [float(n) for n in evaluate([s.view for s in made.slots], [by_name[s.name] for s in stages.args])]
+    every = made.graph.with_values(slot.view for slot in made.slots)
+    numbers = [float(number) for number in evaluate(every, [by_name[s.name] for s in stages.args])]
     products = 0
     for number, (step, readers) in enumerate(zip(made.steps, made.readers(), strict=True)):
         if step.gradient is None:

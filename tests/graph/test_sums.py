@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from symgrad.evaluate.arrays import evaluate_arrays
+from symgrad.evaluate.evaluation import evaluate
 from symgrad.gates.table import GATES
 from symgrad.graph.affine import Index, Size, axis, number_index
 from symgrad.graph.graph import Graph, Output
@@ -131,7 +131,7 @@ def test_total_is_the_loop(name: str, n: int) -> None:
     table, x, y, a = views()
     found = total(own.body(x, y, a), [NAMES[letter] for letter in own.reduced], own.constraints)
     xs, ys, number = np.linspace(-1.5, 2.0, n), np.linspace(0.5, 3.0, n), -1.25
-    (got,) = evaluate_arrays(graph_of(table, found), [xs, ys, number], {"n": n})
+    (got,) = evaluate(graph_of(table, found), [xs, ys, number], {"n": n})
     indices = itertools.product(range(n), range(max(n, 1)))
     want = sum(own.term(xs, ys, number, i, j) for i, j in indices if own.allowed(i, j, n))
     assert float(got) == pytest.approx(float(want), rel=1e-13, abs=1e-13)
@@ -160,15 +160,13 @@ def test_factor_counts_nothing_where_there_are_no_terms() -> None:
     """0 times infinity is NaN: a sum without terms is 0 whatever came out of it."""
     table, x, _, a = views()
     found = total((1 / a) * x, [NAMES["i"]], over_n(AT_I), may_be_empty=True)
-    (got,) = evaluate_arrays(graph_of(table, found), [np.zeros(0), np.zeros(0), 0.0], {"n": 0})
+    (got,) = evaluate(graph_of(table, found), [np.zeros(0), np.zeros(0), 0.0], {"n": 0})
     assert float(got) == 0
 
 
 def test_guarded_is_zero_elsewhere() -> None:
     table, x, _, _ = views()
     found = guarded(x, [AT_I.minus(1), N.minus(AT_I).minus(3)])  # 1 <= i <= n - 3
-    (got,) = evaluate_arrays(
-        graph_of(table, found.at({NAMES["i"]: axis(0)}), (N,)), [np.ones(6), np.ones(6), 0.0], {"n": 6}
-    )
+    (got,) = evaluate(graph_of(table, found.at({NAMES["i"]: axis(0)}), (N,)), [np.ones(6), np.ones(6), 0.0], {"n": 6})
     assert got.tolist() == [0, 1, 1, 1, 0, 0]
     assert guarded(x, []) is x

@@ -16,11 +16,13 @@ from mpmath import mp
 import symgrad
 from symgrad.compiler import Stages
 from symgrad.evaluate.conditioning import rounding_bounds
-from symgrad.evaluate.points import evaluate_exactly
+from symgrad.evaluate.evaluation import evaluate, evaluate_exactly
+from symgrad.explore.tracing import Setting
 from symgrad.gates.table import GATES, TROUBLE
-from symgrad.graph.graph import over_points, views_of
+from symgrad.graph.graph import over_points
 from symgrad.graph.intern import InternTable
-from symgrad.kernel.check import GradientCheck, _complex_step
+from symgrad.kernel.check import GradientCheck, check
+from symgrad.kernel.differences import Differences, Entry
 from symgrad.transform.differentiate import differentiate
 from tests.gates.test_gates import ELEMENTWISE, ORDINARY, _points
 
@@ -116,7 +118,7 @@ def test_a_gate_with_a_wrong_local_gradient_is_wrong(interpreted: None) -> None:
 
 def test_rounding_bounds_count_what_cancels() -> None:
     def bound(text: str, *point: float, dtype: str = "float64") -> float:
-        return float(rounding_bounds(views_of(symgrad.compile(text).graph.values), point, dtype)[0])
+        return float(rounding_bounds(symgrad.compile(text).graph, point, dtype)[0])
 
     eps = 2.0**-52
     assert 1000 * eps < bound("(x + y) - z", 0.25, 1000.0, 1000.5) < 20_000 * eps
@@ -213,10 +215,10 @@ def test_every_analytic_gate_has_its_complex_step(name: str) -> None:
     table = InternTable(dict(GATES))
     inputs = [table.input(i, (0,)) for i in range(arity)]
     graph = over_points(table, tuple("abc"[:arity]), (inputs[0].call(name, *inputs[1:]),))
-    gradients = views_of(differentiate(graph, range(arity)).gradients)
+    whole = differentiate(graph, range(arity))
     for point in _points(name, arity)[:4]:
-        for place, want in enumerate(evaluate_exactly(gradients, point, 40)):
-            found = _complex_step(graph.values[0].view, point, place)
+        for place, want in enumerate(evaluate_exactly(whole, point, digits=40)[1:]):
+            found = Differences(graph, point, {}).complex_step(Entry(place))
             assert found is not None
             assert abs(found - want) <= 1e-15 * abs(want)
 
@@ -237,6 +239,62 @@ def test_tables_show_numbers(interpreted: None) -> None:
     result = symgrad.compile("sin(x)**2 + cos(x)**2").check(0.3)
     assert result.rows[0].exact == 0.0
     assert np.isfinite(result.rows[0].relative_error)
+
+
+# --- arrays -----------------------------------------------------------------------------------------------------------
+
+n = sp.Symbol("n", integer=True, positive=True)
+i = sp.Symbol("i", integer=True)
+xs = sp.IndexedBase("x", shape=(n,))
+ROOTS = sp.Sum(sp.sqrt(xs[i]) + sp.tanh(xs[i]), (i, 0, n - 1))
+BENDS = sp.Sum(sp.Abs(xs[i]) * xs[i + 1], (i, 0, n - 2))
+
+
+def checked(expression: sp.Expr, at: list[float], factor: float = 1.0, dtype: str = "float64") -> GradientCheck:
+    """The check at an array `x`, of derivatives that are off by a factor; nothing is compiled."""
+    stages = Stages(expression, None, None, ())
+    sizes = {"n": len(at)}
+    setting = Setting(stages.graph, stages.simplified, dtype, [np.array(at, dtype)], sizes, list)
+
+    def computed(inputs: Any) -> Any:
+        value, derivative = evaluate(stages.simplified, inputs, sizes, dtype)
+        return float(value), [derivative * factor]
+
+    return check(setting, stages.graph, computed)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_entries_of_arrays_are_checked(dtype: str) -> None:
+    at = [0.1 + k / 8 for k in range(20)]
+    result = checked(ROOTS, at, dtype=dtype)
+    assert result, str(result)
+    assert len(result.rows) == 8
+    assert [row.name for row in result.rows[::7]] == ["x[0]", "x[19]"]
+    off = checked(ROOTS, at, 1.001 if dtype == "float32" else 1 + 1e-11, dtype)
+    assert {row.verdict for row in off.rows} == {"WRONG"}
+    assert not off
+
+
+def test_entries_of_arrays_have_kinks_and_ends_of_domains() -> None:
+    bends = checked(BENDS, [0.0, 2.0, -1.0])
+    assert [row.verdict for row in bends.rows] == ["kink", "ok", "ok"]
+    assert (bends.rows[0].left, bends.rows[0].right) == (-2.0, 2.0)
+    assert [row.verdict for row in checked(BENDS, [0.0, 2.0, -1.0], math.nan).rows] == ["WRONG"] * 3
+    assert [row.verdict for row in checked(ROOTS, [0.0, 4.0]).rows] == ["undefined", "ok"]
+
+
+def test_entries_of_arrays_get_as_many_digits_as_they_need() -> None:
+    """Of 1 - tanh(300) there is nothing left in 60 digits."""
+    (row,) = checked(sp.Sum(sp.tanh(xs[i]), (i, 0, n - 1)), [300.0]).rows
+    assert row.exact == pytest.approx(4 * math.exp(-600), rel=1e-12)
+
+
+def test_much_data_is_checked_in_floats() -> None:
+    at = [1 + k / 1000 for k in range(12_000)]
+    result = checked(ROOTS, at)
+    assert result, str(result)
+    assert all(row.exact == row.central for row in result.rows)
+    assert {row.verdict for row in checked(ROOTS, at, 1.001).rows} == {"WRONG"}
 
 
 # --- the evaluator behind it ------------------------------------------------------------------------------------------
@@ -260,7 +318,7 @@ def test_tables_show_numbers(interpreted: None) -> None:
 def test_the_exact_evaluator_is_exact_far_out(text: str, point: Derivatives, want: Callable[[], Any]) -> None:
     symbols = [s for s in (x, y) if s.name in text]
     graph = Stages(text, symbols, None, ()).graph
-    (found,) = evaluate_exactly(views_of(graph.values), point, 60)
+    (found,) = evaluate_exactly(graph, point, digits=60)
     with mp.workdps(400):
         expected = +want()
         same = found == expected or (mp.isnan(found) and mp.isnan(expected))

@@ -17,9 +17,9 @@ from mpmath import mp
 from reference import agrees, explain, reference
 from together import Batch, bits, gradient_graph, interpreted
 
-from symgrad.evaluate.points import evaluate_exactly
+from symgrad.evaluate.evaluation import evaluate_exactly
 from symgrad.gates.table import GATES
-from symgrad.graph.graph import Graph, over_points, views_of
+from symgrad.graph.graph import Graph, over_points
 from symgrad.graph.intern import InternTable
 from symgrad.graph.node import View
 from symgrad.transform.differentiate import differentiate
@@ -233,8 +233,8 @@ def test_law_says_the_truth(name: str, place: int) -> None:
     after = only(BY_NAME[name], before)
     for point in POINTS:
         (want,), (got,) = (
-            evaluate_exactly(views_of(before.values), point, 80),
-            evaluate_exactly(views_of(after.values), point, 80),
+            evaluate_exactly(before, point, digits=80),
+            evaluate_exactly(after, point, digits=80),
         )
         if mp.isfinite(want):  # complex elsewhere
             with mp.workdps(80):
@@ -262,7 +262,7 @@ def test_law_before_differentiation_keeps_the_derivatives(name: str, place: int)
     law, graph = BY_NAME[name], graph_of(TABLE[name][place])
     before, after = (differentiate(one, range(3)) for one in (graph, only(law, graph)))
     for point in POINTS:
-        wanted, found = (evaluate_exactly(views_of(one.gradients), point, 80) for one in (before, after))
+        wanted, found = (evaluate_exactly(one, point, digits=80)[1:] for one in (before, after))
         for variable, want, got in zip("abc", wanted, found, strict=True):
             with mp.workdps(80):
                 near = abs(want) * mp.mpf(10) ** -50 + mp.mpf(10) ** -60
@@ -434,4 +434,4 @@ def test_a_quotient_through_another_one_is_divided_by_its_own_divisor_only() -> 
     table = InternTable(dict(GATES))
     a, b = table.input(0, (0,)), table.input(1, (0,))
     graph = simplify(over_points(table, ("a", "b"), ((1 / (a / b)) / a,)), ("cheaper",))
-    assert float(evaluate_exactly(views_of(graph.values), (2, 3))[0]) == 0.75
+    assert float(evaluate_exactly(graph, (2, 3))[0]) == 0.75

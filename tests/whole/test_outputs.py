@@ -11,7 +11,7 @@ from symgrad_codegen.run import build
 from symgrad_codegen.targets import TARGETS
 
 from symgrad.emission import program_of
-from symgrad.evaluate.arrays import evaluate_arrays
+from symgrad.evaluate.evaluation import evaluate
 from symgrad.evaluate.trials import trials
 from symgrad.gates.table import GATES
 from symgrad.graph.affine import Index, Size, axis, number_index
@@ -113,7 +113,7 @@ def test_outputs_over_axes(made: str, target: str, dtype: str) -> None:
 def test_reference_evaluator_and_verifier(made: str) -> None:
     graph = MADE[made]()
     X, w = np.random.default_rng(1).normal(size=(4, 3)), np.arange(3.0)
-    found = evaluate_arrays(graph, [X, w], {"n": 4, "d": 3})
+    found = evaluate(graph, [X, w], {"n": 4, "d": 3})
     for got, number in zip(found, want(graph, X, w), strict=True):
         assert np.shape(got) == np.shape(number)
         np.testing.assert_allclose(got, number, rtol=1e-12, atol=1e-12)
@@ -132,5 +132,5 @@ def test_outputs_are_kept_by_rows(made: str) -> None:
         (o.role, o.shape, o.by, o.of) for o in graph.outputs
     ]
     X, w = np.arange(6.0).reshape(2, 3), np.arange(3.0)
-    for one, two in zip(*(evaluate_arrays(g, [X, w], {"n": 2, "d": 3}) for g in (graph, again)), strict=True):
+    for one, two in zip(*(evaluate(g, [X, w], {"n": 2, "d": 3}) for g in (graph, again)), strict=True):
         np.testing.assert_array_equal(one, two)

@@ -23,8 +23,7 @@ from together import Batch, bits, gradient_graph, interpreted
 import symgrad
 from symgrad.compiler import Stages
 from symgrad.emission import program_of
-from symgrad.evaluate import points as interpret
-from symgrad.evaluate.points import evaluate_exactly
+from symgrad.evaluate.evaluation import Evaluator, evaluate_exactly
 from symgrad.explore.circuit import LEVELS, circuit
 from symgrad.graph.graph import Graph, views_of
 from symgrad.graph.rows import graph_of, rows_of
@@ -124,7 +123,7 @@ def test_circuit(expr: sp.Expr, point: tuple[float, ...], level: str) -> None:
     """The numbers of the circuit are right, and obey the chain rule at every gate."""
     stages = Stages(expr, SYMBOLS, None, ())
     made = circuit(stages.graph, stages.gradient.wrt, level)
-    numbers = [float(number) for number in interpret.evaluate([slot.view for slot in made.slots], point)]
+    numbers = [float(n) for n in Evaluator(made.graph.with_values(slot.view for slot in made.slots)).floats(point)]
     gradients = {step.node.attribute: step.gradient for step in made.steps if step.kind == "input"}
     places = [made.steps[made.output].value, *(gradients.get(position) for position in made.graph.wrt)]
     assert not differences(expr, point, [0.0 if place is None else numbers[place] for place in places])
@@ -143,10 +142,11 @@ def test_laws_change_nothing_at_fifty_digits(expr: sp.Expr, point: tuple[float, 
     stages = Stages(expr, SYMBOLS, None, ())
     with mp.workdps(60):
         for before, after in (
-            (views_of(stages.graph.values), views_of(stages.gradient.values)),
-            (stages.gradient.views, stages.simplified.views),
+            (stages.graph, stages.gradient.with_values(views_of(stages.gradient.values))),
+            (stages.gradient, stages.simplified),
         ):
-            for want, got in zip(evaluate_exactly(before, point, 60), evaluate_exactly(after, point, 60), strict=True):
+            pairs = zip(*(evaluate_exactly(graph, point, digits=60) for graph in (before, after)), strict=True)
+            for want, got in pairs:
                 assert mp.isnan(want) == mp.isnan(got)
                 assert not mp.isfinite(want) or abs(got - want) <= mp.mpf(10) ** -40 * (1 + abs(want)), str(expr)
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import NamedTuple
 
-from ...evaluate.points import evaluate_exactly
+from ...evaluate.evaluation import exact_value
 from ...gates.arithmetic import spelled_power
 from ...graph.node import View
 from ...graph.sums import product_of, sum_of
@@ -276,7 +276,7 @@ def select_known(y: View) -> View | None:
     if is_gate(condition, "not"):
         return condition.arguments[0].where(otherwise, taken)
     if condition.node.fixed:
-        return taken if evaluate_exactly([condition], ())[0] else otherwise
+        return taken if exact_value(condition) else otherwise
     return None
 
 

@@ -15,7 +15,7 @@ from sympy.tensor.array.expressions import array_expressions as arrays
 
 from symgrad.compiler import Stages
 from symgrad.errors import UnsupportedExpression
-from symgrad.evaluate.arrays import evaluate_arrays, evaluate_arrays_exactly
+from symgrad.evaluate.evaluation import evaluate, evaluate_exactly
 from symgrad.graph.graph import Graph
 from symgrad.graph.node import Reduction
 from symgrad.lower.lower import lower
@@ -83,14 +83,14 @@ POINTS: dict[str, list[list[float]]] = {
 
 
 def values(graph: Graph, given: dict[str, Any], sizes: dict[str, int]) -> list[Any]:
-    return evaluate_arrays(graph, [given[name] for name in graph.inputs], sizes)
+    return evaluate(graph, [given[name] for name in graph.inputs], sizes)
 
 
 def exact(expression: sp.Expr, given: dict[str, Any], sizes: dict[str, int]) -> list[Any]:
     """The graph as it was written, and its derivatives, at a precision and range where nothing overflows."""
     graph, inputs = lower(expression)
     written = differentiate(graph, range(len(inputs)))
-    found = evaluate_arrays_exactly(written, [given[name] for name in graph.inputs], sizes, 1500)
+    found = evaluate_exactly(written, [given[name] for name in graph.inputs], sizes, 1500)
     return [np.vectorize(float, otypes=[float])(value) for value in found]
 
 
