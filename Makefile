@@ -24,7 +24,7 @@ ci: ## run all that CI runs, in a copy of the checkout, from nothing
 	.ci/run
 
 goldens: ## write the golden files and the output that pages show anew; then read git diff
-	$(RUN) pytest --update-golden tests/codegen/test_emit.py tests/codegen/test_cuda.py tests/codegen/test_cuda_arrays.py tests/whole/test_docs.py tests/whole/test_readme.py
+	$(RUN) pytest --update-golden tests/codegen/test_emit.py tests/codegen/test_cuda_ptx.py tests/codegen/test_cuda_arrays.py tests/whole/test_docs.py tests/whole/test_readme.py
 
 docs: ## build the documentation into site/, with its warnings as errors
 	$(RUN) mkdocs build --strict

@@ -1,18 +1,15 @@
-"""Kernels for GPUs as far as they can be tried without one: in the simulator, as PTX, and through NVIDIA's assembler.
+"""The text of kernels for GPUs, a module of theirs alone, and what is refused.
 
-What runs or compiles does so in processes of its own (cuda_jobs.py): one test each, which reports all that failed.
+What runs in the simulator is in test_cuda_simulator.py, what becomes PTX in test_cuda_ptx.py.
 """
 
 from __future__ import annotations
 
 import ast
-import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,10 +23,7 @@ from symgrad_codegen.targets.cuda import parts
 
 import symgrad
 from symgrad import SymgradError, UnsupportedExpression
-
-ROOT = Path(__file__).resolve().parents[2]
-REGISTERS = ROOT / "docs" / "registers.md"
-MOST_REGISTERS = 255  # of a thread
+from tests.codegen.conftest import environment
 
 x, y, z = sp.symbols("x y z")
 MIXED = sp.exp(-(x**2)) * sp.sin(y) + sp.Max(x, y, z) * sp.floor(z) + sp.Piecewise((sp.log(x), x > 0), (y, True))
@@ -40,48 +34,7 @@ needs_compiler = pytest.mark.skipif(
 )
 
 
-def environment(**own: str) -> dict[str, str]:
-    """That of a process that sees no GPU."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("NUMBA_", "PYTHON"))}
-    return {**kept, "CUDA_VISIBLE_DEVICES": "", **own}
-
-
-def found_by(*jobs: str, simulated: bool = False) -> list[dict[str, Any]]:
-    """What each job of cuda_jobs.py found; they run at the same time."""
-    own = {"NUMBA_ENABLE_CUDASIM": "1"} if simulated else {}
-    script = str(ROOT / "tests" / "corpus" / "cuda_jobs.py")
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", script, *job.split()],
-            env=environment(PYTHONPATH=os.pathsep.join(sys.path), **own),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for job in jobs
-    ]
-    said = [process.communicate() for process in running]
-    for process, (_, errors) in zip(running, said, strict=True):
-        assert process.returncode == 0, errors
-    return [json.loads(text) for text, _ in said]
-
-
-# --- in the simulator -------------------------------------------------------------------------------------------------
-
-
-@needs_compiler
-def test_calls_in_the_simulator() -> None:
-    (found,) = found_by("checks simulated", simulated=True)
-    assert not found["failed"], "\n".join(found["failed"])
-    assert found["made"] > 20
-
-
-@needs_compiler
-def test_the_corpus_in_the_simulator() -> None:
-    (found,) = found_by("simulated_corpus", simulated=True)
-    assert not found["failed"], "\n".join(found["failed"])
-    assert found["made"] > len(CORPUS)
-
+# --- a module alone ---------------------------------------------------------------------------------------------------
 
 ALONE = """
 import sys
@@ -133,94 +86,6 @@ def test_the_module_runs_without_symgrad(dtype: str, tmp_path: Path) -> None:
         assert [float.fromhex(word) for word in line.split()] == pytest.approx(want, rel=tolerance)
     assert words == "True True ('x', 'y', 'z')"
     assert [" ".join(line.split()[:2]) for line in refusals] == ["kernel_batch takes"] * 2 + ["out must"] * 3
-
-
-# --- as PTX -----------------------------------------------------------------------------------------------------------
-
-# What libdevice does in float64 to bring a large angle into one period.
-OF_LARGE_ANGLES = {"cvt.rn.f64.s64", "mul.f64", "cvt.rn.f32.f64"}
-
-
-@needs_compiler
-def test_without_a_gpu() -> None:
-    (found,) = found_by("checks no_gpu")
-    assert not found["failed"], "\n".join(found["failed"])
-    assert found["made"] >= 5
-
-
-@needs_compiler
-def test_the_corpus_fits_into_registers(update_golden: bool, all_rows: bool) -> None:
-    """Every third formula (all with --all-rows) compiles and spills nothing; all are in docs/registers.md."""
-    step = 1 if update_golden or all_rows else 3
-    wide, narrow = found_by(f"ptx_corpus float64 {step}", f"ptx_corpus float32 {step}")
-    assert list(wide["rows"]) == list(narrow["rows"]) == [case.name for case in CORPUS[::step]]
-    failed = [line for name, row in narrow["rows"].items() for line in with_float64(name, row)]
-    if wide["ptxas"] is None:
-        assert not failed, "\n".join(failed)
-        pytest.skip("ptxas is not installed: pip install nvidia-cuda-nvcc")
-    failed += [line for found in (wide, narrow) for name, row in found["rows"].items() for line in spilled(name, row)]
-    assert not failed, "\n".join(failed)
-    if update_golden:
-        REGISTERS.write_text(table(wide, narrow), encoding="utf-8", newline="\n")
-    shown = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|$", REGISTERS.read_text(encoding="utf-8"), re.M)
-    # The numbers depend on the version of ptxas: only whether they are there is tested.
-    assert [name for name, *_ in shown] == [case.name for case in CORPUS], "pytest --update-golden writes it anew"
-    assert all(0 < int(count) <= MOST_REGISTERS for _, *counts in shown for count in counts)
-
-
-def with_float64(name: str, row: dict[str, Any]) -> list[str]:
-    """What is wrong with a kernel for float32."""
-    found = set(row["float64"]) - (OF_LARGE_ANGLES if row["circular"] else set())
-    return [f"{name}: {', '.join(sorted(found))} in float32"] if found else []
-
-
-def spilled(name: str, row: dict[str, Any]) -> list[str]:
-    found = f"{name}: {row['spilled']} bytes spilled, {row['registers']} registers"
-    return [found] if row["spilled"] or row["registers"] > MOST_REGISTERS else []
-
-
-def table(wide: dict[str, Any], narrow: dict[str, Any]) -> str:
-    rows = [
-        f"| `{name}` | {wide['rows'][name]['registers']} | {narrow['rows'][name]['registers']} |"
-        for name in wide["rows"]
-    ]
-    lines = [
-        "# Registers",
-        "",
-        "How many registers a thread takes for value and gradient of each formula of",
-        "[the corpus](../tests/corpus/corpus.py),",
-        f"at compute capability 9.0, by ptxas {wide['ptxas']}. A thread has {MOST_REGISTERS}, and nothing is spilled.",
-        "`pytest tests/codegen/test_cuda.py --update-golden` writes this table.",
-        "",
-        "| expression | float64 | float32 |",
-        "|---|---|---|",
-        *rows,
-    ]
-    return "\n".join(lines) + "\n"
-
-
-@needs_compiler
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_every_function_compiles(dtype: str) -> None:
-    """All gates in one module, for three generations of GPUs."""
-    (found,) = found_by(f"ptx_everything {dtype}")
-    assert found["never_called"] == []
-    assert list(found["rows"]) == ["9.0", "7.5", "8.0"]
-    if dtype == "float32":
-        assert not [line for name, row in found["rows"].items() for line in with_float64(name, row)]
-    for name, row in found["rows"].items():
-        assert "spilled" not in row or not spilled(name, row)
-
-
-@needs_compiler
-def test_a_long_body_is_cut_in_parts_that_fit() -> None:
-    (found,) = found_by("ptx_long")
-    row = found["row"]
-    assert found["kernels"] > 1
-    if "spilled" not in row:
-        pytest.skip("ptxas is not installed: pip install nvidia-cuda-nvcc")
-    assert row["kernels"] == found["kernels"]
-    assert not spilled("eight atoms", row)
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------

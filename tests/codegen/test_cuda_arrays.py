@@ -1,12 +1,11 @@
-"""Arrays on a GPU as far as they can be tried without one: in the simulator, as PTX, and through NVIDIA's assembler.
+"""The text of kernels for GPUs over arrays, and a module of theirs alone.
 
-What runs or compiles does so in processes of its own (cuda_array_jobs.py): a test each, which reports all that failed.
+What runs in the simulator is in test_cuda_arrays_simulator.py, what becomes PTX in test_cuda_arrays_ptx.py.
 """
 
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 import subprocess
@@ -14,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import array_corpus
 import numpy as np
 import pytest
 import sympy as sp
@@ -23,7 +21,8 @@ from symgrad_codegen.targets import TARGETS
 from symgrad_codegen.text.expressions import WIDTH
 
 import symgrad
-from tests.codegen.test_cuda import ROOT, environment, module_names, needs_compiler, spilled, with_float64
+from tests.codegen.conftest import environment
+from tests.codegen.test_cuda import module_names, needs_compiler
 from tests.codegen.test_emit import GOLDEN, RUNTIME
 from tests.evaluate.test_arrays import CASES
 from tests.kernel.test_arrays import LOSS
@@ -35,82 +34,6 @@ y: vector(n)
 z = X @ w
 sum(log(1 + exp(-y[i]*z[i])) for i in range(n)) + lam*sum(w[j]**2 for j in range(d))/2
 """
-
-
-def found_by(*job: str, simulated: bool = False) -> dict[str, Any]:
-    own = {"NUMBA_ENABLE_CUDASIM": "1"} if simulated else {}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "tests" / "corpus" / "cuda_array_jobs.py"), *job],
-        env=environment(PYTHONPATH=os.pathsep.join(sys.path), **own),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-# --- in the simulator -------------------------------------------------------------------------------------------------
-
-
-@needs_compiler
-def test_sums_and_identities_agree_with_the_references(all_rows: bool) -> None:
-    """At two sizes, by threads that have one index each, and several; none of them races, or reads what is not set.
-
-    Every second row, or all with --all-rows.
-    """
-    step = 1 if all_rows else 2
-    found = found_by("simulated_corpus", str(step), simulated=True)
-    assert not found["failed"], "\n".join(found["failed"])
-    assert found["made"] > len(array_corpus.CORPUS) // step
-
-
-@needs_compiler
-def test_long_data_agree_with_the_references() -> None:
-    found = found_by("simulated_long", simulated=True)
-    assert not found["failed"], "\n".join(found["failed"])
-    assert found["made"] > 3
-
-
-@needs_compiler
-def test_calls_in_the_simulator() -> None:
-    found = found_by("checks", "arrays", simulated=True)
-    assert not found["failed"], "\n".join(found["failed"])
-    assert found["made"] > 15
-
-
-# --- as PTX -----------------------------------------------------------------------------------------------------------
-
-
-def problems(rows: dict[str, Any], dtype: str) -> list[str]:
-    lines = []
-    for name, row in rows.items():
-        lines += [f"{name}: {instruction}" for instruction in row["atomic"]]
-        lines += spilled(name, row) if "spilled" in row else []
-        lines += with_float64(name, row) if dtype == "float32" else []
-        if row["entries"] != row["kernels"]:
-            lines.append(f"{name}: {row['entries']} entries for {row['kernels']} kernels")
-    return lines
-
-
-@needs_compiler
-@pytest.mark.parametrize(("dtype", "step"), [("float64", 20), ("float32", 30)])
-def test_sums_become_ptx(dtype: str, step: int) -> None:
-    """Nothing is spilled, no sum depends on the order of atomic additions, and float32 stays float32."""
-    rows = found_by("ptx_arrays", dtype, str(step))
-    assert list(rows) == [case.name for case in array_corpus.CORPUS[::step]]
-    assert not problems(rows, dtype)
-
-
-@needs_compiler
-def test_a_net_becomes_ptx_for_three_generations() -> None:
-    found = found_by("ptx_net")
-    assert found["products"]
-    assert list(found["rows"]) == ["7.5", "8.0"]
-    assert not problems(found["rows"], "float64")
-    assert found["fixed"] == ["least_and_largest", "set_points"]
-    assert re.search(r"no GPU to run on.*driver.*symgrad\[cuda13\]", found["refusal"])
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ GOLDENS |= {
         *GOLDENS["awkward"][2:],
     ),
 }
-# Those for GPUs run in the simulator, those in JavaScript in Node: test_cuda.py, test_javascript.py.
+# Those for GPUs run in the simulator, those in JavaScript in Node: test_cuda_simulator.py, test_javascript.py.
 RUN_HERE = [name for name, row in GOLDENS.items() if row[1].get("target", "cpu") in ("cpu", "python")]
 IN_PYTHON = [name for name, target in TARGETS.items() if target.suffix == "py"]
 

@@ -1,4 +1,4 @@
-"""Kernels on a GPU: numbers, arrays of other libraries, streams, many points. What needs no GPU is in test_cuda.py."""
+"""Kernels on a GPU: numbers, arrays of other libraries, streams, many points. Without one: codegen/test_cuda*.py."""
 
 from __future__ import annotations
 

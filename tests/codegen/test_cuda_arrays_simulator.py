@@ -1,22 +1,14 @@
-"""What the tests of arrays on a GPU do in processes of their own: see cuda_jobs.py, whose table of jobs this joins.
-
-python tests/corpus/cuda_array_jobs.py JOB [ARGUMENT...]      prints what it found, as JSON
-"""
+"""Arrays on a GPU in Numba's simulator, in a process of their own: it is chosen when Numba is imported."""
 
 from __future__ import annotations
 
-import json
+import os
 import pickle
-import re
-import subprocess
 import sys
-import tempfile
 import threading
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -25,13 +17,13 @@ import numpy as np
 import pytest
 import sympy as sp
 from array_corpus import CORPUS, SIZES
-from cuda_jobs import CHECKS, JOBS, Found, device, flat, job, on_device, ptxas, same
-from symgrad_codegen.run import build
 from symgrad_codegen.run import device as run_cuda
 
 import symgrad
 from symgrad import Result, ShapeError, SymgradError
 from symgrad.reductions import Largest
+from tests.codegen.test_cuda import needs_compiler
+from tests.codegen.test_cuda_simulator import device, flat, on_device, same
 from tests.codegen.test_emit import identifiers, named
 from tests.evaluate.test_arrays import CASES, assert_agrees, poisoned
 from tests.kernel.test_arrays import LOSS, assert_right, inputs, reference
@@ -41,26 +33,27 @@ n, m = sp.symbols("n m", integer=True, positive=True)
 x, y = sp.IndexedBase("x", shape=(n,)), sp.IndexedBase("y", shape=(n,))
 s, t = sp.symbols("s t")
 
-CHECKS["arrays"] = []
+pytestmark = [
+    needs_compiler,
+    pytest.mark.own_process(NUMBA_ENABLE_CUDASIM="1"),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # of infinities on the way, which are no mistake
+]
 
 
-def simulated(function: Callable[[], None]) -> Callable[[], None]:
-    """A check that fails by raising; all of them share a process with the simulator."""
-    CHECKS["arrays"].append(function)
-    return function
-
-
-def prepare_simulator() -> None:
+@pytest.fixture(autouse=True)
+def simulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prepared for many threads, where it is."""
+    if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
+        return
     from numba.cuda.simulator.kernelapi import FakeCUDAShared
 
     def array(self: Any, shape: int, dtype: Any) -> Any:
         return self._allocations.setdefault(shape, np.empty(shape))
 
     # Without a lock it would now and then give threads that come at the same time an array each.
-    FakeCUDAShared.array = array
+    monkeypatch.setattr(FakeCUDAShared, "array", array)
     # It waits for its threads in a busy loop: six times as fast where others get their turn more often.
     sys.setswitchinterval(1e-4)
-    warnings.simplefilter("ignore", RuntimeWarning)  # of infinities on the way, which are no mistake
 
 
 # --- in the simulator: sums and identities ----------------------------------------------------------------------------
@@ -83,33 +76,19 @@ ROWS = [case.name for case in [*CORPUS, *identities.CORPUS[::6]]]
 LONG = ["logistic", "band", "convolution", "embedding", "net"]
 
 
-@job
-def simulated_corpus(step: str) -> Found:
-    """Every sum (or every second and so on) and some identities, at two sizes, beside references by NumPy."""
-    return _tried(ROWS[:: int(step)], _is_right)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every second row, all with --all-rows."""
+    if "row" in metafunc.fixturenames:
+        metafunc.parametrize("row", ROWS if metafunc.config.getoption("--all-rows") else ROWS[::2])
 
 
-@job
-def simulated_long() -> Found:
-    return _tried(LONG, _is_right_when_long)
-
-
-def _tried(names: list[str], check: Callable[[str], None]) -> Found:
-    failed = []
-    for name in names:
-        try:
-            check(name)
-        except (Exception, pytest.fail.Exception) as error:
-            failed.append(f"{name}: {error!r}")
-    return {"made": len(names), "failed": failed}
-
-
-def _is_right(name: str) -> None:
-    case = CASES[name]
+def test_agrees_with_its_reference(row: str) -> None:
+    """At two sizes, by threads that have one index each, and several; none races, or reads what is not set."""
+    case = CASES[row]
     kernel = symgrad.compile(case.expression(), target="cuda")
     small, other = case.arrays("small"), case.arrays("other")
-    if name in RAISES:
-        with pytest.raises(RAISES[name]):
+    if row in RAISES:
+        with pytest.raises(RAISES[row]):
             kernel(**other)
         return
     with watched(kernel._runner.module):
@@ -121,7 +100,8 @@ def _is_right(name: str) -> None:
     assert same(kernel(**(poisoned(case, "small") if case.unread else small)), first)
 
 
-def _is_right_when_long(name: str) -> None:
+@pytest.mark.parametrize("name", LONG)
+def test_long_data_agree_with_the_reference(name: str) -> None:
     case, long = CASES[name], CASES[name].arrays("long")
     assert SIZES["long"]["n"] == 130
     kernel = symgrad.compile(case.expression(), target="cuda")
@@ -216,8 +196,7 @@ def on_host(result: Result) -> Result:
     return Result(value, type(result.grad)(gradient))
 
 
-@simulated
-def arrays_of_numpy_give_a_float_and_arrays_of_numpy() -> None:
+def test_arrays_of_numpy_give_a_float_and_arrays_of_numpy() -> None:
     given = inputs(6)
     before = {name: array.copy() for name, array in given.items()}
     one, two = loss()(**given), loss()(**given)
@@ -233,8 +212,7 @@ def arrays_of_numpy_give_a_float_and_arrays_of_numpy() -> None:
     assert [type(a) for a in (result.value, *result.grad)] == [float, float, np.ndarray, np.ndarray]
 
 
-@simulated
-def minibatches_of_other_lengths_follow() -> None:
+def test_minibatches_of_other_lengths_follow() -> None:
     for rows in (3, 10, 1, 30, 10, 3):
         given = inputs(rows)
         assert_right(loss()(**given), given)
@@ -247,8 +225,7 @@ def minibatches_of_other_lengths_follow() -> None:
     assert_right(on_host(loss()(**rows)), part)
 
 
-@simulated
-def device_arrays_give_device_arrays() -> None:
+def test_device_arrays_give_device_arrays() -> None:
     given = inputs(6)
     want = loss()(**given)
     for names in (("X",), ("y",), ("W", "X"), ("X", "y"), ("W", "X", "y")):
@@ -264,8 +241,7 @@ def device_arrays_give_device_arrays() -> None:
         assert_scaled(result, 0.5, x, y)
 
 
-@simulated
-def device_arrays_of_other_layouts_and_dtypes_are_converted() -> None:
+def test_device_arrays_of_other_layouts_and_dtypes_are_converted() -> None:
     given = inputs(6)
     want = loss()(**given)
     X = given["X"]
@@ -278,8 +254,7 @@ def device_arrays_of_other_layouts_and_dtypes_are_converted() -> None:
         assert_scaled(scaled()(number, *columns()), 2.0, *columns())
 
 
-@simulated
-def out_is_filled() -> None:
+def test_out_is_filled() -> None:
     result = loss()(**inputs(5))
     for _ in range(2):
         given = inputs(5)
@@ -306,8 +281,7 @@ def out_is_filled() -> None:
         assert_scaled(again, 0.5, *columns())
 
 
-@simulated
-def an_out_that_cannot_be_written_is_refused() -> None:
+def test_an_out_that_cannot_be_written_is_refused() -> None:
     given = inputs(5)
     for give in (lambda array: array, device):
         inside = {name: give(array) for name, array in given.items()}
@@ -347,8 +321,7 @@ REFUSED = [
 ]
 
 
-@simulated
-def wrong_arguments_are_refused_before_anything_is_written() -> None:
+def test_wrong_arguments_are_refused_before_anything_is_written() -> None:
     given = inputs(5)
     for give in (lambda array: array, device):
         out = loss()(**{name: give(array) for name, array in given.items()})
@@ -370,8 +343,7 @@ def wrong_arguments_are_refused_before_anything_is_written() -> None:
         scaled()(0.5, columns()[0])
 
 
-@simulated
-def indices_that_are_computed_are_checked() -> None:
+def test_indices_that_are_computed_are_checked() -> None:
     a = sp.IndexedBase("a", shape=(n,), integer=True)
     kernel = symgrad.compile(sp.Sum(x[a[a[i]] + 1] ** 2, (i, 0, n - 1)), target="cuda")
     for give in (lambda array: array, device):
@@ -389,8 +361,7 @@ def indices_that_are_computed_are_checked() -> None:
         shifted(device(np.ones(5)))
 
 
-@simulated
-def no_rows() -> None:
+def test_no_rows() -> None:
     for give in (lambda array: array, device):
         given = inputs(0)
         result = loss()(**{name: give(array) for name, array in given.items()})
@@ -410,8 +381,7 @@ def no_rows() -> None:
         assert not any(np.any(d_x) for d_x in flat(result)[1:])
 
 
-@simulated
-def extents_that_no_array_tells_are_arguments() -> None:
+def test_extents_that_no_array_tells_are_arguments() -> None:
     kernel = symgrad.compile(t**2 * sp.Sum(i, (i, 1, n)) + sp.Sum(y[j] / n, (j, 0, n - 1)), target="cuda")
     assert [symbol.name for symbol in kernel.args] == ["t", "y"]
     alone = symgrad.compile(t**2 * sp.Sum(i, (i, 1, n)), target="cuda")
@@ -428,8 +398,7 @@ def extents_that_no_array_tells_are_arguments() -> None:
         told(**{**given, "X": device(np.ones((9, 5)))})
 
 
-@simulated
-def wrt_a_part_of_the_arguments() -> None:
+def test_wrt_a_part_of_the_arguments() -> None:
     _, d_t, d_x, d_y = scaled_by_numpy(0.5, *columns())
     for wrt, wanted in (((y, t), (d_y, d_t)), ((x,), (d_x,)), ((), ())):
         for give in (lambda array: array, device):
@@ -450,8 +419,7 @@ def wrt_a_part_of_the_arguments() -> None:
     assert single.check(0.5, *columns())
 
 
-@simulated
-def float32_and_strict() -> None:
+def test_float32_and_strict() -> None:
     given = inputs(7)
     for options in ({"dtype": "float32"}, {"accuracy": "strict"}, {"dtype": "float32", "accuracy": "strict"}):
         tolerance = 2e-6 if "dtype" in options else 1e-12
@@ -467,8 +435,7 @@ def float32_and_strict() -> None:
     assert loss(dtype="float32").check(**inputs(4))
 
 
-@simulated
-def numbers_beside_arrays_take_a_batch() -> None:
+def test_numbers_beside_arrays_take_a_batch() -> None:
     x, y = columns()
     numbers = np.linspace(-1.0, 1.0, 6).reshape(2, 3)
     for dtype, tolerance in (("float64", 1e-13), ("float32", 4e-6)):
@@ -496,8 +463,7 @@ def numbers_beside_arrays_take_a_batch() -> None:
     assert [array.shape for array in flat(empty)] == [(0, 2), (0, 2), (0, 2, 9), (0, 2, 9)]
 
 
-@simulated
-def arrays_take_axes_in_front() -> None:
+def test_arrays_take_axes_in_front() -> None:
     kernel, given = loss(batch=True), inputs(5)
     batch = {"X": np.stack([inputs(5)["X"] for _ in range(3)]), "W": given["W"], "y": np.stack([given["y"]] * 3)}
     batch["y"][1] = inputs(5)["y"]
@@ -520,8 +486,7 @@ def arrays_take_axes_in_front() -> None:
         kernel.objective(X=batch["X"], y=given["y"])
 
 
-@simulated
-def a_stream_is_taken() -> None:
+def test_a_stream_is_taken() -> None:
     from numba import cuda
 
     given = inputs(5)
@@ -533,8 +498,7 @@ def a_stream_is_taken() -> None:
         loss()(**given, stream="x")
 
 
-@simulated
-def beside_the_call() -> None:
+def test_beside_the_call() -> None:
     kernel, given = loss(), inputs(5)
     assert kernel.source == symgrad.emit(LOSS, target="cuda")
     assert kernel.stats["runs"] == "numba-cuda"
@@ -551,8 +515,7 @@ def beside_the_call() -> None:
         loss(threads=2)
 
 
-@simulated
-def an_objective_keeps_what_is_fixed_on_the_device() -> None:
+def test_an_objective_keeps_what_is_fixed_on_the_device() -> None:
     given = inputs(5)
     expected, d_X, d_W = reference(**given)
     for give in (lambda array: array, device):
@@ -571,8 +534,7 @@ def an_objective_keeps_what_is_fixed_on_the_device() -> None:
     np.testing.assert_allclose([value, *gradient], [expected, *d_x, *d_y], rtol=1e-13)
 
 
-@simulated
-def without_cupy_there_are_no_products() -> None:
+def test_without_cupy_there_are_no_products() -> None:
     with mock.patch.object(run_cuda, "has_cupy", return_value=False):
         with pytest.raises(SymgradError, match=r"cupy-cuda13x.*symgrad\.emit"):
             symgrad.compile(LOSS, target="cuda")
@@ -581,8 +543,7 @@ def without_cupy_there_are_no_products() -> None:
     assert alone(np.arange(3.0)).value == 5.0
 
 
-@simulated
-def a_singular_matrix() -> None:
+def test_a_singular_matrix() -> None:
     A, b = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("b", n, 1)
     kernel = symgrad.compile(b.T * sp.Inverse(A) * b, target="cuda")
     assert kernel(A=2 * np.eye(2), b=np.ones((2, 1))).value == 1.0
@@ -590,8 +551,7 @@ def a_singular_matrix() -> None:
         kernel(A=np.zeros((2, 2)), b=np.ones((2, 1)))
 
 
-@simulated
-def inputs_may_be_one_array() -> None:
+def test_inputs_may_be_one_array() -> None:
     """Only outputs must not overlap."""
     column = columns()[0]
     for give in (lambda array: array, device):
@@ -607,8 +567,7 @@ NAMES = """stream low stop blocks count point thread shared result running_1 ent
     target place sums THREADS""".split()
 
 
-@simulated
-def names_are_only_names() -> None:
+def test_names_are_only_names() -> None:
     roles = "xcWstnmij"
     for start in range(0, len(NAMES), 9):
         for turn in (0, 3, 6):  # each is an array, a number, and an extent or an index
@@ -644,8 +603,7 @@ def _named(names: dict[str, str]) -> None:
         np.testing.assert_allclose(result.grad[names[role]], want, rtol=1e-12, err_msg=f"{role} of {names}")
 
 
-@simulated
-def a_kernel_takes_any_name_or_refuses_it() -> None:
+def test_a_kernel_takes_any_name_or_refuses_it() -> None:
     text = "w: vector(n)\nsum(exp(w[i]*t) for i in range(n))"
     w = np.array([0.5, 1.5, 2.5])
     refused = set()
@@ -662,83 +620,10 @@ def a_kernel_takes_any_name_or_refuses_it() -> None:
     assert not {"i", "low", "stop", "blocks", "w", "_"} & refused
 
 
-@simulated
-def a_kernel_has_the_name_that_it_is_given() -> None:
+def test_a_kernel_has_the_name_that_it_is_given() -> None:
     given = inputs(4)
     for name in ("energy", "pass_1", "nest_1", "alone", "kernel_into", "low"):
         kernel = symgrad.compile(LOSS, target="cuda", name=name)
         assert_right(kernel(**given), given)
         parts = [part.__name__ for part, _ in kernel._runner.module.KERNELS]
         assert len({name, f"{name}_into", *parts}) == len(parts) + 2, f"{name} is the name of a part too: {parts}"
-
-
-# --- as PTX -----------------------------------------------------------------------------------------------------------
-
-
-@job
-def ptx_arrays(dtype: str, step: str) -> Found:
-    """Every so-many-th sum as PTX."""
-    rows = CORPUS[:: int(step)]
-    return {case.name: _measured(symgrad.emit(case.expression(), target="cuda", dtype=dtype), (9, 0)) for case in rows}
-
-
-@job
-def ptx_net() -> Found:
-    """A net of two layers, with products of matrices, for two more generations; and what a call says without a GPU."""
-    source = symgrad.emit(CASES["net"].expression(), target="cuda")
-    rows = {f"{major}.{minor}": _measured(source, (major, minor)) for major, minor in ((7, 5), (8, 0))}
-    kernel = symgrad.compile(sp.Sum(x[i] ** 2, (i, 0, n - 1)), target="cuda")
-    with pytest.raises(SymgradError) as caught:
-        kernel(np.ones(3))
-    return {
-        "rows": rows,
-        "products": "NEEDS_CUPY = True" in source,
-        "refusal": str(caught.value),
-        "fixed": _fixed_kernels(kernel._runner.module),
-    }
-
-
-def _fixed_kernels(module: Any) -> list[str]:
-    """What every module has beside the kernels of its expression."""
-    from numba import cuda, types
-
-    found = []
-    for kernel, kinds in [
-        (module.least_and_largest, (types.int64[::1], types.int64[:, ::1])),
-        (module.set_points, (module.real[::1], module.real)),
-    ]:
-        text, _ = cuda.compile_ptx(kernel.py_func, types.void(*kinds), cc=(9, 0))
-        found += [kernel.__name__] if ".visible .entry" in text else []
-    return found
-
-
-def _measured(source: str, capability: tuple[int, int]) -> Found:
-    """The module's kernels: the most registers, bytes that are spilled, instructions on float64, and atomic ones."""
-    module = build.load(source)
-    text = module.ptx(capability)
-    row: Found = {
-        "float64": sorted(set(re.findall(r"^\s+(\w[\w.]*\.f64[\w.]*)", text, re.M))),
-        "circular": any(hasattr(module, name) for name in ("sin", "cos", "tan")),
-        "atomic": re.findall(r"^\s+(?:@\S+ )?((?:atom|red)\..*)", text, re.M),
-        "entries": len(re.findall(r"^\.visible \.entry", text, re.M)),
-        "kernels": len(module.KERNELS) + 1,  # and the one that joins sums
-    }
-    if ptxas() is None:
-        return row
-    said = ""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kernel.ptx"
-        for part in re.split(r"^(?=//\n// Generated by)", text, flags=re.M)[1:]:
-            path.write_text(part)
-            architecture = f"-arch=sm_{capability[0]}{capability[1]}"
-            command = [str(ptxas()), "-v", architecture, str(path), "-o", str(path.with_suffix(".cubin"))]
-            said += subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    row["registers"] = max(map(int, re.findall(r"Used (\d+) registers", said)))
-    row["spilled"] = sum(map(int, re.findall(r"(\d+) bytes spill", said)))
-    return row
-
-
-if __name__ == "__main__":
-    if sys.argv[1].startswith("simulated") or sys.argv[1:] == ["checks", "arrays"]:
-        prepare_simulator()
-    print(json.dumps(JOBS[sys.argv[1]](*sys.argv[2:])))

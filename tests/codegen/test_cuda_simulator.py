@@ -1,83 +1,34 @@
-"""What the tests of the target cuda do in processes of their own: Numba chooses its simulator when it is imported.
-
-    python tests/corpus/cuda_jobs.py JOB [ARGUMENT...]      prints what it found, as JSON
-
-None of the jobs needs a GPU: some run kernels in the simulator of Numba, the others compile them to PTX.
-"""
+"""Kernels for GPUs in Numba's simulator, in a process of their own: it is chosen when Numba is imported."""
 
 from __future__ import annotations
 
-import gc
-import importlib.util
-import json
 import pickle
-import re
-import subprocess
-import sys
-import tempfile
-import traceback
-import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
 import sympy as sp
-from corpus import CORPUS, points
-from symgrad_codegen.functions import FUNCTIONS
+from corpus import CORPUS, Case, points
 from symgrad_codegen.run import build
 from symgrad_codegen.run import device as run_cuda
 from symgrad_codegen.targets import TARGETS
 from symgrad_codegen.targets.cuda import parts
 from symgrad_codegen.targets.cuda import target as cuda_target
-from together import bits, together
+from together import bits
 
 import symgrad
-from symgrad import Kernel, Result, ShapeError, SymgradError
-from symgrad.emission import program_of
-from symgrad.options import Options
+from symgrad import Kernel, Result, ShapeError
+from tests.codegen.test_cuda import needs_compiler
 from tests.codegen.test_emit import ATTACKS, GOLDENS, emitted, identifiers, named
-from tests.gates.test_gates import CASES, spelled
+
+pytestmark = [needs_compiler, pytest.mark.own_process(NUMBA_ENABLE_CUDASIM="1")]
 
 x, y, z = sp.symbols("x y z")
 RICH = sp.exp(-(x**2)) * sp.sin(y) / (1 + z**2) + sp.Max(x, y) * sp.Rational(1, 3) + sp.pi * sp.log(z)
-
-Found = dict[str, Any]
-JOBS: dict[str, Callable[..., Found]] = {}
-CHECKS: dict[str, list[Callable[[], None]]] = {"simulated": [], "no_gpu": []}
-
-
-def job(function: Callable[..., Found]) -> Callable[..., Found]:
-    JOBS[function.__name__] = function
-    return function
-
-
-def simulated(function: Callable[[], None]) -> Callable[[], None]:
-    """A check that fails by raising; all of them share a process with the simulator."""
-    CHECKS["simulated"].append(function)
-    return function
-
-
-def no_gpu(function: Callable[[], None]) -> Callable[[], None]:
-    """The same, in a process that sees no GPU and has no simulator."""
-    CHECKS["no_gpu"].append(function)
-    return function
-
-
-@job
-def checks(group: str) -> Found:
-    failed = []
-    for function in CHECKS[group]:
-        try:
-            function()
-        except (Exception, pytest.fail.Exception):
-            failed.append(f"{function.__name__}\n{traceback.format_exc()}")
-    return {"made": len(CHECKS[group]), "failed": failed}
 
 
 def by_python(expr: Any, *columns: Any, **options: Any) -> list[np.ndarray]:
@@ -97,24 +48,20 @@ OTHER_RANGES = {
 }
 
 
-@job
-def simulated_corpus() -> Found:
-    """Every formula, beside plain Python: where they differ by more than a few units in the last place."""
-    warnings.simplefilter("ignore", RuntimeWarning)  # of infinities on the way, which are no mistake
-    modes = [(case, "float64") for case in CORPUS] + [(case, "float32") for case in CORPUS[::5] if not case.hard]
-    failed = []
-    for case, dtype in modes:
-        columns = points(replace(case, ranges=OTHER_RANGES.get(case.name, case.ranges)), 4)
-        try:
-            module = build.load(symgrad.emit(case.text, target="cuda", dtype=dtype))
-            given = [columns[name] for name in module.ARGUMENTS]
-            value, gradient = module.kernel_batch(*given)
-            for got, want in zip((value, *gradient), by_python(case.text, *given, dtype=dtype), strict=True):
-                assert not np.isnan(got).any()
-                np.testing.assert_array_max_ulp(got, want, 4, dtype)
-        except Exception as error:
-            failed.append(f"{case.name}, {dtype}: {error!r}")
-    return {"made": len(modes), "failed": failed}
+MODES = [(case, "float64") for case in CORPUS] + [(case, "float32") for case in CORPUS[::5] if not case.hard]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of infinities on the way, which are no mistake
+@pytest.mark.parametrize(("case", "dtype"), MODES, ids=[f"{case.name}-{dtype}" for case, dtype in MODES])
+def test_formula(case: Case, dtype: str) -> None:
+    """Beside plain Python: they differ by no more than a few units in the last place."""
+    columns = points(replace(case, ranges=OTHER_RANGES.get(case.name, case.ranges)), 4)
+    module = build.load(symgrad.emit(case.text, target="cuda", dtype=dtype))
+    given = [columns[name] for name in module.ARGUMENTS]
+    value, gradient = module.kernel_batch(*given)
+    for got, want in zip((value, *gradient), by_python(case.text, *given, dtype=dtype), strict=True):
+        assert not np.isnan(got).any()
+        np.testing.assert_array_max_ulp(got, want, 4, dtype)
 
 
 # --- in the simulator: calls ------------------------------------------------------------------------------------------
@@ -161,8 +108,7 @@ def agree(result: Result, expr: Any, *columns: Any, tolerance: float = 1e-14, **
         np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance / 10)
 
 
-@simulated
-def numbers_give_floats() -> None:
+def test_numbers_give_floats() -> None:
     for result in (
         circuit()(-2.0, 5.0, -4.0),
         circuit()(-2, 5, -4),
@@ -176,8 +122,7 @@ def numbers_give_floats() -> None:
     assert circuit()(-2.0, 5.0, -4.0).grad["z"] == 3.0
 
 
-@simulated
-def arrays_of_numpy_give_arrays_of_numpy() -> None:
+def test_arrays_of_numpy_give_arrays_of_numpy() -> None:
     columns = some()
     before = [column.copy() for column in columns]
     one, two = rich()(*columns), rich()(*columns)
@@ -187,8 +132,7 @@ def arrays_of_numpy_give_arrays_of_numpy() -> None:
     assert bits(columns) == bits(before)
 
 
-@simulated
-def arrays_of_any_layout_are_taken() -> None:
+def test_arrays_of_any_layout_are_taken() -> None:
     a, b, c = some(4, 5)
     want = rich()(a, b, c)
     doubled = np.repeat(c, 2, axis=1)[:, ::2]
@@ -201,8 +145,7 @@ def arrays_of_any_layout_are_taken() -> None:
     agree(rich()(a, np.array([0.75]), 2), RICH, a, 0.75, 2.0)
 
 
-@simulated
-def other_dtypes_are_converted() -> None:
+def test_other_dtypes_are_converted() -> None:
     for dtype in ("bool", "int8", "uint64", "int64", "float16", "float32", ">f8", ">i4"):
         a = np.array([0, 1, 1], dtype)
         result = circuit()(a, 2 * np.ones(3), a)
@@ -214,8 +157,7 @@ def other_dtypes_are_converted() -> None:
         assert flat(result)[0].tolist() == [0.0, 3.0, 3.0], dtype
 
 
-@simulated
-def device_arrays_give_device_arrays() -> None:
+def test_device_arrays_give_device_arrays() -> None:
     a, b, c = some(3, 4)
     want = rich()(a, b, c)
     for given in ((a, b, c), (device(a), device(b), device(c)), (device(a), b, c), (a, b, device(c))):
@@ -231,8 +173,7 @@ def device_arrays_give_device_arrays() -> None:
     assert flat(point) == pytest.approx([value.item() for value in by_python(RICH, 0.5, 0.75, 1.5)])
 
 
-@simulated
-def device_arrays_of_any_layout_are_taken() -> None:
+def test_device_arrays_of_any_layout_are_taken() -> None:
     a, b, c = some(4, 5)
     want = rich()(a, b, c)
     doubled = device(np.repeat(c, 2, axis=1))[:, ::2]
@@ -240,8 +181,7 @@ def device_arrays_of_any_layout_are_taken() -> None:
     agree(rich()(device(a)[1:3, ::2], device(b)[0, ::2], 1.5), RICH, a[1:3, ::2], b[0, ::2], 1.5)
 
 
-@simulated
-def out_may_be_the_last_result() -> None:
+def test_out_may_be_the_last_result() -> None:
     for give in (lambda array: array, device):
         result = rich()(*map(give, some()))
         for seed in range(3):
@@ -256,8 +196,7 @@ def out_may_be_the_last_result() -> None:
     assert same(again, rich()(*some(seed=5)))
 
 
-@simulated
-def a_wrong_out_is_refused() -> None:
+def test_a_wrong_out_is_refused() -> None:
     columns = some(6)
     for give in (lambda array: array, device):
         inputs = [give(column) for column in columns]
@@ -279,8 +218,7 @@ def a_wrong_out_is_refused() -> None:
         rich()(*columns, out=Result(device(inside[0]), tuple(inside[1:])))
 
 
-@simulated
-def an_out_that_overlaps_is_refused() -> None:
+def test_an_out_that_overlaps_is_refused() -> None:
     for give in (lambda array: array, device):
         a, b, c = map(give, some(6))
         for place in range(4):
@@ -297,16 +235,14 @@ def an_out_that_overlaps_is_refused() -> None:
             rich()(a, b, c, out=Result(give(np.empty(6)), (twice, give(np.empty(6)), twice)))
 
 
-@simulated
-def what_is_not_real_is_refused() -> None:
+def test_what_is_not_real_is_refused() -> None:
     for wrong in (1j, np.array([1j]), device(np.array([1j])), "1", None, [None], np.array(["1"]), x):
         for other in (2.0, np.ones(1), device(np.ones(1))):
             with pytest.raises(TypeError, match="y"):
                 circuit()(1.0, wrong, other)
 
 
-@simulated
-def wrong_calls_are_refused() -> None:
+def test_wrong_calls_are_refused() -> None:
     for give in (lambda array: array, device):
         with pytest.raises(ShapeError, match=r"x \(2,\).*y \(3,\)"):
             circuit()(give(np.ones(2)), np.ones(3), 1.0)
@@ -318,8 +254,7 @@ def wrong_calls_are_refused() -> None:
         circuit()(1.0, 2.0, q=3.0)
 
 
-@simulated
-def empty_arrays_are_taken() -> None:
+def test_empty_arrays_are_taken() -> None:
     for give in (lambda array: array, device):
         for shape in ((0,), (3, 0), (0, 2)):
             result = rich()(give(np.empty(shape)), 1.0, give(np.empty(shape)))
@@ -327,8 +262,7 @@ def empty_arrays_are_taken() -> None:
             assert rich()(give(np.empty(shape)), 1.0, 2.0, out=result).value is result.value
 
 
-@simulated
-def chunks_give_the_same_bits() -> None:
+def test_chunks_give_the_same_bits() -> None:
     from numba import cuda
 
     a, b, c = some(23)
@@ -345,8 +279,7 @@ def chunks_give_the_same_bits() -> None:
         assert bits([array.ravel() for array in flat(rich()(*columns))]) == bits(flat(whole))
 
 
-@simulated
-def a_stream_is_taken() -> None:
+def test_a_stream_is_taken() -> None:
     from numba import cuda
 
     columns = some()
@@ -360,8 +293,7 @@ def a_stream_is_taken() -> None:
             rich()(*columns, stream=wrong)
 
 
-@simulated
-def beside_the_call() -> None:
+def test_beside_the_call() -> None:
     kernel = rich()
     assert kernel.source == symgrad.emit(RICH, target="cuda")
     assert kernel.stats["runs"] == "numba-cuda"
@@ -376,8 +308,7 @@ def beside_the_call() -> None:
     assert pickle.loads(pickle.dumps(kernel(0.5, 0.75, 1.5))) == kernel(0.5, 0.75, 1.5)
 
 
-@simulated
-def wrt_of_one_symbol_and_of_none() -> None:
+def test_wrt_of_one_symbol_and_of_none() -> None:
     single = symgrad.compile(x**2 * y, wrt=x, target="cuda")
     assert single(3.0, 5.0) == (45.0, 30.0)
     assert single(np.array([3.0, 1.0]), 5.0).grad.tolist() == [30.0, 10.0]
@@ -393,8 +324,7 @@ def wrt_of_one_symbol_and_of_none() -> None:
     assert symgrad.compile(sp.pi / 4, target="cuda")() == (np.pi / 4, ())
 
 
-@simulated
-def float32_and_strict() -> None:
+def test_float32_and_strict() -> None:
     columns = some()
     for options in ({"dtype": "float32"}, {"accuracy": "strict"}, {"dtype": "float32", "accuracy": "strict"}):
         tolerance = 3e-6 if "dtype" in options else 1e-15
@@ -405,8 +335,7 @@ def float32_and_strict() -> None:
     assert rich(dtype="float32").check(0.5, 0.75, 1.5)
 
 
-@simulated
-def gates_of_ones_own() -> None:
+def test_gates_of_ones_own() -> None:
     a = sp.Symbol("a")
     swish = symgrad.gate("swish", sp.Lambda(a, a / (1 + sp.exp(-a))), [lambda y, a: y + (1 - y) / (1 + sp.exp(-a))])
     kernel = symgrad.compile(swish(x) * y, gates=[swish], target="cuda")
@@ -414,8 +343,7 @@ def gates_of_ones_own() -> None:
     assert kernel.check(0.5, 2.0)
 
 
-@simulated
-def the_remainder_has_the_sign_of_the_divisor() -> None:
+def test_the_remainder_has_the_sign_of_the_divisor() -> None:
     numbers = [-7.5, -6.0, -0.5, -0.0, 0.0, 0.5, 6.0, 7.5]
     divisors = [-3.0, -0.75, 0.75, 3.0]
     a, b = (column.ravel() for column in np.meshgrid(numbers, divisors))
@@ -427,8 +355,7 @@ def the_remainder_has_the_sign_of_the_divisor() -> None:
 # --- in the simulator: what is emitted --------------------------------------------------------------------------------
 
 
-@simulated
-def golden_texts_run() -> None:
+def test_golden_texts_run() -> None:
     names = [name for name, row in GOLDENS.items() if row[1].get("target") == "cuda"]
     assert len(names) > 1
     for name in names:
@@ -439,8 +366,7 @@ def golden_texts_run() -> None:
         assert got == pytest.approx(want, rel=1e-12 if options.get("dtype") != "float32" else 1e-6)
 
 
-@simulated
-def a_long_body_in_parts_gives_the_same_bits() -> None:
+def test_a_long_body_in_parts_gives_the_same_bits() -> None:
     columns = some(23)
     for options in ({}, {"accuracy": "strict"}, {"dtype": "float32"}):
         whole = rich(**options)
@@ -460,8 +386,7 @@ def a_long_body_in_parts_gives_the_same_bits() -> None:
                 assert same(kernel(*columns), want)
 
 
-@simulated
-def many_arguments() -> None:
+def test_many_arguments() -> None:
     symbols = sp.symbols("s:35")
     f = sp.Add(*((k + 1) * s**2 for k, s in enumerate(symbols)))
     at = np.linspace(-1, 1, 35 * 5).reshape(35, 5)
@@ -470,8 +395,7 @@ def many_arguments() -> None:
     np.testing.assert_allclose(grad, 2 * np.arange(1, 36)[:, None] * at, rtol=1e-14)
 
 
-@simulated
-def names_are_only_names() -> None:
+def test_names_are_only_names() -> None:
     used = "start stop i step lane kept start_ i_ part_1 part_2 points_ x_points d_x value value_points s_ exp sin KEPT"
     names = dict.fromkeys([*sorted(TARGETS["cuda"].reserved()), *used.split(), *ATTACKS[3::4]])
     for some_names in (list(names)[start : start + 25] for start in range(0, len(names), 25)):
@@ -488,8 +412,7 @@ def names_are_only_names() -> None:
             np.testing.assert_allclose([g[1] for g in gradient], want, rtol=1e-13)
 
 
-@simulated
-def a_kernel_takes_any_name_or_refuses_it() -> None:
+def test_a_kernel_takes_any_name_or_refuses_it() -> None:
     f = sp.exp(x) * y + sp.Max(x, y) + sp.gamma(y) + sp.Mod(x, y)
     plain = build.load(symgrad.emit(f, target="cuda")).kernel_batch(np.full(2, 0.5), np.full(2, 1.25))
     refused = set()
@@ -504,170 +427,10 @@ def a_kernel_takes_any_name_or_refuses_it() -> None:
     assert not {"i", "start", "step", "count", "x", "_"} & refused
 
 
-@simulated
-def a_kernel_has_the_name_that_it_is_given() -> None:
+def test_a_kernel_has_the_name_that_it_is_given() -> None:
     for name in ("energy", "part_1", "part_2", "x"):
         with mock.patch.object(parts, "_REGISTERS", 16):
             kernel = symgrad.compile(RICH, name=name, target="cuda")
         agree(kernel(*some()), RICH, *some())
         names = [part.__name__ for part, _ in kernel._runner.module.KERNELS]
         assert len({name, *names}) == len(names) + 1, f"{name} is the name of a part too: {names}"
-
-
-# --- where there is no GPU --------------------------------------------------------------------------------------------
-
-
-@no_gpu
-def a_call_says_what_is_missing() -> None:
-    kernel = circuit()
-    for call in (lambda: kernel(1.0, 2.0, 3.0), lambda: kernel(np.ones(3), 2.0, 3.0), lambda: kernel.check(1, 2, 3)):
-        with pytest.raises(SymgradError, match=r"no GPU to run on.*driver.*symgrad\[cuda13\]"):
-            call()
-    with pytest.raises(TypeError, match="missing z"):
-        kernel(1.0, 2.0)
-
-
-@no_gpu
-def what_needs_no_gpu_works() -> None:
-    kernel = pickle.loads(pickle.dumps(circuit()))
-    assert kernel.source == symgrad.emit((x + y) * z, target="cuda")
-    assert kernel.args == (x, y, z)
-    assert "fma" not in kernel.ptx()
-    for major, minor in ((7, 5), (8, 0), (9, 0), (10, 0)):
-        assert f".target sm_{major}{minor}" in kernel.ptx((major, minor))
-    with pytest.raises(ValueError, match="compute capability"):
-        kernel.ptx((1, 0))
-
-
-@no_gpu
-def only_fast_kernels_fuse() -> None:
-    for dtype in ("float64", "float32"):
-        for f in (x * y + z, x**3 * y**5 - z * sp.sqrt(y)):
-            fast, strict = (
-                symgrad.compile(f, target="cuda", dtype=dtype, accuracy=accuracy).ptx()
-                for accuracy in ("fast", "strict")
-            )
-            assert fusible(fast)
-            assert not fusible(strict), f
-            assert f"mul.rn.{dtype[0]}{dtype[-2:]}" in strict
-
-
-@no_gpu
-def strict_formulas_do_not_fuse() -> None:
-    tried = 0
-    for case in CORPUS[::8]:
-        source = symgrad.emit(case.text, target="cuda", accuracy="strict")
-        # What else libdevice computes has multiplications of its own.
-        if set(re.findall(r"^(\w+) = device_function", source, re.M)) <= {"sqrt", "floor", "ceil"}:
-            tried += 1
-            assert not fusible(build.load(source).ptx((9, 0))), case.name
-    assert tried > 4
-
-
-def fusible(text: str) -> list[str]:
-    """The products in PTX that are, or may become, one with a sum; without those by a power of two, which are exact."""
-    products = re.findall(r"^\s+(?:fma\.rn|mad\.rn|mul)\.f(?:32|64) .*", text, re.M)
-    return [line for line in products if not re.search(r" 0(d...0{13}|f..[08]0{5})\b", line)]
-
-
-@no_gpu
-def inputs_of_every_dtype_are_expanded() -> None:
-    """The kernel that converts what is on the device: types, and layouts of one to three axes."""
-    from numba import cuda, types
-
-    several = (types.boolean, types.int8, types.uint64, types.float16, types.float32, types.float64)
-    for dtype, sources in (("float64", several), ("float32", several[-1:])):
-        module = build.load(symgrad.emit(x, target="cuda", dtype=dtype))
-        for place, source in enumerate(sources):
-            shape = types.UniTuple(types.int64, 1 + place % 3)
-            arguments = types.void(source[::1], shape, shape, module.real[::1])
-            text, _ = cuda.compile_ptx(module.expand_points.py_func, arguments, cc=(9, 0))
-            assert ".visible .entry" in text
-
-
-# --- PTX and registers ------------------------------------------------------------------------------------------------
-
-
-@job
-def ptx_corpus(dtype: str, step: str) -> Found:
-    """Every formula (or every second, and so on) as PTX: its registers, spills, instructions of the other width."""
-    rows = {}
-    for case in CORPUS[:: int(step)]:
-        rows[case.name] = _measured(symgrad.emit(case.text, target="cuda", dtype=dtype), (9, 0))
-        if case is CORPUS[0]:
-            _stop_collecting()
-    return {"ptxas": ptxas_version(), "rows": rows}
-
-
-@job
-def ptx_everything(dtype: str) -> Found:
-    """All gates in one module, for three generations of GPUs, and the functions that nothing called."""
-    whole = together([spelled(case) for case in {case.gate: case for case in CASES}.values()])
-    rows, sources = {}, []
-    for accuracy, capability in (("fast", (9, 0)), ("strict", (7, 5)), ("fast", (8, 0))):
-        options = Options("cuda", dtype, accuracy)
-        sources.append(TARGETS["cuda"].emit(program_of(whole, whole, options)))
-        rows[f"{capability[0]}.{capability[1]}"] = _measured(sources[-1], capability, assemble=capability == (9, 0))
-        _stop_collecting()
-    called = set(re.findall(r"\b(\w+)\(", "".join(sources)))
-    return {"rows": rows, "never_called": [n for n, f in FUNCTIONS.items() if not f.operator and n not in called]}
-
-
-@job
-def ptx_long() -> Found:
-    """The energy of eight atoms: too long for the registers of a thread, so cut in parts."""
-    places = np.array(sp.symbols("x:24")).reshape(8, 3)
-    squares = [sum((places[i] - places[j]) ** 2) for i in range(8) for j in range(i)]
-    f = sp.Add(*(4 * (square**-6 - square**-3) for square in squares))
-    source = symgrad.emit(f, target="cuda")
-    _stop_collecting()
-    return {"kernels": len(build.load(source).KERNELS), "row": _measured(source, (9, 0))}
-
-
-def _stop_collecting() -> None:
-    """What Numba has made so far stays; walking through it again and again takes a tenth of the time."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-
-
-@cache
-def ptxas() -> str | None:
-    """NVIDIA's assembler, from the package nvidia-cuda-nvcc."""
-    found = importlib.util.find_spec("nvidia")
-    folders = found.submodule_search_locations if found else None
-    return next((str(path) for folder in folders or () for path in Path(folder).glob("*/bin/ptxas")), None)
-
-
-def ptxas_version() -> str | None:
-    if not ptxas():
-        return None
-    said = subprocess.run([str(ptxas()), "--version"], capture_output=True, text=True, check=True).stdout
-    return re.findall(r"release ([\d.]+)", said)[0]
-
-
-def _measured(source: str, capability: tuple[int, int], assemble: bool = True) -> Found:
-    """The module's kernels: the most registers, bytes that are spilled, instructions on float64."""
-    module = build.load(source)
-    text = module.ptx(capability)
-    own = [name for name in ("sin", "cos", "tan") if hasattr(module, name)]
-    wide = re.findall(r"\b[a-z]\w*(?:\.\w+)*\.f64(?:\.\w+)*", text)
-    row: Found = {"float64": sorted(set(wide)), "circular": bool(own)}
-    if not assemble or ptxas() is None:
-        return row
-    said = ""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kernel.ptx"
-        for part in re.split(r"^(?=//\n// Generated by)", text, flags=re.M)[1:]:
-            path.write_text(part)
-            architecture = f"-arch=sm_{capability[0]}{capability[1]}"
-            command = [str(ptxas()), "-v", architecture, str(path), "-o", str(path.with_suffix(".cubin"))]
-            said += subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    row["registers"] = max(map(int, re.findall(r"Used (\d+) registers", said)))
-    row["spilled"] = sum(map(int, re.findall(r"(\d+) bytes spill", said)))
-    row["kernels"] = len(re.findall(r"Used \d+ registers", said))
-    return row
-
-
-if __name__ == "__main__":
-    print(json.dumps(JOBS[sys.argv[1]](*sys.argv[2:])))
