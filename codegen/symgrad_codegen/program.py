@@ -115,19 +115,6 @@ def walk(expression: Expression, entries: bool = True) -> Iterator[Expression]:
             stack.extend(reversed(parts(part)))
 
 
-def names_read(expression: Expression) -> list[str]:
-    """The names that an expression reads, each as often as it does; those of arrays and indices are not among them."""
-    found: list[str] = []
-    stack = [expression]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Read):
-            found.append(part.name)
-        elif not isinstance(part, Literal):
-            stack.extend(parts(part))
-    return found
-
-
 def mapped(expression: Expression, change: Callable[[Expression], Expression | None]) -> Expression:
     """The expression with `change` of a part in its place; where that is None its own parts are changed.
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import Assignment, Call, Expression, Read, names_read
+from symgrad_codegen.program import Assignment, Call, Expression, Read, walk
 
 
 def interleaved(reads: Sequence[Sequence[set[int]]], leads: Sequence[bool]) -> list[tuple[int, int]]:
@@ -57,7 +57,8 @@ def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]
     place = {statement.name: i for i, statement in enumerate(statements)}
 
     def reads(expression: Expression) -> set[int]:
-        return {place[name] for name in names_read(expression) if name in place}
+        names = (part.name for part in walk(expression) if isinstance(part, Read))
+        return {place[name] for name in names if name in place}
 
     terms: list[tuple[Expression, ...]] = []
     for statement in statements:
