@@ -41,9 +41,13 @@ def page(
         "drawing": picture(),
         "data": _json(_data(trace, left_out, circuit, values)),
         "arithmetic": _arithmetic(circuit, dtype),
-        "script": _file("page.js"),
+        "script": "\n".join(map(_file, _SCRIPT)),
     }
     return _filled(_file("page.html"), parts)
+
+
+# One block of JavaScript, by what it is about, in the order in which it stands in the page.
+_SCRIPT = [f"page_{part}.js" for part in ("state", "numbers", "words", "drawing", "panel", "inputs")]
 
 
 def _filled(text: str, parts: Mapping[str, str]) -> str:
