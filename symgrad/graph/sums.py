@@ -133,16 +133,19 @@ def is_finite(factor: View) -> bool:
 
 
 def may_lack_terms(view: View, entries: bool = True) -> bool:
-    """Whether a view reads a single entry of an input, or is arithmetic with the largest or smallest of some terms.
+    """Whether a view reads one index of an axis of an input, or is arithmetic with the largest or smallest of terms.
 
-    Where sums are empty the array may have no such entry, and there may be none of these terms, which is an infinity.
+    Where sums are empty the array may have no such index, and there may be none of these terms, which is an infinity.
     Without `entries` the latter alone.
     """
     seen, stack = {(view, True)}, [(view, True)]
     while stack:
         part, is_arithmetic = stack.pop()
         name = part.node.gate.name
-        is_entry = name == "input" and part.index and not part.axes
+        is_fixed = [not index.axes for index in part.index]
+        # Where an axis has no index 0 there are no entries at all, and what is read of them is 0.
+        is_beyond = any(own and index != Index(()) for own, index in zip(is_fixed, part.index, strict=True))
+        is_entry = name == "input" and part.index and (all(is_fixed) or is_beyond)
         if (entries and is_entry) or (is_arithmetic and name in ("largest", "smallest")):
             return True
         is_arithmetic = is_arithmetic and name in ("add", "neg", "mul", "div", "power", "select", "sum")

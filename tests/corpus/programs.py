@@ -226,6 +226,9 @@ def _known() -> dict[str, Program]:
             Sum(sp.Piecewise((Largest(x[0] ** 2, (j, 2, d - 1)), z[d - 1] > 0), (0, True)), (i, 0, d - 1)),
             {"x": three, "z": three},
         ),
+        "row_that_is_not_there_for_no_terms": Program(
+            Sum(exp(x[j]) * x[i] * A[1, j], (j, 0, m - 1), (i, 2, n - 1)), {"x": one, "A": numbers(1, 1)}
+        ),
         "overflow_in_rows_that_no_index_names": Program(
             Sum(_steep(i) * _steep(sp.floor(i / 2)), (i, 1, 1)), {"A": np.array([[1.0, 0.5], [0.5, 2.0], [1e3, 1e3]])}
         ),
