@@ -40,12 +40,12 @@ class Comments:
         """What a stored value is at its indices: [i] = sum over j of w[j] * X[i, j]; empty where that is long."""
         if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
             return ""  # its terms arrive at computed places
-        letters = self._letters(node, names)
+        letters = self.letters(node, names)
         text = stored_formula(node, letters, self.layout.worded, self.layout.stored, self.layout.size_names, _TERM)
         indices = ", ".join(letters[own] for own in self.layout.locations[node].order)
         return f"{f'[{indices}]' if indices else ''} = {text}" if text else ""
 
-    def _letters(self, node: Node, names: Mapping[Rolled, str]) -> list[str]:
+    def letters(self, node: Node, names: Mapping[Rolled, str]) -> list[str]:
         """The names of the loop axes of a node: of the loops around it, else as the user calls them."""
         rolled, data = self.layout.rolled(node), self.layout.plan.data_axis(node)
         found: dict[int, str] = {own: names[loop] for own, loop in rolled.items() if loop in names}

@@ -109,6 +109,9 @@ class Scheduler:
         for old, (kind, one, two) in self.plan.domains.derived.items():
             yield Extent(self.layout.size_names[old], None, (kind, self.layout.affine(one), self.layout.affine(two)))
 
+    def _product(self, node: Node) -> Step:
+        return product_step(self.layout, node, self.comments.letters(node, {}), self.comments.of([node]))
+
     # --- outside of the passes ----------------------------------------------------------------------------------------
 
     def _outside(self, item: Item) -> list[Step]:
@@ -119,7 +122,7 @@ class Scheduler:
                 arguments = tuple(self.locations[sink].array for sink in self.plan.arguments[item])
                 return [Matrix(self.locations[item].array, item.gate.name, arguments)]
             if item in self.plan.products:
-                return [product_step(self.layout, item, self.comments.of([item]))]
+                return [self._product(item)]
         names, ranges = self._loops([item])
         builder = NestBuilder(self.layout, names, ranges, None, frozenset([item]))
         builder.add(item)
@@ -204,11 +207,7 @@ class Scheduler:
         steps: list[Step] = []
         for place, group in enumerate(found):
             if group.is_product:
-                steps += [
-                    product_step(self.layout, item, self.comments.of([item]))
-                    for item in group.items
-                    if item in plan.products
-                ]
+                steps += [self._product(item) for item in group.items if item in plan.products]
                 continue
             names, ranges = self._loops(group.items)
             outside = frozenset(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from symgrad_codegen.program import (
-    Operand,
-    Product,
-)
+from collections.abc import Sequence
+
+from symgrad_codegen.program import Operand, Product
 
 from ..graph.affine import Index
 from ..graph.node import Node, plain_axis
@@ -37,14 +36,11 @@ def data_range(plan: Plan, item: Item) -> tuple[Index, Index]:
     return plan.bounds(item, own)
 
 
-def product_step(layout: Layout, node: Node, comment: str) -> Product:
-    """A contraction as a product of two matrices, whose axes are told by names."""
+def product_step(layout: Layout, node: Node, letters: Sequence[str], comment: str) -> Product:
+    """A contraction as a product of two matrices, whose axes are told by the names of its loops, `letters`."""
     factors = layout.plan.products[node]
     (inner,) = set(factors[0].axes) & set(factors[1].axes)
-    names = {own: f"axis_{own}" for own in range(3)}
-    data = layout.plan.data_axis(node)
-    if data is not None:
-        names[data] = layout.data_name
+    names = dict(enumerate(letters))
     row, column = 0, 1
     target = layout.locations[node]
     operands = []

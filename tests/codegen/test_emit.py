@@ -34,6 +34,16 @@ NEURON = """
 s = w0*x0 + w1*x1 + w2
 1/(1 + exp(-s))
 """
+NET = """
+X: matrix(n, d)
+W1: matrix(d, h)
+b1: vector(h)
+w2: vector(h)
+y: vector(n)
+hidden = max(0, X @ W1 + b1)
+scores = hidden @ w2
+sum((scores - y)**2)
+"""
 AWKWARD = [sp.Symbol(name) for name in ("lambda", "a b", "x; import os", "np", "µ")]
 
 # name: expression, options, a point, the value and the gradient there
@@ -84,6 +94,9 @@ GOLDENS |= {
 # Those for GPUs run in the simulator, those in JavaScript in Node: test_cuda_simulator.py, test_javascript.py.
 RUN_HERE = [name for name, row in GOLDENS.items() if row[1].get("target", "cpu") in ("cpu", "python")]
 IN_PYTHON = [name for name, target in TARGETS.items() if target.suffix == "py"]
+
+
+WITH_ARRAYS = [name for name, target in TARGETS.items() if target.arrays]
 
 
 def emitted(name: str) -> str:
@@ -145,8 +158,20 @@ def test_golden_text_runs(name: str) -> None:
     assert len(module.WRT) == len(want) - 1
 
 
+@pytest.mark.parametrize("target", WITH_ARRAYS)
+def test_golden_net(target: str, update_golden: bool) -> None:
+    """The mathematics of a net reads as its text does: by the names of its layers, of their gradients, and indices."""
+    path = GOLDEN / f"net_{target}.{TARGETS[target].suffix}"
+    body = symgrad.emit(NET, target=target, body=True)
+    if update_golden:
+        path.write_text(body, encoding="utf-8", newline="\n")
+    assert body == path.read_text(encoding="utf-8"), "pytest --update-golden writes it anew"
+    assert {"hidden", "scores", "d_W1", "d_b1", "d_w2", "where_larger"} <= set(re.findall(r"\w+", body))
+
+
 def test_there_are_no_other_golden_files() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.*")} == {*GOLDENS, "logistic_loss_cuda"}  # of test_cuda_arrays.py
+    nets = {f"net_{target}" for target in WITH_ARRAYS}
+    assert {path.stem for path in GOLDEN.glob("*.*")} == {*GOLDENS, *nets, "logistic_loss_cuda"}
 
 
 # --- how it reads -----------------------------------------------------------------------------------------------------

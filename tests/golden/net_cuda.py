@@ -1,0 +1,118 @@
+# f(W1, X, b1, w2, y) = sum over k of (-y[k] + sum over i of w2[i] * max(0, b1[i] + sum over j of W1[j, i] * X[k,
+#     j]))**2
+@cuda.jit(cache=CACHE)
+def pass_1(
+    h, b1, w2, y, total_1, sum_1, hidden, d_sum_1, d_y, low, stop, d_b1_own, d_b1_sums, d_w2_own, d_w2_sums,
+    value_here_0_sums
+):
+    shared = cuda.shared.array(THREADS, real)
+    thread = cuda.grid(1)
+    value_here_0 = real(0.0)
+    for entry_0 in range(d_b1_own.shape[0]):
+        d_b1_own[entry_0, thread] = real(0.0)
+    for entry_0 in range(d_w2_own.shape[0]):
+        d_w2_own[entry_0, thread] = real(0.0)
+    k = low + thread
+    while k < stop:
+        scores_here = real(0.0)
+        # forward: sum_1[i, k] = b1[i] + total_1[i, k], hidden[i, k] = max(0, sum_1[i, k]), scores[k] = sum over i ...
+        for i in range(h):
+            sum_1_ik = b1[i] + total_1[i, k - low]
+            sum_1[i, thread] = sum_1_ik
+            hidden_ik = max(0.0, sum_1_ik)
+            hidden[i, thread] = hidden_ik
+            scores_here = scores_here + (w2[i] * hidden_ik)
+        # forward and backward: sum_2[k] = scores[k] - y[k], value = sum over k of sum_2[k] * sum_2[k], d_sum_2, d_y
+        sum_2_k = scores_here - y[k]
+        sum_2_here = sum_2_k
+        value_here_0 = value_here_0 + (sum_2_k * sum_2_k)
+        d_sum_2_k = 2.0 * sum_2_k
+        d_sum_2_here = d_sum_2_k
+        d_y[k] = -d_sum_2_k
+        # backward: d_sum_1, d_b1, d_w2
+        for i in range(h):
+            d_sum_1_ik = where_larger(sum_1[i, thread], 0.0, d_sum_2_here * w2[i], sum_2_here * w2[i])
+            d_sum_1[i, k - low] = d_sum_1_ik
+            d_b1_own[i, thread] = d_b1_own[i, thread] + d_sum_1_ik
+            d_w2_own[i, thread] = d_w2_own[i, thread] + (sum_2_here * hidden[i, thread])
+        k += cuda.gridsize(1)
+    for entry_0 in range(d_b1_own.shape[0]):
+        keep(d_b1_sums, entry_0, over_block(SUM, d_b1_own[entry_0, thread], shared))
+    for entry_0 in range(d_w2_own.shape[0]):
+        keep(d_w2_sums, entry_0, over_block(SUM, d_w2_own[entry_0, thread], shared))
+    keep(value_here_0_sums, 0, over_block(SUM, value_here_0, shared))
+
+
+@cuda.jit(cache=CACHE)
+def pass_1_2(d, n, d_X_total, d_X, count):
+    thread = cuda.grid(1)
+    point = thread
+    while point < count:
+        k = point % n
+        j = point // n
+        # backward: d_X
+        d_X[k, j] = d_X_total[j, k]
+        point += cuda.gridsize(1)
+
+
+@cuda.jit(cache=CACHE)
+def nest_5(d_w2, low, stop):
+    thread = cuda.grid(1)
+    i = low + thread
+    while i < stop:
+        # backward: d_w2
+        d_w2[i] = 2.0 * d_w2[i]
+        i += cuda.gridsize(1)
+
+
+@cuda.jit(cache=CACHE)
+def alone(result, value):
+    result[0] = value[0]
+
+
+def kernel_into(stream, W1, X, b1, w2, y, result, d_W1, d_X, d_b1, d_w2, d_y):
+    """Fills arrays on the device: the value, of one entry, and the gradients."""
+    d = W1.shape[0]
+    h = W1.shape[1]
+    n = X.shape[0]
+    value = room(stream, "value", (1,))
+    set_all(value, 0.0, stream)
+    set_all(d_W1, 0.0, stream)
+    set_all(d_b1, 0.0, stream)
+    set_all(d_w2, 0.0, stream)
+    # over k
+    low = 0
+    stop = n
+    total_1 = room(stream, "total_1", (h, builtins.max(1, stop - low)))
+    d_sum_1 = room(stream, "d_sum_1", (h, builtins.max(1, stop - low)))
+    d_X_total = room(stream, "d_X_total", (d, builtins.max(1, stop - low)))
+    # forward: total_1[i, k] = sum over j of W1[j, i] * X[k, j]
+    matrix_product(total_1[:, : stop - low], W1, True, X[low:stop], True, False, stream)
+    blocks = pass_blocks(stop - low, d_b1.size + d_w2.size + h + h)
+    sum_1 = room(stream, "sum_1", (h, blocks * THREADS))
+    hidden = room(stream, "hidden", (h, blocks * THREADS))
+    d_b1_own = room(stream, "d_b1_own", (*d_b1.shape, blocks * THREADS))
+    d_b1_sums = room(stream, "d_b1_sums", (d_b1.size, blocks))
+    d_w2_own = room(stream, "d_w2_own", (*d_w2.shape, blocks * THREADS))
+    d_w2_sums = room(stream, "d_w2_sums", (d_w2.size, blocks))
+    value_here_0_sums = room(stream, "value_here_0_sums", (1, blocks))
+    launch(
+        pass_1, blocks, THREADS, stream, h, b1, w2, y, total_1, sum_1, hidden, d_sum_1, d_y, low, stop, d_b1_own,
+        d_b1_sums, d_w2_own, d_w2_sums, value_here_0_sums
+    )
+    combine(SUM, d_b1_sums, d_b1, 0, stream)
+    combine(SUM, d_w2_sums, d_w2, 0, stream)
+    combine(SUM, value_here_0_sums, value, 0, stream)
+    # backward: d_W1
+    matrix_product(d_W1, X[low:stop], True, d_sum_1[:, : stop - low], True, True, stream)
+    # backward: d_X_total
+    matrix_product(d_X_total[:, : stop - low], W1, False, d_sum_1[:, : stop - low], False, False, stream)
+    count = builtins.max(0, d) * builtins.max(0, n)
+    blocks = pass_blocks(count, 0)
+    launch(pass_1_2, blocks, THREADS, stream, d, n, d_X_total, d_X, count)
+    # over i
+    low = 0
+    stop = h
+    blocks = pass_blocks(stop - low, 0)
+    launch(nest_5, blocks, THREADS, stream, d_w2, low, stop)
+    launch(alone, 1, 1, stream, result, value)
