@@ -233,7 +233,7 @@ class Evaluation:
     def _read_over(self, view: View, box: Box) -> Numeric:
         """A view over a box; its node as it is where it is read over all of that one's, as over points it always is."""
         node, index = view
-        if not index or (index is node.own.index and self.boxes[node] == box):
+        if not index or self.of.domains is None or (index is node.own.index and self.boxes[node] == box):
             return self.values[node]
         return self._read(view, dict(enumerate(_mesh(box))))
 
