@@ -47,8 +47,9 @@ def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
         dtype=options.dtype,
         accuracy=options.accuracy,
         reserved=target.reserved(),
+        with_bounds=target.checks,
     )
-    for bound in program.bounds if target.checks else ():
+    for bound in program.bounds:
         if bound.value is None:
             of = f"of axis {bound.axis} of {bound.array}" if bound.array else "of what is computed"
             raise UnsupportedExpression(

@@ -46,7 +46,8 @@ class Scheduler:
 
     # --- the program --------------------------------------------------------------------------------------------------
 
-    def scheduled(self) -> Scheduled:
+    def scheduled(self, with_bounds: bool) -> Scheduled:
+        """All of the program; `with_bounds` what has to hold of its indices, for a target whose modules check that."""
         plan = self.plan
         steps: list[Step] = []
         last = max(plan.level.values(), default=0)
@@ -62,7 +63,7 @@ class Scheduler:
             storages=tuple(self.layout.storages),
             steps=tuple(steps),
             outputs=outputs,
-            bounds=tuple(bounds(self.layout)),
+            bounds=tuple(bounds(self.layout)) if with_bounds else (),
             sizes=self.layout.size_names,
         )
 

@@ -26,18 +26,19 @@ def schedule(
     dtype: str = "float64",
     accuracy: str = "fast",
     reserved: Iterable[str] = (),
+    with_bounds: bool = False,
 ) -> Program:
     """The program that computes `graph`; `definition` is the graph as lowered, for the words about it.
 
-    `reserved` are the names that the target's modules use themselves. A graph over points needs no plan: it is one
-    pass with one nest, in which nothing is stored. Raises UnsupportedExpression where a gate has neither a spelling nor
-    an expansion.
+    `reserved` are the names that the target's modules use themselves; `with_bounds` says whether these check indices. A
+    graph over points needs no plan: it is one pass with one nest, in which nothing is stored. Raises
+    UnsupportedExpression where a gate has neither a spelling nor an expansion.
     """
     inputs, names = input_names(graph.inputs, [*reserved, *words_of(graph), name])
     if graph.over_points:
         found = over_points(graph, inputs, names, dtype)
     else:
-        found = Scheduler(Layout(graph, definition, inputs, names, dtype)).scheduled()
+        found = Scheduler(Layout(graph, definition, inputs, names, dtype)).scheduled(with_bounds)
     nodes = [node for node in graph.order() if not is_leaf(node)]
     forward = set(reachable(output.view.node for output in graph.values))
     return Program(
