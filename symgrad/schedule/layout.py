@@ -58,6 +58,7 @@ class Layout:
         domains = Domains(definition)
         self.plain_checks, self.gather_checks = checks(definition, domains)
         self.checks = passed(self.plain_checks, domains)
+        self.input_names = dict(zip(inputs, definition.inputs, strict=True))  # by identifier the user's
         self.literals = constants(graph, np.dtype(dtype))
         self.size_names = size_names(graph, inputs, names, self.plan.domains.derived)
         self.sizes = {new: Size(old) for old, new in self.size_names.items()}

@@ -112,9 +112,7 @@ class NestBuilder:
             target = self.layout.element(item, index)
             assert isinstance(target, Element)
             if not own.is_plain and index:  # a masked term adds nothing, and stays inside of the array
-                target = self.within.held(
-                    target, self.values.lengths(item), made=self.values.lines.temporaries, is_masked=True
-                )
+                target = self.within.held(target, self.values.lengths(item), made=self.values.moves, is_masked=True)
             self.values.lines.add(Accumulate(item.gate.name, target, value))
         else:
             self._finish(item, index, value)

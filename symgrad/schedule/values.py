@@ -42,6 +42,7 @@ class Values:
         self.lines = Lines(layout.names)
         self.memo: dict[Wanted, Expression] = {}
         self.masked: dict[Expression, tuple[tuple[Affine, ...], Expression]] = {}  # under what, and what it is else
+        self.moves: dict[str, frozenset[str]] = {}  # the loops that each value of the nest moves with
         self._conditions: dict[tuple[Affine, ...], Expression] = {}
         self._taken: set[str] = set()  # names of lines
 
@@ -155,7 +156,7 @@ class Values:
         return found
 
     def _held(self, entry: Element, extents: Sequence[Index], data: int | None, is_masked: bool) -> Element:
-        return self.within.held(entry, extents, data, made=self.lines.temporaries, is_masked=is_masked)
+        return self.within.held(entry, extents, data, made=self.moves, is_masked=is_masked)
 
     def _needs(self, key: Wanted) -> list[Wanted]:
         node, at, is_masked = key.node, dict(enumerate(key.index)), key.is_masked
@@ -244,6 +245,7 @@ class Values:
         kind = "integer" if is_integer else "boolean" if node.kind == "boolean" else "real"
         value_of_kind = truncated(value) if is_integer else value
         read = self.lines.value(value_of_kind, partial(self._local_name, node, index), noun_of(node), kind)
+        self.moves[read.name] = self.within.loops_of(value_of_kind, self.moves)
         if value in self.masked:
             self.masked[read] = self.masked[value]
         return Number(read) if is_integer else read

@@ -6,11 +6,12 @@ known to hold of a reduction's terms is asked.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from symgrad_codegen.program import Affine, Assignment, Element, Place
+from symgrad_codegen.program import Affine, Assignment, Element, Expression, Place
 from symgrad_codegen.text.arrays import elements_of, expression_names
 
+from ..analysis.extents import Bound
 from ..graph.affine import Index
 from ..graph.node import Node, Reduction
 from .items import Item, Sink
@@ -89,26 +90,47 @@ class Within:
         extents: Sequence[Index],
         data: int | None = None,
         *,
-        made: Container[str],
+        made: Mapping[str, frozenset[str]],
         is_masked: bool,
     ) -> Element:
         """An entry held inside of the array where neither the loops nor what a call has checked keep it there.
 
         What is gathered is checked, but for what may be computed where nothing is read in the end (`is_masked`): a
-        single entry, one whose index had to be held itself, and in loops that may begin before 0. `made` are the names
-        of values that the nest makes, so that an index made of them moves with the loops.
+        single entry, one whose index had to be held itself, and in loops that go beyond those that are checked. `made`
+        are the values that the nest makes, each with the loops that it moves with.
         """
         held = []
         for place, (index, extent) in enumerate(zip(element.index, extents, strict=True)):
             if isinstance(index, Affine):
                 is_inside = self._stays_inside(index, extent)
             else:
-                moves = any(name in self.ranges or name in made for name in expression_names(index))
-                is_checked = not any(own.clamped for own in elements_of(Assignment("", index)))
-                is_inside = not is_masked and moves and is_checked and self.begins_inside
+                loops = self.loops_of(index, made)
+                is_held = any(own.clamped for own in elements_of(Assignment("", index)))
+                is_inside = not is_masked and not is_held and self._is_checked(element.array, place, loops)
             if place != data and not is_inside:
                 held.append((place, self.layout.affine(extent)))
         return Element(element.array, element.index, tuple(held))
+
+    def loops_of(self, expression: Expression, made: Mapping[str, frozenset[str]]) -> frozenset[str]:
+        """The loops that an expression moves with."""
+        names = expression_names(expression)
+        return frozenset(self.ranges.keys() & names).union(*(made[name] for name in names if name in made))
+
+    def _is_checked(self, array: str, axis: int, loops: frozenset[str]) -> bool:
+        """Whether a call has checked what an array is gathered at, along an axis, in all of these loops."""
+        name = self.layout.input_names.get(array, "")
+        if not loops or not self.begins_inside:
+            return False
+        for check in self.layout.gather_checks:
+            if (check.array, check.place) == (name, axis):
+                moved = {own for index in check.view.index for own in index.axes}
+                checked = [bound for own in moved if (bound := check.domain.bounds[own]) is not None]
+                if all(any(self._is_part(self.ranges[loop], bound) for bound in checked) for loop in loops):
+                    return True
+        return False
+
+    def _is_part(self, loop: Bound, of: Bound) -> bool:
+        return self.extents.imply(loop[0].minus(of[0])) and self.extents.imply(of[1].minus(loop[1]))
 
     def _stays_inside(self, place: Affine, extent: Index) -> bool:
         last = self.layout.affine(extent.minus(1))

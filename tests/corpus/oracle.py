@@ -341,6 +341,9 @@ class _Run:
             return self.number(
                 ball, (base, times(Ball(mp.mpf(whole), 0.0, True), below, self.bits)), is_square=whole > 1
             )
+        is_odd = fixed is not None and fixed < 0 and fixed.denominator == 1 and fixed.numerator % 2 == 1
+        if is_odd and x.value == 0 and base.parents and not base.is_square:
+            raise Undecided("the sign of a zero decides that of an infinity")
         if mp.isnan(x.value) or mp.isnan(y.value):
             return self.number(Ball(mp.nan), (base, Ball(mp.nan)), (exponent, Ball(mp.nan)))
         value = _real(lambda a: _raised(a, y.value), x.value)

@@ -226,6 +226,13 @@ def _known() -> dict[str, Program]:
             Sum(sp.Piecewise((Largest(x[0] ** 2, (j, 2, d - 1)), z[d - 1] > 0), (0, True)), (i, 0, d - 1)),
             {"x": three, "z": three},
         ),
+        "index_that_is_computed_beyond_the_loops_that_are_checked": Program(
+            Sum(
+                exp(Sum(exp(A[k, 0]), (k, sp.Max(0, i - 1), sp.Min(d - 1, i + 1)))) * x[i] * T[i, sp.floor(i / 2), 0],
+                (i, 0, n - 1),
+            ),
+            {"x": numbers(4), "A": numbers(4, 2), "T": numbers(4, 2, 4)},
+        ),
         "row_that_is_not_there_for_no_terms": Program(
             Sum(exp(x[j]) * x[i] * A[1, j], (j, 0, m - 1), (i, 2, n - 1)), {"x": one, "A": numbers(1, 1)}
         ),
