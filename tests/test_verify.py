@@ -37,12 +37,10 @@ from symgrad.graph.graph import Graph
 from symgrad.graph.intern import InternTable
 from symgrad.graph.node import Gather, Node, Reduction, View, positional
 from symgrad.options import Options
-from symgrad.reductions import Largest, Smallest
 from symgrad.schedule import groups
 from symgrad.schedule.layout import Layout, Location
 from symgrad.schedule.nests import NestBuilder
 from symgrad.schedule.within import Within
-from symgrad.transform import activity
 from symgrad.transform.differentiate import differentiate
 from symgrad.verify import verify_graph, verify_program
 
@@ -65,10 +63,10 @@ LOW = Sum(exp(x[l] * w[r]), (l, 0, n - 1), (r, m - 1, m - 1))
 KEPT = Sum(_stage(i) * _stage(i + 1), (i, 1, n - 2))
 TRIANGLE = Sum(exp(x[i] * x[j]), (j, 0, i - 1), (i, 0, n - 1))
 NET = Sum(sp.tanh(Sum(X[i, k] * W[k, j], (k, 0, d - 1))) * W[lab[i], j], (i, 0, n - 1), (j, 0, c - 1))
-# Who wins against w[lab[j]] is asked from j = 1 on, where lab is checked; the entry itself is read from 0 on.
-_entry = exp(sp.Product(sp.cos(w[r]), (r, j, j)))
-ON_A_PART = Sum(sp.Max(_entry, sp.sin(w[lab[j]])), (j, 1, n - 2)) + Largest(
-    Smallest(_entry, (j, 0, i)), (i, 0, n - 2), (k, n - 1, n - 1)
+# Rows of a band, whose demand is not known to be the range of i: beyond n - 1 no call checks where T is gathered at.
+BAND = Sum(
+    exp(Sum(exp(X[k, 0]), (k, sp.Max(0, i - 1), sp.Min(m - 1, i + 1)))) * x[i] * T[i, sp.floor(i / 2), 0],
+    (i, 0, n - 1),
 )
 # Terms arrive at the adjoint of the diagonal for all i, of which no product reads those from n - 1 on.
 SCATTERED = Sum(sp.Product(exp(T[2 * j, i, i]) * x[i], (k, i + 1, n - 1)), (j, i, i), (i, 0, m - 1))
@@ -531,12 +529,6 @@ def every_extent_is_above_zero(self: Extents, form: Index) -> bool:
     return all(factor > 0 for _, factor in form.terms) and form.offset + sum(f for _, f in form.terms) >= 0
 
 
-def holds_anywhere(use: activity.Use, common: frozenset[Index], table: InternTable) -> View | None:
-    limits = [activity._is_at_least_zero(form, table) for form in sorted(use.limits - common, key=repr)]
-    conditions = [*limits, *([] if use.condition is None else [use.condition])]
-    return activity._all(conditions) if conditions else None
-
-
 # What was mended: where, what stood there, and programs that were wrong.
 TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
     "the first of some written out indices may be symbolic": (
@@ -570,7 +562,12 @@ TAKEN_BACK: dict[str, tuple[Any, str, Any, list[Any]]] = {
         [sp.Product(x[lab[j]], (j, 0, n - 1), (i, 0, d - 1))],
     ),
     "terms that nobody reads have no place": (Within, "_demanded", lambda self, node: [], [SCATTERED]),
-    "a condition is read where its reader is": (activity.Use, "holds", holds_anywhere, [ON_A_PART]),
+    "an index is held where loops go beyond those that are checked": (
+        Within,
+        "_is_checked",
+        lambda self, array, axis, loops: bool(loops) and self.begins_inside,
+        [BAND],
+    ),
 }
 
 
