@@ -156,7 +156,8 @@ class Evaluation:
         """The values of a view on some loops."""
         box = self.box(domain)
         shape = _lengths(box)
-        value = self._read_over(view, box)
+        with np.errstate(all="ignore"):  # what is read there may be NaN, also as an index that nobody needs
+            value = self._read_over(view, box)
         return value if _shape(value) == shape else np.broadcast_to(value, shape)
 
     def box(self, domain: Domain) -> Box:
