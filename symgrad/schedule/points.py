@@ -6,7 +6,6 @@ used once stands where it is used, and what depends on no input is a number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property, partial
 
 import numpy as np
@@ -101,7 +100,7 @@ class _Body:
             node = output.view.node
             if self.called.get(node) != name:
                 parts["backward"].append(Assignment(name, self.expressions[node], part="backward"))
-        statements = [*self._commented(parts["forward"]), *self._commented(parts["backward"])]
+        statements = self._commented([*parts["forward"], *parts["backward"]])
         return interleaved_statements(statements) if is_large else statements, values
 
     def _lines(self, is_large: bool) -> Lines:
@@ -127,11 +126,9 @@ class _Body:
 
     def _commented(self, statements: list[Assignment]) -> list[Assignment]:
         """With a comment where the text itself does not say what it is."""
-        computed = set(self.nodes)
-        nodes = {name: node for node, name in self.called.items() if node in computed}
-        texts = self._texts
+        nodes = {self.called[node]: node for node in self.nodes if node in self.called}
         return [
-            own._replace(comment=self._comment(nodes[own.name], texts, own.value)) if own.name in nodes else own
+            own._replace(comment=self._comment(nodes[own.name], own.value)) if own.name in nodes else own
             for own in statements
         ]
 
@@ -140,15 +137,15 @@ class _Body:
         roots = [view.node for view in self.graph.views]
         return formulas(roots, self.inputs, self.called, _COMMENT, self.graph.names)
 
-    def _comment(self, node: Node, texts: Mapping[Node, str], expression: Expression) -> str:
+    def _comment(self, node: Node, expression: Expression) -> str:
         of = self.graph.adjoints.get(node)
         value, name = self.called[self.graph.values[0].view.node], self.called[node]
         if node not in self.forward and name in self.gradients:
             return f"d {value} / d {self.inputs[self.graph.wrt[self.gradients.index(name)]]}"
         if node not in self.forward and of is not None:
-            inner = self.called.get(of, "") if of in self.graph.names else _bracketed(texts.get(of, ""))
+            inner = self.called.get(of, "") if of in self.graph.names else _bracketed(self._texts.get(of, ""))
             return f"d {value} / d {inner}" if inner else ""
-        text = texts[node]
+        text = self._texts[node]
         return "" if "..." in text or text == expression_text(expression, "float64") else text
 
 

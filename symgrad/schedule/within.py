@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from symgrad_codegen.program import Affine, Assignment, Element, Expression, Place
 from symgrad_codegen.text.arrays import elements_of, expression_names
 
+from ..analysis.checks import GatherCheck
 from ..analysis.extents import Bound
 from ..graph.affine import Index
 from ..graph.node import Node, Reduction
@@ -117,17 +118,18 @@ class Within:
         return frozenset(self.ranges.keys() & names).union(*(made[name] for name in names if name in made))
 
     def _is_checked(self, array: str, axis: int, loops: frozenset[str]) -> bool:
-        """Whether a call has checked what an array is gathered at, along an axis, in all of these loops."""
+        """Whether a call has checked what an array is gathered at, along an axis, in all of these loops.
+
+        Which of its checks along that axis was for this index is not known: each has to have been in all of them.
+        """
         name = self.layout.input_names.get(array, "")
-        if not loops or not self.begins_inside:
-            return False
-        for check in self.layout.gather_checks:
-            if (check.array, check.place) == (name, axis):
-                moved = {own for index in check.view.index for own in index.axes}
-                checked = [bound for own in moved if (bound := check.domain.bounds[own]) is not None]
-                if all(any(self._is_part(self.ranges[loop], bound) for bound in checked) for loop in loops):
-                    return True
-        return False
+        checks = [check for check in self.layout.gather_checks if (check.array, check.place) == (name, axis)]
+        return bool(loops and checks) and self.begins_inside and all(self._covers(check, loops) for check in checks)
+
+    def _covers(self, check: GatherCheck, loops: frozenset[str]) -> bool:
+        moved = {own for index in check.view.index for own in index.axes}
+        checked = [bound for own in moved if (bound := check.domain.bounds[own]) is not None]
+        return all(any(self._is_part(self.ranges[loop], bound) for bound in checked) for loop in loops)
 
     def _is_part(self, loop: Bound, of: Bound) -> bool:
         return self.extents.imply(loop[0].minus(of[0])) and self.extents.imply(of[1].minus(loop[1]))

@@ -100,7 +100,7 @@ def times(adjoint: View, partial: View) -> View:
 
 
 def _counts(view: View) -> list[View]:
-    """The factors, of a few, that say how often there is something."""
+    """The factors, of a few, that are 0 where there is nothing: how often there is something, and sums of terms."""
     if not view.node.table.has_sizes:
         return []
     stack, found, left = [view], [], _FEW
@@ -108,7 +108,7 @@ def _counts(view: View) -> list[View]:
         part, left = stack.pop(), left - 1
         if part.node.gate.name == "mul":
             stack += reversed(part.arguments)
-        elif _is_count(part):
+        elif _is_count(part) or (part.node.gate.name == "sum" and part.node.loops > part.node.rank):
             found.append(part)
     return found
 

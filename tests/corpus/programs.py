@@ -233,6 +233,10 @@ def _known() -> dict[str, Program]:
             ),
             {"x": numbers(4), "A": numbers(4, 2), "T": numbers(4, 2, 4)},
         ),
+        "smallest_of_none_in_a_product_of_none": Program(
+            sp.Product(t * exp(w[i]) * Smallest(t, (j, 0, n - 1)), (i, 0, m - 1)),
+            {"w": numbers(0), "t": 0.5, "n": 0},
+        ),
         "row_that_is_not_there_for_no_terms": Program(
             Sum(exp(x[j]) * x[i] * A[1, j], (j, 0, m - 1), (i, 2, n - 1)), {"x": one, "A": numbers(1, 1)}
         ),
