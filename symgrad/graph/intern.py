@@ -18,7 +18,7 @@ class InternTable(Builder):
     gates: dict[str, Gate]
     nodes: list[Node] = field(default_factory=list)
     _interned: dict[Hashable, Node] = field(default_factory=dict)
-    has_sizes: bool = False  # whether any node is a symbolic extent
+    has_loops: bool = False  # whether any node is a reduction or a symbolic extent
     _whole_numbers: dict[int, View] = field(default_factory=dict)  # the constants that are asked for most
     _fresh: int = 1 << 20  # names of axes; positions are far below
     loop_names: dict[Node, tuple[Axis, ...]] = field(default_factory=dict)  # with which a reduction was first made
@@ -159,6 +159,7 @@ class InternTable(Builder):
         node = self._interned[key] = Node()
         node.gate, node.arguments, node.attribute, node.rank, node.gathered = gate, edges, attribute, rank, gathered
         node.loops, node.fixed = (rank, True) if loops is None else (loops, False)
+        self.has_loops = self.has_loops or loops is not None
         if edges:
             for source, _ in edges:
                 if not source.fixed:
@@ -166,7 +167,7 @@ class InternTable(Builder):
                     break
         else:
             node.fixed = gate.name not in _VARYING_LEAVES
-            self.has_sizes = self.has_sizes or gate.name == "size"
+            self.has_loops = self.has_loops or gate.name == "size"
         node.number, node.table = len(self.nodes), self
         node.own = View(node, own_axes(rank))
         self.nodes.append(node)

@@ -55,7 +55,7 @@ class Builder(Protocol):
     """
 
     gates: dict[str, Gate]
-    has_sizes: bool
+    has_loops: bool
 
     def fresh(self) -> Axis: ...
 

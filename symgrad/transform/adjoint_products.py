@@ -101,7 +101,7 @@ def times(adjoint: View, partial: View) -> View:
 
 def _counts(view: View) -> list[View]:
     """The factors, of a few, that are 0 where there is nothing: how often there is something, and sums of terms."""
-    if not view.node.table.has_sizes:
+    if not view.node.table.has_loops:
         return []
     stack, found, left = [view], [], _FEW
     while stack and left:
