@@ -76,9 +76,9 @@ def test_what_depends_on_no_input_is_known(table: InternTable) -> None:
     assert (table.constant("pi") * 2).node.fixed
     assert not (table.input(0, ()) * 2).node.fixed
     assert not table.position(axis(0)).node.fixed
-    assert not table.has_sizes
+    assert not table.has_loops
     assert not table.size(Size("n")).node.fixed
-    assert table.has_sizes
+    assert table.has_loops
 
 
 def test_arguments_are_numbered_before_their_readers(table: InternTable) -> None:
