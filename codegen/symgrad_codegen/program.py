@@ -111,7 +111,9 @@ def walk(expression: Expression, entries: bool = True) -> Iterator[Expression]:
     while stack:
         part = stack.pop()
         yield part
-        if entries or not isinstance(part, Element):
+        if isinstance(part, Call):
+            stack.extend(reversed(part.arguments))
+        elif not isinstance(part, (Read, Literal)) and (entries or not isinstance(part, Element)):
             stack.extend(reversed(parts(part)))
 
 
@@ -124,7 +126,9 @@ def mapped(expression: Expression, change: Callable[[Expression], Expression | N
     if changed is not None:
         return changed
     if isinstance(expression, Call):
-        return Call(expression.function, tuple(mapped(argument, change) for argument in expression.arguments))
+        return Call(expression.function, tuple([mapped(argument, change) for argument in expression.arguments]))
+    if isinstance(expression, (Read, Literal)):
+        return expression
     if isinstance(expression, Element):
         places = (place if isinstance(place, Affine) else mapped(place, change) for place in expression.index)
         return expression._replace(index=tuple(places))
@@ -364,16 +368,15 @@ class Program:
     def statements(self) -> int:
         return len(self.body)
 
-    @property
-    def calls(self) -> Iterator[Function]:
+    @cached_property
+    def calls(self) -> tuple[Function, ...]:
         """The function of every call, in no order."""
-        stack: list[Expression] = []
+        found: list[Expression] = []
         for statement in self.body:
-            stack.append(statement.value)
+            found.append(statement.value)
             if not isinstance(statement, Assignment):
-                stack.append(statement.target)
-        for expression in stack:
-            yield from (part.function for part in walk(expression) if isinstance(part, Call))
+                found.append(statement.target)
+        return tuple(part.function for expression in found for part in walk(expression) if isinstance(part, Call))
 
     @cached_property
     def functions(self) -> tuple[Function, ...]:

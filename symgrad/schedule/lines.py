@@ -73,10 +73,12 @@ class Lines:
 
     def final(self, expression: Expression) -> Expression:
         """An expression with final names; for what `written` was told of."""
-        if isinstance(expression, Call):
-            return Call(expression.function, tuple([self.final(argument) for argument in expression.arguments]))
-        if isinstance(expression, Read):
-            return self._final.get(expression.name, expression)
+        if isinstance(expression, Call):  # most are of names alone
+            known = self._final
+            arguments = [
+                known.get(own.name, own) if isinstance(own, Read) else self.final(own) for own in expression.arguments
+            ]
+            return Call(expression.function, tuple(arguments))
         return mapped(expression, lambda part: self._final.get(part.name, part) if isinstance(part, Read) else None)
 
     def written(self, extra: Iterable[Expression] = ()) -> list[Statement]:

@@ -93,8 +93,8 @@ class _Body:
         lines = self._lines(is_large)
         written = [own for own in lines.written() if isinstance(own, Assignment)]
         parts = {part: [own for own in written if own.part == part] for part in ("forward", "backward")}
-        for node, expression in self.expressions.items():
-            self.expressions[node] = lines.final(expression)
+        for view in self.graph.views:
+            self.expressions[view.node] = lines.final(self.expressions[view.node])
         values = [self._value(output.view.node, parts["forward"]) for output in self.graph.values]
         for output, name in zip(self.graph.gradients, self.gradients, strict=True):
             node = output.view.node
