@@ -117,7 +117,7 @@ def _first_law(
 
 def _numbers(graph: Graph, positions: list[int], inputs: Sequence[Numeric]) -> list[Numeric]:
     """The value and all derivatives, to 50 digits."""
-    if not graph.gradients:
+    if not graph.derivatives:
         graph = differentiate(graph, positions)
     if graph.over_points:
         return evaluate_exactly(graph, [float(value) for value in inputs], digits=DIGITS)

@@ -97,16 +97,15 @@ class _Structure:
 
     def _output(self, output: Output) -> None:
         graph, view = self.graph, output.view
-        what = "a value" if output.by is None else f"the gradient of {graph.inputs[output.by]}"
-        has_place = output.by is None or (
-            output.shape == graph.shapes[output.by] and 0 <= output.of < len(graph.values)
-        )
-        if not has_place:
-            self.breach(f"{what} has another shape than it, or is of no value")
+        what = f"the output {graph.name_of(output)}"
+        if output.by and not 0 <= output.of < len(graph.values):
+            self.breach(f"{what} is of no value")
+        elif output.by and output.shape != graph.shape_of(output.of, output.by):
+            self.breach(f"{what} has another shape than what it is taken of and by")
         self._view(view, len(output.shape), what)
         for extent in output.shape:
             self._index(extent, 0, what, None)
-        if view.index and not output.shape and output.by is None:  # its adjoint would be that of all entries
+        if view.index and not output.shape and not output.by:  # its adjoint would be that of all entries
             self.breach(f"{what} is one entry of %{view.node.number}, and no node of its own")
 
     def _rank(self, position: int) -> int:
@@ -305,13 +304,26 @@ def _check_support(graph: Graph, after: str, tried: Sequence[Trial]) -> None:
             continue
         read = _read_entries(graph, domains, values)
         for output in graph.outputs:
-            if output.by is None:
+            if not output.by:
                 continue
-            rest = np.where(read.get(output.by, False), 0, values.over(output.view, whole(output.shape)))
+            numbers = values.over(output.view, whole(output.shape))
+            rest = np.where(_read_by_all(graph, output, read), 0, numbers)
             if (rest != 0).any():
                 at = ", ".join(map(str, np.argwhere(rest != 0)[0]))
-                what = f"the gradient of {graph.inputs[output.by]} is not 0 at [{at}], which the value does not read"
+                what = f"{graph.name_of(output)} is not 0 at [{at}], which the value does not read"
                 _breach(after, f"{what} ({_given(trial)})")
+
+
+def _read_by_all(graph: Graph, output: Output, read: Mapping[int, Numeric]) -> Numeric:
+    """Where a derivative may be other than 0: the values read the entries of all inputs that it is taken by."""
+    found: Numeric = np.True_
+    first = len(graph.values[output.of].shape)
+    for position in output.by:
+        rank = len(graph.shapes[position])
+        entries, after = read.get(position, np.False_), len(output.shape) - first - rank
+        found = found & np.reshape(entries, (*np.shape(entries), *(1,) * after))
+        first += rank
+    return found
 
 
 def _read_entries(graph: Graph, domains: Domains, values: Evaluation) -> dict[int, Numeric]:

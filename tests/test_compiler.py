@@ -41,8 +41,8 @@ def test_stages_do_what_they_say() -> None:
     gates = {name: {node.gate.name for node in graph.order()} for name, graph in stages.graphs.items()}
     assert "softplus" in gates["stable"] - gates["graph"]
     assert "abs" in gates["masked"] - gates["stable"]  # of the safe point of a logarithm
-    assert not stages.graphs["masked"].gradients
-    assert stages.graphs["gradient"].gradients
+    assert not stages.graphs["masked"].derivatives
+    assert stages.graphs["gradient"].derivatives
     assert "softplus" in gates["gradient"] - gates["simplified"]  # which no target spells
 
 

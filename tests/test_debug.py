@@ -55,7 +55,7 @@ def test_a_wrong_law_is_named(
 
 def test_a_wrong_pass_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def doubled(graph: Graph) -> Graph:
-        return replace(graph, outputs=(replace(graph.values[0], view=graph.values[0].view * 2), *graph.gradients))
+        return replace(graph, outputs=(replace(graph.values[0], view=graph.values[0].view * 2), *graph.derivatives))
 
     monkeypatch.setattr("symgrad.transform.pipeline.mask_branches", doubled)
     found = bisect(x * y, (2.0, 3.0))

@@ -378,7 +378,7 @@ def constrained(node: Node) -> Reduction:
 
 
 def with_gradient(graph: Graph, view: View) -> Graph:
-    return replace(graph, outputs=(*graph.values, replace(graph.gradients[0], view=view)))
+    return replace(graph, outputs=(*graph.values, replace(graph.derivatives[0], view=view)))
 
 
 BRANCH = Sum(sp.Piecewise((sp.log(x[i]), x[i] > 0), (0, True)), (i, 0, n - 1))
@@ -390,27 +390,27 @@ BROKEN_GRAPHS: dict[str, tuple[Any, Callable[[Graph], Graph], str]] = {
     "a value at one index less": (
         TRIANGLE,
         lambda graph: graph.with_values([View(graph.order()[0])]),
-        "a value reads %0 of rank 1 at 0 places",
+        "the output value reads %0 of rank 1 at 0 places",
     ),
     "a value with a free axis": (
         TRIANGLE,
         lambda graph: graph.with_values([positional(graph.order()[0])]),
-        "a value has axis 0 in axis0, of 0 loops",
+        "the output value has axis 0 in axis0, of 0 loops",
     ),
     "a gradient over more axes": (
         x[0] ** 2,
         lambda graph: with_gradient(graph, View(graph.values[0].view.arguments[0].node, (axis(1),))),
-        "the gradient of x has axis 1",
+        "the output d_x has axis 1",
     ),
     "a gradient of another shape": (
         TRIANGLE,
-        lambda graph: replace(graph, outputs=(*graph.values, replace(graph.gradients[0], shape=()))),
-        "the gradient of x has another shape",
+        lambda graph: replace(graph, outputs=(*graph.values, replace(graph.derivatives[0], shape=()))),
+        "the output d_x has another shape",
     ),
     "a gradient of no value": (
         TRIANGLE,
-        lambda graph: replace(graph, outputs=(*graph.values, replace(graph.gradients[0], of=1))),
-        "the gradient of x has another shape than it, or is of no value",
+        lambda graph: replace(graph, outputs=(*graph.values, replace(graph.derivatives[0], of=1))),
+        "the output d_x is of no value",
     ),
     "a rank": (TRIANGLE, changed("exp", rank=lambda node: node.rank + 1), "loops over 2 axes, and has rank 3"),
     "a rank of a sum": (TRIANGLE, changed("sum", rank=lambda node: node.rank + 1), "places for rank"),
@@ -494,7 +494,7 @@ def test_gradient_where_the_value_reads_nothing() -> None:
     graph, tried = stage(Sum(x[i] ** 2, (i, 1, n - 2)), "gradient")
     verify_graph(graph, "differentiate", tried)
     everywhere = View(graph.table.constant(1).node)
-    with pytest.raises(VerificationError, match=r"the gradient of x is not 0 at \[0\], which the value does not read"):
+    with pytest.raises(VerificationError, match=r"d_x is not 0 at \[0\], which the value does not read"):
         verify_graph(with_gradient(graph, everywhere), "differentiate", tried)
 
 
@@ -588,11 +588,11 @@ def test_a_value_that_is_one_entry() -> None:
     """What it was when the gradient of one entry was that of all."""
     graph, tried = stage(x[0], "graph")
     entry = graph.with_values([View(graph.order()[0], (number_index(0),))])
-    with pytest.raises(VerificationError, match="a value is one entry of"):
+    with pytest.raises(VerificationError, match="the output value is one entry of"):
         verify_graph(entry, "lower", tried)
     gradient = differentiate(entry, [0])
-    with pytest.raises(VerificationError, match=r"the gradient of x is not 0 at \[1\], which the value does not read"):
-        verify_graph(replace(gradient, outputs=(*graph.values, *gradient.gradients)), "differentiate", tried)
+    with pytest.raises(VerificationError, match=r"d_x is not 0 at \[1\], which the value does not read"):
+        verify_graph(replace(gradient, outputs=(*graph.values, *gradient.derivatives)), "differentiate", tried)
 
 
 def test_an_entry_of_a_matrix_that_is_computed_is_checked_at_the_call() -> None:

@@ -16,7 +16,6 @@ no loops of its own.
 from __future__ import annotations
 
 import math
-import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -299,10 +298,9 @@ class Output(NamedTuple):
     """A result, and what holds it: over points a name; with arrays an array, or the name of a number for a value ()."""
 
     name: str
-    role: typing.Literal["value", "gradient"]
     shape: tuple[Affine, ...] = ()  # of an array: its extents
-    by: str = ""  # of a gradient: the argument that it belongs to, whose shape it has
-    of: int = 0  # of a gradient: which value it is the derivative of
+    by: tuple[str, ...] = ()  # of a derivative: the arguments that it is taken by
+    of: int = 0  # of a derivative: which value it is one of
 
 
 @dataclass(frozen=True)
@@ -328,27 +326,31 @@ class Program:
     @property
     def values(self) -> tuple[str, ...]:
         """What holds the values."""
-        return tuple(output.name for output in self.outputs if output.role == "value")
+        return tuple(output.name for output in self.outputs if not output.by)
+
+    @property
+    def derivatives(self) -> tuple[Output, ...]:
+        return tuple(output for output in self.outputs if output.by)
 
     @property
     def gradients(self) -> tuple[str, ...]:
-        """What holds the gradients."""
-        return tuple(output.name for output in self.outputs if output.role == "gradient")
+        """What holds the derivatives."""
+        return tuple(output.name for output in self.derivatives)
 
     @property
     def wrt(self) -> tuple[str, ...]:
-        """The arguments that the gradients belong to."""
-        return tuple(output.by for output in self.outputs if output.role == "gradient")
+        """The argument that each derivative is taken by in the end."""
+        return tuple(output.by[-1] for output in self.derivatives)
 
     @property
     def numbers(self) -> tuple[str, ...]:
         """The values that are numbers: names of assignments outside of the passes."""
-        return tuple(output.name for output in self.outputs if output.role == "value" and not output.shape)
+        return tuple(output.name for output in self.outputs if not output.by and not output.shape)
 
     @property
     def results(self) -> dict[str, Output]:
-        """The outputs that are arrays, by name; the gradient of a number is one of one entry."""
-        return {own.name: own for own in self.outputs if own.role == "gradient" or own.shape}
+        """The outputs that are arrays, by name; the derivative by a number is one of one entry."""
+        return {own.name: own for own in self.outputs if own.by or own.shape}
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def _run(run: Memory) -> None:
         if spoilt:
             raise BrokenProgram(spoilt)
     for name, output in run.program.results.items():
-        run.where = f"the {output.role} {name}"
+        run.where = f"the {'gradient' if output.by else 'value'} {name}"
         _filled(run, name, run.arrays[name].filled)
 
 

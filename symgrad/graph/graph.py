@@ -22,13 +22,22 @@ POINTWISE: tuple[Index, ...] = (Index(((Size("number of points"), 1),)),)
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """A result: a view over axes 0 .. rank - 1, each of which runs from 0 to its extent."""
+    """A result: a view over axes 0 .. rank - 1, each of which runs from 0 to its extent.
+
+    A derivative has the axes of its value, then those of each input that it is taken by. Over points all have the one
+    axis of the points, and a derivative that is 0 everywhere is no output.
+    """
 
     view: View
     shape: tuple[Index, ...] = ()  # its extents, affine in symbolic sizes; () for a number
-    role: Literal["value", "gradient"] = "value"
-    by: int | None = None  # of a gradient: the input that it belongs to, by position; it has the shape of that input
-    of: int = 0  # of a gradient: which of the values it is the derivative of
+    by: tuple[int, ...] = ()  # of a derivative: the inputs that it is taken by, by position; () of a value
+    of: int = 0  # of a derivative: which of the values it is one of
+    name: str = ""  # of a value: what the user calls it, where there are several
+
+    @property
+    def role(self) -> Literal["value", "gradient", "hessian"]:
+        """What it is: of a derivative how often it was differentiated."""
+        return ("value", "gradient", "hessian")[len(self.by)]
 
 
 def views_of(outputs: Iterable[Output]) -> tuple[View, ...]:
@@ -57,16 +66,16 @@ class Graph:
 
     @property
     def values(self) -> tuple[Output, ...]:
-        return tuple(output for output in self.outputs if output.role == "value")
+        return tuple(output for output in self.outputs if not output.by)
 
     @property
-    def gradients(self) -> tuple[Output, ...]:
-        return tuple(output for output in self.outputs if output.role == "gradient")
+    def derivatives(self) -> tuple[Output, ...]:
+        return tuple(output for output in self.outputs if output.by)
 
     @property
     def wrt(self) -> tuple[int, ...]:
-        """The inputs that the gradients belong to, by position."""
-        return tuple(output.by for output in self.gradients if output.by is not None)
+        """The inputs that something is differentiated by, by position."""
+        return tuple(dict.fromkeys(position for output in self.derivatives for position in output.by))
 
     def with_values(self, views: Iterable[View]) -> Graph:
         """The same inputs with these numbers as values, and no gradients."""
@@ -108,7 +117,7 @@ class Graph:
         outputs = []
         for output in self.outputs:
             view = read_after(views, output.view)
-            is_entry = output.role == "value" and not output.shape and not self.over_points
+            is_entry = not output.by and not output.shape and not self.over_points
             outputs.append(replace(output, view=as_node(view) if is_entry else view))
         return replace(
             self,
@@ -128,9 +137,26 @@ class Graph:
         """A node a line: inputs and named results by the user's names; of arrays how many axes each node has."""
         lines = [f"%{node.number} = {self._said(node)}{self._noted(node)}" for node in self.order()]
         for output in self.outputs:
-            name = "value" if output.by is None else f"d_{visible(self.inputs[output.by])}"
-            lines.append(f"{name} {output.view}")
+            lines.append(f"{self.name_of(output)} {output.view}")
         return "\n".join(lines)
+
+    def shape_of(self, of: int, by: Sequence[int]) -> tuple[Index, ...]:
+        """The shape of a derivative of a value by some inputs."""
+        if self.over_points:
+            return POINTWISE
+        return sum((self.shapes[position] for position in by), self.values[of].shape)
+
+    def name_of(self, output: Output, inputs: Sequence[str] = ()) -> str:
+        """What an output is called: value, d_x, d_x_y; where there are several values d_force_x, or d_2_x.
+
+        `inputs` are the names of the inputs, where these are to be others than the user's.
+        """
+        names = inputs or list(map(visible, self.inputs))
+        values = self.values
+        if not output.by:
+            return visible(output.name) or ("value" if len(values) == 1 else f"value_{values.index(output) + 1}")
+        value = [] if len(values) == 1 else [visible(values[output.of].name) or str(output.of + 1)]
+        return "_".join(["d", *value, *(names[position] for position in output.by)])
 
     def _said(self, node: Node) -> str:
         if node.gate.name == "input":

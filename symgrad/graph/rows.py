@@ -46,7 +46,7 @@ def rows_of(graph: Graph) -> dict[str, Any]:
         ],
         "inputs": graph.inputs,
         "outputs": tuple(
-            (flat(output.view), tuple(map(flat_index, output.shape)), output.role, output.by, output.of)
+            (flat(output.view), tuple(map(flat_index, output.shape)), output.by, output.of, output.name)
             for output in graph.outputs
         ),
         "names": {position[node]: name for node, name in graph.names.items() if node in position},
@@ -86,9 +86,7 @@ def graph_of(rows: dict[str, Any], gates: dict[str, Gate]) -> Graph:
     return Graph(
         table,
         rows["inputs"],
-        tuple(
-            Output(view(own), tuple(map(affine, shape)), role, by, of) for own, shape, role, by, of in rows["outputs"]
-        ),
+        tuple(Output(view(own), tuple(map(affine, shape)), *rest) for own, shape, *rest in rows["outputs"]),
         rows["shapes"],
         {nodes[i]: name for i, name in rows["names"].items()},
         {nodes[i]: nodes[of] for i, of in rows["adjoints"].items()},

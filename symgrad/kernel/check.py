@@ -230,7 +230,7 @@ def _relative(a: float, n: float) -> float:
 
 def _trouble(graph: Graph, point: Sequence[float]) -> str:
     """The first gate, value before gradient, that makes a NaN or infinity out of finite arguments; "" if none."""
-    for what, outputs in (("value", graph.values), ("gradient", graph.gradients)):
+    for what, outputs in (("value", graph.values), ("gradient", graph.derivatives)):
         views = views_of(outputs)
         if np.all(np.isfinite(evaluate_graph(graph.with_values(views), point))):
             continue  # an infinity on the way that did no harm

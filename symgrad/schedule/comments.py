@@ -33,7 +33,7 @@ class Comments:
 
     def _is_forward(self, item: Item) -> bool:
         """Whether it belongs to the values."""
-        is_value = isinstance(item, Sink) and item.output is not None and item.output.role == "value"
+        is_value = isinstance(item, Sink) and item.output is not None and not item.output.by
         return is_value or item in self.layout.forward
 
     def _formula(self, node: Node, names: Mapping[Rolled, str]) -> str:

@@ -49,7 +49,7 @@ class DataAxis:
         self.sinks: list[Sink] = []
         self.arguments = {node: self._arguments(node) for node in self.nodes if is_matrix(node)}
         for output in graph.outputs:
-            if output.role == "gradient" or output.shape:
+            if output.by or output.shape:
                 box = tuple((number_index(0), extent.minus(1)) for extent in output.shape)
                 self.sinks.append(Sink(output.view, Domain(box), "output", output))
         self.items: list[Item] = [*self.nodes, *self.sinks]
@@ -92,6 +92,13 @@ class DataAxis:
     def class_of(self, item: Item, axis: int) -> Key:
         return self.classes.root((item, axis))
 
+    def _axes_of_inputs(self, sink: Sink) -> Iterator[tuple[tuple[int, int], Key]]:
+        """What the last axes of a derivative run along: the axes of the inputs that it is taken by."""
+        by = () if sink.output is None else sink.output.by
+        axes = [(position, place) for position in by for place in range(len(self.graph.shapes[position]))]
+        for own, axis in enumerate(axes, sink.rank - len(axes)):
+            yield axis, self.class_of(sink, own)
+
     def index_names(self) -> dict[Key, str]:
         """The user's names for the indices that run along classes of axes, where they are known.
 
@@ -103,13 +110,8 @@ class DataAxis:
                 if label:
                     found.setdefault(self.class_of(node, loop), label)
         reads = [((edge.node.position, place), key) for edge, place, key in self._reads_of_inputs()]
-        reads += [
-            ((sink.output.by, place), self.class_of(sink, place))
-            for sink in self.sinks
-            if sink.output is not None and sink.output.by is not None
-            for place in range(sink.rank)
-        ]
-        named: dict[tuple[int | None, int], str] = {}
+        reads += [axis for sink in self.sinks for axis in self._axes_of_inputs(sink)]
+        named: dict[tuple[int, int], str] = {}
         for read, key in reads:
             if key in found:
                 named.setdefault(read, found[key])
@@ -172,7 +174,7 @@ class DataAxis:
                 if is_reduction(node) and not (plain and loop < node.rank):
                     reduced[key] = reduced.get(key, False) or self.extent(node, loop) is None
         for sink in self.sinks if not reduced else ():
-            if sink.output is not None and sink.output.role == "value":
+            if sink.output is not None and not sink.output.by:
                 for own in range(sink.rank):
                     key = self.class_of(sink, own)
                     cover[key] += math.prod(self.guess(sink, other) for other in range(sink.rank))

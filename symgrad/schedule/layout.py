@@ -62,9 +62,7 @@ class Layout:
         self.literals = constants(graph, np.dtype(dtype))
         self.size_names = size_names(graph, inputs, names, self.plan.domains.derived)
         self.sizes = {new: Size(old) for old, new in self.size_names.items()}
-        self.output_names = {
-            output: names.take(f"d_{inputs[output.by]}") for output in graph.outputs if output.by is not None
-        }
+        self.output_names = {output: names.take(graph.name_of(output, inputs)) for output in graph.derivatives}
         self.storages: list[Storage] = []
         self.locations: dict[Item, Location] = {}
         self.kept_locations: dict[Node, Location] = {}  # of what is kept beyond its pass, all of it

@@ -79,14 +79,14 @@ class Scheduler:
         """What holds an output; a value that is a number has a name in the end."""
         shape = tuple(map(self.layout.affine, output.shape))
         if output in self.layout.output_names:
-            by = "" if output.by is None else self.inputs[output.by]
-            return ProgramOutput(self.layout.output_names[output], output.role, shape, by, output.of)
+            by = tuple(self.inputs[position] for position in output.by)
+            return ProgramOutput(self.layout.output_names[output], shape, by, output.of)
         value = NestBuilder(self.layout, {}, {}, None, frozenset()).value(output.view)
         if isinstance(value, Read) and any(isinstance(own, Assignment) and own.name == value.name for own in steps):
-            return ProgramOutput(value.name, output.role)
+            return ProgramOutput(value.name)
         name = self.names.take("result")
         steps.append(Assignment(name, value))
-        return ProgramOutput(name, output.role)
+        return ProgramOutput(name)
 
     def _inputs(self) -> Iterable[Input]:
         sizes = set(self.layout.size_names.values())

@@ -53,8 +53,7 @@ def _name(plan: Plan, key: Key) -> str:
 def _line(plan: Plan, item: Item, texts: dict[Node, str]) -> str:
     if isinstance(item, Sink):
         output = item.output
-        by = None if output is None else output.by
-        of = f"%{item.view.node.number}" if by is None else f"d_{plan.graph.inputs[by]}"
+        of = f"%{item.view.node.number}" if output is None or not output.by else plan.graph.name_of(output)
         return f"    {of}: an array, {item.purpose if output is None else output.role}"
     name = plan.graph.names.get(item)
     head = f"    %{item.number}" + (f" {name}" if name else "")

@@ -29,6 +29,7 @@ from symgrad_codegen.text.points import at_every_point
 from ..errors import UnsupportedExpression
 from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable
+from ..graph.graph import Output as GraphOutput
 from ..graph.node import Node
 from .called import Called
 from .constants import constants
@@ -45,11 +46,11 @@ _COMMENT = 60  # characters of a formula in a comment
 
 def over_points(graph: Graph, inputs: list[str], names: Names, dtype: str) -> Scheduled:
     """What a graph of scalars computes at every point; arguments as of `schedule`."""
-    gradients = [names.take(f"d_{inputs[place]}") for place in graph.wrt]
-    statements, values = _Body(graph, inputs, names, dtype, gradients).statements()
+    derivatives = [names.take(graph.name_of(output, inputs)) for output in graph.derivatives]
+    statements, values = _Body(graph, inputs, names, dtype, derivatives).statements()
     axis, length = names.take("point"), names.take("number_of_points")
     points = (Affine(((length, 1),)),)
-    arrays = {*inputs, *values, *gradients}
+    arrays = {*inputs, *values, *derivatives}
     nest = Nest("one_point", (), tuple(at_every_point(own, arrays, axis) for own in statements))
     return Scheduled(
         inputs=tuple(Input(own, points, "real") for own in inputs),
@@ -57,8 +58,11 @@ def over_points(graph: Graph, inputs: list[str], names: Names, dtype: str) -> Sc
         storages=(),
         steps=(Pass("all_points", axis, Affine(()), Affine(points[0].terms, -1), (nest,), (), False),),
         outputs=(
-            *(Output(value, "value", points) for value in values),
-            *(Output(own, "gradient", points, inputs[by]) for own, by in zip(gradients, graph.wrt, strict=True)),
+            *(Output(value, points) for value in values),
+            *(
+                Output(name, points, tuple(inputs[position] for position in own.by), own.of)
+                for name, own in zip(derivatives, graph.derivatives, strict=True)
+            ),
         ),
         bounds=(),
         sizes={},
@@ -68,8 +72,8 @@ def over_points(graph: Graph, inputs: list[str], names: Names, dtype: str) -> Sc
 class _Body:
     """The statements of one point."""
 
-    def __init__(self, graph: Graph, inputs: list[str], names: Names, dtype: str, gradients: list[str]) -> None:
-        self.graph, self.inputs, self.names, self.gradients = graph, inputs, names, gradients
+    def __init__(self, graph: Graph, inputs: list[str], names: Names, dtype: str, derivatives: list[str]) -> None:
+        self.graph, self.inputs, self.names, self.derivatives = graph, inputs, names, derivatives
         self.forward = set(reachable(output.view.node for output in graph.values))
         self.nodes = [node for node in graph.order() if not node.fixed and node.gate.name != "input"]
         for node in self.nodes:
@@ -78,7 +82,7 @@ class _Body:
         computed = set(self.nodes)
         self.names_of = Called(graph, inputs, names, self.forward, [output.view.node for output in graph.values])
         self.called = self.names_of.results
-        for output, name in zip(graph.gradients, gradients, strict=True):
+        for output, name in zip(graph.derivatives, derivatives, strict=True):
             node = output.view.node
             if node in computed and node not in self.called and node not in self.forward:
                 self.called[node] = name
@@ -96,7 +100,7 @@ class _Body:
         for view in self.graph.views:
             self.expressions[view.node] = lines.final(self.expressions[view.node])
         values = [self._value(output.view.node, parts["forward"]) for output in self.graph.values]
-        for output, name in zip(self.graph.gradients, self.gradients, strict=True):
+        for output, name in zip(self.graph.derivatives, self.derivatives, strict=True):
             node = output.view.node
             if self.called.get(node) != name:
                 parts["backward"].append(Assignment(name, self.expressions[node], part="backward"))
@@ -137,14 +141,25 @@ class _Body:
         roots = [view.node for view in self.graph.views]
         return formulas(roots, self.inputs, self.called, _COMMENT, self.graph.names)
 
+    @cached_property
+    def _taken(self) -> dict[str, GraphOutput]:
+        return dict(zip(self.derivatives, self.graph.derivatives, strict=True))
+
+    def _quotient(self, of: int, *by: str) -> str:
+        """A derivative as a quotient: d value / d x, or of second order d2 value / (d x d y)."""
+        value = self.called[self.graph.values[of].view.node]
+        below = " ".join(f"d {name}" for name in by)
+        return f"d {value} / {below}" if len(by) == 1 else f"d{len(by)} {value} / ({below})"
+
     def _comment(self, node: Node, expression: Expression) -> str:
         of = self.graph.adjoints.get(node)
-        value, name = self.called[self.graph.values[0].view.node], self.called[node]
-        if node not in self.forward and name in self.gradients:
-            return f"d {value} / d {self.inputs[self.graph.wrt[self.gradients.index(name)]]}"
+        name = self.called[node]
+        if node not in self.forward and name in self._taken:
+            output = self._taken[name]
+            return self._quotient(output.of, *(self.inputs[position] for position in output.by))
         if node not in self.forward and of is not None:
             inner = self.called.get(of, "") if of in self.graph.names else _bracketed(self._texts.get(of, ""))
-            return f"d {value} / d {inner}" if inner else ""
+            return self._quotient(0, inner) if inner else ""
         text = self._texts[node]
         return "" if "..." in text or text == expression_text(expression, "float64") else text
 

@@ -104,7 +104,7 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     gradients = []
     for i in wrt:
         found = arriving[inputs[i]][0] if i in inputs and inputs[i] in arriving else Contribution(zero)
-        gradients.append(Output(_whole(found), graph.shapes[i], "gradient", by=i))
+        gradients.append(Output(_whole(found), graph.shapes[i], by=(i,)))
     return replace(graph, outputs=(*graph.values, *gradients), adjoints=adjoints)
 
 

@@ -49,7 +49,7 @@ def together(graphs: Sequence[Graph]) -> Graph:
         inputs += [f"{_plain(name)}_of_{place}" for name in graph.inputs]
         outputs += [views[view.node] for view in graph.views]
     graph = over_points(table, inputs, outputs[:1])
-    rest = (Output(view, POINTWISE, "gradient", by=0) for view in outputs[1:])
+    rest = (Output(view, POINTWISE, by=(0,)) for view in outputs[1:])
     return replace(graph, outputs=(*graph.values, *rest))
 
 

@@ -129,7 +129,7 @@ TWICE: list[tuple[str, sp.Expr, Point]] = [
 @pytest.mark.parametrize(("name", "expr", "point"), TWICE, ids=[row[0] for row in TWICE])
 def test_gradient_of_the_gradient(name: str, expr: sp.Expr, point: Point) -> None:
     first = simplify(Stages(expr, (x, y), None, ()).gradient, ("cheaper",))  # before it is worded for targets
-    for i, view in enumerate(views_of(first.gradients)):
+    for i, view in enumerate(views_of(first.derivatives)):
         again = simplify(over_points(first.table, first.inputs, (view,)), ("stabler", "cheaper"))
         second = simplify(differentiate(again, (0, 1)), ("cheaper", "spelling"))
         value, *derivatives = interpreted(second, point)
@@ -167,7 +167,7 @@ BENT: list[tuple[str, sp.Expr, float, float]] = [
 @pytest.mark.parametrize(("name", "expr", "at", "want"), BENT, ids=[row[0] for row in BENT])
 def test_gradient_of_the_gradient_at_special_points(name: str, expr: sp.Expr, at: float, want: float) -> None:
     first = Stages(expr, (x,), None, ()).gradient  # where powers are powers still
-    again = simplify(over_points(first.table, first.inputs, views_of(first.gradients)), ("stabler", "cheaper"))
+    again = simplify(over_points(first.table, first.inputs, views_of(first.derivatives)), ("stabler", "cheaper"))
     _, got = interpreted(simplify(differentiate(again, (0,)), ("cheaper", "spelling")), (at,))
     assert float(got) == pytest.approx(want, rel=1e-14, abs=0)
 
@@ -176,7 +176,7 @@ def test_third_derivative_exactly() -> None:
     graph, _ = lower(sp.sin(x) * x**2, (x,))
     for _ in range(3):
         graph = differentiate(graph, (0,))
-        graph = over_points(graph.table, graph.inputs, views_of(graph.gradients))
+        graph = over_points(graph.table, graph.inputs, views_of(graph.derivatives))
     (got,) = evaluate_exactly(graph, (0.3,), digits=60)
     with mp.workdps(60):
         want = mp.diff(lambda t: mp.sin(t) * t**2, mp.mpf(0.3), 3)

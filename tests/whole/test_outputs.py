@@ -57,7 +57,7 @@ def loss_and_more() -> Graph:
         Output(table.constant(3), (D,)),
         Output(View(margins.node, (N.minus(1).minus(axis(0)),)), (N,)),  # from the last to the first
     ]
-    return Graph(table, graph.inputs, (*graph.values, *more, *graph.gradients), graph.shapes, adjoints=graph.adjoints)
+    return Graph(table, graph.inputs, (*graph.values, *more, *graph.derivatives), graph.shapes, adjoints=graph.adjoints)
 
 
 def no_sum_at_all() -> Graph:
@@ -128,8 +128,8 @@ def test_outputs_are_kept_by_rows(made: str) -> None:
     graph = MADE[made]()
     again = graph_of(rows_of(graph), dict(GATES))
     assert str(again) == str(graph.compact()) or str(again).count("\n") == str(graph).count("\n")
-    assert [(o.role, o.shape, o.by, o.of) for o in again.outputs] == [
-        (o.role, o.shape, o.by, o.of) for o in graph.outputs
+    assert [(o.shape, o.by, o.of, o.name) for o in again.outputs] == [
+        (o.shape, o.by, o.of, o.name) for o in graph.outputs
     ]
     X, w = np.arange(6.0).reshape(2, 3), np.arange(3.0)
     for one, two in zip(*(evaluate(g, [X, w], {"n": 2, "d": 3}) for g in (graph, again)), strict=True):

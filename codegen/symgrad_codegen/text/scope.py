@@ -57,6 +57,12 @@ class ArrayScope:
             return self.storages[array].shape
         return self.results[array].shape if array in self.results else self.inputs[array].shape
 
+    def given_shape(self, result: str) -> str:
+        """The argument whose shape a gradient has, as the one that it is taken by; empty for other results."""
+        output = self.results[result]
+        is_gradient = len(output.by) == 1 and output.shape == self.inputs[output.by[0]].shape
+        return output.by[0] if is_gradient else ""
+
     def data(self, array: str) -> int | None:
         """Which place is that of the data in an array that lives for a while only; None for all other arrays."""
         storage = self.storages.get(array)

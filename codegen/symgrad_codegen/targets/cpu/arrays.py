@@ -77,11 +77,11 @@ class Emission:
             lines.append(
                 '    """Fills the gradients and returns the value; `walk` runs a pass part by part, see walk_parts."""'
             )
-        own = [self._result(output) for output in self.scope.results.values()] if jitted else []
-        lines += [line for output, line in zip(program.results.values(), own, strict=False) if output.by]
+        own = {name: self._result(output) for name, output in self.scope.results.items()} if jitted else {}
+        lines += [line for name, line in own.items() if self.scope.given_shape(name)]
         lines += self._typed([own.name for own in program.inputs if not own.shape and own.kind == "real"], jitted)
         lines += extent_lines(program)
-        lines += [line for output, line in zip(program.results.values(), own, strict=False) if not output.by]
+        lines += [line for name, line in own.items() if not self.scope.given_shape(name)]
         kind = "real" if jitted else "real_name"
         for storage in program.storages:
             if storage.data is None:
@@ -95,12 +95,13 @@ class Emission:
                 lines += [line for step in steps for line in self._step(step, jitted)]
         if not jitted:
             return [*lines, f"    return {values_text(program.numbers)}"] if program.numbers else lines
-        gradients = [own.name if own.shape else f"{own.name}[0]" for own in program.outputs if own.role == "gradient"]
+        gradients = [own.name if own.shape else f"{own.name}[0]" for own in program.derivatives]
         return [*lines, *result_lines(program.values, gradients)]
 
     def _result(self, output: Output) -> str:
-        """The array of an output; one for a gradient has the shape of what it belongs to."""
-        shape = f"{output.by}.shape" if output.by else f"({', '.join(map(self._length, output.shape))},)"
+        """The array of an output; a gradient has the shape of what it is taken by."""
+        given = self.scope.given_shape(output.name)
+        shape = f"{given}.shape" if given else f"({', '.join(map(self._length, output.shape))},)"
         return f"    {output.name} = np.empty({shape if output.shape else '1'}, real)"
 
     def _length(self, extent: Affine) -> str:

@@ -62,7 +62,7 @@ class Entries:
         if array in self.scope.storages:
             text = length_text(length, derived, "Math.")
             return (text, ATOM) if text.startswith("Math.") or text.isdigit() else _affine(length)
-        is_given = array in self.scope.inputs or self.scope.results[array].by
+        is_given = array in self.scope.inputs or self.scope.given_shape(array)
         if is_given or not length.terms or is_length(length, derived):
             return _affine(length)
         return f"Math.max(0, {affine_text(length)})", ATOM
@@ -110,8 +110,8 @@ class Entries:
 
     def _whose(self, element: Element, place: int) -> list[str]:
         """What an index that is out of bounds is told to be: of which axis, and made of what."""
-        index, result = element.index[place], self.scope.results.get(element.array)
-        array = element.array if result is None else result.by
+        index, result = element.index[place], element.array in self.scope.results
+        array = self.scope.given_shape(element.array) if result else element.array
         names = [] if isinstance(index, Affine) else sorted(expression_names(index) & set(self.scope.inputs))
         made_of = [f'"{",".join(names)}"'] if names else []
         return [f'"{array}"' if array in self.scope.inputs else '""', str(place), *made_of]
