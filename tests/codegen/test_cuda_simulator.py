@@ -17,7 +17,7 @@ from symgrad_codegen.run import build
 from symgrad_codegen.run import device as run_cuda
 from symgrad_codegen.targets import TARGETS
 from symgrad_codegen.targets.cuda import parts
-from symgrad_codegen.targets.cuda import target as cuda_target
+from symgrad_codegen.targets.cuda import points as cuda_points
 from together import bits
 
 import symgrad
@@ -372,7 +372,7 @@ def test_a_long_body_in_parts_gives_the_same_bits() -> None:
         whole = rich(**options)
         with mock.patch.object(parts, "_REGISTERS", 5 if "dtype" in options else 10):
             cut = symgrad.compile(RICH, target="cuda", **options)
-            with mock.patch.object(cuda_target, "_KEPT_BYTES", 8 * 8 * 4):  # a few points at a time
+            with mock.patch.object(cuda_points, "_KEPT_BYTES", 8 * 8 * 4):  # a few points at a time
                 lanes = symgrad.compile(RICH, target="cuda", **options)
         assert len(whole._runner.module.KERNELS) == 1
         assert whole._runner.module.KEPT == whole._runner.module.LANES == 0

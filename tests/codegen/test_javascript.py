@@ -20,6 +20,7 @@ from reference import EPS, reference, ulp
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.targets import TARGETS
 from symgrad_codegen.targets.javascript import target as javascript
+from symgrad_codegen.targets.javascript.functions import functions_of
 from symgrad_codegen.text.expressions import WIDTH
 from together import gradient_graph, together
 
@@ -689,9 +690,7 @@ def test_names_of_the_module_are_reserved() -> None:
 
 def test_every_function_of_the_run_time_text_is_called_by_some_gate() -> None:
     source = printed(together([spelled(case) for case in CASES]))
-    assert set(javascript._functions("javascript/runtime.js")) <= set(
-        re.findall(r"^function (\w+)", source, re.MULTILINE)
-    )
+    assert set(functions_of("javascript/runtime.js")) <= set(re.findall(r"^function (\w+)", source, re.MULTILINE))
     assert "function" not in emit(x * y).split("at_every_point(kernel, inputs)")[1].split("\n}\n")[1]
 
 
@@ -715,7 +714,7 @@ def test_functions_are_those_of_javascript(name: str) -> None:
     row = FUNCTIONS[name]
     assert javascript.supports(row), f"{name} has no `javascript` in functions.py"
     if row.javascript.isidentifier():
-        there = javascript._functions("javascript/runtime.js")
+        there = functions_of("javascript/runtime.js")
         assert row.javascript in there, f"targets/javascript/runtime.js has no function {row.javascript}"
 
 

@@ -15,6 +15,7 @@ import sympy as sp
 from array_corpus import SIZES, ArrayCase
 from node_arrays import Flat, Job, run
 from symgrad_codegen.targets.javascript import target as javascript
+from symgrad_codegen.targets.javascript.functions import functions_of
 from symgrad_codegen.text.expressions import WIDTH
 
 import symgrad
@@ -254,7 +255,7 @@ def test_the_same_text_twice_in_short_lines() -> None:
 
 
 def test_every_function_of_the_run_time_text_is_called_by_some_row() -> None:
-    functions = set(javascript._functions("javascript/runtime_arrays.js"))
+    functions = set(functions_of("javascript/runtime_arrays.js"))
     for case in CASES:
         functions -= set(re.findall(r"^function (\w+)", emit(case.expression()), re.MULTILINE))
         if not functions:

@@ -7,14 +7,13 @@ from functools import cache
 from ..functions import Function, with_needs
 from ..program import Program
 from ..text.module import (
+    Module,
     batch_function,
     body_text,
-    docstring,
     kernel_function,
-    legend,
+    module_text,
     module_words,
     runtime_text,
-    tables,
 )
 from .cpu.arrays import Emission
 
@@ -63,60 +62,32 @@ def wide_and_unaliased():
 
 def emit(program: Program) -> str:
     """The source of a module with the same names as that of the CPU target."""
-    functions = _over_points(program) if program.over_points else _over_arrays(program)
-    lines = [
-        *docstring(program, "NumPy"),
-        "",
-        *_IMPORTS,
-        *(["from numpy import float32"] if program.dtype == "float32" else []),
-        "",
-        *legend(program),
-        *tables(program),
-        f'real, real_name = {"float" if program.dtype == "float64" else "float32"}, "{program.dtype}"',
-        *functions,
-        "",
-        "",
-    ]
-    for function in with_needs(program.functions):
-        lines += _definition(function, program.dtype)
-    return "\n".join(lines).rstrip() + "\n"
+    own, single = _module(program), program.dtype == "float32"
+    imports = [*_IMPORTS, *(["from numpy import float32"] if single else [])]
+    constants = [f'real, real_name = {"float32" if single else "float"}, "{program.dtype}"', *own.constants]
+    definitions = [line for own in with_needs(program.functions) for line in _definition(own, program.dtype)]
+    return module_text(program, own, imports, constants, [own.runtime], definitions)
 
 
 def body(program: Program) -> str:
     """The functions of the module, without the fixed text around them."""
-    return body_text(
-        program, kernel_function(program) if program.over_points else Emission(program, reserved()).lines()
-    )
+    return body_text(program, _module(program).functions)
 
 
-def _over_arrays(program: Program) -> list[str]:
+def _module(program: Program) -> Module:
+    return _over_points(program) if program.over_points else _over_arrays(program)
+
+
+def _over_points(program: Program) -> Module:
+    """`kernel` of one point and `kernel_batch` over many."""
+    callers = [*batch_function(program), "", "", f"POINT = {program.name}"]
+    return Module("NumPy", kernel_function(program), callers=callers, runtime=_RUN_BATCH)
+
+
+def _over_arrays(program: Program) -> Module:
     """The same functions as on the CPU, interpreted; `kernel` takes and returns whole arrays."""
-    return [
-        *_NO_NUMBA.strip().split("\n"),
-        "",
-        "",
-        *Emission(program, reserved()).lines(),
-        "",
-        "",
-        runtime_text("cpu/runtime_arrays.py").rstrip(),
-    ]
-
-
-def _over_points(program: Program) -> list[str]:
-    return [
-        "",
-        "",
-        *kernel_function(program),
-        "",
-        "",
-        *batch_function(program),
-        "",
-        "",
-        f"POINT = {program.name}",
-        "",
-        "",
-        *_RUN_BATCH.strip().split("\n"),
-    ]
+    functions, constants = Emission(program, reserved()).lines(), _NO_NUMBA.strip().split("\n")
+    return Module("NumPy", functions, constants=constants, runtime=runtime_text("cpu/runtime_arrays.py"))
 
 
 def _definition(function: Function, dtype: str) -> list[str]:

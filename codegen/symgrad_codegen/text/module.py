@@ -1,12 +1,13 @@
-"""What the modules of all targets share: what they say of themselves, and Python's one-point function."""
+"""What the modules of all targets share: what they are made of and say of themselves; Python's one-point function."""
 
 from __future__ import annotations
 
 import symtable
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from ..program import Program
 from .expressions import WIDTH, listed, statement_lines
@@ -14,6 +15,33 @@ from .names import free
 from .points import Section, sections
 
 VERSION_LINE = "Made by symgrad; a plain module that does not need it."
+
+
+class Module(NamedTuple):
+    """What a module has in its own way, over points or over arrays, beside what all modules of its target have."""
+
+    needs: str  # what it cannot be run without
+    functions: Sequence[str]  # those about the mathematics: what `body` shows
+    imports: Sequence[str] = ()
+    constants: Sequence[str] = ()  # above the functions
+    callers: Sequence[str] = ()  # below them: what calls them, and tables of them
+    runtime: str = ""  # fixed text
+    compiled: Sequence[str] = ()  # what is compiled when the module is loaded
+
+
+def module_text(
+    program: Program,
+    own: Module,
+    imports: Sequence[str],
+    constants: Sequence[str],
+    runtime: Sequence[str],
+    definitions: Sequence[str],
+) -> str:
+    """The source of a module in Python: the mathematics first, the fixed run-time text below, what it calls last."""
+    head = [*docstring(program, own.needs), "", *own.imports, *imports, "", *legend(program), *tables(program)]
+    parts = ["\n".join(lines) for lines in ([*head, *constants], own.functions, own.callers)]
+    parts += [*(text.strip() for text in runtime), "\n".join([*definitions, *own.compiled])]
+    return "\n\n\n".join(part for part in parts if part).rstrip() + "\n"
 
 
 @cache
@@ -78,13 +106,18 @@ def tuple_text(items: Sequence[str]) -> str:
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
+def tuple_lines(head: str, items: Sequence[str], tail: str = "", indent: str = "") -> list[str]:
+    """`head` (item, item, ...) `tail` on one line, or on several where it is long."""
+    return listed(f"{head}(", items, f"{',' if len(items) == 1 else ''}){tail}", indent)
+
+
+def quoted(names: Sequence[str]) -> list[str]:
+    return [f'"{name}"' for name in names]
+
+
 def tables(program: Program) -> list[str]:
     """The module's ARGUMENTS and WRT."""
-    lines = []
-    for head, names in (("ARGUMENTS", program.arguments), ("WRT", program.wrt)):
-        comma = "," if len(names) == 1 else ""
-        lines += listed(f"{head} = (", [f'"{name}"' for name in names], f"{comma})")
-    return lines
+    return [*tuple_lines("ARGUMENTS = ", quoted(program.arguments)), *tuple_lines("WRT = ", quoted(program.wrt))]
 
 
 def kernel_function(program: Program) -> list[str]:
@@ -110,8 +143,7 @@ def return_lines(program: Program) -> list[str]:
 
 def result_lines(values: Sequence[str], gradients: Sequence[str]) -> list[str]:
     """The end of a kernel: the value, or several in a tuple, and the gradients."""
-    comma = "," if len(gradients) == 1 else ""
-    return listed(f"    return {values_text(values)}, (", gradients, f"{comma})", "    ")
+    return tuple_lines(f"    return {values_text(values)}, ", gradients, indent="    ")
 
 
 def values_text(values: Sequence[str]) -> str:
@@ -119,11 +151,23 @@ def values_text(values: Sequence[str]) -> str:
     return values[0] if len(values) == 1 else tuple_text(values)
 
 
+def call_lines(program: Program, entry: Callable[[str], str], indent: str) -> list[str]:
+    """The one-point function called on entries of arrays, in one statement that stores everything."""
+    arguments, values, gradients = (list(map(entry, n)) for n in (program.arguments, program.values, program.gradients))
+    (unused,) = free("_", {program.name, *program.arguments, *program.values, *program.gradients})
+    results = f"{indent}{values_text(values)}, "
+    line = f"{results}{tuple_text(gradients) if gradients else unused} = {program.name}({', '.join(arguments)})"
+    if len(line) < WIDTH:
+        return [line]
+    call = listed(f"{indent}    {program.name}(", arguments, ")", f"{indent}    ")
+    return [*tuple_lines(results, gradients, " = (", indent), *call, f"{indent})"]
+
+
 def batch_function(program: Program) -> list[str]:
-    arguments = program.arguments
-    (out,) = free(["out"], arguments)
+    """The one-point function over arrays of points."""
+    (out,) = free(["out"], program.arguments)
     return [
-        *listed(f"def {program.name}_batch(", [*arguments, f"{out}=None"], "):"),
+        *listed(f"def {program.name}_batch(", [*program.arguments, f"{out}=None"], "):"),
         '    """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""',
-        *listed("    return run_batch((", arguments, f"{',' if len(arguments) == 1 else ''}), {out})", "    "),
+        *tuple_lines("    return run_batch(", program.arguments, f", {out})", "    "),
     ]

@@ -42,9 +42,37 @@ from ...text.arrays import (
     start_text,
 )
 from ...text.expressions import affine_text, listed
-from ...text.module import result_lines, tuple_text, values_text
+from ...text.module import Module, result_lines, runtime_text, tuple_lines, tuple_text, values_text
+from .functions import options
 from .passes import pass_function
 from .scope import Compiled, Scope
+
+RUNTIME = "cpu/runtime_arrays.py"
+
+
+def module(program: Program, reserved: Iterable[str]) -> Module:
+    """`kernel` and `kernel_into` over whole arrays."""
+    emission = Emission(program, reserved)
+    constants = [
+        f"OPTIONS = dict(cache=CACHE, nogil=True, {options(program)})",
+        "INNER = dict(OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called by compiled code only",
+        # A nest that were compiled on its own would be there twice, as itself and within its pass, optimised once and
+        # twice: which of the two is run, and so the last bits, would depend on what the process has loaded before.
+        "NEST = dict(INNER, forceinline=True)  # a part of the pass that calls it",
+    ]
+    return Module(
+        "NumPy, Numba and SciPy (for BLAS and LAPACK)",
+        emission.lines(),
+        constants=constants,
+        runtime=runtime_text(RUNTIME),
+        compiled=_compiled(emission.functions.values()),
+    )
+
+
+def _compiled(functions: Iterable[Compiled]) -> list[str]:
+    """One signature for each function that is called from Python: contiguous arrays of the kernel's type."""
+    lines = [line for own in functions for line in tuple_lines(f"    {own.name}.compile(", own.types, ")", "    ")]
+    return ["", "if JIT:", *lines] if lines else []
 
 
 class Emission:

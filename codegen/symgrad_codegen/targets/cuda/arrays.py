@@ -11,31 +11,55 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 from ...program import Assignment, Fill, LoopRange, Matrix, Nest, Operand, Pass, Product, Program, Step
 from ...text.arrays import extent_lines, factors, inner_steps, number_text, sliced
 from ...text.expressions import affine_text, listed
+from ...text.module import Module, runtime_text, tuple_lines
+from ...text.names import free
+from .functions import kernel_table
 from .kernels import Range, alone, low_text, shared_out, stop_text
-from .scope import DeviceScope, KernelText, Launch
+from .scope import DeviceScope, Launch
 from .segments import Segment, arrays_of, parts_of, segments_of, shared_loops
 
-
-class DeviceText(NamedTuple):
-    """The text of one program: its kernels, and the function that launches them."""
-
-    kernels: list[KernelText]
-    into: list[str]
-    libraries: bool  # whether anything is left to those of linear algebra
+RUNTIME = "cuda/runtime_arrays.py"
 
 
-def device_text(program: Program, reserved: Iterable[str]) -> DeviceText:
+def module(program: Program, reserved: Iterable[str]) -> Module:
+    """Kernels over the data, the function that launches them on arrays of the device, and `kernel` on any arrays."""
     scope = DeviceScope(program, reserved)
     launches = list(_launches(scope))
     kernels = [own.kernel for own in launches if own.kernel is not None]
-    body = [line for own in launches for line in own.lines]
+    functions = [line for own in kernels for line in ("@cuda.jit(cache=CACHE)", *own.lines, "", "")]
+    functions += [*_begin(scope), *(line for own in launches for line in own.lines)]
     libraries = any(isinstance(step, (Product, Matrix)) for step in inner_steps(program.steps))
-    return DeviceText(kernels, [*_begin(scope), *body], libraries)
+    callers = [
+        *_kernel_function(program),
+        "",
+        "",
+        f"INTO = {program.name}_into",
+        f"NEEDS_CUPY = {libraries}",
+        "INPUTS = (  # the kind of numbers, and the rank",
+        *(f'    ("{own.kind}", {len(own.shape)}),' for own in program.inputs),
+        ")",
+        *kernel_table("and the types of their arguments", {own.name: own.types for own in kernels}),
+    ]
+    return Module(
+        "NumPy and numba-cuda" + (", and CuPy for linear algebra" if libraries else ""),
+        functions,
+        imports=["import builtins"],
+        callers=callers,
+        runtime=runtime_text(RUNTIME),
+    )
+
+
+def _kernel_function(program: Program) -> list[str]:
+    out, stream = free(("out", "stream"), program.arguments)
+    return [
+        *listed(f"def {program.name}(", [*program.arguments, f"{out}=None", f"{stream}=0"], "):"),
+        '    """Value and gradients: on the device where an argument is there, else numbers and NumPy arrays."""',
+        *tuple_lines("    return run_arrays(", program.arguments, f", {out}, {stream})", "    "),
+    ]
 
 
 def _begin(scope: DeviceScope) -> list[str]:

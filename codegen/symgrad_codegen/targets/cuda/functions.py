@@ -1,9 +1,19 @@
-"""What the kernels for GPUs over points and over arrays share: how functions are spelled."""
+"""What a module calls, as a GPU has it: functions, and the table of its kernels."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from ...functions import FUNCTIONS, Function, with_needs
 from ...program import Call, Expression, Program
+from ...text.module import tuple_lines
+
+
+def supports(function: Function) -> bool:
+    """Whether a GPU has the function: by an operator, from libdevice, or by a definition made of such."""
+    if function.definition:
+        return all(supports(FUNCTIONS[name]) for name in function.needs)
+    return bool(function.operator or function.device or function.built_in or function.name in ("abs", "int"))
 
 
 def spelled(expression: Expression, accuracy: str) -> Expression:
@@ -23,6 +33,12 @@ def definitions(program: Program) -> list[str]:
         if function.definition:
             lines += ["", "", '@cuda.jit(device=True, inline="always")', *function.definition.strip().split("\n")]
     return lines
+
+
+def kernel_table(about: str, kernels: Mapping[str, Sequence[str]]) -> list[str]:
+    """The module's KERNELS: each by its name, with what is to be known of its arguments."""
+    rows = [line for name, own in kernels.items() for line in tuple_lines(f"    ({name}, ", own, "),", "    ")]
+    return [f"KERNELS = (  # {about}", *rows, ")"]
 
 
 def _on_device(function: Function, accuracy: str) -> Function:

@@ -6,7 +6,7 @@ A pass is a loop over the data, with the steps of the pass inside.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ...functions import PRODUCT
 from ...program import (
@@ -26,9 +26,11 @@ from ...program import (
 )
 from ...text.arrays import elements_of, expression_names, inner_steps
 from ...text.expressions import affine_text, bracketed, commented, listed
+from ...text.module import Module
 from ...text.scope import ArrayScope
 from .entries import Entries
-from .expressions import literal_text
+from .expressions import literal_text, result_lines
+from .functions import definitions
 from .products import ProductText
 
 _ARRAYS = {"integer": "Float64Array", "boolean": "Uint8Array"}
@@ -40,8 +42,42 @@ _JOINS = {
 }
 
 
+_HOW_ARRAYS_ARE_GIVEN = """
+/**
+ * The value and the gradient. Arrays are flat, in C order, or nested. A flat one of several axes has a property `shape`
+ * where other arrays do not tell how long these are; derivatives are flat typed arrays with that property.
+ * Throws a RangeError where lengths do not fit together or an index is out of bounds; inputs are never written.
+ */
+""".strip().split("\n")
+
+
+def module(program: Program, reserved: Iterable[str]) -> Module:
+    """`kernel` over whole arrays."""
+    text = ArrayText(program, reserved)
+    functions = text.kernel()
+    constants = [*_inputs_table(program), "", *_HOW_ARRAYS_ARE_GIVEN]
+    runtime = definitions(program, text.entries.called)
+    return Module("nothing else", functions, constants=constants, runtime=runtime)
+
+
+def _inputs_table(program: Program) -> list[str]:
+    """The module's INPUTS, and the type of arrays of real numbers."""
+    lines = [
+        f"const REAL = {'Float64Array' if program.dtype == 'float64' else 'Float32Array'}; // arrays of real numbers",
+        "// Axes are sums of extents with factors; the key 1 is a number: 2*n - 1 is { n: 2, 1: -1 }.",
+        "const INPUTS = {",
+    ]
+    for own in program.inputs:
+        axes = [dict(form.terms) | ({1: form.offset} if form.offset else {}) for form in own.shape]
+        texts = [
+            f"{{ {', '.join(f'{key}: {factor}' for key, factor in axis.items())} }}" if axis else "{}" for axis in axes
+        ]
+        lines += listed(f'    {own.name}: {{ kind: "{own.kind}", axes: [', texts, "] },", "    ")
+    return [*lines, "};"]
+
+
 class ArrayText:
-    """The text of one program: its table of inputs, and the kernel."""
+    """The text of one kernel."""
 
     def __init__(self, program: Program, reserved: Iterable[str]) -> None:
         self.program, self.scope = program, ArrayScope(program, reserved)
@@ -246,34 +282,6 @@ class ArrayText:
             return [f"{indent}{function}({', '.join([step.target, *step.arguments, size])});"]
         word = self._word(step.target)
         return [f"{indent}{word}{step.target} = {function}({step.arguments[0]}, {size});"]
-
-
-def result_lines(values: Sequence[str], gradients: Sequence[str]) -> list[str]:
-    """The value, or a list of several, and the list of the gradients."""
-    if len(values) == 1:
-        return listed(f"    return [{values[0]}, [", gradients, "]];", "    ")
-    return [
-        "    return [",
-        *listed("        [", values, "],", "        "),
-        *listed("        [", gradients, "],", "        "),
-        "    ];",
-    ]
-
-
-def inputs_table(program: Program) -> list[str]:
-    """The module's INPUTS, and the type of arrays of real numbers."""
-    lines = [
-        f"const REAL = {'Float64Array' if program.dtype == 'float64' else 'Float32Array'}; // arrays of real numbers",
-        "// Axes are sums of extents with factors; the key 1 is a number: 2*n - 1 is { n: 2, 1: -1 }.",
-        "const INPUTS = {",
-    ]
-    for own in program.inputs:
-        axes = [dict(form.terms) | ({1: form.offset} if form.offset else {}) for form in own.shape]
-        texts = [
-            f"{{ {', '.join(f'{key}: {factor}' for key, factor in axis.items())} }}" if axis else "{}" for axis in axes
-        ]
-        lines += listed(f'    {own.name}: {{ kind: "{own.kind}", axes: [', texts, "] },", "    ")
-    return [*lines, "};"]
 
 
 def _temporaries(nest: Nest) -> set[str]:

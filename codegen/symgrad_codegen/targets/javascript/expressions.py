@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ...functions import ATOM, BOTH, COMPARE, EITHER, SUM, TERNARY, UNARY, Function
 from ...program import Affine, Call, Element, Expression, Holds, Integer, Literal, Number, Read
-from ...text.expressions import Piece, affine_text, bracketed, spell
+from ...text.expressions import Piece, affine_text, bracketed, listed, spell
 
 _LEVELS = {"||": EITHER, "&&": BOTH, "!": UNARY}
 # What is a float32 where the arguments are: the results of these need no rounding.
@@ -82,3 +82,15 @@ def _spelling(function: Function) -> Function:
     if text.replace(".", "").isidentifier():
         return function._replace(name=text, operator="", precedence=ATOM)
     return function._replace(operator=text, precedence=_LEVELS.get(text, function.precedence))
+
+
+def result_lines(values: Sequence[str], gradients: Sequence[str]) -> list[str]:
+    """The value, or a list of several, and the list of the gradients."""
+    if len(values) == 1:
+        return listed(f"    return [{values[0]}, [", gradients, "]];", "    ")
+    return [
+        "    return [",
+        *listed("        [", values, "],", "        "),
+        *listed("        [", gradients, "],", "        "),
+        "    ];",
+    ]

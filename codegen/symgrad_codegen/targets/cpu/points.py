@@ -1,11 +1,14 @@
-"""Blocks of lanes: how the CPU target walks the points so that LLVM vectorises the loop."""
+"""Points on the CPU: the one-point function, walked by blocks of lanes, so that LLVM vectorises the loop."""
 
 from __future__ import annotations
 
 from ...program import Program
-from ...text.expressions import WIDTH, listed
-from ...text.module import tuple_text
+from ...text.expressions import listed
+from ...text.module import Module, batch_function, call_lines, kernel_function, runtime_text
 from ...text.names import free
+from .functions import options
+
+RUNTIME = "cpu/runtime_points.py"
 
 # Points per block: enough to amortise the slicing, few enough that the streamed rows of a block stay in the L1 cache.
 _SMALL, _LARGE = 64, 256
@@ -16,6 +19,32 @@ _LARGE_BODY = 300  # operations, from which on a padded block costs more than th
 # for: where it does no more than this many operations for each array; a library function counts as ten.
 _STREAMED = "1 << 26"
 _LIGHT_BODY, _LIBRARY_CALL = 6, 10
+
+
+def module(program: Program) -> Module:
+    """`kernel` of one point and `kernel_batch` over many."""
+    constants = [
+        f"BLOCK = {block_size(program)}  # points",
+        f"STREAMED_BYTES = {streamed_bytes(program)}  # larger outputs are streamed past the cache",
+    ]
+    functions = [
+        f"@njit(cache=CACHE, nogil=True, {options(program)}, forceinline=True)",
+        *kernel_function(program),
+        "",
+        "",
+        f"@njit(cache=CACHE, nogil=True, {options(program)})",
+        *points_function(program),
+        "",
+        "",
+        *batch_function(program),
+    ]
+    return Module(
+        "NumPy and Numba",
+        functions,
+        constants=constants,
+        runtime=runtime_text(RUNTIME),
+        compiled=_compiled(program),
+    )
 
 
 def streamed_bytes(program: Program) -> str:
@@ -34,12 +63,9 @@ def points_function(program: Program) -> list[str]:
     """The function that fills every point of [start, stop), which holds whole blocks."""
     outputs = (*program.values, *program.gradients)
     arrays = (*program.arguments, *outputs)
-    wanted = ("start", "stop", "rows", "i", "j", "_", *(f"{name}_block" for name in arrays))
-    start, stop, row, i, j, unused, *blocks = free(wanted, {program.name, *arrays})
+    wanted = ("start", "stop", "rows", "i", "j", *(f"{name}_block" for name in arrays))
+    start, stop, row, i, j, *blocks = free(wanted, {program.name, *arrays})
     reads = dict(zip(arrays, blocks, strict=True))
-    inputs = [f"{reads[name]}[{j}]" for name in program.arguments]
-    values = [f"{reads[name]}[{j}]" for name in program.values]
-    gradients = tuple_text([f"{reads[name]}[{j}]" for name in program.gradients])
     lines = [
         *listed("def points(", (start, stop, *program.arguments, *outputs, row), "):"),
         '    """The kernel at [start, stop), whole blocks; `rows` is given where outputs are streamed."""',
@@ -52,19 +78,20 @@ def points_function(program: Program) -> list[str]:
     lines.append("        else:")
     lines += [f"            {reads[name]} = {row}[{place}]" for place, name in enumerate(outputs)]
     lines.append(f"        for {j} in range(BLOCK):")
-    value = values[0] if len(values) == 1 else tuple_text(values)
-    # The call is one statement that stores everything; where it is long, in a line per part.
-    call = f"{program.name}({', '.join(inputs)})"
-    targets = f"{value}, {gradients if program.gradients else unused}"
-    if len(targets) + len(call) > WIDTH - 16:
-        comma = "," if len(program.gradients) == 1 else ""
-        lines += listed(
-            f"            {value}, (", [f"{reads[n]}[{j}]" for n in program.gradients], f"{comma}) = (", " " * 12
-        )
-        lines += listed(f"                {program.name}(", inputs, ")", " " * 16)
-        lines.append("            )")
-    else:
-        lines.append(f"            {targets} = {call}")
+    lines += call_lines(program, lambda name: f"{reads[name]}[{j}]", " " * 12)
     lines.append(f"        if {row} is not None:")
     lines += [f"            stream({name}, {i}, {reads[name]})" for name in outputs]
     return lines
+
+
+def _compiled(program: Program) -> list[str]:
+    """One signature: integers are converted on the way in, so that no kernel computes in integers."""
+    numbers = f"*[{program.dtype}] * {len(program.arguments)}"
+    gradient = f"types.UniTuple({program.dtype}, {len(program.gradients)})"
+    return [
+        "",
+        "if JIT:",
+        f"    SIGNATURE = types.Tuple(({program.dtype}, {gradient}))({numbers})",
+        f"    {program.name}.compile(SIGNATURE)",
+        f"    {program.name}.disable_compile()",
+    ]
