@@ -27,6 +27,7 @@ from .lower.unsupported import describe
 from .options import Options
 from .schedule.plan_text import plan_text
 from .stats import Stats
+from .transform.derive import Wanted
 from .transform.pipeline import PASSES
 from .transform.simplify import simplify
 
@@ -190,7 +191,7 @@ class Stages:
             self.graphs = {"graph": self.graph}
             graph = self.graph
             for step in PASSES:
-                graph = self._timed(step.name, partial(step.apply, graph, positions, self.fired))
+                graph = self._timed(step.name, partial(step.apply, graph, Wanted(positions), self.fired))
                 self.graphs[step.result] = graph
             self.gradient, self.simplified = self.graphs["gradient"], self.graphs["simplified"]
             # The graph as written, with the user's own gates spelled out, so that it stands alone.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -168,12 +168,13 @@ def _is_at_least_zero(form: Index, table: Builder) -> View:
 def activity(
     order: list[Node],
     varying: set[Node],
+    roots: Iterable[Node],
     domains: Domains | None = None,
     *,
     extremes: bool = False,
     slopes: bool = False,
 ) -> dict[Node, View | None]:
-    """For each varying node the condition under which any of its readers matters; None for always.
+    """For each varying node the condition under which any of its readers matters; None for always, as for the `roots`.
 
     What is read inside branches only, or on some domains only, may be NaN elsewhere: it matters where one of these
     branches is taken, on one of these domains. What a condition reads has no gradient and counts for nothing. Inputs
@@ -181,7 +182,7 @@ def activity(
     lose; with `slopes` a step does not count among several readers.
     """
     read_at: dict[Node, list[Use]] = {}
-    everywhere = {order[-1]}  # what a reader needs that matters everywhere, whatever the others do
+    everywhere = set(roots)  # what a reader needs that matters everywhere, whatever the others do
     active: dict[Node, View | None] = {}
     for node in reversed(order):
         if node not in varying or (node not in read_at and node not in everywhere):

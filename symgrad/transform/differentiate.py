@@ -16,7 +16,7 @@ from ..errors import UnsupportedExpression
 from ..gates.linear_algebra import MATRIX_RULES
 from ..gates.table import GATES
 from ..graph.affine import Index, axis, substituted
-from ..graph.graph import Graph, Output, reachable
+from ..graph.graph import POINTWISE, Graph, Output, reachable
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View, plain_axis, positional
 from ..graph.sums import at_inputs, guarded, is_finite, total
 from .activity import (
@@ -52,21 +52,42 @@ class Record:
     active: dict[Node, View | None] = field(default_factory=dict)  # the condition under which a varying node matters
 
 
+class Adjoints(NamedTuple):
+    """What a reverse pass finds."""
+
+    gradients: list[View]  # by the inputs that were asked for, each over its own axes
+    of: dict[Node, Node]  # which node's adjoint a node is
+
+
 def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None) -> Graph:
-    """`graph` with the gradients of its value with respect to the inputs at positions `wrt`.
+    """`graph` with the gradients of its first value, a number, with respect to the inputs at positions `wrt`.
 
     An input that the value does not use gets 0. Every step goes into `record`, if there is one; then also the steps
     whose gradient is 0. Raises UnsupportedExpression for a gate without a derivative.
     """
-    value = graph.values[0].view
+    found = reverse_pass(graph, graph.values[0].view, wrt, record)
+    gradients = [
+        Output(view, graph.shapes[position], by=(position,))
+        for position, view in zip(wrt, found.gradients, strict=True)
+    ]
+    return replace(graph, outputs=(*graph.values, *gradients), adjoints=found.of)
+
+
+def reverse_pass(graph: Graph, seed: View, wrt: Sequence[int], record: Record | None = None) -> Adjoints:
+    """The derivatives of a number, or of one number at each point, with respect to the inputs at positions `wrt`.
+
+    `seed` is a value, or a sum of values times their weights: their adjoints are the weights. It need be no output, and
+    then is not computed.
+    """
     zero = graph.table.constant(0)
-    order = graph.order() if len(graph.outputs) == 1 else reachable([value.node])
+    order = graph.order() if graph.views == (seed,) else reachable([seed.node])
     varying = varying_nodes(order, set(wrt))
-    domains = None if graph.over_points else Domains(replace(graph, outputs=graph.values))
-    active = activity(order, varying, domains, extremes=True, slopes=True)
+    shape = POINTWISE if graph.over_points else ()
+    domains = None if graph.over_points else Domains(replace(graph, outputs=(Output(seed, shape),)))
+    active = activity(order, varying, [seed.node], domains, extremes=True, slopes=True)
     has_extremes = any(node.gate.name in EXTREMES for node in order)
-    taken = activity(order, varying, domains, slopes=True) if has_extremes else active
-    arriving: dict[Node, list[Contribution]] = {value.node: [Contribution(graph.table.constant(1))]}
+    taken = activity(order, varying, [seed.node], domains, slopes=True) if has_extremes else active
+    arriving: dict[Node, list[Contribution]] = {seed.node: [Contribution(graph.table.constant(1))]}
     adjoints: dict[Node, Node] = {}
     spoilt: set[Node] = set()  # whose adjoints may be anything where they do not matter, and not 0
     if record is not None:
@@ -104,8 +125,8 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     gradients = []
     for i in wrt:
         found = arriving[inputs[i]][0] if i in inputs and inputs[i] in arriving else Contribution(zero)
-        gradients.append(Output(_whole(found), graph.shapes[i], by=(i,)))
-    return replace(graph, outputs=(*graph.values, *gradients), adjoints=adjoints)
+        gradients.append(_whole(found))
+    return Adjoints(gradients, adjoints)
 
 
 class Contribution(NamedTuple):

@@ -17,7 +17,7 @@ def mask_branches(graph: Graph) -> Graph:
     order = graph.order()
     if not any(node.gate.name == "select" for node in order):
         return graph
-    active = activity(order, set(order))
+    active = activity(order, set(order), [view.node for view in graph.views])
     views: dict[Node, View] = {}
     for node in order:
         views[node] = positional(node)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..graph.graph import Graph
-from .differentiate import differentiate
+from .derive import Wanted, derive
 from .mask_branches import mask_branches
 from .simplify import simplify
 
@@ -18,33 +18,33 @@ class Pass(NamedTuple):
     name: str
     result: str  # what comes out of it: the name that `--stage` knows it by
     what: str  # it does, in words
-    # Called with the graph, the positions of the inputs to differentiate for, and a count of the laws that fired.
-    apply: Callable[[Graph, Sequence[int], Counter[str]], Graph]
+    # Called with the graph, which derivatives are wanted, and a count of the laws that fired.
+    apply: Callable[[Graph, Wanted, Counter[str]], Graph]
     families: tuple[str, ...] = ()  # of laws, where it applies some
 
 
 _BEFORE, _AFTER = ("stabler", "sharing", "cheaper"), ("cheaper", "spelling", "wording")
 
 
-def _stabilise(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
+def _stabilise(graph: Graph, wanted: Wanted, fired: Counter[str]) -> Graph:
     return simplify(graph, _BEFORE, fired)
 
 
-def _mask_branches(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
+def _mask_branches(graph: Graph, wanted: Wanted, fired: Counter[str]) -> Graph:
     return mask_branches(graph)
 
 
-def _differentiate(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
-    return differentiate(graph, wrt)
+def _differentiate(graph: Graph, wanted: Wanted, fired: Counter[str]) -> Graph:
+    return derive(graph, wanted)
 
 
-def _simplify(graph: Graph, wrt: Sequence[int], fired: Counter[str]) -> Graph:
+def _simplify(graph: Graph, wanted: Wanted, fired: Counter[str]) -> Graph:
     return simplify(graph, _AFTER, fired)
 
 
 PASSES = (
     Pass("stabilise", "stable", "laws that make the value stabler and cheaper", _stabilise, _BEFORE),
     Pass("mask_branches", "masked", "safe arguments inside of branches that are not taken", _mask_branches),
-    Pass("differentiate", "gradient", "value and gradient, by the reverse pass", _differentiate),
+    Pass("differentiate", "gradient", "the derivatives that are wanted, beside the values", _differentiate),
     Pass("simplify", "simplified", "laws that make both cheaper; gates as what targets spell", _simplify, _AFTER),
 )
