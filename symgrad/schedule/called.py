@@ -8,7 +8,7 @@ from symgrad_codegen.program import Affine, Place
 
 from ..graph.affine import Size
 from ..graph.graph import Graph, Output, sizes_of
-from ..graph.node import Node, positional
+from ..graph.node import Node, plain_axis, positional
 from .items import Key, is_leaf
 from .names import Names, identifier, input_names
 from .nouns import Nouns
@@ -29,6 +29,8 @@ class Called:
         self.graph, self.names = graph, names
         self.nouns = Nouns(graph, inputs, forward)
         self.results: dict[Node, str] = {}  # the user's, the gradient that it is, what it is
+        self._inputs, self._values = inputs, graph.values
+        self._derivatives = {own.view.node: own for own in reversed(graph.derivatives) if _is_whole(own)}
         self._local: dict[tuple[Node, tuple[str, ...]], str] = {}
         self._local_names: set[str] = set()
         self._loops: set[str] = set()
@@ -47,6 +49,25 @@ class Called:
         """What the array of a value is called: the user's name, where the value is just what that is of."""
         name = self.graph.names.get(output.view.node, "")
         return self.names.take(identifier(name) if name and output.view == positional(output.view.node) else "value")
+
+    def derivative(self, node: Node) -> str:
+        """What a node is, where it is a derivative, or the adjoint of what the user has named; else empty."""
+        if node in self.nouns.forward:
+            return ""
+        of, output = self.graph.adjoints.get(node), self._derivatives.get(node)
+        if output is not None:
+            return self.quotient(output)
+        return self.derivative_by(self.results[of]) if of is not None and of in self.graph.names else ""
+
+    def quotient(self, output: Output) -> str:
+        """The words for a derivative; none for a value."""
+        return self.derivative_by(*(self._inputs[position] for position in output.by), of=output.of)
+
+    def derivative_by(self, *by: str, of: int = 0) -> str:
+        """The words for the derivative of a value by something: d f / d x, d2 f / (d x d y); none for that by nothing."""
+        value = self.results.get(self._values[of].view.node, "value")
+        below = " ".join(f"d {name}" for name in by if name)
+        return "" if not below else f"d {value} / {below}" if len(by) == 1 else f"d{len(by)} {value} / ({below})"
 
     def local(self, node: Node, index: Sequence[Place], order: Sequence[int] | None) -> str:
         """The name of a value at an index within the body of a nest, the same in all nests.
@@ -90,6 +111,12 @@ class Called:
         last = self.names.take(wanted[0] if wanted else "index")
         self._loops.add(last)
         return last
+
+
+def _is_whole(derivative: Output) -> bool:
+    """Whether a derivative is a node as it stands, if with its axes in another order."""
+    axes = {plain_axis(index) for index in derivative.view.index} - {None}
+    return len(axes) == len(derivative.shape) == derivative.view.node.rank
 
 
 def size_names(graph: Graph, inputs: Sequence[str], names: Names, derived: Collection[str]) -> dict[str, str]:

@@ -41,6 +41,7 @@ class Temporary(NamedTuple):
     kind: str
     part: str  # of the computation: forward, backward, or not said
     is_kept: bool  # whether it has a line however it is read
+    comment: str
 
 
 class Lines:
@@ -60,11 +61,12 @@ class Lines:
         kind: str = "real",
         part: str = "",
         is_kept: bool = False,
+        comment: str = "",
     ) -> Read:
         """A value, by the name that it has until it is known whether it has a line."""
         key = f"{len(self.temporaries)}"
         self.temporaries.add(key)
-        self._entries.append(Temporary(key, value, name, noun, kind, part, is_kept))
+        self._entries.append(Temporary(key, value, name, noun, kind, part, is_kept, comment))
         return Read(key)
 
     def add(self, statement: Statement) -> None:
@@ -114,7 +116,7 @@ class Lines:
                 value = Call(value.function, (Read(first), *value.arguments[_OPERATIONS:]))
             if entry.key in named:
                 name = entry.name()
-                found.append(Assignment(name, value, "", entry.kind, entry.part))
+                found.append(Assignment(name, value, entry.comment, entry.kind, entry.part))
                 value = Read(name)
             self._final[entry.key] = value
         return found

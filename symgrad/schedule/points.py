@@ -29,7 +29,6 @@ from symgrad_codegen.text.points import at_every_point
 from ..errors import UnsupportedExpression
 from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable
-from ..graph.graph import Output as GraphOutput
 from ..graph.node import Node
 from .called import Called
 from .constants import constants
@@ -141,25 +140,12 @@ class _Body:
         roots = [view.node for view in self.graph.views]
         return formulas(roots, self.inputs, self.called, _COMMENT, self.graph.names)
 
-    @cached_property
-    def _taken(self) -> dict[str, GraphOutput]:
-        return dict(zip(self.derivatives, self.graph.derivatives, strict=True))
-
-    def _quotient(self, of: int, *by: str) -> str:
-        """A derivative as a quotient: d value / d x, or of second order d2 value / (d x d y)."""
-        value = self.called[self.graph.values[of].view.node]
-        below = " ".join(f"d {name}" for name in by)
-        return f"d {value} / {below}" if len(by) == 1 else f"d{len(by)} {value} / ({below})"
-
     def _comment(self, node: Node, expression: Expression) -> str:
-        of = self.graph.adjoints.get(node)
-        name = self.called[node]
-        if node not in self.forward and name in self._taken:
-            output = self._taken[name]
-            return self._quotient(output.of, *(self.inputs[position] for position in output.by))
-        if node not in self.forward and of is not None:
-            inner = self.called.get(of, "") if of in self.graph.names else _bracketed(self._texts.get(of, ""))
-            return self._quotient(0, inner) if inner else ""
+        if node not in self.forward:
+            of = self.graph.adjoints.get(node)
+            said = self.names_of.derivative(node)
+            if said or of is not None:
+                return said or self.names_of.derivative_by(_bracketed(self._texts.get(of, "") if of else ""))
         text = self._texts[node]
         return "" if "..." in text or text == expression_text(expression, "float64") else text
 

@@ -244,7 +244,10 @@ class Values:
             return value
         kind = "integer" if is_integer else "boolean" if node.kind == "boolean" else "real"
         value_of_kind = truncated(value) if is_integer else value
-        read = self.lines.value(value_of_kind, partial(self._local_name, node, index), noun_of(node), kind)
+        comment = self.layout.called.derivative(node)
+        read = self.lines.value(
+            value_of_kind, partial(self._local_name, node, index), noun_of(node), kind, comment=comment
+        )
         self.moves[read.name] = self.within.loops_of(value_of_kind, self.moves)
         if value in self.masked:
             self.masked[read] = self.masked[value]

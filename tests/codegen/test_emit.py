@@ -169,6 +169,17 @@ def test_golden_net(target: str, update_golden: bool) -> None:
     assert {"hidden", "scores", "d_W1", "d_b1", "d_w2", "where_larger"} <= set(re.findall(r"\w+", body))
 
 
+@pytest.mark.parametrize("target", WITH_ARRAYS)
+def test_statements_of_the_backward_part_say_what_they_are(target: str) -> None:
+    """In loops over arrays as in the one-point function, where a gradient is whole: not at what goes into it."""
+    text = "X: matrix(n, d)\nw: vector(d)\nz = X @ w\nh = tanh(z)*z\nloss = mean(h**3) + b*dot(w, w)\nloss"
+    body = symgrad.emit(text, target=target, body=True)
+    line = r"^ *(?:const )?(\w+?)(?:_block|_here|_i)?(?:\[.*?\])? = .*\S {1,2}(?:#|//) (.*)$"
+    said = re.findall(line, body, re.MULTILINE)
+    assert sorted(said) == sorted((f"d_{name}", f"d loss / d {name}") for name in ("X", "b", "h", "w", "z"))
+    assert all(line == line.rstrip() for line in body.splitlines())
+
+
 def test_there_are_no_other_golden_files() -> None:
     nets = {f"net_{target}" for target in WITH_ARRAYS}
     assert {path.stem for path in GOLDEN.glob("*.*")} == {*GOLDENS, *nets, "logistic_loss_cuda"}

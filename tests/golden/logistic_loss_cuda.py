@@ -41,7 +41,7 @@ def nest_1(w, low, stop, total_1_here_0_sums):
 @cuda.jit(cache=CACHE)
 def alone(total_1, d_lam):
     # backward: d_lam
-    d_lam[0] = 0.5 * total_1[0]
+    d_lam[0] = 0.5 * total_1[0]  # d value / d lam
 
 
 @cuda.jit(cache=CACHE)
@@ -62,13 +62,13 @@ def pass_1(d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_0_su
         total_2_here_0 = total_2_here_0 + (max(-product_1_i, 0.0) + log1p(exp(-abs(product_1_i))))
         d_minus_i = 1.0 / (1.0 + exp(product_1_i))
         product_2_here = d_minus_i * y[i]
-        d_y[i] = -d_minus_i * z_here
+        d_y[i] = -d_minus_i * z_here  # d value / d y
         # backward: d_w
         for k in range(d):
             d_w_own[k, thread] = d_w_own[k, thread] + (product_2_here * X[i, k])
         # backward: d_X
         for j in range(d):
-            d_X[i, j] = -product_2_here * w[j]
+            d_X[i, j] = -product_2_here * w[j]  # d value / d X
         i += cuda.gridsize(1)
     for entry_0 in range(d_w_own.shape[0]):
         keep(d_w_sums, entry_0, over_block(SUM, d_w_own[entry_0, thread], shared))
@@ -86,7 +86,7 @@ def nest_7(lam, w, d_w, low, stop):
     k = low + thread
     while k < stop:
         # backward: d_w
-        d_w[k] = -d_w[k] + lam * w[k]
+        d_w[k] = -d_w[k] + lam * w[k]  # d value / d w
         k += cuda.gridsize(1)
 
 

@@ -28,12 +28,12 @@ def pass_1(
         value_here_0 = value_here_0 + (sum_2_k * sum_2_k)
         d_sum_2_k = 2.0 * sum_2_k
         d_sum_2_here = d_sum_2_k
-        d_y[k] = -d_sum_2_k
+        d_y[k] = -d_sum_2_k  # d value / d y
         # backward: d_sum_1, d_b1, d_w2
         for i in range(h):
             d_sum_1_ik = where_larger(sum_1[i, thread], 0.0, d_sum_2_here * w2[i], sum_2_here * w2[i])
             d_sum_1[i, k - low] = d_sum_1_ik
-            d_b1_own[i, thread] = d_b1_own[i, thread] + d_sum_1_ik
+            d_b1_own[i, thread] = d_b1_own[i, thread] + d_sum_1_ik  # d value / d b1
             d_w2_own[i, thread] = d_w2_own[i, thread] + (sum_2_here * hidden[i, thread])
         k += cuda.gridsize(1)
     for entry_0 in range(d_b1_own.shape[0]):
@@ -51,7 +51,7 @@ def pass_1_2(d, n, d_X_total, d_X, count):
         k = point % n
         j = point // n
         # backward: d_X
-        d_X[k, j] = d_X_total[j, k]
+        d_X[k, j] = d_X_total[j, k]  # d value / d X
         point += cuda.gridsize(1)
 
 
@@ -61,7 +61,7 @@ def nest_5(d_w2, low, stop):
     i = low + thread
     while i < stop:
         # backward: d_w2
-        d_w2[i] = 2.0 * d_w2[i]
+        d_w2[i] = 2.0 * d_w2[i]  # d value / d w2
         i += cuda.gridsize(1)
 
 

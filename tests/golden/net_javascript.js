@@ -38,12 +38,12 @@ export function kernel(W1, X, b1, w2, y) {
         value += sum_2_k * sum_2_k;
         const d_sum_2_k = 2 * sum_2_k;
         const d_sum_2 = d_sum_2_k;
-        d_y[k] = -d_sum_2_k;
+        d_y[k] = -d_sum_2_k; // d value / d y
         // backward: d_sum_1, d_b1, d_w2
         for (let i = 0; i < h; i++) {
             const d_sum_1_ik = where_larger(sum_1[i], 0, d_sum_2 * w2[i], sum_2 * w2[i]);
             d_sum_1[i] = d_sum_1_ik;
-            d_b1[i] += d_sum_1_ik;
+            d_b1[i] += d_sum_1_ik; // d value / d b1
             d_w2[i] += sum_2 * hidden[i];
         }
         // backward: d_W1
@@ -63,12 +63,12 @@ export function kernel(W1, X, b1, w2, y) {
         }
         // backward: d_X
         for (let j = 0; j < d; j++) {
-            d_X[k * d + j] = d_X_total[j];
+            d_X[k * d + j] = d_X_total[j]; // d value / d X
         }
     }
     // backward: d_w2
     for (let i = 0; i < h; i++) {
-        d_w2[i] = 2 * d_w2[i];
+        d_w2[i] = 2 * d_w2[i]; // d value / d w2
     }
     const result = value;
     return [result, [shaped(d_W1, d, h), shaped(d_X, n, d), shaped(d_b1, h), shaped(d_w2, h), shaped(d_y, n)]];

@@ -26,7 +26,7 @@ def nest_2(scores, y_block, sum_2, value, d_sum_2, d_y_block, count):
         value_sum = running_sum(value_sum, sum_2_k * sum_2_k)
         d_sum_2_k = 2.0 * sum_2_k
         d_sum_2[k] = d_sum_2_k
-        d_y_block[k] = -d_sum_2_k
+        d_y_block[k] = -d_sum_2_k  # d value / d y
     value[0] = value[0] + value_sum
 
 
@@ -41,7 +41,7 @@ def nest_3(sum_1, d_sum_2, w2, sum_2, d_sum_1, d_b1, hidden, d_w2, h, count):
         for k in range(count):
             d_sum_1_ik = where_larger(sum_1[i, k], 0.0, d_sum_2[k] * w2_i, sum_2[k] * w2_i)
             d_sum_1[i, k] = d_sum_1_ik
-            d_b1_i = running_sum(d_b1_i, d_sum_1_ik)
+            d_b1_i = running_sum(d_b1_i, d_sum_1_ik)  # d value / d b1
             d_w2_i = running_sum(d_w2_i, sum_2[k] * hidden[i, k])
         d_b1[i] = d_b1[i] + d_b1_i
         d_w2[i] = d_w2[i] + d_w2_i
@@ -53,7 +53,7 @@ def nest_4(d_X_total, d_X_block, d, count):
     wide_and_unaliased()
     for j in range(d):
         for k in range(count):
-            d_X_block[j, k] = d_X_total[j, k]
+            d_X_block[j, k] = d_X_total[j, k]  # d value / d X
 
 
 @njit(**OPTIONS)
@@ -96,7 +96,7 @@ def pass_1(start, stop, d, h, n, W1, X, b1, w2, y, d_X, d_y, value, d_W1, d_b1, 
 def outside(h, value, d_w2):
     # backward: d_w2
     for i in range(h):
-        d_w2[i] = 2.0 * d_w2[i]
+        d_w2[i] = 2.0 * d_w2[i]  # d value / d w2
     result = real(value[0])
     return result
 
@@ -129,8 +129,9 @@ def kernel(W1, X, b1, w2, y):
             d_W1_part.fill(0.0)
             d_b1_part.fill(0.0)
             d_w2_part.fill(0.0)
-        pass_1(begin, min(begin + part, n), 
-            d, h, n, W1, X, b1, w2, y, d_X, d_y, value_part, d_W1_part, d_b1_part, d_w2_part
+        pass_1(
+            begin, min(begin + part, n), d, h, n, W1, X, b1, w2, y, d_X, d_y, value_part, d_W1_part, d_b1_part,
+            d_w2_part
         )
         if not single:
             value += value_part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from ..program import (
     REDUCTIONS,
@@ -24,7 +25,7 @@ from ..program import (
     mapped,
     walk,
 )
-from .expressions import WIDTH, affine_text, listed, literal_text
+from .expressions import affine_text, commented, literal_text
 
 
 def length_text(extent: Affine, derived: Container[str], module: str = "") -> str:
@@ -85,9 +86,23 @@ def extent_lines(program: Program, module: str = "") -> list[str]:
     return lines
 
 
+class Line(NamedTuple):
+    """A statement, and what it says beside it."""
+
+    text: str
+    comment: str = ""
+
+    def written(self, indent: str) -> list[str]:
+        """It with its comment; an assignment in brackets over several lines where it is long."""
+        head, sign, value = self.text.partition(" = ")
+        if not sign:
+            return [indent + self.text]
+        return commented(f"{indent}{head} = ", value, "", self.comment, "  # ", indent)
+
+
 def nest_lines(
     heads: Sequence[str],
-    body: Sequence[str],
+    body: Sequence[Line],
     before: Mapping[int, Sequence[str]],
     after: Mapping[int, Sequence[str]],
     indent: str,
@@ -96,19 +111,12 @@ def nest_lines(
     lines, deep = list[str](), indent + "    " * len(heads)
     for level, head in enumerate(heads):
         lines += [f"{indent}{'    ' * level}{line}" for line in (*before.get(level, ()), head)]
-    for line in (*before.get(len(heads), ()), *body, *after.get(len(heads), ())):
-        lines += wrapped(line, deep)
+    around = [[Line(text) for text in part.get(len(heads), ())] for part in (before, after)]
+    for line in (*around[0], *body, *around[1]):
+        lines += line.written(deep)
     for level in reversed(range(len(heads))):
         lines += [f"{indent}{'    ' * level}{line}" for line in after.get(level, ())]
     return lines
-
-
-def wrapped(line: str, indent: str) -> list[str]:
-    """An assignment, in brackets over several lines where it is long."""
-    if len(indent) + len(line) <= WIDTH or " = " not in line:
-        return [indent + line]
-    head, value = line.split(" = ", 1)
-    return listed(f"{indent}{head} = (", value.split(" "), ")", indent, " ")
 
 
 def entry_word(element: Element, but: int | None = None) -> str:

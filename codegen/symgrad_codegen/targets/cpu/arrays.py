@@ -27,6 +27,7 @@ from ...program import (
     Store,
 )
 from ...text.arrays import (
+    Line,
     elements_of,
     expression_names,
     extent_lines,
@@ -190,7 +191,8 @@ class Emission:
             return [f"    {step.array}.fill({number_text(step.value)})"]
         if isinstance(step, Assignment):
             value = self.scope.direct(step.value)
-            return [f"    {step.name} = {f'real({value})' if step.kind == 'real' else value}"]
+            text = f"real({value})" if step.kind == "real" else value
+            return Line(f"{step.name} = {text}", step.comment).written("    ")
         assert isinstance(step, Nest), step
         return self._plain_nest(step)
 
@@ -203,24 +205,24 @@ class Emission:
     def _plain_nest(self, nest: Nest) -> list[str]:
         """The loops and their statements. A sum over all of them runs in a variable, and is stored after them."""
         scope, axes = self.scope, {loop.axis for loop in nest.loops}
-        body: list[str] = []
+        body: list[Line] = []
         before: list[str] = []
         running: dict[str, tuple[str, str]] = {}  # by the text of the entry: the variable, the kind
         for statement in nest.body:
             value = scope.direct(statement.value)
             if isinstance(statement, Assignment):
-                body.append(f"{statement.name} = {value}")
+                body.append(Line(f"{statement.name} = {value}", statement.comment))
                 continue
             target = scope.direct(statement.target)
             if isinstance(statement, Store):
-                body.append(f"{target} = {value}")
+                body.append(Line(f"{target} = {value}", statement.comment))
                 continue
             if _is_known(statement.target, axes):
                 if target not in running:
                     running[target] = scope.free(running_word(statement)), statement.kind
                     before.append(f"{running[target][0]} = {start_text(statement.kind)}")
                 target = running[target][0]
-            body.append(f"{target} = {scope.joined(statement.kind, target, value)}")
+            body.append(Line(f"{target} = {scope.joined(statement.kind, target, value)}", statement.comment))
         after = [f"{own} = {REDUCTIONS[kind].join.format(own, name)}" for own, (name, kind) in running.items()]
         comment = [f"    # {nest.comment}"] if nest.comment else []
         return [*comment, *nest_lines(list(map(loop_line, nest.loops)), body, {0: before}, {0: after}, "    ")]
@@ -257,7 +259,7 @@ class Emission:
             given = [function, low, stop, tuple_text(inner), tuple_text(own), tuple_text(kinds)]
             lines += listed(f"    {parts}(", given, ")", "    ")
         elif whole:
-            lines += listed(f"    {function}({low}, {stop}, ", [*inner, *own], ")", "    ")
+            lines += listed(f"    {function}(", [low, stop, *inner, *own], ")", "    ")
         else:
             lines += self._parts(step, function, inner, own, low, stop)
         if wide:
@@ -274,9 +276,8 @@ class Emission:
         lines += [f"    for {begin} in range({low}, {stop}, {part}):", f"        if not {single}:"]
         for name, (kind, _) in zip(parts, step.accumulated, strict=True):
             lines.append(f"            {name}.fill({number_text(REDUCTIONS[kind].start)})")
-        lines += listed(
-            f"        {function}({begin}, min({begin} + {part}, {stop}), ", [*inner, *parts], ")", "        "
-        )
+        end = f"min({begin} + {part}, {stop})"
+        lines += listed(f"        {function}(", [begin, end, *inner, *parts], ")", "        ")
         lines.append(f"        if not {single}:")
         for name, array, (kind, _) in zip(parts, own, step.accumulated, strict=True):
             lines.append(f"            {REDUCTIONS[kind].join_arrays.format(array, name)}")

@@ -20,6 +20,7 @@ from ...program import (
     walk,
 )
 from ...text.arrays import (
+    Line,
     entry_word,
     loop_line,
     names_read,
@@ -80,17 +81,17 @@ class _Lanes:
         """What stands for the index of the data."""
         return {self.block.axis: f"{self.block.first} + {self.block.axis}"}
 
-    def statement(self, statement: Statement) -> str:
+    def statement(self, statement: Statement) -> Line:
         value = self._expression(statement.value)
         if isinstance(statement, Assignment):
-            return f"{statement.name} = {value}"
+            return Line(f"{statement.name} = {value}", statement.comment)
         if isinstance(statement, Store):
-            return f"{self._entry(statement.target)} = {value}"
+            return Line(f"{self._entry(statement.target)} = {value}", statement.comment)
         if self.block.is_running(statement):
             target = self.running[_running_text(self.block, self.entries, statement)].name
         else:
             target = self._entry(statement.target)
-        return f"{target} = {self.block.scope.joined(statement.kind, target, value)}"
+        return Line(f"{target} = {self.block.scope.joined(statement.kind, target, value)}", statement.comment)
 
     def _expression(self, expression: Expression) -> str:
         plain = without_elements(expression, self._entry)

@@ -22,6 +22,7 @@ from ...program import (
     walk,
 )
 from ...text.arrays import (
+    Line,
     elements_in,
     expression_names,
     loop_line,
@@ -69,7 +70,7 @@ class Thread:
             elif isinstance(step, Nest):
                 lines += self._nest(step, indent, running)
             else:  # outside of the passes
-                lines.append(f"{indent}{step.name}[0] = {self._expression(step.value)}")
+                lines += Line(f"{step.name}[0] = {self._expression(step.value)}", step.comment).written(indent)
         return lines
 
     def uses(self, steps: Sequence[Nest | Fill | Assignment]) -> set[str]:
@@ -161,15 +162,15 @@ class Thread:
         read = {element.array for statement in nest.body for element in elements_in(statement.value)}
         before: dict[int, list[str]] = {}
         after: dict[int, list[str]] = {}
-        body: list[str] = []
+        body: list[Line] = []
         for statement in nest.body:
             value = self._expression(statement.value)
             if isinstance(statement, Assignment):
-                body.append(f"{statement.name} = {value}")
+                body.append(Line(f"{statement.name} = {value}", statement.comment))
                 continue
             target = self._target(statement)
             if isinstance(statement, Store):
-                body.append(f"{target} = {value}")
+                body.append(Line(f"{target} = {value}", statement.comment))
                 continue
             kind, level = statement.kind, _level(statement.target, nest)
             if level < len(nest.loops) and not target.isidentifier() and statement.target.array not in read:
@@ -177,7 +178,7 @@ class Thread:
                 before.setdefault(level, []).append(f"{register} = {start_text(kind)}")
                 after.setdefault(level, []).append(f"{target} = {joined(kind, target, register)}")
                 target = register
-            body.append(f"{target} = {joined(kind, target, value)}")
+            body.append(Line(f"{target} = {joined(kind, target, value)}", statement.comment))
         comment = [f"{indent}# {nest.comment}"] if nest.comment else []
         return [*comment, *nest_lines([loop_line(loop) for loop in nest.loops], body, before, after, indent)]
 
@@ -197,7 +198,7 @@ def at_all_entries(lengths: Sequence[str], indent: str, line: str, *last: str) -
     """A line for every entry of an array; `{}` in it is the place, with `last` at its end."""
     entry = [f"entry_{place}" for place in range(len(lengths))]
     loops = [f"for {name} in range({length}):" for name, length in zip(entry, lengths, strict=True)]
-    return nest_lines(loops, [line.format(", ".join([*entry, *last]))], {}, {}, indent)
+    return nest_lines(loops, [Line(line.format(", ".join([*entry, *last])))], {}, {}, indent)
 
 
 def _level(element: Element, nest: Nest) -> int:
