@@ -119,7 +119,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     _narrowing(command)
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE; the default is standard output")
     command.add_argument(
-        "--format", choices=("svg", "dot", "html"), help="default: as FILE ends, else svg; dot needs no Graphviz"
+        "--format", choices=("svg", "dot", "html"), help="default: as FILE ends; svg without one; dot needs no Graphviz"
     )
 
     command = _command(

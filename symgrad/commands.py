@@ -10,7 +10,7 @@ import stat
 import sys
 import unicodedata
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,7 @@ def run_trace(options: argparse.Namespace) -> int:
 
 
 def run_draw(options: argparse.Namespace) -> int:
-    suffix = Path(options.output).suffix if options.output else ""
-    kind = options.format or {".dot": "dot", ".gv": "dot", ".html": "html", ".htm": "html"}.get(suffix, "svg")
+    kind = options.format or _format_of(options.output, _DRAWINGS, "svg")
     output = None if options.output is None else _writable(options.output)
     drawing = _drawing(options, "drawn")
     text: str = getattr(drawing, kind)
@@ -85,8 +84,23 @@ def run_draw(options: argparse.Namespace) -> int:
     return DONE
 
 
+_PAGES = {".html": "html", ".htm": "html"}
+_DRAWINGS = {".svg": "svg", ".dot": "dot", ".gv": "dot", **_PAGES}
+
+
+def _format_of(output: str | None, formats: Mapping[str, str], otherwise: str) -> str:
+    """The format of a file as its name ends, `otherwise` where that says nothing."""
+    path = None if output is None else Path(output)
+    if path is None or not path.suffix or (path.exists() and not path.is_file()):  # a device or a pipe
+        return otherwise
+    if path.suffix.lower() not in formats:
+        raise ValueError(f"{output}: it ends in none of {', '.join(formats)}, which say what is written")
+    return formats[path.suffix.lower()]
+
+
 def run_explore(options: argparse.Namespace) -> int:
     name = options.output or ("circuit.html" if options.file == "-" else f"{Path(options.file).stem}.html")
+    _format_of(name, _PAGES, "html")
     output = _writable(name)
     if options.output is None and output.exists() and PAGE_MARK not in output.read_text("utf-8", "replace"):
         raise ValueError(f"{name} is there and is no page of symgrad's: say where to write with -o FILE")

@@ -58,7 +58,10 @@ def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
             )
     for function in program.functions:
         if not target.supports(function):
-            raise UnsupportedExpression(f"the target {options.target!r} has no function {function.name}")
+            others = ", ".join(name for name, other in TARGETS.items() if other.supports(function))
+            raise UnsupportedExpression(
+                f"the target {options.target!r} has no function {function.name}; the targets {others} have it"
+            )
     if verify.is_on():
         verify.verify_program(program, definition)
     return program

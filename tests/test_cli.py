@@ -222,7 +222,7 @@ def test_bad_text_is_refused_in_words(text: str | bytes, words: str, tmp_path: P
     [
         ("x: vector(n)\nx[3]", "x=[1,2]", "an index of axis 0 of x is 3, out of the bounds 0 .. 1"),
         ("x: vector(n)\ny: integers(n)\nsum(x[y[i]] for i in range(n))", "x=[1,2] y=[1,5]", "y holds 5, an index of"),
-        ("A: matrix(n, n)\nlogdet(A)", "A=[[1,2],[2,4]]", "Singular matrix"),
+        ("A: matrix(n, n)\nlogdet(A)", "A=[[1,2],[2,4]]", "Singular matrix: A has no inverse, which the value or"),
         ("x: vector(n)\nsum(x)", "x=1", "x"),
         ("x: vector(1e400)\nsum(x)", "x=[1,2]", "is too large for an index, a bound or an extent"),
         ("sum(x*i for i in range(10**30))", "x=1", "is too large for an index, a bound or an extent"),
@@ -351,3 +351,13 @@ def test_what_python_cannot_hold_is_bad_input(
     monkeypatch.setattr("symgrad.commands.emit", fail)
     assert main(["emit", circuit]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "ends"), [("draw", ".svg, .dot, .gv, .html, .htm"), ("explore --no-open", ".html, .htm")]
+)
+def test_a_drawing_is_not_written_under_another_name(command: str, ends: str, tmp_path: Path, capsys: Captured) -> None:
+    name, *options = command.split()
+    assert main([name, written(tmp_path, "x*y"), "-o", str(tmp_path / "x.foo"), *options]) == 2
+    assert f"x.foo: it ends in none of {ends}" in capsys.readouterr().err
+    assert not (tmp_path / "x.foo").exists()

@@ -22,6 +22,7 @@ from ..graph.graph import Graph, over_points, reachable
 from ..graph.intern import InternTable
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View
 from .arithmetic import Arithmetic, Complex, Exact, Floats
+from .singular import matrix_of, singular
 
 Box = tuple[tuple[int, int], ...]  # the first and the last index of each axis
 Demand = tuple[View, Domain]  # a view, and the loops over which it is wanted
@@ -186,7 +187,10 @@ class Evaluation:
         if isinstance(node.attribute, Reduction):
             return self._reduced(node)
         if node.loops != node.rank:
-            return self.numbers.matrix(node, [self._matrix(node, edge) for edge in node.arguments])
+            try:
+                return self.numbers.matrix(node, [self._matrix(node, edge) for edge in node.arguments])
+            except np.linalg.LinAlgError:
+                raise singular(matrix_of(self.of.graph, node)) from None
         box = self.boxes[node]
         return applied(self.numbers, node, [self._read_over(edge, box) for edge in node.arguments])
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import ShapeError
+from ..evaluate.evaluation import evaluate
+from ..evaluate.singular import singular
+from ..graph.graph import Graph
 
 
 def broadcast(names: Sequence[str], shapes: Sequence[tuple[int, ...]], what: str) -> tuple[int, ...]:
@@ -45,3 +48,15 @@ def per_item(array: Any, rank: int, batch: tuple[int, ...]) -> Callable[[int], A
 def as_items(array: Any, batch: tuple[int, ...], own: tuple[int, ...]) -> Any:
     """An output with an item of the batch after the other: each of the shape `own`, or of one entry."""
     return array.reshape(size_of(batch), *(own or (1,)))
+
+
+def singular_at(
+    graph: Graph, inputs: Sequence[Any], sizes: Mapping[str, int], item: int = 0, batch: tuple[int, ...] = ()
+) -> np.linalg.LinAlgError:
+    """The error of a call, or of an item of a batch, that failed at a singular matrix: evaluating it says which."""
+    where = f"at {tuple(map(int, np.unravel_index(item, batch)))} of the batch: " if batch else ""
+    try:
+        evaluate(graph, inputs, sizes)
+    except np.linalg.LinAlgError as error:
+        return np.linalg.LinAlgError(f"{where}{error}")
+    return np.linalg.LinAlgError(f"{where}{singular('one that is inverted')}")  # just so, in another precision

@@ -11,7 +11,7 @@ from symgrad_codegen.run import build, device, host
 from ..errors import SymgradError, UnsupportedExpression
 from ..result import Result
 from .arguments import Arguments, Shapes
-from .batch import as_items, per_item, size_of
+from .batch import as_items, per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
 
 
@@ -179,15 +179,23 @@ class DeviceRunner:
     def _launch(self, arrays: Sequence[Any], outputs: Sequence[Any], shapes: Shapes, stream: Any) -> None:
         """Runs the kernels: of a batch for one item after the other."""
         into = getattr(self.module, f"{self._options.name}_into")
+
+        def fill(given: Sequence[Any], made: Sequence[Any], item: int = 0) -> None:
+            try:
+                into(stream, *given, *made)
+            except np.linalg.LinAlgError:
+                found = list(map(self.on_host, given))
+                raise singular_at(self._compiled.graph, found, shapes.sizes, item, shapes.batch) from None
+
         if not shapes.batch:
-            into(stream, *arrays, *outputs)
+            fill(arrays, outputs)
             return
         batch, ranks = shapes.batch, self.arguments.ranks
         readers = [per_item(array, rank, batch) for array, rank in zip(arrays, ranks, strict=True)]
         owns = [(), *shapes.derivatives]
         rows = [as_items(array, batch, own) for array, own in zip(outputs, owns, strict=True)]
         for item in range(size_of(batch)):
-            into(stream, *[read(item) for read in readers], *[row[item] for row in rows])
+            fill([read(item) for read in readers], [row[item] for row in rows], item)
 
     def _argument(self, position: int, value: Any, stream: Any) -> Any:
         """The argument as what the kernels take, on the host or on the device."""

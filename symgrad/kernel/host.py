@@ -14,7 +14,7 @@ from ..errors import SymgradError
 from ..evaluate.evaluation import Evaluator
 from ..result import Result
 from .arguments import Arguments, Shapes
-from .batch import as_items, per_item, size_of
+from .batch import as_items, per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
 
 # Points that the reference evaluator holds at a time.
@@ -149,7 +149,10 @@ class HostRunner:
         if self._threads is not None:
             threads = host.thread_count(self._threads, self._operations, shapes.largest)
             walk = self._parallel_walk(threads)
-        value = self._into(walk, *arrays, *outputs)
+        try:
+            value = self._into(walk, *arrays, *outputs)
+        except np.linalg.LinAlgError:
+            raise singular_at(self._compiled.graph, arrays, shapes.sizes) from None
         derivatives = zip(outputs, shapes.derivatives, strict=True)
         return [float(value), *[array if shape else float(array[0]) for array, shape in derivatives]]
 
@@ -192,11 +195,11 @@ class HostRunner:
 
         def fill(span: tuple[int, int]) -> np.linalg.LinAlgError | None:
             for item in range(*span):
+                given = [read(item) for read in readers]
                 try:
-                    values[item] = into(walk, *[read(item) for read in readers], *[row[item] for row in rows])
-                except np.linalg.LinAlgError as error:
-                    index = tuple(int(at) for at in np.unravel_index(item, batch))
-                    return np.linalg.LinAlgError(f"{error}, at {index} of the batch")
+                    values[item] = into(walk, *given, *[row[item] for row in rows])
+                except np.linalg.LinAlgError:
+                    return singular_at(self._compiled.graph, given, shapes.sizes, item, batch)
             return None
 
         parts = max(1, min(threads, items)) if side_by_side else 1

@@ -204,8 +204,21 @@ def test_extents_are_checked() -> None:
 def test_a_singular_matrix() -> None:
     A, b = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("b", n, 1)
     f = symgrad.compile(b.T * sp.Inverse(A) * b)
-    with pytest.raises(np.linalg.LinAlgError):
+    with pytest.raises(np.linalg.LinAlgError, match=r"^Singular matrix: A has no inverse.*multiple of the identity"):
         f(A=np.zeros((2, 2)), b=np.ones((2, 1)))
+
+
+def test_a_singular_matrix_is_the_first_that_is_one_by_its_name_or_entries() -> None:
+    text = "A: matrix(n, n)\nB: matrix(n, n)\nb: vector(n)\n{}dot(b, solve(A, b)) + dot(b, solve({}, b))"
+    ones = {"A": np.eye(2), "B": np.ones((2, 2)), "b": np.ones(2)}
+    for line, matrix, wanted in (
+        ("", "B", "B has"),
+        ("C = B + B.T\n", "C", "C has"),
+        ("", "B + B.T", r"the matrix of B\[\w, \w\] \+ B\[\w, \w\] has"),
+    ):
+        kernel = symgrad.compile(text.format(line, matrix), cache=False)
+        with pytest.raises(np.linalg.LinAlgError, match=f"^Singular matrix: {wanted} no inverse"):
+            kernel(**ones)
 
 
 def test_integers_have_no_derivative() -> None:
