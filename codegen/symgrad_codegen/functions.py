@@ -200,6 +200,64 @@ def digamma(x):
 ''',
     ),
     Function(
+        "polygamma_of_positive",
+        arity=2,
+        definition='''
+def polygamma_of_positive(n, x):
+    """The size of the n-th derivative of digamma at x > 0: n! times the sum of 1/(x + k)**(n + 1) (DLMF 5.15.1).
+
+    Terms as long as x is small, then what Euler-Maclaurin's formula makes of the others (DLMF 25.11.43).
+    """
+    one, total = real(1.0), real(0.0)
+    while x < n + real(10.0):
+        k, term = one, one / x
+        while k <= n:
+            term = term * (k / x)
+            k = k + one
+        total = total + term
+        x = x + one
+    k, lead = one, one / x
+    while k < n:
+        lead = lead * (k / x)
+        k = k + one
+    s, m = one / (x * x), n + one
+    rest = real(1 / 74724249600) - (m + real(13.0)) * (m + real(14.0)) * s * real(3617 / 10670622842880000)
+    rest = real(691 / 1307674368000) - (m + real(11.0)) * (m + real(12.0)) * s * rest
+    rest = real(1 / 47900160) - (m + real(9.0)) * (m + real(10.0)) * s * rest
+    rest = real(1 / 1209600) - (m + real(7.0)) * (m + real(8.0)) * s * rest
+    rest = real(1 / 30240) - (m + real(5.0)) * (m + real(6.0)) * s * rest
+    rest = real(1 / 720) - (m + real(3.0)) * (m + real(4.0)) * s * rest
+    rest = real(1 / 12) - (m + real(1.0)) * (m + real(2.0)) * s * rest
+    return total + (lead + lead * (n / x) * (real(0.5) + m / x * rest))
+''',
+    ),
+    Function(
+        "polygamma",
+        arity=2,
+        javascript="polygamma",
+        definition='''
+def polygamma(n, x):
+    """The n-th derivative of digamma at x, n >= 1.
+
+    For x < 0 the terms of its sum on both sides of the nearest pole, which are infinite at it: NaN if of two signs.
+    """
+    is_odd = n - real(2.0) * floor(n / real(2.0)) == 1
+    if x > 0:
+        size = polygamma_of_positive(n, x)
+    else:
+        rest = x - floor(x + real(0.5))
+        if rest == 0:
+            return real(inf) if is_odd else real(nan)
+        k, size = real(1.0), real(1.0) / rest
+        while k <= n:
+            size = size * (k / rest)
+            k = k + real(1.0)
+        beyond = polygamma_of_positive(n, real(1.0) - rest) - polygamma_of_positive(n, real(1.0) - x)
+        size = size + polygamma_of_positive(n, real(1.0) + rest) + (beyond if is_odd else -beyond)
+    return size if is_odd else -size
+''',
+    ),
+    Function(
         "sinc_slope",
         javascript="sinc_slope",
         definition='''
@@ -209,6 +267,32 @@ def sinc_slope(x):
     near = x * (real(-1 / 3) + s * (real(1 / 30) + s * (real(-1 / 840) + s * (real(1 / 45360) + s * (
         real(-1 / 3991680) + s * (real(1 / 518918400) + s * real(-1 / 93405312000)))))))
     return near if abs(x) < real(0.7) else (cos(x) - sin(x) / x) / x
+''',
+    ),
+    Function(
+        "bessel_ratio",
+        arity=2,
+        javascript="bessel_ratio",
+        definition='''
+def bessel_ratio(n, x):
+    """j(x)/x**n of the spherical Bessel function of order n: its series (DLMF 10.53.1), or recurrence (10.51.1)."""
+    one, two, s, k = real(1.0), real(2.0), x * x, real(1.0)
+    if abs(x) < n + real(0.5):
+        total, term = one, one
+        while abs(term) > real(1e-17) * abs(total):
+            term = term * (-s / (two * k * (two * (n + k) + one)))
+            total = total + term
+            k = k + one
+        k = one
+        while k <= n:
+            total = total / (two * k + one)
+            k = k + one
+        return total
+    before, here = cos(x), sin(x) / x
+    while k <= n:
+        before, here = here, ((two * k - one) * here - before) / s
+        k = k + one
+    return here
 ''',
     ),
 )

@@ -147,9 +147,30 @@ def _mp_pow(a: Numeric, b: Numeric) -> Numeric:
     has={"edge"},
 )
 def pow(y: View, a: View, b: View) -> tuple[View, ...]:
-    # By the exponent it is 0 at the base 0, where y*log(a) would be 0*inf; by the base it is 0 at the exponent 0.
-    by_base = b.equals(0).where(0, b * a.call("pow", b - 1))
-    return by_base, a.equals(0).call("and", (b < 0).call("not")).where(0, y * a.call("log"))
+    return a.call("pow_slope", b), _by_exponent(y, a, b)
+
+
+def _by_exponent(y: View, a: View, b: View) -> View:
+    """y*log(a), the derivative of a power by its exponent: 0 at the base 0, where that would be 0*inf."""
+    return a.equals(0).call("and", (b < 0).call("not")).where(0, y * a.call("log"))
+
+
+@gate(
+    "pow_slope",
+    None,
+    lambda a, b: np.where(np.equal(b, 0), 0.0, b * np.power(a, b - 1)),
+    lambda a, b: b * _mp_pow(a, b - 1) if b else mpmath.mpf(0),
+    on=((0.5, 3.0), (-2.0, 2.0)),
+    trouble=((0.0, 2.5), (0.0, 3.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0)),
+    expansion=lambda a, b: b.equals(0).where(0, b * a.call("pow", b - 1)),
+)
+def pow_slope(y: View, a: View, b: View) -> tuple[View, ...]:
+    """The derivative of a power by its base: 0 at the exponent 0, also where the base is 0.
+
+    A gate, since the branch for that has no derivative by the exponent there, where it is 1/a.
+    """
+    below = a.call("pow", b - 1)
+    return b * a.call("pow_slope", b - 1), below + b * _by_exponent(below, a, b - 1)
 
 
 @gate(

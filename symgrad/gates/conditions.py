@@ -91,8 +91,8 @@ no_gradient(
     analytic=False,
 )
 def undefined(y: View, *a: View) -> tuple[View, ...]:
-    """What a Piecewise is outside all its branches: NaN, and so are its derivatives by its inputs."""
-    return tuple(constant(y, "nan") for _ in a)
+    """What a Piecewise is outside all its branches: NaN, and so are its derivatives by its inputs, of every order."""
+    return tuple(y for _ in a)
 
 
 def _shares(y: View, a: tuple[View, ...], wins: Callable[[View, View], View]) -> tuple[View, ...]:

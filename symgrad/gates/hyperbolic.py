@@ -7,6 +7,7 @@ import numpy as np
 import sympy
 
 from ..graph.node import View
+from .arithmetic import power_of
 from .table import beyond_one, constant, gate, within_one
 
 
@@ -92,7 +93,7 @@ def asinh(y: View, a: View) -> tuple[View, ...]:
     latex="arcosh",
 )
 def acosh(y: View, a: View) -> tuple[View, ...]:
-    return (1 / ((a - 1).call("sqrt") * (a + 1).call("sqrt")),)
+    return (a.call("acosh_slope"),)
 
 
 @gate(
@@ -107,7 +108,7 @@ def acosh(y: View, a: View) -> tuple[View, ...]:
     latex="artanh",
 )
 def atanh(y: View, a: View) -> tuple[View, ...]:
-    return (1 / ((1 - a) * (1 + a)),)
+    return (1 / a.call("one_minus_square"),)
 
 
 @gate(
@@ -120,7 +121,7 @@ def atanh(y: View, a: View) -> tuple[View, ...]:
     latex="arsech",
 )
 def asech(y: View, a: View) -> tuple[View, ...]:
-    return (-(1 / (a * ((1 - a) * (1 + a)).call("sqrt"))),)
+    return (-(1 / a / a.call("one_minus_square").call("sqrt")),)  # by a product the derivative would be inf*0 at 1
 
 
 @gate(
@@ -148,4 +149,4 @@ def acsch(y: View, a: View) -> tuple[View, ...]:
     latex="arcoth",
 )
 def acoth(y: View, a: View) -> tuple[View, ...]:
-    return (-(1 / ((1 - a) * (1 + a)).call("abs")),)  # the sign that it has where |a| > 1, at 1 and -1 too
+    return (-power_of(a.call("abs").call("acosh_slope"), 2),)  # the sign that it has where |a| > 1, at 1 and -1 too

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..graph.gate import Numeric
 from ..graph.node import Node, View
+from .arithmetic import power_of
 from .table import gate
 
 # How deep in sums and products it is looked for what they are made of.
@@ -114,4 +115,4 @@ def _mp_cbrt(a: Numeric) -> Numeric:
 )
 def cbrt(y: View, a: View) -> tuple[View, ...]:
     """The principal cube root a**(1/3): no real number for a < 0, so NaN there."""
-    return (1 / (3 * (y * y)),)
+    return (1 / (3 * power_of(y, 2)),)  # a power, whose derivative is right at 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import mpmath
 import sympy
 
+from ..errors import UnsupportedExpression
+from ..graph.gate import Numeric
 from ..graph.node import View
-from .table import beyond_one, constant, elementwise, gate, no_gradient
+from .table import beyond_one, constant, elementwise, gate
 
 
 def _gauss(a: View) -> View:
@@ -69,8 +72,7 @@ def loggamma(y: View, a: View) -> tuple[View, ...]:
     return (a.call("digamma"),)
 
 
-# The derivative of loggamma (DLMF 5.2.2). Its own derivative, trigamma, is not a gate yet.
-no_gradient(
+@gate(
     "digamma",
     None,
     elementwise(lambda a: float(mpmath.digamma(a))),
@@ -78,3 +80,41 @@ no_gradient(
     on=((0.5, 4.0),),
     trouble=((-1.5,), (1e10,), (-1e-10,), (-1e-20,)),
 )
+def digamma(y: View, a: View) -> tuple[View, ...]:
+    """The derivative of loggamma (DLMF 5.2.2)."""
+    return (constant(a, 1).call("polygamma", a),)
+
+
+# The highest derivative of digamma that there is: its parts, down to k!/(k + 12)**k, are still numbers in float32.
+LARGEST_ORDER = 60
+
+
+def _mp_polygamma(order: Numeric, a: Numeric) -> Numeric:
+    """Infinite at the poles of an odd order, which are of one sign on both sides."""
+    n = int(mpmath.re(order))
+    if not isinstance(a, mpmath.mpc) and a <= 0 and mpmath.isint(a):
+        return mpmath.inf if n % 2 else mpmath.nan
+    return mpmath.psi(n, a)
+
+
+def _np_polygamma(order: float, a: float) -> float:
+    with mpmath.workdps(30):
+        return float(_mp_polygamma(order, mpmath.mpf(a)))
+
+
+@gate(
+    "polygamma",
+    None,
+    elementwise(_np_polygamma),
+    _mp_polygamma,
+    on=((1.0, 1.0), (0.5, 4.0)),
+    trouble=((1.0, -1.5), (2.0, 1e10), (3.0, -1e-10), (4.0, 1e-20), (5.0, -20.25)),
+    has={"ordered"},
+)
+def polygamma(y: View, order: View, a: View) -> tuple[View, ...]:
+    """The derivative of digamma of an order that is a number >= 1 (DLMF 5.15); by the order it has none."""
+    number = order.number
+    assert isinstance(number, Fraction), "lowering accepts no other order"
+    if number >= LARGEST_ORDER:
+        raise UnsupportedExpression(f"no derivative of polygamma({number}, x): the highest order is {LARGEST_ORDER}")
+    return constant(a, "nan"), constant(a, number + 1).call("polygamma", a)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import mpmath
 import numpy as np
 import sympy
 
 from ..graph.gate import Numeric
 from ..graph.node import View
-from .table import PAIR, constant, elementwise, gate, no_gradient, within_one
+from .table import PAIR, constant, elementwise, gate, within_one
 
 
 @gate("sin", sympy.sin, np.sin, mpmath.sin, trouble=((0.0,), (1e5,)), has={"finite", "periodic"}, latex=r"\sin")
@@ -106,8 +108,7 @@ def _sinc_slope(a: float) -> float:
         return float(_mp_sinc_slope(mpmath.mpf(a)))
 
 
-# The derivative of sin(a)/a: (cos(a) - sinc(a))/a cancels near 0, where the spelling uses the Taylor series.
-no_gradient(
+@gate(
     "sinc_slope",
     None,
     elementwise(_sinc_slope),
@@ -115,6 +116,50 @@ no_gradient(
     trouble=((0.0,), (1e-300,), (1e-9,), (0.45,), (0.55,)),
     has={"periodic"},
 )
+def sinc_slope(y: View, a: View) -> tuple[View, ...]:
+    """The derivative of sin(a)/a: (cos(a) - sinc(a))/a cancels near 0, where the spelling uses the Taylor series."""
+    return (2 * constant(a, 1).call("bessel_ratio", a) - a.call("sinc"),)
+
+
+def _mp_bessel_ratio(order: Numeric, a: Numeric) -> Numeric:
+    return mpmath.hyp0f1(order + mpmath.mpf(3) / 2, -a * a / 4) / mpmath.fac2(2 * order + 1)
+
+
+def _bessel_ratio(order: float, a: float) -> float:
+    with mpmath.workdps(50):
+        return float(_mp_bessel_ratio(mpmath.mpf(order), mpmath.mpf(a)))
+
+
+@gate(
+    "bessel_ratio",
+    None,
+    elementwise(_bessel_ratio),
+    _mp_bessel_ratio,
+    on=((1.0, 1.0), (-2.0, 2.0)),
+    trouble=((1.0, 0.0), (1.0, 1e-9), (2.0, 1.5), (3.0, 10.0), (2.0, 1e-20), (2.0, 1e5)),
+    has={"periodic", "ordered"},
+)
+def bessel_ratio(y: View, order: View, a: View) -> tuple[View, ...]:
+    """j(a)/a**n of the spherical Bessel function j of order n, a number >= 1 (DLMF 10.51.3); by n it has no derivative.
+
+    The derivatives of sinc are made of these, and are right at 0, where the quotients of the functions cancel.
+    """
+    number = order.number
+    assert isinstance(number, Fraction), "the derivatives of sinc ask for no other order"
+    return constant(a, "nan"), -(a * constant(a, number + 1).call("bessel_ratio", a))
+
+
+@gate(
+    "one_minus_square",
+    None,
+    lambda a: (1 - a) * (1 + a),
+    lambda a: (1 - a) * (1 + a),
+    trouble=((1.0,), (0.999999999,), (1e-9,)),
+    expansion=lambda a: (1 - a) * (1 + a),
+)
+def one_minus_square(y: View, a: View) -> tuple[View, ...]:
+    """1 - a**2, not as 1 - a*a, which cancels near 1; by the derivatives of the factors inf*0 would arise at 1."""
+    return (-2 * a,)
 
 
 @gate(
@@ -129,7 +174,7 @@ no_gradient(
     latex=r"\arcsin",
 )
 def asin(y: View, a: View) -> tuple[View, ...]:
-    return (1 / ((1 - a) * (1 + a)).call("sqrt"),)  # not 1 - a*a, which cancels near 1
+    return (1 / a.call("one_minus_square").call("sqrt"),)
 
 
 @gate(
@@ -144,7 +189,7 @@ def asin(y: View, a: View) -> tuple[View, ...]:
     latex=r"\arccos",
 )
 def acos(y: View, a: View) -> tuple[View, ...]:
-    return (-(1 / ((1 - a) * (1 + a)).call("sqrt")),)
+    return (-(1 / a.call("one_minus_square").call("sqrt")),)
 
 
 @gate("atan", sympy.atan, np.arctan, mpmath.atan, trouble=((0.0,), (1e200,)), has={"finite"}, latex=r"\arctan")
@@ -152,9 +197,23 @@ def atan(y: View, a: View) -> tuple[View, ...]:
     return (1 / (1 + a * a),)
 
 
+@gate(
+    "acosh_slope",
+    None,
+    lambda a: 1 / (np.sqrt(a - 1) * np.sqrt(a + 1)),
+    lambda a: 1 / (mpmath.sqrt(a - 1) * mpmath.sqrt(a + 1)),
+    on=((1.2, 3.0),),
+    trouble=((1.000000001,), (1e100,)),
+    expansion=lambda a: 1 / ((a - 1).call("sqrt") * (a + 1).call("sqrt")),
+)
+def acosh_slope(y: View, a: View) -> tuple[View, ...]:
+    """1/sqrt(a**2 - 1), which would cancel near 1 and overflow far out; by the two roots inf*0 would arise at 1."""
+    return (-(a * y * (y * y)),)
+
+
 def _inverse_secant_slope(a: View) -> View:
     size = a.call("abs")
-    return 1 / (size * (size - 1).call("sqrt") * (size + 1).call("sqrt"))
+    return size.call("acosh_slope") / size
 
 
 @gate(
@@ -230,4 +289,20 @@ def atan2(y: View, a: View, b: View) -> tuple[View, ...]:
 )
 def hypot(y: View, a: View, b: View) -> tuple[View, ...]:
     # At the origin the subgradient 0, as Abs has it on the line.
-    return y.equals(0).where(0, a / y), y.equals(0).where(0, b / y)
+    at_origin = y.equals(0)
+    return at_origin.where(0, a.call("direction", b)), at_origin.where(0, b.call("direction", a))
+
+
+@gate(
+    "direction",
+    None,
+    lambda a, b: np.divide(a, np.hypot(a, b)),
+    lambda a, b: a / mpmath.sqrt(a * a + b * b),
+    on=PAIR,
+    trouble=((0.0, 2.0), (1e200, 1e200), (1e-20, 1.0), (1.0, 1e-20)),
+    expansion=lambda a, b: a / a.call("hypot", b),
+)
+def direction(y: View, a: View, b: View) -> tuple[View, ...]:
+    """a/hypot(a, b), whose derivative is made of squares: as that of a quotient it would cancel where a is longer."""
+    length, other = a.call("hypot", b), b.call("direction", a)
+    return other * other / length, -(y * other / length)

@@ -29,6 +29,7 @@ Trait = Literal[
     "rounding",  # an integer whatever the arguments are
     "connective",  # of conditions
     "comparison",
+    "ordered",  # the first argument is a number, its order
 ]
 
 

@@ -16,6 +16,7 @@ from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from ..errors import UnsupportedExpression
 from ..gates.arithmetic import power_of
+from ..gates.special import LARGEST_ORDER
 from ..gates.table import BY_CLASS, HALF
 from ..graph.gate import Gate
 from ..graph.graph import reachable
@@ -293,9 +294,13 @@ def _heaviside(lowering: Lowering, part: sympy.Heaviside, arguments: list[View])
 
 @lowers(sympy.polygamma)
 def _polygamma(lowering: Lowering, part: sympy.polygamma, arguments: list[View]) -> View:
-    if arguments[0].number != 0:
-        raise unsupported(part)
-    return lowering.apply("digamma", arguments[1])
+    order = arguments[0].number
+    if not isinstance(order, Fraction) or order.denominator != 1 or not 0 <= order <= LARGEST_ORDER:
+        raise UnsupportedExpression(
+            f"cannot compile {describe(part)} (polygamma): "
+            f"its first argument has to be a whole number from 0 to {LARGEST_ORDER}"
+        )
+    return lowering.apply("polygamma", *arguments) if order else lowering.apply("digamma", arguments[1])
 
 
 # --- conditions -------------------------------------------------------------------------------------------------------

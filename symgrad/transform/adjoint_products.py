@@ -68,9 +68,9 @@ def times(adjoint: View, partial: View) -> View:
     """
     if partial.number == 1 or adjoint.number == 0:
         return adjoint
-    if adjoint.number == 1 or partial.number in (0, "nan"):
-        return partial
     name = partial.node.gate.name
+    if adjoint.number == 1 or name == "undefined" or partial.number in (0, "nan"):
+        return partial
     if name == "neg":
         return -times(adjoint, partial.arguments[0])
     if partial.number == -1:

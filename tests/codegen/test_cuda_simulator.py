@@ -343,6 +343,12 @@ def test_gates_of_ones_own() -> None:
     assert kernel.check(0.5, 2.0)
 
 
+def test_derivatives_of_gamma() -> None:
+    a, b = (np.array(column) for column in ([0.25, 1.5, 20.0, -0.75, -3.5], [2.0, -1.0, 0.5, 3.0, 1.0]))
+    expr = sp.polygamma(2, x) * y
+    agree(symgrad.compile(expr, target="cuda")(a, b), expr, a, b)
+
+
 def test_the_remainder_has_the_sign_of_the_divisor() -> None:
     numbers = [-7.5, -6.0, -0.5, -0.0, 0.0, 0.5, 6.0, 7.5]
     divisors = [-3.0, -0.75, 0.75, 3.0]

@@ -317,6 +317,15 @@ SPECIAL: dict[str, tuple[Callable[..., Any], list[Any]]] = {
         lambda a: (mp.cos(a) - mp.sin(a) / a) / a,
         [s * a for s in (1, -1) for a in [*_SMALL[1:], *np.linspace(0.05, 4.4, 60)]],
     ),
+    "polygamma": (
+        lambda n, a: mp.psi(int(n), a),
+        [(n, a) for n in (1.0, 2.0, 3.0) for a in [*_TO_13, 1e-50, 1e-9, 20.5, 1e5, 1e90]]
+        + [(n, -k + s * d) for n in (1.0, 3.0) for k in (0, 1, 2, 12) for s in (1, -1) for d in _NEAR[:4]],
+    ),
+    "bessel_ratio": (
+        lambda n, a: mp.hyp0f1(n + mp.mpf(3) / 2, -a * a / 4) / mp.fac2(2 * n + 1),
+        [(n, s * a) for n in (1.0, 2.0, 3.0) for s in (1, -1) for a in [*_SMALL, *np.linspace(0.05, 4.4, 60)]],
+    ),
     "where_larger": (
         lambda a, b, taken, tie: taken if a > b else mp.mpf(0) if a < b else tie,
         [(a, b, 3.0, 1.5) for a in (-1.0, 0.0, 2.0) for b in (-1.0, 0.0, 2.0)],

@@ -39,6 +39,7 @@ x, y, z = sp.symbols("x y z")
 # What is allowed, in units in the last place or of what one rounding of the arguments does, whichever is larger.
 VALUE_ULPS = 8
 GRADIENT_ULPS = 16
+ORDERS = (1, 2, 3, 6)  # at which gates that have one are tried
 DIGITS = 160  # of the central differences: 50 remain
 STEP = -40  # relative, a power of ten
 MODES = [(accuracy, dtype) for accuracy in ("fast", "strict") for dtype in ("float64", "float32")]
@@ -94,6 +95,17 @@ def _cases() -> list[Case]:
                         lambda a, n=n: a.node.table.apply(GATES["power"], a, attribute=n),
                         lambda a, n=n: a**n,
                         _points(name, 1),
+                    )
+                )
+        elif "ordered" in row.has:
+            for n in ORDERS:
+                cases.append(
+                    Case(
+                        f"{name}[{n}]",
+                        name,
+                        lambda a, name=name, n=n: a.node.table.constant(n).call(name, a),
+                        lambda a, exact=exact, n=n: exact(n, a),
+                        tuple(point[1:] for point in _points(name, 2)),
                     )
                 )
         elif name == "select":
@@ -160,6 +172,8 @@ KINKS: dict[tuple[str, Point], Point] = {
     ("pow", (0.0, 1.5)): (0.0, 0.0),
     ("pow", (0.0, 2.5)): (0.0, 0.0),
     ("acot", (0.0,)): (-1.0,),
+    ("pow_slope", (0.0, 2.5)): (0.0, 0.0),
+    ("pow_slope", (0.0, 3.5)): (0.0, 0.0),
     ("select", (0.0, 0.0, 3.0)): (0.0, 0.0, 1.0),
 }
 
@@ -525,6 +539,8 @@ POLES: list[tuple[str, sp.Expr, Point]] = [
     ("log_product", sp.log(x) * y, (0.0, 2.0)),
     ("loggamma", sp.loggamma(x), (0.0,)),
     ("csch", sp.csch(x), (0.0,)),
+    ("trigamma", sp.polygamma(1, x), (0.0,)),
+    ("polygamma_negative", sp.polygamma(2, x), (-3.0,)),
 ]
 
 
@@ -533,6 +549,13 @@ def test_poles_are_infinite_or_nan(name: str, expr: sp.Expr, point: Point) -> No
     value, derivative, *_ = interpreted(convention_graph(expr, len(point)), point)
     assert not np.isfinite(value)
     assert not np.isfinite(derivative)
+
+
+def test_poles_of_odd_order_are_of_one_sign() -> None:
+    for n, want in ((1, INF), (2, NAN), (3, INF)):
+        for at in (0.0, -0.0, -2.0):
+            value, *_ = interpreted(convention_graph(sp.polygamma(n, x), 1), (at,))
+            assert same([value], (want,), "float64")
 
 
 def test_zero_to_the_power_of_zero() -> None:

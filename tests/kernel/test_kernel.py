@@ -838,7 +838,8 @@ REFUSED: list[tuple[str, Any, list[str]]] = [
     ("list", [x, y], ["list", "one"]),
     ("none", None, ["NoneType"]),
     ("set", sp.Interval(0, 1), ["Interval"]),
-    ("second_derivative_of_gamma", sp.polygamma(1, x), ["polygamma(1, x)"]),
+    ("polygamma_of_fractional_order", sp.polygamma(sp.Rational(1, 2), x), ["polygamma(1/2, x)", "whole number"]),
+    ("polygamma_of_any_order", sp.polygamma(y, x), ["polygamma(y, x)", "whole number from 0 to 60"]),
     ("argument", sp.arg(x), ["arg(x)"]),
 ]
 

@@ -211,6 +211,50 @@ function digamma(x) {
 }
 
 
+const POLYGAMMA_SERIES = [
+    1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000, 1 / 74724249600,
+    -3617 / 10670622842880000,
+];
+/** n!/x**(n + 1), without an overflow on the way. */
+function factorial_by_power(n, x) {
+    let found = 1 / x;
+    for (let k = 1; k <= n; k++) found *= k / x;
+    return found;
+}
+
+
+/** The size of polygamma(n, x) for x > 0: terms of its sum, then Euler-Maclaurin (DLMF 5.15.1, 25.11.43). */
+function polygamma_of_positive(n, x) {
+    let total = 0;
+    while (x < n + 10) {
+        total += factorial_by_power(n, x);
+        x += 1;
+    }
+    let rest = 0;
+    for (let j = POLYGAMMA_SERIES.length - 1; j >= 0; j--) {
+        rest = POLYGAMMA_SERIES[j] + ((n + 2 * j + 2) * (n + 2 * j + 3) * rest) / (x * x);
+    }
+    const lead = factorial_by_power(n - 1, x);
+    return total + (lead + lead * (n / x) * (0.5 + ((n + 1) / x) * rest));
+}
+
+
+/** The n-th derivative of digamma(x), n >= 1; for x < 0 the sum on both sides of the nearest pole. */
+function polygamma(n, x) {
+    const is_odd = n % 2 === 1;
+    let size;
+    if (x > 0) {
+        size = polygamma_of_positive(n, x);
+    } else {
+        const rest = x - Math.round(x); // exact
+        if (rest === 0) return is_odd ? Infinity : NaN;
+        const beyond = polygamma_of_positive(n, 1 - rest) - polygamma_of_positive(n, 1 - x);
+        size = factorial_by_power(n, rest) + polygamma_of_positive(n, 1 + rest) + (is_odd ? beyond : -beyond);
+    }
+    return is_odd ? size : -size;
+}
+
+
 const SINC_SLOPE_SERIES = [
     -1 / 3, 1 / 30, -1 / 840, 1 / 45360, -1 / 3991680, 1 / 518918400, -1 / 93405312000, 1 / 22230464256000,
     -1 / 6758061133824000, 1 / 2554547108585472000,
@@ -219,6 +263,26 @@ const SINC_SLOPE_SERIES = [
 function sinc_slope(x) {
     if (Math.abs(x) < 1.2) return x * polynomial(SINC_SLOPE_SERIES, x * x);
     return (Math.cos(x) - Math.sin(x) / x) / x;
+}
+
+
+/** j(x)/x**n of the spherical Bessel function of order n: its series, or recurrence (DLMF 10.53.1, 10.51.1). */
+function bessel_ratio(n, x) {
+    const s = x * x;
+    if (Math.abs(x) < n + 0.5) {
+        let total = 1;
+        let term = 1;
+        for (let k = 1; Math.abs(term) > 1e-17 * Math.abs(total); k++) {
+            term *= -s / (2 * k * (2 * (n + k) + 1));
+            total += term;
+        }
+        for (let k = 1; k <= n; k++) total /= 2 * k + 1;
+        return total;
+    }
+    let before = Math.cos(x);
+    let here = Math.sin(x) / x;
+    for (let k = 1; k <= n; k++) [before, here] = [here, ((2 * k - 1) * here - before) / s];
+    return here;
 }
 
 
