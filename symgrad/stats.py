@@ -9,8 +9,7 @@ from typing import Any
 
 from symgrad_codegen.program import Pass, Program
 
-from .graph.graph import Graph, Output, reachable
-from .schedule.words import operations
+from .graph.graph import Graph, Output, operations, reachable
 
 
 class Stats(dict[str, Any]):

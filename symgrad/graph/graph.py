@@ -233,6 +233,11 @@ def reachable(roots: Iterable[Node]) -> list[Node]:
     return sorted(seen, key=attrgetter("number"))
 
 
+def operations(nodes: Iterable[Node]) -> int:
+    """The number of operations: a sum of n terms has n - 1."""
+    return sum(max(1, len(node.arguments) - 1) if node.gate.commutative else 1 for node in nodes)
+
+
 def between(root: Node, known: Container[Node]) -> list[Node]:
     """The nodes that `root` needs beside those that are known, arguments first."""
     seen: set[Node] = set()

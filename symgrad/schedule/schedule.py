@@ -9,13 +9,13 @@ from collections.abc import Iterable
 
 from symgrad_codegen.program import Program
 
-from ..graph.graph import Graph, reachable
+from ..graph.graph import Graph, operations, reachable
 from .items import is_leaf
 from .layout import Layout
 from .loops import Scheduler
 from .names import input_names
 from .points import over_points
-from .words import formula_of, operations, words_of
+from .words import formula_of, words_of
 
 
 def schedule(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from symgrad_codegen.functions import FUNCTIONS, with_needs
 
 from ..graph.formula import formulas, indexed_formula
 from ..graph.graph import Graph, sizes_of
-from ..graph.node import Node, positional
+from ..graph.node import positional
 from .names import identifier
 
 _FORMULA, _FORMULA_DEPTH = 300, 20  # characters of the expression in the docstring, and how deep it is with indices
@@ -41,8 +41,3 @@ def words_of(graph: Graph) -> list[str]:
     own |= {name for of in own for name in (FUNCTIONS[of].on_device, FUNCTIONS[of].unfused) if name}
     called = with_needs(tuple(FUNCTIONS[name] for name in sorted(own)))
     return [function.name for function in called if not function.operator]
-
-
-def operations(nodes: Iterable[Node]) -> int:
-    """The number of operations: a sum of n terms has n - 1."""
-    return sum(max(1, len(node.arguments) - 1) if node.gate.commutative else 1 for node in nodes)

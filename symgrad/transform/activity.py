@@ -111,7 +111,7 @@ def _matters_at_argument(condition: View | None, edge: View, limits: Sequence[In
 
     Of what is gathered those entries matter that some loop reads.
     """
-    parts = [] if condition is None else _conjuncts(condition)
+    parts = [] if condition is None else conjuncts(condition)
     known = [own for part in parts if (own := at_argument(part, edge)) is not None]
     rest = [part for part in parts if at_argument(part, edge) is None]
     gathered = {at: index.view for at, index in enumerate(edge.index) if isinstance(index, Gather)}
@@ -132,10 +132,11 @@ def _matters_at_argument(condition: View | None, edge: View, limits: Sequence[In
     return _all(known)
 
 
-def _conjuncts(condition: View) -> list[View]:
+def conjuncts(condition: View) -> list[View]:
+    """The conditions that all hold where a condition does."""
     if condition.node.gate.name != "and":
         return [condition]
-    return [part for argument in condition.arguments for part in _conjuncts(argument)]
+    return [part for argument in condition.arguments for part in conjuncts(argument)]
 
 
 def _all(conditions: list[View]) -> View:

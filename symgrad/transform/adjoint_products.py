@@ -2,63 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..gates.table import GATES
-from ..graph.node import Node, View, positional
+from ..graph.node import View
 from ..graph.sums import may_lack_terms, product_of, sum_of
-
-
-def passed_on(node: Node, position: int, adjoint: View, partial: View) -> View:
-    """Adjoint times local gradient: what the argument at that position receives.
-
-    What a power reads gets n*u/a where the adjoint is the quotient u/y by the power y = a**n itself, as it is in 1/a**n
-    and log(a**n): u/y*(n*y/a) would be inf*0 where a is 0, and u/y would underflow where a is large.
-    """
-    y = positional(node)
-    argument = y.arguments[position]
-    if node.gate.name == "power":
-        exponent = node.table.constant(node.exponent)
-    elif node.gate.name == "pow" and position == 0:
-        exponent = y.arguments[1]
-    elif node.gate.name == "mul" and _holds_power(argument):
-        exponent = node.table.constant(1)
-    else:
-        return times(adjoint, partial)
-    terms = adjoint.arguments if adjoint.node.gate.name == "add" else (adjoint,)
-    above = [_numerator(term, y) for term in terms]
-    views = [times(own, exponent / argument) for own in above if own is not None]
-    if not views:
-        return times(adjoint, partial)
-    rest = [term for term, own in zip(terms, above, strict=True) if own is None]
-    return sum_of(adjoint, [*views, times(sum_of(adjoint, rest), partial)] if rest else views)
-
-
-# How deep in products and quotients an adjoint is looked into, and how many nodes a number of extents has.
-_DEPTH = 4
-_FEW = 16
-
-
-def _holds_power(view: View, depth: int = _DEPTH) -> bool:
-    """Whether a power is a factor of a product."""
-    name = view.node.gate.name
-    is_product = name == "mul" and depth > 0
-    return name in ("power", "pow") or (is_product and any(_holds_power(own, depth - 1) for own in view.arguments))
-
-
-def _numerator(adjoint: View, y: View, depth: int = _DEPTH) -> View | None:
-    """The u of an adjoint that is u/y, else None."""
-    name = adjoint.node.gate.name
-    if name == "div" and adjoint.arguments[1] == y:
-        return adjoint.arguments[0]
-    if name == "neg" and depth:
-        above = _numerator(adjoint.arguments[0], y, depth - 1)
-        return None if above is None else -above
-    if name == "mul" and depth:
-        for position, factor in enumerate(adjoint.arguments):
-            above = _numerator(factor, y, depth - 1)
-            if above is not None:
-                others = [*adjoint.arguments[:position], *adjoint.arguments[position + 1 :]]
-                return product_of(y, others if above.number == 1 else [*others, above])
-    return None
 
 
 def times(adjoint: View, partial: View) -> View:
@@ -97,6 +45,75 @@ def times(adjoint: View, partial: View) -> View:
     if counts and may_lack_terms(partial, entries=False):
         return product_of(adjoint, counts).equals(0).where(0, product)
     return product
+
+
+def passed_on(
+    y: View, position: int, adjoint: View, partial: View, product: Callable[[View, View], View] = times
+) -> View:
+    """Adjoint times local gradient: what the argument of `y` at that position receives.
+
+    What a power reads gets n*u/a where the adjoint is the quotient u/y by the power y = a**n itself, as it is in 1/a**n
+    and log(a**n): u/y*(n*y/a) would be inf*0 where a is 0, and u/y would underflow where a is large.
+    """
+    exponent = _exponent(y, position)
+    if exponent is None:
+        return product(adjoint, partial)
+    above = [_numerator(term, y) for term in _terms(adjoint)]
+    views = [product(own, exponent / y.arguments[position]) for own in above if own is not None]
+    if not views:
+        return product(adjoint, partial)
+    rest = [term for term, own in zip(_terms(adjoint), above, strict=True) if own is None]
+    return sum_of(adjoint, [*views, product(sum_of(adjoint, rest), partial)] if rest else views)
+
+
+def divides(adjoint: View, y: View) -> bool:
+    """Whether an adjoint of a power, or of a product with one, is a quotient by it: `passed_on` cancels that."""
+    is_power = any(_exponent(y, position) is not None for position in range(len(y.arguments)))
+    return is_power and all(_numerator(term, y) is not None for term in _terms(adjoint))
+
+
+def _terms(adjoint: View) -> tuple[View, ...]:
+    return adjoint.arguments if adjoint.node.gate.name == "add" else (adjoint,)
+
+
+def _exponent(y: View, position: int) -> View | None:
+    """The n of a power a**n of an argument; 1 of a product with a power there."""
+    if y.node.gate.name == "power":
+        return y.node.table.constant(y.node.exponent)
+    if y.node.gate.name == "pow" and position == 0:
+        return y.arguments[1]
+    if y.node.gate.name == "mul" and _holds_power(y.arguments[position]):
+        return y.node.table.constant(1)
+    return None
+
+
+# How deep in products and quotients an adjoint is looked into, and how many nodes a number of extents has.
+_DEPTH = 4
+_FEW = 16
+
+
+def _holds_power(view: View, depth: int = _DEPTH) -> bool:
+    """Whether a power is a factor of a product."""
+    name = view.node.gate.name
+    is_product = name == "mul" and depth > 0
+    return name in ("power", "pow") or (is_product and any(_holds_power(own, depth - 1) for own in view.arguments))
+
+
+def _numerator(adjoint: View, y: View, depth: int = _DEPTH) -> View | None:
+    """The u of an adjoint that is u/y, else None."""
+    name = adjoint.node.gate.name
+    if name == "div" and adjoint.arguments[1] == y:
+        return adjoint.arguments[0]
+    if name == "neg" and depth:
+        above = _numerator(adjoint.arguments[0], y, depth - 1)
+        return None if above is None else -above
+    if name == "mul" and depth:
+        for position, factor in enumerate(adjoint.arguments):
+            above = _numerator(factor, y, depth - 1)
+            if above is not None:
+                others = [*adjoint.arguments[:position], *adjoint.arguments[position + 1 :]]
+                return product_of(y, others if above.number == 1 else [*others, above])
+    return None
 
 
 def _counts(view: View) -> list[View]:

@@ -7,8 +7,12 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from ..errors import UnsupportedExpression
-from ..graph.graph import Graph, Output
-from .differentiate import differentiate, reverse_pass
+from ..graph.graph import Graph, Output, operations, reachable, views_of
+from ..graph.node import View
+from .activity import activity, varying_nodes
+from .differentiate import differentiate
+from .elimination import ORDERS, Order, eliminated, linearised
+from .simplify import simplify
 
 Derivative = Literal["gradient", "jacobian", "hessian"] | None
 
@@ -33,23 +37,63 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
         return differentiate(graph, wanted.wrt)
     if not graph.over_points:
         raise UnsupportedExpression(f"the {wanted.derivative} of arrays cannot be made; the gradient can")
-    first = _rows(graph, graph.values, wanted.wrt)
+    first = _first(graph, wanted.wrt)
     if wanted.derivative == "jacobian":
-        return replace(graph, outputs=(*graph.values, *first))
-    second = _rows(graph, first, wanted.wrt)
-    return replace(graph, outputs=(*graph.values, *first, *second))
+        return first
+    between = simplify(first, ("cheaper",))  # what is differentiated again is better short
+    gradients = [output for output in between.derivatives if output.view.number != 0]
+    return replace(between, outputs=(*between.values, *gradients, *_rows(between, gradients, wanted.wrt)))
+
+
+def _first(graph: Graph, wrt: Sequence[int]) -> Graph:
+    """The graph with the first derivatives that are not 0; of one value by the reverse pass, which nothing beats."""
+    if len(graph.values) > 1:
+        return replace(graph, outputs=(*graph.values, *_rows(graph, graph.values, wrt)))
+    made = differentiate(graph, wrt)
+    return replace(made, outputs=tuple(output for output in made.outputs if not output.by or output.view.number != 0))
 
 
 def _rows(graph: Graph, outputs: Sequence[Output], wrt: Sequence[int]) -> list[Output]:
-    """The derivatives of outputs that are not 0, of a derivative by the inputs up to its own: a reverse pass for each.
-
-    Values stand by their place, and derivatives say which value they are of.
-    """
+    """The derivatives of outputs that are not 0: of values by all inputs, of derivatives by those up to their own."""
+    columns = [wrt[: wrt.index(output.by[0]) + 1] if output.by else wrt for output in outputs]
     found = []
-    for place, output in enumerate(outputs):
-        columns = wrt[: wrt.index(output.by[0]) + 1] if output.by else wrt
+    for place, (output, row) in enumerate(zip(outputs, least_jacobian(graph, views_of(outputs), columns), strict=True)):
         of = output.of if output.by else place
-        for column, view in zip(columns, reverse_pass(graph, output.view, columns).gradients, strict=True):
-            if view.number != 0:
-                found.append(Output(view, graph.shape_of(of, (*output.by, column)), (*output.by, column), of))
+        for column, view in row.items():
+            by = (*output.by, column)
+            found.append(Output(view, graph.shape_of(of, by), by, of))
     return found
+
+
+# Of a Jacobian with more entries than this one order is made, not all.
+_MANY_ENTRIES = 1000
+
+
+def least_jacobian(graph: Graph, rows: Sequence[View], columns: Sequence[Sequence[int]]) -> list[dict[int, View]]:
+    """The derivatives of scalar views that are not 0, each by some inputs: in the order with the fewest operations."""
+    order = reachable(view.node for view in rows)
+    varying = varying_nodes(order, {position for row in columns for position in row})
+    active = activity(order, varying, [view.node for view in rows], extremes=True, slopes=True)
+    linear = linearised(
+        rows,
+        is_slot=lambda view: view.node.gate.name == "input",
+        varies=lambda view: view.node in varying,
+        condition=lambda view: active[view.node],
+    )
+
+    def made(order: Order) -> list[dict[int, View]]:
+        rows = [{slot.node.position: view for slot, view in row.items()} for row in eliminated(linear, order)]
+        return [{at: row[at] for at in own if at in row} for row, own in zip(rows, columns, strict=True)]
+
+    found = [made(ORDERS[0])]
+    if sum(map(len, found[0])) <= _MANY_ENTRIES:
+        found += map(made, ORDERS[1:])
+    return min(found, key=lambda made: cost([*rows, *(view for row in made for view in row.values())]))
+
+
+def cost(views: Sequence[View]) -> int:
+    """How many operations views are made of; that a term of a sum is negative costs nothing of its own."""
+    order = [node for node in reachable(view.node for view in views) if node.arguments and not node.fixed]
+    read = {view.node for view in views}
+    read.update(edge.node for node in order if node.gate.name != "add" for edge in node.arguments)
+    return operations(node for node in order if node.gate.name != "neg" or node in read)

@@ -268,7 +268,7 @@ def _handed(node: Node, adjoint: View, active: View | None, varying: Container[N
         )
     partials = node.gate.local_gradients(positional(node), *arguments)
     return [
-        Handed(position, edge, partial, passed_on(node, position, adjoint, partial), where)
+        Handed(position, edge, partial, passed_on(positional(node), position, adjoint, partial), where)
         for position, (edge, partial, where) in enumerate(zip(arguments, partials, conditions, strict=True))
         if edge.node in varying
     ]

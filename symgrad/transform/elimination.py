@@ -1,0 +1,225 @@
+"""Derivatives by vertex elimination: what is elementwise is linearised once, and then made smaller vertex by vertex.
+
+    vertex       a view; its edges lead to the arguments that vary, each with the local gradient
+    slot         a vertex that is kept: what the derivatives are taken by
+    root         what is differentiated: it has one edge, to its vertex, with 1
+    elimination  every path reader - vertex - argument becomes an edge reader - argument, with the product of the two
+
+What is left are edges from roots to slots: the Jacobian. Every order gives the same numbers, not the same number of
+operations: from the roots on it is reverse mode, from the slots on forward mode, and cheapest first (by how many paths
+a vertex is on: Markowitz) most often the best (Griewank & Walther, Evaluating Derivatives, 2008, chapters 9 and 10).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from ..errors import UnsupportedExpression
+from ..graph.node import View
+from ..graph.sums import sum_of
+from .activity import conjuncts
+from .adjoint_products import divides, passed_on, times
+
+# Reverse mode, forward mode, and cheapest first, of equal ones that nearest to the slots or to the roots.
+Order = Literal["reverse", "forward", "cheapest from slots", "cheapest from roots"]
+ORDERS: tuple[Order, ...] = ("cheapest from roots", "cheapest from slots", "reverse", "forward")
+
+
+class Edge(NamedTuple):
+    """The derivative of a vertex by another."""
+
+    view: View
+    position: int | None = None  # of a local gradient: which argument it is of
+
+
+class Linearised(NamedTuple):
+    """What is differentiated: vertices in order, arguments first, and behind them the roots."""
+
+    vertices: list[View]
+    roots: int
+    edges: list[dict[int, Edge]]  # by vertex or root: to the arguments that vary
+    slots: frozenset[int]
+    conditions: list[View | None]  # where a vertex or root matters; None is everywhere
+
+
+def linearised(
+    roots: Sequence[View],
+    is_slot: Callable[[View], bool],
+    varies: Callable[[View], bool],
+    condition: Callable[[View], View | None],
+) -> Linearised:
+    """The vertices between some roots and the slots, with their local gradients.
+
+    Raises UnsupportedExpression for a gate without a derivative.
+    """
+    vertices = _vertices(roots, is_slot, varies)
+    number = {view: place for place, view in enumerate(vertices)}
+    edges: list[dict[int, Edge]] = []
+    for view in vertices:
+        found: dict[int, Edge] = {}
+        for position, argument, partial in () if is_slot(view) else _local_gradients(view, varies):
+            at = number[argument]
+            if at in found:
+                found[at] = Edge(_sum(found[at].view, partial))
+            elif partial.number != 0:
+                found[at] = Edge(partial, position)
+        edges.append({at: edge for at, edge in found.items() if edge.view.number != 0})
+    slots = frozenset(place for place, view in enumerate(vertices) if is_slot(view))
+    conditions = [None if place in slots else condition(view) for place, view in enumerate(vertices)]
+    for root in roots:
+        edges.append({number[root]: Edge(root.node.table.constant(1))} if root in number else {})
+    return Linearised(vertices, len(roots), edges, slots, [*conditions, *[None] * len(roots)])
+
+
+def _vertices(roots: Sequence[View], is_slot: Callable[[View], bool], varies: Callable[[View], bool]) -> list[View]:
+    seen: set[View] = set()
+    stack = [root for root in reversed(roots) if varies(root)]
+    found: list[View] = []
+    while stack:
+        view = stack.pop()
+        if view not in seen:
+            seen.add(view)
+            found.append(view)
+            if not is_slot(view):
+                stack += [argument for argument in reversed(view.arguments) if varies(argument)]
+    return sorted(found, key=lambda view: view.node.number)  # of one node each as it was found
+
+
+def _local_gradients(view: View, varies: Callable[[View], bool]) -> Iterator[tuple[int, View, View]]:
+    """The arguments that vary, each with its position and the local gradient by it."""
+    gate, arguments = view.node.gate, view.arguments
+    if gate.name == "select":
+        partials: tuple[View, ...] = arguments[0], arguments[0].where(1, 0), arguments[0].where(0, 1)
+    elif gate.local_gradients is None:
+        raise UnsupportedExpression(
+            f"the gate {gate.name} has no derivative here; "
+            "leave its argument out of wrt, or define a gate of your own with symgrad.gate"
+        )
+    else:
+        partials = gate.local_gradients(view, *arguments)
+    for position, (argument, partial) in enumerate(zip(arguments, partials, strict=True)):
+        if varies(argument):
+            yield position, argument, partial
+
+
+def eliminated(linear: Linearised, order: Order) -> list[dict[View, View]]:
+    """The derivatives that are not 0 of each root by each slot."""
+    return _Elimination(linear).run(order)
+
+
+class _Elimination:
+    """The edges that are left while vertices are eliminated."""
+
+    def __init__(self, linear: Linearised) -> None:
+        self.linear = linear
+        self.into = [dict(edges) for edges in linear.edges]
+        self.readers: list[dict[int, None]] = [{} for _ in linear.edges]  # in the order in which they came
+        for reader, edges in enumerate(self.into):
+            for argument in edges:
+                self.readers[argument][reader] = None
+        for vertex in reversed(range(len(linear.vertices))):
+            self._pass_quotients(vertex)
+
+    def run(self, order: Order) -> list[dict[View, View]]:
+        linear = self.linear
+        inner = [vertex for vertex in range(len(linear.vertices)) if vertex not in linear.slots]
+        if order in ("reverse", "forward"):
+            for vertex in reversed(inner) if order == "reverse" else inner:
+                self._eliminate(vertex)
+        else:
+            self._eliminate_cheapest(inner, 1 if order == "cheapest from slots" else -1)
+        rows = self.into[len(linear.vertices) :]
+        return [{linear.vertices[slot]: row[slot].view for slot in sorted(row)} for row in rows]
+
+    def _eliminate_cheapest(self, inner: list[int], sign: int) -> None:
+        """A heap with prices that may be out of date: what has changed stands in it again."""
+        price = {vertex: self._price(vertex) for vertex in inner}
+        heap = [(price[vertex], sign * vertex) for vertex in inner]
+        heapq.heapify(heap)
+        while heap:
+            paid, signed = heapq.heappop(heap)
+            vertex = sign * signed
+            if price.get(vertex) != paid:
+                continue
+            del price[vertex]
+            for touched in self._eliminate(vertex):
+                if touched in price and price[touched] != (new := self._price(touched)):
+                    price[touched] = new
+                    heapq.heappush(heap, (new, sign * touched))
+
+    def _price(self, vertex: int) -> int:
+        return len(self.into[vertex]) * len(self.readers[vertex])
+
+    def _eliminate(self, vertex: int) -> list[int]:
+        """Leads all paths over a vertex past it; those whose edges have changed."""
+        readers, arguments = self.readers[vertex], self.into[vertex]
+        for reader in readers:
+            self._lead_past(reader, vertex)
+        for argument in arguments:
+            del self.readers[argument][vertex]
+        self.into[vertex], self.readers[vertex] = {}, {}
+        return [*readers, *arguments]
+
+    def _lead_past(self, reader: int, vertex: int) -> None:
+        """The edges of a reader to the arguments of what it read, in the place of the one to that."""
+        above = self.into[reader].pop(vertex).view
+        for argument, below in self.into[vertex].items():
+            path = self._path(reader, above, vertex, below)
+            if path.number == 0:
+                continue
+            known = self.into[reader].get(argument)
+            self.into[reader][argument] = Edge(path if known is None else _sum(known.view, path))
+            self.readers[argument][reader] = None
+
+    def _path(self, reader: int, above: View, vertex: int, below: Edge) -> View:
+        """The product of two edges; exactly 0 where the vertex between them does not matter."""
+        if below.position is None:
+            path = product(above, below.view)
+        else:
+            path = passed_on(self.linear.vertices[vertex], below.position, above, below.view, product)
+        where, known = self.linear.conditions[vertex], self.linear.conditions[reader]
+        if where is None or where == known or below.view.node.fixed or path.number is not None:
+            return path
+        asked = [part for part in conjuncts(where) if known is None or part not in conjuncts(known)]
+        return path if _holds_where_not_0(path, asked) else where.where(path, 0)
+
+    def _pass_quotients(self, vertex: int) -> None:
+        """Where a reader divides by a power, the edge goes to the base at once: `passed_on` says why."""
+        for reader in list(self.readers[vertex]):
+            view = self.linear.vertices[vertex]
+            if vertex not in self.linear.slots and divides(self.into[reader][vertex].view, view):
+                self._lead_past(reader, vertex)
+                del self.readers[vertex][reader]
+
+
+def product(one: View, two: View) -> View:
+    """The product of two derivatives: what one of them switches off is exactly 0, whatever the other is."""
+    is_routed = one.node.gate.name in ("select", "neg", "constant") and two.node.gate.name != "select"
+    return times(two, one) if is_routed else times(one, two)
+
+
+def _sum(one: View, two: View) -> View:
+    """The sum of two derivatives; of two under one condition it is taken on either side."""
+    if one.node.gate.name == two.node.gate.name == "select" and one.arguments[0] == two.arguments[0]:
+        condition, *sides = one.arguments
+        taken, otherwise = (_sum(own, other) for own, other in zip(sides, two.arguments[1:], strict=True))
+        return condition.where(taken, otherwise)
+    terms = [view for view in (one, two) if view.number != 0]
+    return sum_of(one, terms)
+
+
+def _holds_where_not_0(view: View, conditions: Sequence[View]) -> bool:
+    """Whether a choice is exactly 0 but where all of these conditions hold."""
+    if view.node.gate.name != "select":
+        return False
+    chosen, taken, otherwise = view.arguments
+    if otherwise.number == 0:
+        holds, rest = conjuncts(chosen), taken
+    elif taken.number == 0:
+        holds, rest = [chosen.call("not")], otherwise
+    else:
+        return False
+    asked = [condition for condition in conditions if condition not in holds]
+    return not asked or _holds_where_not_0(rest, asked)
