@@ -64,7 +64,7 @@ class Called:
         return self.derivative_by(*(self._inputs[position] for position in output.by), of=output.of)
 
     def derivative_by(self, *by: str, of: int = 0) -> str:
-        """The words for the derivative of a value by something: d f / d x, d2 f / (d x d y); none for that by nothing."""
+        """The words for a derivative of a value: d f / d x, d2 f / (d x d y); none for that by nothing."""
         value = self.results.get(self._values[of].view.node, "value")
         below = " ".join(f"d {name}" for name in by if name)
         return "" if not below else f"d {value} / {below}" if len(by) == 1 else f"d{len(by)} {value} / ({below})"
