@@ -10,6 +10,9 @@ where they do not. Families, in the order in which they are of use:
     spelling   after: gates that no target spells become the ones that it does
     wording    last, when nothing is rewritten any more: several gates become one that targets have a word for
     own        the user's own gates alone become what they are made of
+
+With the spelling come two rewritings that look at all of the graph: `reuse_reciprocals`, and `share_pairs` of the file
+of that name.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from ..graph.rebuild import read_after, rebuilt, translated
 from .laws import arrays as array_laws
 from .laws import cheaper, stabler
 from .laws.law import LAWS, Rewrite
+from .share_pairs import share_pairs
 
 # Importing the laws files them; of two laws for one gate the first filed is tried first.
 FILED = (array_laws, cheaper, stabler)
@@ -52,6 +56,8 @@ def simplify(
     split = reuse_reciprocals(graph) if "spelling" in wanted else graph
     if split is not graph:
         graph = _rewritten_graph(split, rules, forms)
+    if "spelling" in wanted and (only is None or "share_pairs" in only):
+        graph = share_pairs(graph, _fragile, fired)
     if last <= wanted:
         graph = _rewritten_graph(graph, Rules(last, fired, only, not graph.over_points), {})
     return graph.compact()
