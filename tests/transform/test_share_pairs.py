@@ -16,8 +16,7 @@ from together import Batch, interpreted
 
 from symgrad.compiler import Stages
 from symgrad.evaluate.evaluation import evaluate_exactly
-from symgrad.graph.graph import Graph
-from symgrad.schedule.words import operations
+from symgrad.graph.graph import Graph, operations
 from symgrad.transform.derive import Wanted, derive
 from symgrad.transform.simplify import simplify
 
