@@ -97,6 +97,7 @@ IN_PYTHON = [name for name, target in TARGETS.items() if target.suffix == "py"]
 
 
 WITH_ARRAYS = [name for name, target in TARGETS.items() if target.arrays]
+NETS = [name for name in WITH_ARRAYS if name != "python"]  # it has the functions of cpu
 
 
 def emitted(name: str) -> str:
@@ -158,7 +159,7 @@ def test_golden_text_runs(name: str) -> None:
     assert len(module.WRT) == len(want) - 1
 
 
-@pytest.mark.parametrize("target", WITH_ARRAYS)
+@pytest.mark.parametrize("target", NETS)
 def test_golden_net(target: str, update_golden: bool) -> None:
     """The mathematics of a net reads as its text does: by the names of its layers, of their gradients, and indices."""
     path = GOLDEN / f"net_{target}.{TARGETS[target].suffix}"
@@ -167,6 +168,10 @@ def test_golden_net(target: str, update_golden: bool) -> None:
         path.write_text(body, encoding="utf-8", newline="\n")
     assert body == path.read_text(encoding="utf-8"), "pytest --update-golden writes it anew"
     assert {"hidden", "scores", "d_W1", "d_b1", "d_w2", "where_larger"} <= set(re.findall(r"\w+", body))
+
+
+def test_over_arrays_plain_python_is_what_the_cpu_runs() -> None:
+    assert symgrad.emit(NET, target="python", body=True) == symgrad.emit(NET, target="cpu", body=True)
 
 
 @pytest.mark.parametrize("target", WITH_ARRAYS)
@@ -181,7 +186,7 @@ def test_statements_of_the_backward_part_say_what_they_are(target: str) -> None:
 
 
 def test_there_are_no_other_golden_files() -> None:
-    nets = {f"net_{target}" for target in WITH_ARRAYS}
+    nets = {f"net_{target}" for target in NETS}
     assert {path.stem for path in GOLDEN.glob("*.*")} == {*GOLDENS, *nets, "logistic_loss_cuda"}
 
 
