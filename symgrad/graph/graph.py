@@ -130,7 +130,7 @@ class Graph:
             adjoints={
                 views[node].node: views[of].node for node, of in self.adjoints.items() if node in views and of in views
             },
-            labels=dict(filter(None, (_labels_after(views, node, names) for node, names in self.labels.items()))),
+            labels=_labels_after(self, views) if self.labels else {},
         )
 
     def __str__(self) -> str:
@@ -182,13 +182,43 @@ def _permuted(view: View, rank: int) -> tuple[int, ...] | None:
     return axes if len(view.index) == len(axes) == len(set(axes)) == rank else None
 
 
-def _labels_after(views: dict[Node, View], node: Node, names: tuple[str, ...]) -> tuple[Node, tuple[str, ...]] | None:
-    """The labels of the node that replaced `node`: its axes may stand in another order."""
-    view = views.get(node)
-    axes = None if view is None else _permuted(view, node.rank)
-    if view is None or axes is None or view.node.loops != len(names):
-        return None
-    return view.node, (*(names[axis] for axis in axes), *names[node.rank :])
+def _labels_after(graph: Graph, views: dict[Node, View]) -> dict[Node, tuple[str, ...]]:
+    """The labels of the nodes that replaced those with labels: their axes may stand in another order.
+
+    An axis that is reduced is known again by what is read along it.
+    """
+    found: dict[Node, tuple[str, ...]] = {}
+    labelled = {node: views[node] for node in graph.labels if node in views}
+    before = _read_along(labelled)
+    after = _read_along(view.node for view in labelled.values())
+    for node, view in labelled.items():
+        names, axes = graph.labels[node], _permuted(view, node.rank)
+        if axes is not None and view.node.loops == len(names):
+            kept = tuple(names[axis] for axis in axes)
+            reduced = range(node.rank, node.loops)
+            rest = list(reduced)
+            for axis in reduced:
+                same = [other for other in rest if before[node][other] == after[view.node][axis]]
+                rest.remove(other := (same or rest)[0])
+                kept += (names[other],)
+            found.setdefault(view.node, kept)
+    return found
+
+
+def _read_along(roots: Iterable[Node]) -> dict[Node, list[frozenset[tuple[int, int]]]]:
+    """Which axes of which inputs are read along the loop axes of nodes, and of those that they need."""
+    found: dict[Node, list[frozenset[tuple[int, int]]]] = {}
+    for node in reachable(roots):
+        if node.gate.name == "input":
+            found[node] = [frozenset([(node.position, place)]) for place in range(node.rank)]
+            continue
+        along: list[set[tuple[int, int]]] = [set() for _ in range(node.loops)]
+        for source, index in node.arguments:
+            for place, at in enumerate(index):
+                for axis in at.axes:
+                    along[axis] |= found[source][place]
+        found[node] = list(map(frozenset, along))
+    return found
 
 
 def as_node(value: View) -> View:

@@ -145,7 +145,8 @@ class Scheduler:
         names: dict[Rolled, str] = {}
         ranges: dict[str, tuple[Index, Index]] = {}
         for loop in self.layout.rolled(items[0]).values():
-            name = self.layout.loop_name(loop.key, {self.layout.data_name, *ranges})
+            around = [] if self.layout.in_pass is None else [self.layout.data_name]
+            name = self.layout.loop_name(loop.key, {*around, *ranges})
             names[loop] = name
             ranges[name] = (loop.low, loop.high)
         return names, ranges

@@ -185,6 +185,33 @@ def test_statements_of_the_backward_part_say_what_they_are(target: str) -> None:
     assert all(line == line.rstrip() for line in body.splitlines())
 
 
+@pytest.mark.parametrize("target", WITH_ARRAYS)
+@pytest.mark.parametrize(
+    ("text", "rows", "columns"),
+    [
+        ("sum(sum(sin(X[i,j]) for j in range(d)) for i in range(n))", "i", "j"),
+        ("sum(sum(sin(X[i,j])*w[j] for i in range(n)) for j in range(d))", "i", "j"),
+        ("sum(exp(sum(X[i,j]*w[j] for j in range(d))) for i in range(n))", "i", "j"),
+        ("sum(exp(sum(X[i,j]*v[i] for i in range(n))) for j in range(d))", "i", "j"),
+        ("sum(X[j,i]**2*w[i]*v[j] for i in range(d) for j in range(n))", "j", "i"),  # a law reorders its loops
+    ],
+)
+def test_indices_have_the_letters_of_the_text(text: str, rows: str, columns: str, target: str) -> None:
+    """Also the loops of gradients, which the text has none of."""
+    body = symgrad.emit(f"X: matrix(n, d)\nv: vector(n)\nw: vector(d)\n{text}", target=target, body=True)
+    by_entry = rf"X\[{rows} \* d \+ {columns}\]" if target == "javascript" else rf"X\[{rows}, {columns}\]"
+    by_block = rf"X_block\[{columns}, {rows}\]|X_{rows}\[{columns}\]"  # rows of a block have the data last
+    entries = re.findall(r"\b(?:d_)?(X(?:_block|_\w)?\[\w+[^\w:\]].*?\])", body)
+    lines = [line for line in body.splitlines() if not line.lstrip().startswith(("#", "/", '"'))]
+    assert any(re.search(rf"\bd_({by_entry}|{by_block}) = ", line) for line in lines)
+    assert not [own for own in entries if not re.fullmatch(rf"{by_entry}|{by_block}|X\[{rows}, {columns}\]", own)]
+    assert {rows, columns} >= set(re.findall(r"\bfor \(?(?:let )?(\w+) (?:=|in range)", body)) - {
+        "entry_0",
+        "first",
+        "begin",
+    }
+
+
 def test_there_are_no_other_golden_files() -> None:
     nets = {f"net_{target}" for target in NETS}
     assert {path.stem for path in GOLDEN.glob("*.*")} == {*GOLDENS, *nets, "logistic_loss_cuda"}
