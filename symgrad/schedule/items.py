@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeGuard
@@ -11,7 +12,8 @@ from ..gates.linear_algebra import MATRIX_RULES
 from ..graph.graph import Output
 from ..graph.node import Gather, Node, Reduction, View, plain_axis
 
-LEAVES = {"input", "constant", "size", "position"}
+_INDICES = {"constant", "size", "position"}
+LEAVES = {"input", *_INDICES}
 
 
 @dataclass(eq=False)
@@ -59,10 +61,19 @@ def is_leaf(node: Node) -> bool:
 
 
 def _compares_indices(node: Node) -> bool:
-    return node.kind == "boolean" and all(
-        edge.node.gate.name in ("constant", "size", "position") or _compares_indices(edge.node)
-        for edge in node.arguments
-    )
+    """Whether it is a condition of indices and extents alone. The nearest ones first: where it is not, that ends it."""
+    if node.kind != "boolean":
+        return False
+    seen, queue = {node}, deque([node])
+    while queue:
+        for source, _ in queue.popleft().arguments:
+            if source.kind == "boolean":
+                if source not in seen:
+                    seen.add(source)
+                    queue.append(source)
+            elif source.gate.name not in _INDICES:
+                return False
+    return True
 
 
 def is_reduction(item: Item) -> TypeGuard[Node]:
