@@ -24,6 +24,7 @@ from symgrad_codegen.program import (
     Storage,
     Store,
 )
+from symgrad_codegen.text.points import with_entries
 
 import symgrad
 from symgrad.analysis.extents import Domain, Extents
@@ -333,12 +334,12 @@ def test_programs_of_points() -> None:
     verify_program(program, stages.definition)
     for change, words in (
         (on(Assignment, ANY, lambda _: ...), "before it is made"),
-        (on(Assignment, ANY, lambda own: own._replace(name="a")), "a is an array, and the name of a number"),
+        (on(Assignment, ANY, lambda own: own._replace(name="a")), "the input a is written"),
         (on(Store, of_array("d_b"), lambda _: ...), r"the gradient d_b.*d_b\[0\] is not filled"),
         (on(Store, of_array("value"), lambda own: own._replace(target=shifted(own.target, 1))), "value.* is outside"),
     ):
         with pytest.raises(VerificationError, match=words):
-            verify_program(edited(program, change), stages.definition)
+            verify_program(edited(with_entries(program), change), stages.definition)
 
 
 # --- graphs -----------------------------------------------------------------------------------------------------------

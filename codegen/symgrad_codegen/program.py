@@ -321,6 +321,7 @@ class Program:
     operations: int  # of value and gradients together
     bounds: tuple[Bound, ...] = ()
     # Of a scalar expression: all inputs and outputs have the one axis of the points, and the kernel takes one of them.
+    # In its statements a name of one stands for its entry at the point, as `text.points.with_entries` says it.
     over_points: bool = False
 
     @property

@@ -34,6 +34,7 @@ from .program import (
     Store,
 )
 from .text.expressions import expression_text
+from .text.points import with_entries
 
 # Trials with more iterations than this in one nest are left out: extents that are large numbers.
 _LARGEST = 200_000
@@ -45,9 +46,10 @@ class _TooLarge(Exception):
 
 def verify(program: Program, trials: Sequence[Sequence[Argument]] = ()) -> None:
     """Raises BrokenProgram where a program breaks a rule, run with the arguments of each trial."""
+    looped = with_entries(program)
     for trial in trials:
         try:
-            _run(Memory(program, trial))
+            _run(Memory(looped, trial))
         except _TooLarge:
             continue
 

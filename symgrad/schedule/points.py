@@ -24,7 +24,6 @@ from symgrad_codegen.program import (
     Read,
 )
 from symgrad_codegen.text.expressions import expression_text
-from symgrad_codegen.text.points import at_every_point
 
 from ..errors import UnsupportedExpression
 from ..graph.formula import formulas
@@ -49,8 +48,7 @@ def over_points(graph: Graph, inputs: list[str], names: Names, dtype: str) -> Sc
     statements, values = _Body(graph, inputs, names, dtype, derivatives).statements()
     axis, length = names.take("point"), names.take("number_of_points")
     points = (Affine(((length, 1),)),)
-    arrays = {*inputs, *values, *derivatives}
-    nest = Nest("one_point", (), tuple(at_every_point(own, arrays, axis) for own in statements))
+    nest = Nest("one_point", (), tuple(statements))
     return Scheduled(
         inputs=tuple(Input(own, points, "real") for own in inputs),
         extents=(Extent(length, (inputs[0], 0, 1, 0) if inputs else None),),

@@ -1,12 +1,13 @@
-"""Programs over points as the statements of one point: there an entry of an array is a number with the array's name."""
+"""Programs over points: their body as titled runs of statements, and as one with entries in the place of names."""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
-from ..program import Affine, Assignment, Element, Expression, Program, Read, Statement, Store, mapped
+from ..program import Affine, Assignment, Element, Expression, Nest, Pass, Program, Read, Statement, Store, mapped
 
 
 class Section(NamedTuple):
@@ -18,31 +19,36 @@ class Section(NamedTuple):
 
 def sections(program: Program) -> list[Section]:
     """The body of a program over points: forward, backward; where it is long, in turn."""
-    statements = [_of_one_point(statement) for statement in program.body]
+    statements = [statement for statement in program.body if isinstance(statement, Assignment)]
+    assert len(statements) == program.statements, "at one point everything is a number"
     return [Section(part, tuple(run)) for part, run in groupby(statements, lambda statement: statement.part)]
 
 
-def _of_one_point(statement: Statement) -> Assignment:
-    value = with_names(statement.value)
-    if isinstance(statement, Assignment):
-        return statement._replace(value=value)
-    assert isinstance(statement, Store), "nothing is summed up over the points"
-    return Assignment(statement.target.array, value, statement.comment, part=statement.part)
-
-
-def with_names(expression: Expression) -> Expression:
-    """An expression with names in the place of entries."""
-    return mapped(expression, lambda part: Read(part.array) if isinstance(part, Element) else None)
-
-
-def at_every_point(statement: Assignment, arrays: Container[str], axis: str) -> Statement:
-    """A statement of one point as one of the loop over `axis`, with entries of what is in `arrays`."""
-    place = (Affine(((axis, 1),)),)
+def with_entries(program: Program) -> Program:
+    """The same program as one with arrays: over points a name of an input or output stands for its entry there."""
+    if not program.over_points:
+        return program
+    (points,) = program.steps
+    assert isinstance(points, Pass)
+    place = (Affine(((points.axis, 1),)),)
+    arrays = {*program.arguments, *(output.name for output in program.outputs)}
 
     def entry(part: Expression) -> Expression | None:
         return Element(part.name, place) if isinstance(part, Read) and part.name in arrays else None
 
-    value = mapped(statement.value, entry)
-    if statement.name not in arrays:
+    def changed(statement: Statement) -> Statement:
+        value = mapped(statement.value, entry)
+        if isinstance(statement, Assignment) and statement.name in arrays:
+            return Store(Element(statement.name, place), value, statement.comment, statement.part)
         return statement._replace(value=value)
-    return Store(Element(statement.name, place), value, statement.comment, statement.part)
+
+    return with_body(program, map(changed, program.body))
+
+
+def with_body(program: Program, statements: Iterable[Statement]) -> Program:
+    """A program over points with other statements."""
+    (points,) = program.steps
+    assert isinstance(points, Pass)
+    (nest,) = points.steps
+    assert isinstance(nest, Nest)
+    return replace(program, steps=(points._replace(steps=(nest._replace(body=tuple(statements)),)),))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
-from ...program import Nest, Pass, Program
+from ...program import Program
 from ...text.expressions import listed, statement_lines
 from ...text.module import (
     Module,
@@ -18,6 +17,7 @@ from ...text.module import (
     tuple_lines,
 )
 from ...text.names import free
+from ...text.points import with_body
 from .functions import kernel_table, spelled
 from .parts import Part, parts, reads
 
@@ -135,9 +135,4 @@ def _grid_loop(name: str, arrays: Sequence[str], start: str, stop: str, i: str, 
 
 def _spelled(program: Program) -> Program:
     """The program with the functions that stand for operators on a GPU."""
-    (walk,) = program.steps
-    assert isinstance(walk, Pass)
-    (nest,) = walk.steps
-    assert isinstance(nest, Nest)
-    body = tuple(own._replace(value=spelled(own.value, program.accuracy)) for own in nest.body)
-    return replace(program, steps=(walk._replace(steps=(nest._replace(body=body),)),))
+    return with_body(program, (own._replace(value=spelled(own.value, program.accuracy)) for own in program.body))
