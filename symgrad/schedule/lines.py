@@ -8,7 +8,7 @@ temporary until all of them are there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from symgrad_codegen.program import (
@@ -49,7 +49,6 @@ class Lines:
 
     def __init__(self, names: Names, whole_sums: bool = False) -> None:
         self.names, self.whole_sums = names, whole_sums
-        self.temporaries: set[str] = set()
         self._entries: list[Temporary | Statement] = []
         self._final: dict[str, Expression] = {}  # what stands for each temporary in the end
 
@@ -64,8 +63,7 @@ class Lines:
         comment: str = "",
     ) -> Read:
         """A value, by the name that it has until it is known whether it has a line."""
-        key = f"{len(self.temporaries)}"
-        self.temporaries.add(key)
+        key = f"{len(self._entries)}"
         self._entries.append(Temporary(key, value, name, noun, kind, part, is_kept, comment))
         return Read(key)
 
@@ -75,28 +73,41 @@ class Lines:
 
     def final(self, expression: Expression) -> Expression:
         """An expression with final names; for what `written` was told of."""
-        if isinstance(expression, Call):  # most are of names alone
+        if isinstance(expression, Read):
+            return self._final.get(expression.name, expression)
+        if isinstance(expression, Literal):
+            return expression
+        if isinstance(expression, Call):
             known = self._final
-            arguments = [
+            arguments = [  # most are names
                 known.get(own.name, own) if isinstance(own, Read) else self.final(own) for own in expression.arguments
             ]
             return Call(expression.function, tuple(arguments))
-        return mapped(expression, lambda part: self._final.get(part.name, part) if isinstance(part, Read) else None)
+        return mapped(expression, lambda part: self.final(part) if isinstance(part, Read) else None)
 
     def written(self, extra: Iterable[Expression] = ()) -> list[Statement]:
         """The statements with final names; `extra` is read besides. What nobody reads has no line."""
         uses = Counter(name for expression in extra for name in _measured(expression).reads)
+        named: set[str] = set()  # the temporaries that have a line
         alive: list[tuple[Temporary | Statement, _Measure]] = []
-        for entry in reversed(self._entries):
-            if not isinstance(entry, Temporary) or entry.is_kept or entry.key in uses:
-                measure = _measured(entry.value)
-                if isinstance(entry, (Store, Accumulate)):
-                    measure.reads.extend(_measured(entry.target).reads)
-                for name in measure.reads:
-                    uses[name] += 1
-                alive.append((entry, measure))
+        for entry in reversed(self._entries):  # what reads an entry comes after it: its uses are known here
+            measure = _measured(entry.value)
+            if isinstance(entry, Temporary):
+                times = uses.get(entry.key, 0)
+                if entry.is_kept or (times > 1 and not _is_sign(entry.value)):
+                    named.add(entry.key)
+                elif times > 1:
+                    # A sign has no name: `x - largest` reads better than `x + minus_1`. What it is the sign of has one.
+                    named.update(measure.reads)
+                elif times == 0:
+                    continue
+            elif not isinstance(entry, Assignment):
+                measure.reads.extend(_measured(entry.target).reads)
+            for name in measure.reads:
+                uses[name] = uses.get(name, 0) + 1
+            alive.append((entry, measure))
         alive.reverse()
-        named = _named(alive, uses)
+        _name_long(alive, named)
         found: list[Statement] = []
         for entry, _ in alive:
             value = self.final(entry.value)
@@ -136,18 +147,12 @@ class _Measure(NamedTuple):
     depth: int  # of nested operations
 
 
-def _named(entries: Sequence[tuple[Temporary | Statement, _Measure]], uses: Mapping[str, int]) -> set[str]:
-    """The temporaries that have a line."""
-    named: set[str] = set()
-    for entry, measure in entries:
-        if isinstance(entry, Temporary) and (entry.is_kept or uses[entry.key] > 1):
-            # A sign has no name: `x - largest` reads better than `x + minus_1`. What it is the sign of has one.
-            is_sign = not entry.is_kept and _is_sign(entry.value)
-            named.update(measure.reads if is_sign else (entry.key,))
+def _name_long(entries: Sequence[tuple[Temporary | Statement, _Measure]], named: set[str]) -> None:
+    """Adds to the temporaries that are `named` what would make a line too long, or too deep, in its reader's place."""
     size: dict[str, tuple[int, int]] = {}  # operations and depth of what stands in the place of a temporary
     for entry, (reads, operations, depth) in entries:
         total = min(operations, _OPERATIONS // 2)
-        inner = [name for name in reads if name in size and name not in named]
+        inner = [name for name in reads if name not in named and name in size]
         if inner and not isinstance(entry.value, Read):  # what is stored as it is has the line of its store
             inner.sort(key=size.__getitem__)
             room = max(_OPERATIONS, total + len(inner))  # a sum of many products stays one
@@ -158,7 +163,6 @@ def _named(entries: Sequence[tuple[Temporary | Statement, _Measure]], uses: Mapp
             depth += max([size[name][1] for name in inner], default=0)
         if isinstance(entry, Temporary) and entry.key not in named:
             size[entry.key] = total, depth
-    return named
 
 
 def _is_sign(value: Expression) -> bool:
@@ -170,7 +174,7 @@ def _measured(expression: Expression) -> _Measure:
         return _Measure([expression.name], 0, 0)
     reads: list[str] = []
     operations = depth = 0
-    inner = parts(expression)
+    inner = expression.arguments if isinstance(expression, Call) else parts(expression)
     for part in inner:
         if isinstance(part, Read):
             reads.append(part.name)

@@ -33,14 +33,18 @@ class Nouns:
 
     def noun(self, node: Node, called: Mapping[Node, str]) -> str:
         """What one would call what a node computes."""
-        name = node.gate.name
-        arguments = [edge.node for edge in node.arguments]
-        words = [called.get(a) or (self.inputs[a.position] if a.gate.name == "input" else "") for a in arguments]
-        if name == "mul" and len(words) == 2 and node.arguments[0] == node.arguments[1] and words[0]:
-            return _squared(words[0])
-        if len(words) == 1 and name not in ("neg", "not") and words[0] and len(words[0]) < _LONGEST:
-            return f"{noun_of(node)}_{words[0]}"
+        name, arguments = node.gate.name, node.arguments
+        if name == "mul" and len(arguments) == 2 and arguments[0] == arguments[1]:
+            word = self._word(arguments[0].node, called)
+            return _squared(word) if word else noun_of(node)
+        if len(arguments) == 1 and name not in ("neg", "not"):
+            word = self._word(arguments[0].node, called)
+            return f"{noun_of(node)}_{word}" if word and len(word) < _LONGEST else noun_of(node)
         return noun_of(node)
+
+    def _word(self, node: Node, called: Mapping[Node, str]) -> str:
+        """What a node is called inside of other names."""
+        return called.get(node) or (self.inputs[node.position] if node.gate.name == "input" else "")
 
 
 def noun_of(node: Node) -> str:

@@ -73,7 +73,9 @@ def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]
         if i in begun:
             more = Call(FUNCTIONS["add"], (Read(statement.name), terms[i][part]))
             done.append(statement._replace(value=more, comment=""))
-        else:
+        elif len(terms[i]) > 1:
             done.append(statement._replace(value=terms[i][part]))
+        else:
+            done.append(statement)
         begun.add(i)
     return done

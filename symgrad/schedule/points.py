@@ -108,9 +108,9 @@ class _Body:
         lines = Lines(self.names, whole_sums=is_large)
         kept = {view.node for view in self.graph.views} | set(self.graph.names)
         for node in self.nodes:
-            arguments = tuple([self.expressions[source] for source, _ in node.arguments])
+            arguments = [self.expressions[source] for source, _ in node.arguments]
             self.expressions[node] = lines.value(
-                Call(FUNCTIONS[node.gate.name], arguments),
+                Call(FUNCTIONS[node.gate.name], tuple(arguments)),
                 partial(self.names_of.result, node),
                 noun_of(node),
                 part="forward" if node in self.forward else "backward",
@@ -128,9 +128,9 @@ class _Body:
     def _commented(self, statements: list[Assignment]) -> list[Assignment]:
         """With a comment where the text itself does not say what it is."""
         nodes = {self.called[node]: node for node in self.nodes if node in self.called}
+        comments = [self._comment(nodes[own.name], own.value) if own.name in nodes else "" for own in statements]
         return [
-            own._replace(comment=self._comment(nodes[own.name], own.value)) if own.name in nodes else own
-            for own in statements
+            own._replace(comment=comment) if comment else own for own, comment in zip(statements, comments, strict=True)
         ]
 
     @cached_property
