@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from symgrad_codegen.program import Pass, Program
 
-from .graph.graph import Graph, Output, operations, reachable
+from .graph.graph import Graph, operations
 
 
 class Stats(dict[str, Any]):
@@ -18,7 +18,8 @@ class Stats(dict[str, Any]):
     @classmethod
     def of(cls, graph: Graph, laws: Mapping[str, int], seconds: Mapping[str, float]) -> Stats:
         """What is known of the simplified graph, the laws that fired on the way to it, and the stages up to there."""
-        value, both = _operations(graph.values), _operations(graph.outputs)
+        computed = [node for node in graph.order() if node.arguments and not node.fixed]
+        value, both = operations(node for node in computed if node in graph.forward), operations(computed)
         return cls(
             operations_value=value,
             operations=both,
@@ -49,8 +50,3 @@ class Stats(dict[str, Any]):
     def write_runs(self, how: str) -> None:
         """Keeps what runs the kernel."""
         self["runs"] = how
-
-
-def _operations(outputs: Sequence[Output]) -> int:
-    order = reachable(output.view.node for output in outputs)
-    return operations(node for node in order if node.arguments and not node.fixed)

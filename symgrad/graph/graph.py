@@ -95,6 +95,11 @@ class Graph:
     def _order(self) -> list[Node]:
         return reachable(view.node for view in self.views)
 
+    @cached_property
+    def forward(self) -> frozenset[Node]:
+        """The nodes that the values need; the others are there for the gradients alone."""
+        return frozenset(reachable(output.view.node for output in self.values))
+
     def compact(self) -> Graph:
         """The same graph in a table of its own, numbered so that arguments stand right before their readers."""
         table = InternTable(self.table.gates)

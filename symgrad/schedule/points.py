@@ -27,7 +27,7 @@ from symgrad_codegen.text.expressions import expression_text
 
 from ..errors import UnsupportedExpression
 from ..graph.formula import formulas
-from ..graph.graph import Graph, reachable
+from ..graph.graph import Graph
 from ..graph.node import Node
 from .called import Called
 from .constants import constants
@@ -71,7 +71,7 @@ class _Body:
 
     def __init__(self, graph: Graph, inputs: list[str], names: Names, dtype: str, derivatives: list[str]) -> None:
         self.graph, self.inputs, self.names, self.derivatives = graph, inputs, names, derivatives
-        self.forward = set(reachable(output.view.node for output in graph.values))
+        self.forward = graph.forward
         self.nodes = [node for node in graph.order() if not node.fixed and node.gate.name != "input"]
         for node in self.nodes:
             if node.gate.name not in FUNCTIONS:

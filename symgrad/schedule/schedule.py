@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from symgrad_codegen.program import Program
 
-from ..graph.graph import Graph, operations, reachable
+from ..graph.graph import Graph, operations
 from .items import is_leaf
 from .layout import Layout
 from .loops import Scheduler
@@ -40,7 +40,6 @@ def schedule(
     else:
         found = Scheduler(Layout(graph, definition, inputs, names, dtype)).scheduled(with_bounds)
     nodes = [node for node in graph.order() if not is_leaf(node)]
-    forward = set(reachable(output.view.node for output in graph.values))
     return Program(
         name=name,
         dtype=dtype,
@@ -52,7 +51,7 @@ def schedule(
         outputs=found.outputs,
         formula=formula_of(definition, inputs, found.sizes),
         legend=tuple((new, old) for new, old in zip(inputs, graph.inputs, strict=True) if new != old),
-        value_operations=operations(node for node in nodes if node in forward),
+        value_operations=operations(node for node in nodes if node in graph.forward),
         operations=operations(nodes),
         bounds=found.bounds,
         over_points=graph.over_points,

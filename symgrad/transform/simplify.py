@@ -75,7 +75,7 @@ def reuse_reciprocals(graph: Graph) -> Graph:
         return graph
     existing = set(order)
     fragile = _fragile(order)
-    kept = fragile | set(reachable(output.view.node for output in graph.values))
+    kept = fragile | graph.forward
     below_gradients = Counter(_below(n) for n in order if n.gate.name == "div" and n not in kept)
     is_split = {
         n
@@ -139,16 +139,19 @@ class Rules:
 
     def rewritten(self, view: View) -> View | None:
         """What the first law that applies makes of a view."""
-        gate = view.node.gate
-        rules = self.of.get(gate)
-        if rules is None:
-            rules = self.of[gate] = list(self._found(gate))
-        for name, rewrite in rules:
+        for name, rewrite in self.for_gate(view.node.gate):
             found = rewrite(view)
             if found is not None:
                 self.fired[name] += 1
                 return found
         return None
+
+    def for_gate(self, gate: Gate) -> list[tuple[str, Rewrite]]:
+        """The laws that are filed under a gate, by name."""
+        rules = self.of.get(gate)
+        if rules is None:
+            rules = self.of[gate] = list(self._found(gate))
+        return rules
 
     def _found(self, gate: Gate) -> Iterator[tuple[str, Rewrite]]:
         for law in LAWS.get(gate.name, ()):
@@ -167,6 +170,8 @@ def _rewritten_graph(graph: Graph, rules: Rules, forms: dict[Node, View]) -> Gra
     `forms` is the normal form of each node that was ever looked at, over its own axes. A node is looked at when those
     that it reads are in normal form, and what a law makes of it in its turn.
     """
+    if not any(map(rules.for_gate, {node.gate for node in graph.order()})):
+        return graph
     made: dict[Node, View] = {}  # what a node has become, whose own normal form is not known yet
     laws: dict[Node, int] = {}  # how many led to what they have made
     stack = list(reversed(graph.order()))
