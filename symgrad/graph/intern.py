@@ -30,7 +30,7 @@ class InternTable(Builder):
 
     def apply(self, gate: Gate, *views: View, attribute: Attribute = None) -> View:
         """The view of `gate` applied to `views`; its axes are those of the views, in order of first occurrence."""
-        own: tuple[AnyIndex, ...] = own_axes(0)
+        own: tuple[AnyIndex, ...] = ()
         numbers = []
         for node, index in views:
             if index and index is not own:

@@ -30,7 +30,8 @@ def rebuilt(table: Builder, node: Node, views: Mapping[Node, View]) -> View:
     if not node.arguments:
         return table.intern(node.gate, (), node.attribute, node.rank).own
     arguments = [
-        views[edge.node] if edge.index is edge.node.own.index else read_after(views, edge) for edge in node.arguments
+        views[source] if index is source.own.index else read_after(views, View(source, index))
+        for source, index in node.arguments
     ]
     if node.attribute is None and node.loops == node.rank:  # most often
         return table.apply(node.gate, *arguments)

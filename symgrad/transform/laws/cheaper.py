@@ -78,15 +78,16 @@ def constant_factors(view: View, depth: int = _DEPTH) -> int:
 
 def split(view: View, depth: int = _DEPTH) -> tuple[Coefficient, int, list[View]]:
     """A product as its coefficient, how many constants that is made of, and the other factors."""
-    number = rational_of(view)
-    if number:
-        return Coefficient(number), 1, []
     if view.node.fixed:
-        return (_ONE, 0, [view]) if number == 0 else (Coefficient(Fraction(1), (view,)), 1, [])
-    if is_gate(view, "div") and view.arguments[1].node.fixed and rational_of(view.arguments[1]) != 0:
+        number = rational_of(view)
+        if number == 0:
+            return _ONE, 0, [view]
+        return Coefficient(number) if number else Coefficient(Fraction(1), (view,)), 1, []
+    name = view.node.gate.name
+    if name == "div" and view.arguments[1].node.fixed and rational_of(view.arguments[1]) != 0:
         below, count, _ = split(view.arguments[1])
         return below.inverse(), count, [view.arguments[0]]
-    if is_gate(view, "mul"):
+    if name == "mul":
         coefficient, count, others = _ONE, 0, []
         for factor in view.arguments:
             inner = split(factor, depth - 1) if depth else (_ONE, 0, [factor])
@@ -134,7 +135,7 @@ def mul_constants(y: View) -> View | None:
 
 @law("mul", "(c*a)*b = c*(a*b): constants stand outside", exact=False, family="sharing")
 def mul_scale(y: View) -> View | None:
-    if y.node.fixed or any(factor.node.fixed for factor in y.arguments) or not any(map(constant_factors, y.arguments)):
+    if not any(map(constant_factors, y.arguments)) or any(factor.node.fixed for factor in y.arguments):
         return None
     parts = [split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
@@ -145,7 +146,7 @@ def mul_scale(y: View) -> View | None:
 
 @law("add", "c*a + c*b = c*(a + b)", exact=False, family="sharing")
 def add_scale(y: View) -> View | None:
-    if y.node.fixed or not all(map(constant_factors, y.arguments)) or any(term.node.fixed for term in y.arguments):
+    if not all(map(constant_factors, y.arguments)) or any(term.node.fixed for term in y.arguments):
         return None
     parts = [split(term) for term in y.arguments]
     if any(part[0] != parts[0][0] or not part[2] for part in parts):
