@@ -111,9 +111,9 @@ def walk(expression: Expression, entries: bool = True) -> Iterator[Expression]:
         part = stack.pop()
         yield part
         if isinstance(part, Call):
-            stack.extend(reversed(part.arguments))
+            stack += part.arguments[::-1]
         elif not isinstance(part, (Read, Literal)) and (entries or not isinstance(part, Element)):
-            stack.extend(reversed(parts(part)))
+            stack += parts(part)[::-1]
 
 
 def mapped(expression: Expression, change: Callable[[Expression], Expression | None]) -> Expression:

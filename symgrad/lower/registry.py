@@ -36,7 +36,8 @@ def lowers(*kinds: type, children: Children | None = None) -> Callable[[Build], 
 
 def row_of(part: sympy.Basic) -> Row | None:
     """The row of the nearest of a part's classes."""
-    return next((ROWS[kind] for kind in type(part).__mro__ if kind in ROWS), None)
+    own = type(part)
+    return ROWS.get(own) or next((ROWS[kind] for kind in own.__mro__ if kind in ROWS), None)
 
 
 def alone(_lowering: object, _part: sympy.Basic) -> tuple[sympy.Basic, ...]:

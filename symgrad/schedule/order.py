@@ -57,8 +57,7 @@ def interleaved_statements(statements: Sequence[Assignment]) -> list[Assignment]
     place = {statement.name: i for i, statement in enumerate(statements)}
 
     def reads(expression: Expression) -> set[int]:
-        names = (part.name for part in walk(expression) if isinstance(part, Read))
-        return {place[name] for name in names if name in place}
+        return {place[part.name] for part in walk(expression) if isinstance(part, Read) and part.name in place}
 
     terms: list[tuple[Expression, ...]] = []
     for statement in statements:
