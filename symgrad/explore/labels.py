@@ -9,7 +9,7 @@ from symgrad_codegen.text.expressions import Piece
 
 from ..evaluate.evaluation import exact_value
 from ..graph.formula import formulas, indexed_formula, operation_text
-from ..graph.graph import Graph
+from ..graph.graph import Graph, reachable
 from ..graph.node import Node, View, positional
 
 _MAX_FORMULA = 60  # characters of a formula
@@ -28,7 +28,7 @@ class Labels:
         self.texts: dict[Node, str] = {}
         if graph.over_points:
             roots = [*numbers, *(view.node for view in locals)]
-            self.texts = formulas(roots, graph.inputs, self.numbers, _MAX_FORMULA, graph.names)
+            self.texts = formulas(reachable(roots), graph.inputs, self.numbers, _MAX_FORMULA, graph.names)
 
     def formula(self, node: Node) -> str:
         """What the node computes, of the inputs and of named parts; what is long, of the gates before it."""
@@ -63,7 +63,7 @@ class Labels:
 
     def constant(self, view: View) -> str:
         """A part that depends on no input: as it is written, or as a number where that is long."""
-        text = formulas([view.node], (), {}, _MAX_FORMULA)[view.node]
+        text = formulas(reachable([view.node]), (), {}, _MAX_FORMULA)[view.node]
         if len(text) <= _LABEL:
             return text
         return f"{float(exact_value(positional(view.node))):.4g}"

@@ -10,7 +10,7 @@ from symgrad_codegen.program import Affine
 from symgrad_codegen.text.expressions import Piece, affine_text, bracketed, condition_text, spell
 
 from .affine import Index, Size
-from .graph import Graph, reachable
+from .graph import Graph
 from .node import AnyIndex, Gather, Node, Reduction, View
 
 _ELLIPSIS: Piece = ("...", ATOM)
@@ -18,27 +18,26 @@ _MAX_TERMS = 12  # of a long sum, how many are shown
 
 
 def formulas(
-    roots: Sequence[Node], inputs: Sequence[str], names: Mapping[Node, str], limit: int, own: Iterable[Node] = ()
+    nodes: Iterable[Node], inputs: Sequence[str], names: Mapping[Node, str], limit: int, own: Iterable[Node] = ()
 ) -> dict[Node, str]:
-    """The text of every node under `roots`: at most about `limit` characters, named parts by their names beyond.
+    """The texts of nodes, arguments first: at most about `limit` characters each, named parts by their names beyond.
 
     Nodes of `own` that have names, which the user gave, go by these inside all other formulas.
     """
     own = names.keys() & set(own)
     pieces: dict[Node, Piece] = {}
-    for node in reachable(roots):
+    for node in nodes:
         arguments = []
-        for edge in node.arguments[:_MAX_TERMS]:
-            piece = pieces[edge.node]
-            if edge.node in own:
-                piece = names[edge.node], ATOM
+        for source, _ in node.arguments[:_MAX_TERMS]:
+            piece = pieces[source]
+            if source in own:
+                piece = names[source], ATOM
             elif len(piece[0]) > limit:
-                piece = (names[edge.node], ATOM) if edge.node in names else _ELLIPSIS
+                piece = (names[source], ATOM) if source in names else _ELLIPSIS
             arguments.append(piece)
         if len(node.arguments) > _MAX_TERMS:
             arguments.append(_ELLIPSIS)
-        piece = _piece(node, arguments, inputs)
-        pieces[node] = piece
+        pieces[node] = _piece(node, arguments, inputs)
     return {
         node: piece[0] if len(piece[0]) <= limit else piece[0][: limit - 3] + "..." for node, piece in pieces.items()
     }

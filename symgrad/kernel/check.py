@@ -239,7 +239,7 @@ def _trouble(graph: Graph, point: Sequence[float]) -> str:
         for node in _active(views, values):
             arguments = [float(values[edge.node]) for edge in node.arguments]
             if arguments and not np.isfinite(values[node]) and np.all(np.isfinite(arguments)):
-                text = formulas([node], graph.inputs, {}, 60)[node]
+                text = formulas(reachable([node]), graph.inputs, {}, 60)[node]
                 listed = ", ".join(f"{argument:.6g}" for argument in arguments)
                 return f"in the {what}, {node.gate.name}({listed}) is {float(values[node])}: {ascii(text)[1:-1]}"
     return ""

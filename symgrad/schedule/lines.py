@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from symgrad_codegen.program import (
-    Accumulate,
     Assignment,
     Call,
     Element,
@@ -20,7 +19,6 @@ from symgrad_codegen.program import (
     Literal,
     Read,
     Statement,
-    Store,
     mapped,
     parts,
 )
@@ -110,15 +108,10 @@ class Lines:
         _name_long(alive, named)
         found: list[Statement] = []
         for entry, _ in alive:
+            if not isinstance(entry, Temporary):
+                found.append(self._finished(entry))
+                continue
             value = self.final(entry.value)
-            if isinstance(entry, (Store, Accumulate)):
-                target = self.final(entry.target)
-                assert isinstance(target, Element)
-                found.append(entry._replace(target=target, value=value))
-                continue
-            if isinstance(entry, Assignment):
-                found.append(entry._replace(value=value))
-                continue
             while self._is_long(value):
                 assert isinstance(value, Call)
                 first = self.names.take(f"partial_{entry.noun}", counted=True)
@@ -131,6 +124,14 @@ class Lines:
                 value = Read(name)
             self._final[entry.key] = value
         return found
+
+    def _finished(self, statement: Statement) -> Statement:
+        value = self.final(statement.value)
+        if isinstance(statement, Assignment):
+            return statement._replace(value=value)
+        target = self.final(statement.target)
+        assert isinstance(target, Element)
+        return statement._replace(target=target, value=value)
 
     def _is_long(self, value: Expression) -> bool:
         """Whether it is a sum, or the like, that is written a line at a time, from left to right."""

@@ -20,7 +20,7 @@ def plan_text(graph: Graph) -> str:
     if graph.over_points:
         return "every value is computed at one point after the other: there is nothing to plan"
     plan = Plan(graph)
-    texts = formulas([view.node for view in graph.views], graph.inputs, {}, _FORMULA)
+    texts = formulas(graph.order(), graph.inputs, {}, _FORMULA)
     lines = ["data axis:"]
     for key, own in sorted(plan.candidates.items(), key=lambda pair: pair[1], reverse=True):
         kind = "symbolic" if own.is_symbolic else "known"

@@ -135,8 +135,7 @@ class _Body:
 
     @cached_property
     def _texts(self) -> dict[Node, str]:
-        roots = [view.node for view in self.graph.views]
-        return formulas(roots, self.inputs, self.called, _COMMENT, self.graph.names)
+        return formulas(self.graph.order(), self.inputs, self.called, _COMMENT, self.graph.names)
 
     def _comment(self, node: Node, expression: Expression) -> str:
         if node not in self.forward:

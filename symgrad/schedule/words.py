@@ -19,7 +19,7 @@ def formula_of(definition: Graph, inputs: Sequence[str], sizes: Mapping[str, str
     """The expression in few words, as it was lowered; with its indices where it has arrays, and extents of `sizes`."""
     node = definition.values[0].view.node
     if definition.over_points:
-        return formulas([node], inputs, {}, _FORMULA)[node]
+        return formulas(definition.order(), inputs, {}, _FORMULA)[node]
     worded = in_identifiers(definition, inputs)
     own = {size.name: (sizes or {}).get(size.name) or identifier(size.name) for size in sizes_of(definition)}
     return indexed_formula(positional(node), node, worded, worded.names, _FORMULA, own, _FORMULA_DEPTH)

@@ -61,7 +61,7 @@ def varying_nodes(order: list[Node], wrt: set[int]) -> set[Node]:
         if (
             node.kind == "real"
             and node.gate.name != "detached"
-            and (is_wanted or any(edge.node in varying for edge in node.arguments))
+            and (is_wanted or not varying.isdisjoint([source for source, _ in node.arguments]))
         ):
             varying.add(node)
     return varying

@@ -145,8 +145,11 @@ def _merged(contributions: list[Contribution]) -> Contribution:
     """The adjoint: the sum of what arrives, each part on its own domain."""
     if len(contributions) == 1:
         return contributions[0]
-    common = frozenset.intersection(*(part.domain for part in contributions))
-    views = [guarded(part.view, sorted(part.domain - common, key=repr)) for part in contributions]
+    common = frozenset.intersection(*[part.domain for part in contributions])
+    views = [
+        guarded(part.view, sorted(part.domain - common, key=repr)) if part.domain else part.view
+        for part in contributions
+    ]
     return Contribution(views[0].node.table.apply(GATES["add"], *views), common)
 
 
