@@ -7,7 +7,6 @@ from html import escape
 
 import sympy
 
-from ..explore.latex import latex
 from ..tables import Table
 from .compiled import Compiled
 
@@ -25,6 +24,8 @@ def in_a_line(compiled: Compiled) -> str:
 
 def in_latex(compiled: Compiled) -> str | None:
     """The formula; None where it is too long to be read."""
+    from ..explore.latex import latex  # `import symgrad` does without
+
     formula = latex(compiled.written or compiled.definition)
     return None if formula is None else f"$\\displaystyle {formula}$"
 

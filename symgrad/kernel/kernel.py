@@ -6,22 +6,26 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 
 from ..emission import body_of, source_of
-from ..explore.draw import Drawing, draw
-from ..explore.trace import Trace
-from ..explore.tracing import Setting, trace
 from ..graph.graph import Graph
 from ..result import Array, Result, new_tuple
 from ..stats import Stats
-from .check import GradientCheck, check
 from .compiled import Compiled
 from .display import in_a_few_lines, in_a_line, in_latex
 from .objective import Objective
-from .runner import RUNNERS
+from .runner import RUNNERS, Runner
+
+if TYPE_CHECKING:
+    from ..explore.draw import Drawing
+    from ..explore.trace import Trace
+    from ..explore.tracing import Setting
+    from .check import GradientCheck
+
+# What looks into a kernel is imported where it is asked for: `import symgrad` does without.
 
 
 class Kernel:
@@ -195,7 +199,13 @@ class Kernel:
         Raises:
             TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
-        return check(self._setting(args, by_name, "a check"), self._compiled.definition, self._runner.evaluate)
+        from .check import check
+
+        return check(
+            _setting(self._compiled, self._runner, args, by_name, "a check"),
+            self._compiled.definition,
+            self._runner.evaluate,
+        )
 
     def trace(self, *args: Any, level: str = "gates", **by_name: Any) -> Trace:
         """Every gate at a point: value, local gradients, upstream gradient, troubles.
@@ -215,7 +225,9 @@ class Kernel:
             ValueError: `level` is none of these.
             TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
-        return trace(self._setting(args, by_name), level)
+        from ..explore.tracing import trace
+
+        return trace(_setting(self._compiled, self._runner, args, by_name), level)
 
     def draw(
         self,
@@ -242,14 +254,9 @@ class Kernel:
             ValueError: `level` is none of those, `nearest` no number of gates, or `through` no input.
             TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
-        return draw(self._setting(args, by_name), level, nearest, through)
+        from ..explore.draw import draw
 
-    def _setting(self, args: tuple[Any, ...], by_name: Mapping[str, Any], what: str = "a trace") -> Setting:
-        """The point at which the circuit is looked at, on the host."""
-        record, arguments = self._compiled, self._runner.arguments
-        point = arguments.one_point(arguments.ordered(args, by_name), what)
-        sizes = arguments.shapes_of(point).sizes if record.has_arrays else {}
-        return Setting(record.written, record.graph, record.options.dtype, point, sizes, record.gradient)
+        return draw(_setting(self._compiled, self._runner, args, by_name), level, nearest, through)
 
     def __str__(self) -> str:
         """What `print` shows: the part of the source that is about the mathematics."""
@@ -270,3 +277,14 @@ class Kernel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Kernel, (replace(self._compiled, stats=deepcopy(self.stats)),)
+
+
+def _setting(
+    compiled: Compiled, runner: Runner, args: tuple[Any, ...], by_name: Mapping[str, Any], what: str = "a trace"
+) -> Setting:
+    """The point at which the circuit is looked at, on the host."""
+    from ..explore.tracing import Setting
+
+    point = runner.arguments.one_point(runner.arguments.ordered(args, by_name), what)
+    sizes = runner.arguments.shapes_of(point).sizes if compiled.has_arrays else {}
+    return Setting(compiled.written, compiled.graph, compiled.options.dtype, point, sizes, compiled.gradient)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import math
 from collections.abc import Callable
@@ -281,5 +280,7 @@ CONSTANTS = {
 
 
 def unknown_function(name: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name[:50], [*FUNCTIONS, *ALIASES, *ARRAYS, *REDUCTIONS, *LIMITED], 1)
     return f"unknown function '{short(name)}'" + (f"; did you mean '{near[0]}'?" if near else "")

@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -81,9 +80,11 @@ def key(source: str) -> str:
 
 @cache
 def _version(package: str) -> str:
+    from importlib import metadata  # reads e-mail's headers, and imports what does
+
     try:
-        return version(package)
-    except PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return ""
 
 
