@@ -13,13 +13,18 @@ from typing import Any
 
 import sympy
 
-import symgrad
+from symgrad.compiler import Stages
+from symgrad.emission import source_of
+from symgrad.options import Options
+from symgrad.stats import Stats
+from symgrad.transform.pipeline import PASSES
 
+from .large_expressions import KINDS
 from .rounds import environment
 from .table import markdown, seconds_text, spread
 
 NODES = (12_500, 25_000, 50_000, 100_000)
-STAGES = ("lower", "stabilise", "differentiate", "simplify", "emit")
+STAGES = ("lower", *(step.name for step in PASSES), "emit")
 NEURON = Path(__file__).resolve().parent.parent / "examples" / "neuron.txt"
 
 
@@ -60,12 +65,33 @@ def stages_table(title: str, make: Callable[[int], sympy.Expr], sizes: Sequence[
 
 def stage_seconds(expression: sympy.Expr) -> dict[str, float]:
     """Seconds of each stage, as the kernel's statistics tell them."""
-    kernel = symgrad.compile(expression, cache=False)
-    assert kernel.source
-    seconds: dict[str, float] = kernel.stats["seconds"]
-    del kernel
-    gc.collect()
+    seconds: dict[str, float] = emitted(expression)["seconds"]
     return {stage: seconds[stage] for stage in STAGES}
+
+
+def emitted(expression: sympy.Expr) -> Stats:
+    """What is known of an expression whose source was made, and not compiled."""
+    stages = Stages(expression, None, None, ())
+    stats = stages.stats()
+    assert source_of(stages.simplified, stages.definition, Options(), stats)
+    del stages
+    gc.collect()
+    return stats
+
+
+def kinds_table(sizes: Mapping[str, Sequence[int]], repeats: int) -> str:
+    """Microseconds an operation of value and gradients, the best of some times; `sizes` are those of each kind."""
+    rows = []
+    for name, own in sizes.items():
+        row = [name]
+        for size in own:
+            taken = [emitted(KINDS[name].make(size)) for _ in range(repeats)]
+            best = min(sum(stats["seconds"][stage] for stage in STAGES) for stats in taken)
+            operations = taken[0]["operations"]
+            row += [f"{operations:,}", f"{best / operations * 1e6:.1f}"]
+        rows.append(row)
+    head = ["expression", *["operations", "us each"] * max(map(len, sizes.values()))]
+    return markdown("From lowering to emission", head, rows)
 
 
 # New processes --------------------------------------------------------------------------------------------------------
@@ -143,6 +169,7 @@ def tables(repeats: int, sizes: Sequence[int] = NODES) -> list[str]:
     return [
         stages_table("A chain of e*x + 1", chain, sizes, min(repeats, 3)),
         stages_table("A sum of squares of different inputs", squares, sizes, min(repeats, 3)),
+        kinds_table({name: kind.sizes for name, kind in KINDS.items()}, min(repeats, 3)),
         processes_table(repeats),
         first_result_table(min(repeats, 3)),
     ]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 
 from benchmarks import (
     black_scholes,
@@ -32,7 +35,9 @@ from benchmarks import (
 )
 from benchmarks.__main__ import MANY_POINTS, ON_DEVICE, WHOLE_ARRAYS
 from benchmarks.array_peers import ARRAY_PEERS
+from benchmarks.large_expressions import KINDS
 from benchmarks.workload import Array, Workload, largest_difference
+from symgrad.lower.lower import natural_order
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKLOADS = {"neuron": neuron.WORKLOAD, "black_scholes": black_scholes.WORKLOAD, "cluster": lennard_jones.cluster(3)}
@@ -198,10 +203,38 @@ def test_call_has_its_rows() -> None:
     assert "wrong" not in call.table(1)
 
 
-def test_stages_have_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("symgrad.kernel.compiled.MAX_OPERATIONS", 0)  # the stages only: Numba is not waited for
+def test_stages_have_their_rows() -> None:
     for make in (compile_time.chain, compile_time.squares):
         assert set(rows_of(compile_time.stages_table("", make, (20, 40), 1))) == {"20", "40"}
+    rows = rows_of(compile_time.kinds_table(dict.fromkeys(KINDS, (3, 4)), 1))
+    assert rows.keys() == KINDS.keys()
+    assert all(len(cells) == 4 and float(cells[3]) > 0 for cells in rows.values())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_large_expressions_are_what_they_say(name: str) -> None:
+    numbers = np.random.default_rng(3).uniform(0.5, 1.5, 30)
+    expression = KINDS[name].make(5)
+    symbols = sorted(expression.free_symbols, key=natural_order)
+    found = sympy.lambdify(symbols, expression, "math")(*numbers[: len(symbols)])
+    assert found == pytest.approx(float(EXPECTED[name](*numbers[: len(symbols)])), rel=1e-12)
+
+
+def _again(step: Callable[[float], float], x: float) -> float:
+    for _ in range(5):
+        x = step(x)
+    return x
+
+
+EXPECTED: dict[str, Callable[..., float]] = {
+    "chain": lambda x, y: _again(lambda z: math.sin(z) * 1.01 + y, x),
+    "shared parts": lambda x, y: _again(lambda z: z * z + y * z, x),
+    "determinant": lambda *m: float(np.linalg.det(np.reshape(m, (5, 5)))),
+    "Rosenbrock": lambda *x: sum(100 * (b - a**2) ** 2 + (1 - a) ** 2 for a, b in pairwise(x)),
+    "branches": lambda x, y: _again(lambda z: z * y if z > 0 else z + y * y + 1, x),
+    "like terms": lambda *a: sum((k + 2) * math.sin(a[-1] * own) for k, own in enumerate(a[:-1])),
+    "products": lambda *p: 5 * math.prod(p),
+}
 
 
 def test_the_command() -> None:
