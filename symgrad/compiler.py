@@ -14,7 +14,6 @@ from symgrad_codegen.targets import TARGETS
 
 from . import verify
 from .emission import body_of, program_of, source_of
-from .errors import UnsupportedExpression
 from .evaluate.trials import Trial, trials
 from .graph.graph import Graph, no_collection, sizes_of
 from .kernel.compiled import Compiled, is_compiled
@@ -23,11 +22,11 @@ from .kernel.runner import RUNNERS
 from .language.parse import Problem, parse
 from .lower.lower import lower
 from .lower.survey import ARRAYS
-from .lower.unsupported import describe
 from .options import Options
+from .outputs import Outputs, split
 from .schedule.plan_text import plan_text
 from .stats import Stats
-from .transform.derive import Wanted
+from .transform.derive import Derivative, Wanted
 from .transform.pipeline import PASSES
 from .transform.simplify import simplify
 
@@ -35,13 +34,16 @@ from .transform.simplify import simplify
 STAGES = ("graph", *(step.result for step in PASSES), "plan", "program", "source")
 
 Wrt: TypeAlias = sympy.Symbol | Sequence[sympy.Symbol] | None
+# The derivative where none is asked for: of one number the gradient, of several the Jacobian.
+USUAL = "usual"
 
 
 def compile(
-    expr: sympy.Expr | Problem | str,
+    expr: Any,
     args: Sequence[sympy.Symbol] | None = None,
     wrt: Wrt = None,
     *,
+    derivative: str | None = USUAL,
     target: str = "cpu",
     dtype: str = "float64",
     accuracy: str = "fast",
@@ -52,15 +54,18 @@ def compile(
     cache: bool = True,
     batch: bool = False,
 ) -> Kernel:
-    """Compiles a real scalar expression to a kernel that returns its value and gradient.
+    """Compiles real expressions to a kernel that returns their values and derivatives.
 
     Everything that cannot be compiled is refused here, not at the first call.
 
     Args:
-        expr: A SymPy expression, the result of `symgrad.parse`, or text in the language of expr.txt.
+        expr: A SymPy expression, the result of `symgrad.parse`, or text in the language of expr.txt. Several
+            expressions are a list or tuple of them, nested or not, a dict, a Matrix or an Array.
         args: The inputs in order: symbols, IndexedBase, MatrixSymbol. By default all that are free, by name, digits by
             value (extents only where no array's shape tells them).
         wrt: One symbol, or a sequence: what to differentiate for. By default every input that holds real numbers.
+        derivative: "gradient", which is usual for one expression; "jacobian", which is for several; "hessian", of one:
+            value, gradient and Hessian; None for values alone.
         target: "cpu", or "cuda", which needs the extra cuda12 or cuda13, and a GPU at the call.
         dtype: "float64" or "float32".
         accuracy: "fast": SIMD functions (at most 4 ulp each) and fused multiply-add; "strict": the bits of plain
@@ -88,21 +93,38 @@ def compile(
         Result(value=3.0, grad=(1.0, 3.0))
         >>> kernel([1.0, 2.0], 0.0).grad["y"]
         array([1., 2.])
+        >>> value, jacobian = symgrad.compile([x * y, x + y])(1.0, 2.0)
+        >>> jacobian
+        array([[2., 1.],
+               [1., 1.]])
     """
     if target not in RUNNERS:
         raise ValueError(
             f"compile runs on the targets {', '.join(RUNNERS)}, not {target!r}; emit prints for {', '.join(TARGETS)}"
         )
     options = Options(target, dtype, accuracy, name, threads, cache, batch)
-    stages = Stages(expr, args, wrt, gates, extents)
+    stages = Stages(expr, args, wrt, gates, extents, derivative)
     graph, definition, stats = stages.simplified, stages.definition, stages.stats()
     source = source_of(graph, definition, options, stats) if is_compiled(graph, stats) else None
-    is_single = isinstance(wrt, (sympy.Symbol, *ARRAYS))
-    return Kernel(Compiled(stages.args, stages.wrt, is_single, stages.graph, definition, graph, options, source, stats))
+    return Kernel(
+        Compiled(
+            stages.args,
+            stages.outputs,
+            stages.wrt,
+            stages.derivative,
+            isinstance(wrt, (sympy.Symbol, *ARRAYS)),
+            stages.graph,
+            definition,
+            graph,
+            options,
+            source,
+            stats,
+        )
+    )
 
 
 def emit(
-    expr: sympy.Expr | Problem | str,
+    expr: Any,
     args: Sequence[sympy.Symbol] | None = None,
     wrt: Wrt = None,
     *,
@@ -170,28 +192,33 @@ class Stages:
 
     def __init__(
         self,
-        expr: sympy.Expr | Problem | str,
+        expr: Any,
         args: Sequence[sympy.Symbol] | None,
         wrt: Wrt,
         gates: Iterable[type],
         extents: Mapping[Any, int] | None = None,
+        derivative: str | None = USUAL,
     ) -> None:
         self.seconds: dict[str, float] = {}
         self.fired: Counter[str] = Counter()  # laws, how often
         self.tried: list[Trial] = []
         gates = tuple(gates)
         problem = self._timed("parse", lambda: _problem(expr))
+        self.outputs, expressions = split(problem.expression)
+        self.derivative = _chosen(derivative, self.outputs)
         with no_collection():
             self.graph, self.args = self._timed(
-                "lower", lambda: lower(problem.expression, args, gates, problem.names, extents)
+                "lower",
+                lambda: lower(expressions, args, gates, problem.names, extents, self.outputs.names),
             )
             self.wrt = _differentiated(wrt, self.args, self.graph)
             order = {symbol: position for position, symbol in enumerate(self.args)}
             positions = [order[symbol] for symbol in self.wrt]
+            wanted = Wanted(positions, self.derivative)
             self.graphs = {"graph": self.graph}
             graph = self.graph
             for step in PASSES:
-                graph = self._timed(step.name, partial(step.apply, graph, Wanted(positions), self.fired))
+                graph = self._timed(step.name, partial(step.apply, graph, wanted, self.fired))
                 self.graphs[step.result] = graph
             self.gradient, self.simplified = self.graphs["gradient"], self.graphs["simplified"]
             # The graph as written, with the user's own gates spelled out, so that it stands alone.
@@ -219,17 +246,21 @@ class Stages:
 def _problem(expr: Any) -> Problem:
     if isinstance(expr, str):
         return parse(expr)
-    if isinstance(expr, Problem):
-        return expr
-    if isinstance(expr, (int, float)):
-        expr = sympy.Number(expr)
-    if not isinstance(expr, sympy.Basic):
-        raise UnsupportedExpression(f"cannot compile a {type(expr).__name__}: give one SymPy expression or text")
-    if not isinstance(expr, sympy.Expr):
-        raise UnsupportedExpression(
-            f"cannot compile {describe(expr)} ({type(expr).__name__}): give one scalar expression"
+    return expr if isinstance(expr, Problem) else Problem(expr, {}, "")
+
+
+def _chosen(derivative: str | None, outputs: Outputs) -> Derivative:
+    """Which derivative is taken. Raises ValueError for what is none, and for what there is of one number only."""
+    kinds: dict[str | None, Derivative] = {None: None, "gradient": "gradient", "jacobian": "jacobian"}
+    kinds |= {"hessian": "hessian", USUAL: "gradient" if outputs.is_single else "jacobian"}
+    if derivative not in kinds:
+        raise ValueError(f"derivative is None, 'gradient', 'jacobian' or 'hessian', not {derivative!r}")
+    if derivative in ("gradient", "hessian") and not outputs.is_single:
+        raise ValueError(
+            f"derivative={derivative!r} is of one number, and here are {len(outputs.names)} outputs in a structure; "
+            "of these take derivative='jacobian'"
         )
-    return Problem(expr, {}, "")
+    return kinds[derivative]
 
 
 def _differentiated(wrt: Wrt, args: tuple[Any, ...], graph: Graph) -> tuple[Any, ...]:

@@ -1,9 +1,9 @@
-"""What a kernel returns: the value and the gradient, by position, by name and by symbol."""
+"""What a kernel returns: values and derivatives, by position, by name and by symbol."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import sympy
@@ -13,7 +13,8 @@ class Gradient(tuple[Any, ...]):
     """The partial derivatives in `wrt` order; also by name or symbol: `grad["x"]`, `grad[x]`, `grad.as_dict()`.
 
     A derivative by an array has the shape of that array; the shape of points or of a batch stands in front. A name that
-    is not in `wrt`, or that two symbols share, raises ValueError, a symbol that is not in `wrt` KeyError.
+    is not in `wrt`, or that two symbols share, raises ValueError, a symbol that is not in `wrt` KeyError. Where parts
+    are themselves by name, several names go to the parts of parts: `hessian["x", "y"]` is `hessian["x"]["y"]`.
 
     Attributes:
         wrt: The inputs that are differentiated for, in order.
@@ -25,11 +26,10 @@ class Gradient(tuple[Any, ...]):
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, (int, slice)):
             return super().__getitem__(key)
-        if isinstance(key, str):
-            return super().__getitem__(by_name(self.wrt, key, "wrt"))
-        if key in self.wrt:
-            return super().__getitem__(self.wrt.index(key))
-        raise KeyError(f"{key!r} is not in wrt: {', '.join(symbol.name for symbol in self.wrt)}")
+        if isinstance(key, tuple) and key:
+            first = self[key[0]]
+            return first[key[1:] if len(key) > 2 else key[1]] if len(key) > 1 else first
+        return super().__getitem__(place_of(self.wrt, key))
 
     def as_dict(self) -> dict[str, Any]:
         """The derivatives by name.
@@ -68,6 +68,107 @@ class Result(NamedTuple):
 
     value: Any
     grad: Any
+
+
+class JacobianResult(NamedTuple):
+    """What a kernel of a Jacobian returns, `(value, jacobian)`.
+
+    Attributes:
+        value: The values, in the structure that the expressions were given in: numbers in lists and matrices are one
+            array of that shape; the shape of points stands in front.
+        jacobian: Of numbers by numbers a `NamedArray` of shape `(..., m, n)`: a row for each number among the outputs,
+            in order, a column for each input of `wrt`. Where outputs or inputs are arrays, in the structure of the
+            outputs, of each a `Gradient` of arrays of its shape and then that of the input.
+    """
+
+    value: Any
+    jacobian: Any
+
+
+class HessianResult(NamedTuple):
+    """What a kernel of a Hessian returns, `(value, grad, hessian)`.
+
+    Attributes:
+        value: The value of the expression.
+        grad: The partial derivatives as a `Gradient`; or, where `wrt` was one symbol, the derivative by it.
+        hessian: By numbers a `NamedArray` of shape `(..., n, n)`. Where inputs are arrays a `Gradient` of `Gradient`s:
+            `hessian["x", "y"]` has the shape of x and then that of y.
+    """
+
+    value: Any
+    grad: Any
+    hessian: Any
+
+
+# Of each name among the outputs: the first row and the one after the last, and the shape of the array that these are or
+# the names within.
+Rows: TypeAlias = Mapping[Any, tuple[int, int, "tuple[int, ...] | Rows"]]
+
+
+class NamedArray(np.ndarray[Any, Any]):
+    """An array of NumPy that also answers to names along its last axes, as it was returned: its parts are plain arrays.
+
+    Of a Jacobian `jacobian["g"]` are the rows of the output of that name, and `jacobian["g", "x"]`, or
+    `jacobian["g"]["x"]`, is the derivative by x. Where no output has a name, `jacobian["x"]` is the column of x. Of a
+    Hessian `hessian["x"]` is the row of x, and `hessian["x", "y"]` an entry. Symbols do as well as names.
+    """
+
+    _columns: tuple[sympy.Symbol, ...] | None = None
+    _rows: Rows | tuple[sympy.Symbol, ...] | None = None
+
+    @classmethod
+    def of(cls, array: Any, columns: tuple[sympy.Symbol, ...], rows: Rows | tuple[sympy.Symbol, ...] | None) -> Any:
+        """An array with names along its last axis, and along the last but one where there are `rows`."""
+        named = array.view(cls)
+        named._columns, named._rows = columns, rows
+        return named
+
+    def __getitem__(self, key: Any) -> Any:
+        array = self.view(np.ndarray)
+        first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
+        if not isinstance(first, (str, sympy.Basic)):
+            return array[key]
+        if self._columns is None:
+            raise TypeError(f"the name {first!r}: names are those of the whole array, and this is a part of it")
+        part = self._row(array, first) if self._rows is not None else array[..., place_of(self._columns, first)]
+        return part[rest if len(rest) > 1 else rest[0]] if rest else part
+
+    def _row(self, array: Any, key: Any) -> Any:
+        columns, rows = self._columns or (), self._rows or {}
+        if isinstance(rows, tuple):
+            return NamedArray.of(array[..., place_of(rows, key), :], columns, None)
+        name = next((own for own in rows if own == key or str(own) == key), None)
+        if name is None:
+            raise ValueError(f"no output {key!r}; the outputs are {', '.join(map(str, rows))}")
+        start, stop, inner = rows[name]
+        own = array[..., start:stop, :]
+        if isinstance(inner, tuple):
+            return NamedArray.of(own.reshape(*own.shape[:-2], *inner, own.shape[-1]), columns, None)
+        within = {key: (low - start, high - start, part) for key, (low, high, part) in inner.items()}
+        return NamedArray.of(own, columns, within)
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """What is computed of it is a plain array."""
+        return array[()] if return_scalar else array.view(np.ndarray)
+
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))
+
+    def __reduce__(self) -> Any:
+        return _restored_array, (np.array(self), self._columns, self._rows)
+
+
+def _restored_array(array: Any, columns: Any, rows: Any) -> Any:
+    return array if columns is None else NamedArray.of(array, columns, rows)
+
+
+def place_of(symbols: Sequence[sympy.Symbol], key: Any) -> int:
+    """The position of a symbol in `wrt`, given by itself or by name. ValueError and KeyError as `Gradient` says."""
+    if isinstance(key, str):
+        return by_name(symbols, key, "wrt")
+    if key in symbols:
+        return symbols.index(key)
+    raise KeyError(f"{key!r} is not in wrt: {', '.join(symbol.name for symbol in symbols)}")
 
 
 def by_name(symbols: Sequence[sympy.Symbol], name: str, what: str) -> int:

@@ -67,7 +67,7 @@ class Job:
     def inputs(self) -> list[Any]:
         """Random numbers, the same ones in every process, in arrays that begin on cache lines."""
         uniform = np.random.default_rng(0).uniform
-        arrays = host.new_outputs(len(self.ranges), (self.points,), self.dtype)
+        arrays = host.new_outputs([(self.points,)] * len(self.ranges), self.dtype)
         for array, (low, high, is_integer) in zip(arrays, self.ranges, strict=True):
             numbers = uniform(low, high, self.points)
             array[:] = np.rint(numbers) if is_integer else numbers

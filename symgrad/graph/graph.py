@@ -298,8 +298,13 @@ def no_collection() -> Iterator[None]:
 
 
 def over_points(
-    table: InternTable, inputs: Sequence[str], values: Iterable[View], names: dict[Node, str] | None = None
+    table: InternTable,
+    inputs: Sequence[str],
+    values: Sequence[View],
+    names: dict[Node, str] | None = None,
+    output_names: Sequence[str] = (),
 ) -> Graph:
     """The graph of scalar expressions of numbers: `values` are views over the one axis of the points."""
-    outputs = tuple(Output(view, POINTWISE) for view in values)
+    called = output_names or [""] * len(values)
+    outputs = tuple(Output(view, POINTWISE, name=name) for view, name in zip(values, called, strict=True))
     return Graph(table, tuple(inputs), outputs, (POINTWISE,) * len(inputs), names or {})

@@ -39,8 +39,8 @@ class Shapes(NamedTuple):
     """What follows from the shapes of a call."""
 
     batch: tuple[int, ...]  # () is one instance: one point, or one set of arrays
-    derivatives: tuple[tuple[int, ...], ...]  # of one instance
-    outputs: tuple[tuple[int, ...], ...]  # of the value and the derivatives, with the batch in front
+    cells: tuple[tuple[int, ...], ...]  # of one cell of each target
+    outputs: tuple[tuple[int, ...], ...]  # of each target, with the batch in front
     sizes: dict[str, int]
     largest: int  # elements of the largest input of one instance
     gathers: list[IndexInput]
@@ -159,8 +159,8 @@ class Arguments:
     def shapes_of_points(self, arrays: Sequence[Any]) -> Shapes:
         """The shapes of a call over points. Raises ShapeError."""
         batch = broadcast(self.names, [tuple(array.shape) for array in arrays], "arguments")
-        count = len(self._compiled.wrt)
-        return Shapes(batch, ((),) * count, (batch,) * (1 + count), {}, 1, [])
+        targets = self._compiled.results.targets
+        return Shapes(batch, ((),) * len(targets), tuple([batch + own.lead for own in targets]), {}, 1, [])
 
     def shapes_of(self, arrays: Sequence[Any]) -> Shapes:
         """What follows from the shapes of a call over arrays, known from before or not; and its indices are checked."""
@@ -214,10 +214,13 @@ class Arguments:
             same = (own.source, own.low, own.high)
             if own.source is None or same not in [(other.source, other.low, other.high) for other in gathers]:
                 gathers.append(own)
-        derivatives = tuple(given[position] for position in self._compiled.graph.wrt)
+        cells, outputs = [], []
+        for target in self._compiled.results.targets:
+            shape = tuple(numeric(extent, sizes) for extent in self._compiled.graph.values[target.of].shape)
+            cells.append(sum((tuple(given[place]) for place in target.by), shape))
+            outputs.append(batch + target.lead + cells[-1])
         largest = max([1, *(size_of(given[position]) for position, rank in enumerate(self.ranks) if rank)])
-        outputs = (batch, *(batch + shape for shape in derivatives))
-        return Shapes(batch, derivatives, outputs, sizes, largest, gathers)
+        return Shapes(batch, tuple(cells), tuple(outputs), sizes, largest, gathers)
 
     def _with_hint(self, error: ShapeError, given: Mapping[int, Any]) -> ShapeError:
         """The error, with the way out where axes in front look like a batch."""

@@ -158,8 +158,8 @@ class GradientCheck:
         printer.text(str(self))
 
 
-# Value and derivatives of one instance.
-Evaluate: TypeAlias = Callable[[Sequence[Any]], tuple[Any, Sequence[Any]]]
+# The outputs of one instance.
+Evaluate: TypeAlias = Callable[[Sequence[Any]], list[Any]]
 
 
 def check(setting: Setting, definition: Graph, evaluate: Evaluate) -> GradientCheck:
@@ -172,7 +172,7 @@ def check(setting: Setting, definition: Graph, evaluate: Evaluate) -> GradientCh
         value if place in graph.integers else np.float64(np.asarray(value, setting.dtype))  # what the kernel gets
         for place, value in enumerate(setting.inputs)
     ]
-    value, derivatives = evaluate(setting.inputs)
+    value, *derivatives = evaluate(setting.inputs)
     entries, analytic = [], []
     for place, derivative in zip(graph.wrt, derivatives, strict=True):
         for at in _entries(np.shape(derivative)):

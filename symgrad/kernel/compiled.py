@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,8 +15,11 @@ from ..gates.table import GATES
 from ..graph.graph import Graph
 from ..graph.rows import graph_of, rows_of
 from ..options import Options
-from ..result import Gradient, Result, gradient_class
+from ..outputs import Outputs
+from ..result import Gradient, gradient_class
 from ..stats import Stats
+from ..transform.derive import Derivative
+from .results import Results
 
 # A body beyond this many operations would keep Numba busy for more than about half a minute.
 MAX_OPERATIONS = 6000
@@ -25,19 +27,21 @@ MAX_OPERATIONS = 6000
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """An expression and its gradient on the way from the stages to a kernel.
+    """Expressions and their derivatives on the way from the stages to a kernel.
 
     A pickle of it holds the source, which is run when a kernel is made of it: as with any pickle, read none from whom
     you would not run a program. It holds a checksum as well: a damaged one raises SymgradError.
     """
 
     args: tuple[sympy.Symbol, ...]
+    outputs: Outputs
     wrt: tuple[sympy.Symbol, ...]
+    derivative: Derivative
     is_single: bool  # wrt was one symbol: the gradient is that derivative itself
     # As lowered, with the user's own gates: what the circuit is drawn of. None where a pickle has lost these gates.
     written: Graph | None
     definition: Graph  # the graph as lowered, before any law: what a check measures against
-    graph: Graph  # the simplified one, of value and gradients
+    graph: Graph  # the simplified one, of values and derivatives
     options: Options
     source: str | None  # None: too long to be compiled, the reference evaluator runs the graph
     stats: Stats  # the one thing here that is written later, as the kernel is built
@@ -56,16 +60,11 @@ class Compiled:
         """The class of its gradients, made of the derivatives in `wrt` order."""
         return gradient_class(self.wrt)
 
-    def result(self, arrays: Sequence[Any]) -> Result:
-        """What a call returns, of the value and the derivatives."""
-        return Result(arrays[0], arrays[1] if self.is_single else self.gradient(arrays[1:]))
-
-    def listed(self, out: Result) -> list[Any]:
-        """The arrays of `out`, the value first. ValueError where there are more or fewer derivatives than in `wrt`."""
-        derivatives = (out[1],) if self.is_single else tuple(out[1])
-        if len(derivatives) != len(self.wrt):
-            raise ValueError(f"out must hold a value and {len(self.wrt)} derivatives, not {len(derivatives)}")
-        return [out[0], *derivatives]
+    @cached_property
+    def results(self) -> Results:
+        """What a call returns."""
+        positions = [self.args.index(symbol) for symbol in self.wrt]
+        return Results(self.outputs, self.graph, self.wrt, positions, self.derivative, self.is_single)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A checksum, and what it is of."""
@@ -73,6 +72,8 @@ class Compiled:
         state = pickle.dumps(
             {
                 "args": self.args,
+                "outputs": self.outputs,
+                "derivative": self.derivative,
                 "wrt": self.wrt,
                 "is_single": self.is_single,
                 "options": self.options,

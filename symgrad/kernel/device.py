@@ -9,7 +9,6 @@ import numpy as np
 from symgrad_codegen.run import build, device, host
 
 from ..errors import SymgradError, UnsupportedExpression
-from ..result import Result
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
@@ -29,6 +28,8 @@ class DeviceRunner:
         self._compiled, self._options = compiled, compiled.options
         self.arguments = Arguments(compiled, self.index_range, self.on_host)
         self.point: Callable[..., Any] | None = None
+        self.at_point = compiled.results.at_point(np.dtype(compiled.options.dtype))
+        self._names = [f"out: {target.name}" for target in compiled.results.targets]
         with compiled.stats.timed("build"):
             self._load()
         compiled.stats.write_runs("numba-cuda")
@@ -70,19 +71,22 @@ class DeviceRunner:
             raise ValueError(f"no PTX for compute capability {major}.{minor}: {error}") from None
         return text
 
-    def run(self, values: Sequence[Any], out: Result | None, stream: Any = None) -> list[Any]:
-        """The value and the derivatives of a call."""
+    def run(self, values: Sequence[Any], out: Any, stream: Any = None) -> Any:
+        """What a call returns."""
+        return self._compiled.results.result(self._run(values, out, stream))
+
+    def _run(self, values: Sequence[Any], out: Any, stream: Any = None) -> list[Any]:
+        """The arrays of the targets."""
         self._require_device()
         given = device.numba_stream(stream)
-        targets = [] if out is None else self._compiled.listed(out)
+        targets = [] if out is None else self._compiled.results.arrays_of(out)
         stays = any(map(device.is_on_device, [*values, *targets]))
         run = self._over_arrays if self._compiled.has_arrays else self._over_points
         return run(values, targets, stays, given)
 
-    def evaluate(self, values: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        """The value and the derivatives of one instance."""
-        value, *derivatives = self.run(values, None)
-        return value, derivatives
+    def evaluate(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs of the graph at one instance, in their order."""
+        return self._run(values, None)
 
     def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls: arrays are copied to the device once."""
@@ -123,7 +127,7 @@ class DeviceRunner:
             for value, name in zip(values, self.arguments.names, strict=True)
         ]
         shape = self.arguments.shapes_of_points(arrays).batch
-        count, dtype = 1 + len(self._compiled.wrt), self._options.dtype
+        count, dtype = len(self._names), self._options.dtype
         if not stays:
             return self._points_from_host(arrays, targets, shape, stream)
         if targets:
@@ -143,7 +147,7 @@ class DeviceRunner:
             host.check_outputs(targets, shape, self._options.dtype)
             host.check_overlaps(targets, arrays)
         else:
-            outputs = host.new_outputs(1 + len(self._compiled.wrt), shape, self._options.dtype)
+            outputs = host.new_outputs([shape] * len(self._names), self._options.dtype)
         if outputs[0].size:
             device.fill_from_host(self.module.run_points, arrays, outputs, stream)
         is_point = not targets and all(array.ndim == 0 for array in arrays)
@@ -157,7 +161,7 @@ class DeviceRunner:
             stream.synchronize()  # the indices are read on the default stream
         shapes = self.arguments.shapes_of(arrays)
         wanted = shapes.outputs
-        names = ["out: value", *(f"out: d_{symbol.name}" for symbol in self._compiled.wrt)]
+        names = self._names
         if targets and not stays:  # refuses what cannot be written
             shaped = [(array, shape, name) for array, shape, name in zip(targets, wanted, names, strict=True) if shape]
             for array, shape, name in shaped:
@@ -192,7 +196,7 @@ class DeviceRunner:
             return
         batch, ranks = shapes.batch, self.arguments.ranks
         readers = [per_item(array, rank, batch) for array, rank in zip(arrays, ranks, strict=True)]
-        owns = [(), *shapes.derivatives]
+        owns = shapes.cells
         rows = [as_items(array, batch, own) for array, own in zip(outputs, owns, strict=True)]
         for item in range(size_of(batch)):
             fill([read(item) for read in readers], [row[item] for row in rows], item)

@@ -12,10 +12,11 @@ from symgrad_codegen.run import build, host
 
 from ..errors import SymgradError
 from ..evaluate.evaluation import Evaluator
-from ..result import Result
+from . import packing
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
+from .packing import Cells
 
 # Points that the reference evaluator holds at a time.
 _REFERENCE_POINTS = 1024
@@ -31,26 +32,36 @@ class HostRunner:
         self._kind = np.dtype(compiled.options.dtype)
         self._threads, self._operations = compiled.options.threads, compiled.stats["operations"]
         self.arguments = Arguments(compiled, self.index_range, self.on_host)
-        self.point: Callable[..., Any] | None = None  # of plain numbers: the value and a tuple of the derivatives
+        self.point: Callable[..., Any] | None = None  # of plain numbers: the value, or several, and the derivatives
         self.module: Any = None
         with compiled.stats.timed("build"):
             runs = self._load()
         compiled.stats.write_runs(runs)
         self._built = len(self._overloads())  # versions of the function over points that Numba has made
-        self._names = ["out: value", *(f"out: d_{symbol.name}" for symbol in compiled.wrt)]
+        targets = compiled.results.targets
+        self.at_point = compiled.results.at_point(self._kind)
+        self._names = [f"out: {target.name}" for target in targets]
+        if compiled.has_arrays:
+            self._cells = Cells(targets, self.arguments.ranks)
+            outputs = list(enumerate(compiled.graph.outputs))
+            is_number = [not own.by and not own.shape for _, own in outputs]
+            self._returned = [self._cells.places[place] for place, _ in outputs if is_number[place]]
+            self._passed = [self._cells.places[place] for place, _ in outputs if not is_number[place]]
+        else:
+            self._run_points = packing.over_points(self._run_outputs, targets, len(compiled.graph.outputs))
         self.run = self._over_arrays if compiled.has_arrays else self._over_points
 
     def _load(self) -> str:
         """The module, and the functions of it that a call needs; returns what runs the kernel, in words."""
         if self._compiled.source is None:
             self._reference = Evaluator(self._compiled.graph)
-            self.point, self._run_points = self._reference_point, self._reference_points
+            self.point, self._run_outputs = self._reference_point, self._reference_points
             return f"reference evaluator (more than {MAX_OPERATIONS} operations)"
         self.module = build.load(self._compiled.source, self._options.cache)
         if self._compiled.has_arrays:
             self._walk, self._into = self.module.walk_parts, getattr(self.module, f"{self._options.name}_into")
         else:
-            self.point, self._run_points = getattr(self.module, self._options.name), self.module.run_points
+            self.point, self._run_outputs = getattr(self.module, self._options.name), self.module.run_points
         return "numba"
 
     @property
@@ -65,13 +76,24 @@ class HostRunner:
         """See Kernel.ptx."""
         raise SymgradError("this kernel runs on the CPU: compile with target='cuda' for PTX")
 
-    def evaluate(self, values: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        """The value and the derivatives of one instance."""
+    def evaluate(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs of the graph at one instance, in their order."""
         if self.point is not None:
-            found: tuple[float, tuple[float, ...]] = self.point(*values)
-            return found
-        value, *derivatives = self.run(values, None)
-        return value, derivatives
+            value, derivatives = self.point(*values)
+            return [*(value if len(self._compiled.graph.values) > 1 else [value]), *derivatives]
+        arrays = self.arguments.arrays(values)
+        shapes = self.arguments.shapes_of(arrays)
+        blocks = self._blocks(self._outputs(arrays, shapes, None), shapes)
+        numbers = iter(self._run_instance(self._walk, arrays, blocks))
+        found = []
+        for place, output in enumerate(self._compiled.graph.outputs):
+            target, cell = self._cells.places[place]
+            if not output.by and not output.shape:
+                found.append(next(numbers))
+            else:
+                array = blocks[target] if cell is None else blocks[target][cell]
+                found.append(array if shapes.cells[target] else float(array[0]))
+        return found
 
     def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls."""
@@ -90,25 +112,26 @@ class HostRunner:
 
     # --- over points --------------------------------------------------------------------------------------------------
 
-    def _over_points(self, values: Sequence[Any], out: Result | None) -> list[Any]:
-        """The value and the derivatives of a call."""
+    def _over_points(self, values: Sequence[Any], out: Any) -> Any:
+        """What a call returns."""
+        results = self._compiled.results
         arrays = self.arguments.points(values)
         if out is None and self.point is not None and all(array.ndim == 0 for array in arrays):
-            value, derivatives = self.point(*(float(array) for array in arrays))
-            return [value, *derivatives]
-        shape = self.arguments.shapes_of_points(arrays).batch
-        count = 1 + len(self._compiled.wrt)
+            return self.at_point(*self.point(*(float(array) for array in arrays)))
+        shapes = self.arguments.shapes_of_points(arrays)
         if out is None:
-            outputs = host.new_outputs(count, shape, self._options.dtype)
+            outputs = host.new_outputs(shapes.outputs, self._options.dtype)
         else:
-            outputs = self._compiled.listed(out)
-            host.check_outputs(outputs, shape, self._options.dtype)
+            outputs = results.arrays_of(out)
+            for array, shape, name in zip(outputs, shapes.outputs, self._names, strict=True):
+                host.check_outputs([array], shape, self._options.dtype, name)
             host.check_overlaps(outputs, arrays)
-        if outputs[0].size:
-            threads = host.thread_count(self._threads, self._operations, outputs[0].size)
-            host.fill(self._run_points, arrays, outputs, threads)
+        points = size_of(shapes.batch)
+        if points:
+            threads = host.thread_count(self._threads, self._operations, points)
+            host.fill(self._run_points, arrays, outputs, shapes.batch, threads)
             self._tell_builds()
-        return outputs
+        return results.result(outputs)
 
     def _overloads(self) -> Mapping[Any, Any]:
         return getattr(getattr(self.module, "points", None), "overloads", {})
@@ -121,12 +144,13 @@ class HostRunner:
             self._built = len(overloads)
             self._compiled.stats.add_seconds("build_batch", seconds)
 
-    def _reference_point(self, *args: Any) -> tuple[float, tuple[float, ...]]:
+    def _reference_point(self, *args: Any) -> tuple[float | tuple[float, ...], tuple[float, ...]]:
         if len(args) != len(self.arguments.names) or any(isinstance(argument, np.ndarray) for argument in args):
             raise TypeError("plain numbers wanted")
         point = [self._kind.type(float(argument)) for argument in args]
-        value, *derivatives = self._reference.floats(point, dtype=self._kind)
-        return float(value), tuple(map(float, derivatives))
+        numbers = [float(number) for number in self._reference.floats(point, dtype=self._kind)]
+        count = len(self._compiled.graph.values)
+        return numbers[0] if count == 1 else tuple(numbers[:count]), tuple(numbers[count:])
 
     def _reference_points(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         for start in range(0, len(outputs[0]), _REFERENCE_POINTS):
@@ -137,37 +161,60 @@ class HostRunner:
 
     # --- over arrays --------------------------------------------------------------------------------------------------
 
-    def _over_arrays(self, values: Sequence[Any], out: Result | None) -> list[Any]:
-        """The value and the derivatives of a call."""
+    def _over_arrays(self, values: Sequence[Any], out: Any) -> Any:
+        """What a call returns."""
         arrays = self.arguments.arrays(values)
         shapes = self.arguments.shapes_of(arrays)
         outputs = self._outputs(arrays, shapes, out)
         if shapes.batch:
             self._fill_batch(arrays, outputs, shapes)
-            return outputs
+            return self._compiled.results.result(outputs)
         walk = self._walk
         if self._threads is not None:
             threads = host.thread_count(self._threads, self._operations, shapes.largest)
             walk = self._parallel_walk(threads)
         try:
-            value = self._into(walk, *arrays, *outputs)
+            numbers = self._run_instance(walk, arrays, self._blocks(outputs, shapes))
         except np.linalg.LinAlgError:
             raise singular_at(self._compiled.graph, arrays, shapes.sizes) from None
-        derivatives = zip(outputs, shapes.derivatives, strict=True)
-        return [float(value), *[array if shape else float(array[0]) for array, shape in derivatives]]
+        for (target, cell), number in zip(self._returned, numbers, strict=True):
+            if cell is None:
+                outputs[target] = float(number)
+        found = [
+            own if shape or type(own) is float else float(own[0])
+            for own, shape in zip(outputs, shapes.outputs, strict=True)
+        ]
+        return self._compiled.results.result(found)
+
+    def _blocks(self, outputs: Sequence[Any], shapes: Shapes) -> list[Any]:
+        """The arrays of targets that hold several results, with these along the first axis."""
+        targets = self._compiled.results.targets
+        return [
+            array if target.is_plain else array.reshape(len(target.cells), *(shape or (1,)))
+            for array, target, shape in zip(outputs, targets, shapes.cells, strict=True)
+        ]
+
+    def _run_instance(self, walk: Any, arrays: Sequence[Any], blocks: Sequence[Any]) -> Sequence[float]:
+        """Fills the arrays of one instance; returns the values that are numbers."""
+        passed = [blocks[target] if cell is None else blocks[target][cell] for target, cell in self._passed]
+        found = self._into(walk, *arrays, *passed)
+        numbers: Sequence[float] = found if len(self._returned) > 1 else [found] if self._returned else ()
+        for (target, cell), number in zip(self._returned, numbers, strict=True):
+            if cell is not None:
+                blocks[target][cell] = number
+        self._cells.finish(blocks)
+        return numbers
 
     def _parallel_walk(self, threads: int) -> Any:
         return partial(self._walk, run=host.mapped(threads)) if threads > 1 else self._walk
 
-    def _outputs(self, arrays: Sequence[Any], shapes: Shapes, out: Result | None) -> list[Any]:
-        """Where the derivatives go, those by numbers as arrays of one entry; of a batch the values before them."""
-        first = 0 if shapes.batch else 1
-        wanted = shapes.outputs[first:]
+    def _outputs(self, arrays: Sequence[Any], shapes: Shapes, out: Any) -> list[Any]:
+        """Where the results go, those that are numbers as arrays of one entry."""
+        wanted = shapes.outputs
         if out is None:
             return [np.empty(shape or 1, self._kind) for shape in wanted]
         outputs = []
-        given = self._compiled.listed(out)[first:]
-        for array, shape, name in zip(given, wanted, self._names[first:], strict=True):
+        for array, shape, name in zip(self._compiled.results.arrays_of(out), wanted, self._names, strict=True):
             if not shape:
                 array = np.empty(1, self._kind)
             elif not (
@@ -185,21 +232,25 @@ class HostRunner:
         """
         batch, items = shapes.batch, size_of(shapes.batch)
         readers = [per_item(array, rank, batch) for array, rank in zip(arrays, self.arguments.ranks, strict=True)]
-        values, *rows = (
-            as_items(array, batch, own) for array, own in zip(outputs, [(), *shapes.derivatives], strict=True)
-        )
+        targets = self._compiled.results.targets
+        rows = [
+            as_items(array, batch, own if target.is_plain else (len(target.cells), *(own or (1,))))
+            for array, own, target in zip(outputs, shapes.cells, targets, strict=True)
+        ]
         threads = host.thread_count(self._threads, self._operations, shapes.largest * items)
         side_by_side = threads <= items
         walk = self._walk if side_by_side else self._parallel_walk(threads)
-        into = self._into
 
         def fill(span: tuple[int, int]) -> np.linalg.LinAlgError | None:
             for item in range(*span):
-                given = [read(item) for read in readers]
+                given, blocks = [read(item) for read in readers], [row[item] for row in rows]
                 try:
-                    values[item] = into(walk, *given, *[row[item] for row in rows])
+                    numbers = self._run_instance(walk, given, blocks)
                 except np.linalg.LinAlgError:
                     return singular_at(self._compiled.graph, given, shapes.sizes, item, batch)
+                for (target, cell), number in zip(self._returned, numbers, strict=True):
+                    if cell is None:
+                        blocks[target][0] = number
             return None
 
         parts = max(1, min(threads, items)) if side_by_side else 1

@@ -81,7 +81,7 @@ class Objective:
         if point is not None:
             value, derivatives = point(*values)
             return value, np.array([derivatives[position] for position in self._positions])
-        value, derivatives = self._runner.evaluate(values)
+        value, *derivatives = self._runner.evaluate(values)
         found = [derivatives[position] for position in self._positions]
         on_host = self._runner.on_host
         flat = np.concatenate([np.ravel(on_host(derivative)) for derivative in found]).astype(np.float64)

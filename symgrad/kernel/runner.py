@@ -16,16 +16,18 @@ class Runner(Protocol):
 
     arguments: Arguments
     module: Any  # the emitted one; None where the reference evaluator runs
-    # Of plain numbers: value and derivatives. Raises TypeError, ValueError or OverflowError for others. None: no such.
+    # Of plain numbers: value (several in a tuple) and derivatives. Raises TypeError, ValueError or OverflowError for
+    # others. None: no such.
     point: Callable[..., Any] | None
+    at_point: Callable[[Any, Sequence[float]], Any]  # of these two the result of a call
 
     @property
     def keywords(self) -> frozenset[str]:
         """What `run` takes by name beside `out`."""
 
     @property
-    def run(self) -> Callable[..., list[Any]]:
-        """`run(values, out, **keywords)`: the value and the derivatives, of a batch as arrays, in `out` if given."""
+    def run(self) -> Callable[..., Any]:
+        """`run(values, out, **keywords)`: what a call returns, in the arrays of `out` if given."""
 
     @property
     def jitted(self) -> Any:
@@ -34,8 +36,8 @@ class Runner(Protocol):
     def ptx(self, cc: tuple[int, int]) -> str:
         """The text for a GPU of that compute capability. Raises SymgradError on the host."""
 
-    def evaluate(self, values: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        """The value and the derivatives of one instance."""
+    def evaluate(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs of the graph at one instance, in their order."""
 
     def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls."""

@@ -1,7 +1,7 @@
-"""Lowering: from a SymPy expression to a graph and its inputs.
+"""Lowering: from SymPy expressions to a graph of their values, and its inputs.
 
-A scalar expression becomes a graph of rank-1 nodes over points. One with arrays, or with sums that are not written out,
-becomes a graph whose inputs have the ranks of their declarations, and whose extents are symbolic.
+Scalar expressions become a graph of rank-1 nodes over points. Those with arrays, or with sums that are not written out,
+become a graph whose inputs have the ranks of their declarations, and whose extents are symbolic.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import sympy
 
@@ -35,41 +35,54 @@ FILED = (matrices, blocks, regions)
 POINTS = 0
 
 
+class Written(NamedTuple):
+    """What is lowered, and how."""
+
+    expressions: Sequence[sympy.Basic]
+    output_names: Sequence[str]  # of each expression, where there are several; empty where it has none
+    gates: Iterable[type]
+    names: Mapping[str, sympy.Basic]
+
+    def values(self, lowering: Lowering) -> list[View]:
+        """Each of the expressions as a number."""
+        outputs = zip(self.expressions, self.output_names, strict=True)
+        return [_number(lowering, expression, name) for expression, name in outputs]
+
+
 def lower(
-    expression: sympy.Expr,
+    expressions: sympy.Basic | Sequence[sympy.Basic],
     arguments: Sequence[Input] | None = None,
     gates: Iterable[type] = (),
     names: Mapping[str, sympy.Basic] | None = None,
     extents: Mapping[Any, int] | None = None,
+    output_names: Sequence[str] = (),
 ) -> tuple[Graph, tuple[Input, ...]]:
-    """The graph of `expression`, and its inputs in order (`arguments`, else what is free, by name).
+    """The graph of some expressions, or of one, and its inputs in order (`arguments`, else what is free, by name).
 
-    `gates` are functions made by `symgrad.gate`; `names` are the user's names for sub-expressions; `extents` are
-    numbers for symbolic extents. Raises UnsupportedExpression for what symgrad does not compile and ValueError where
-    `arguments` lacks an input.
+    `gates` are functions made by `symgrad.gate`; `names` are the user's names for sub-expressions, `output_names` those
+    of the outputs; `extents` are numbers for symbolic extents. Raises UnsupportedExpression for what symgrad does not
+    compile and ValueError where `arguments` lacks an input.
     """
-    found = survey(expression)
+    outputs = [expressions] if isinstance(expressions, sympy.Basic) else expressions
+    written = Written(outputs, output_names or [""] * len(outputs), gates, names or {})
+    found = survey(*outputs)
     if found.is_scalar:
         if extents:
             raise ValueError("extents are for arrays of symbolic size, and this expression has scalars only")
-        return _lower_scalars(expression, found, arguments, gates, names or {})
-    return _lower_arrays(expression, found, arguments, gates, names or {}, extents or {})
+        return _lower_scalars(written, found, arguments)
+    return _lower_arrays(written, found, arguments, extents or {})
 
 
 def _lower_scalars(
-    expression: sympy.Expr,
-    found: Found,
-    arguments: Sequence[Input] | None,
-    gates: Iterable[type],
-    names: Mapping[str, sympy.Basic],
+    written: Written, found: Found, arguments: Sequence[Input] | None
 ) -> tuple[Graph, tuple[Input, ...]]:
     inputs = _inputs(found.symbols, arguments, ())
     table = InternTable(dict(GATES))
     views = {symbol: table.input(i, (POINTS,)) for i, symbol in enumerate(inputs)}
-    lowering = Lowering(table, views, gates)
-    value = _number(lowering, expression)
-    labels = _labels(lowering, names, set(inputs))
-    return over_points(table, [symbol.name for symbol in inputs], [value], labels), inputs
+    lowering = Lowering(table, views, written.gates)
+    values = written.values(lowering)
+    labels = _labels(lowering, written.names, set(inputs))
+    return over_points(table, [symbol.name for symbol in inputs], values, labels, written.output_names), inputs
 
 
 def _length(key: Any, number: Any) -> int:
@@ -84,12 +97,7 @@ def _length(key: Any, number: Any) -> int:
 
 
 def _lower_arrays(
-    expression: sympy.Expr,
-    found: Found,
-    arguments: Sequence[Input] | None,
-    gates: Iterable[type],
-    names: Mapping[str, sympy.Basic],
-    extents: Mapping[Any, int],
+    written: Written, found: Found, arguments: Sequence[Input] | None, extents: Mapping[Any, int]
 ) -> tuple[Graph, tuple[Input, ...]]:
     if found.has_array_expressions:
         from . import array_expressions  # noqa: F401  # files its rows; rarely used, and slow to import
@@ -100,14 +108,14 @@ def _lower_arrays(
         raise ValueError(f"extents names {unknown[0]!r}, which is no symbolic extent here; they are: {sizes}")
     wanted = found.symbols | found.arrays.keys()
     inputs = _inputs(wanted, arguments, [symbol for symbol in found.sizes if symbol.name not in known])
-    graph = _array_graph(expression, inputs, found, gates, names, known)
+    graph = _array_graph(written, inputs, found, known)
     if arguments is None:
         # Which extents an array's shape tells shows when shapes are known; they are no inputs of their own.
         determined = determined_sizes(graph)
         kept = tuple(s for s in inputs if s in wanted or s.name not in determined)
         if kept != inputs:
             inputs = kept
-            graph = _array_graph(expression, inputs, found, gates, names, known)
+            graph = _array_graph(written, inputs, found, known)
     _check_extents(graph, inputs, found)
     return graph, inputs
 
@@ -122,17 +130,29 @@ def _check_extents(graph: Graph, inputs: tuple[Input, ...], found: Found) -> Non
         raise ValueError(f"args lacks the {what[0]} {missing[0]!r}, which {what[1]} add it to args")
 
 
-def _array_graph(
-    expression: sympy.Expr,
-    inputs: tuple[Input, ...],
-    found: Found,
-    gates: Iterable[type],
-    names: Mapping[str, sympy.Basic],
-    known: Mapping[str, int],
-) -> Graph:
+def _array_graph(written: Written, inputs: tuple[Input, ...], found: Found, known: Mapping[str, int]) -> Graph:
     table = InternTable(dict(GATES))
-    lowering = ArrayLowering.of(table, inputs, found, gates, known)
-    value = _number(lowering, expression)
+    lowering = ArrayLowering.of(table, inputs, found, written.gates, known)
+    values = written.values(lowering)
+    for expression, value in zip(written.expressions, values, strict=True):
+        _check_number(lowering, expression, value)
+    integers = frozenset(lowering.arrays.integers)  # of what is read; what a name means may not be
+    graph = Graph(
+        table,
+        tuple(symbol.name for symbol in inputs),
+        tuple(Output(as_node(view), name=name) for view, name in zip(values, written.output_names, strict=True)),
+        tuple(lowering.shape(position) for position in range(len(inputs))),
+        _array_labels(lowering, written.names, set(inputs)),
+        integers=integers,
+        labels={
+            node: tuple(lowering.arrays.axis_names.get(name, "") for name in names)
+            for node, names in table.loop_names.items()
+        },
+    )
+    return share_gathers(_with_inferred_shapes(graph))
+
+
+def _check_number(lowering: ArrayLowering, expression: sympy.Basic, value: View) -> None:
     if value.axes:
         free = ", ".join(
             sorted(lowering.arrays.axis_names[name] for name in value.axes if name in lowering.arrays.axis_names)
@@ -141,20 +161,6 @@ def _array_graph(
         raise UnsupportedExpression(
             f"{describe(expression)} is no single number: {shape}; sum over it, or take a trace"
         )
-    integers = frozenset(lowering.arrays.integers)  # of what is read; what a name means may not be
-    graph = Graph(
-        table,
-        tuple(symbol.name for symbol in inputs),
-        (Output(as_node(value)),),
-        tuple(lowering.shape(position) for position in range(len(inputs))),
-        _array_labels(lowering, names, set(inputs)),
-        integers=integers,
-        labels={
-            node: tuple(lowering.arrays.axis_names.get(name, "") for name in names)
-            for node, names in table.loop_names.items()
-        },
-    )
-    return share_gathers(_with_inferred_shapes(graph))
 
 
 def _with_inferred_shapes(graph: Graph) -> Graph:
@@ -197,11 +203,12 @@ def determined_sizes(graph: Graph) -> set[str]:
     return {size.name for shape in graph.shapes for extent in shape for size in _determined(extent)}
 
 
-def _number(lowering: Lowering, expression: sympy.Expr) -> View:
+def _number(lowering: Lowering, expression: sympy.Basic, name: str) -> View:
     value = lowering(expression)
     if value.node.kind == "boolean":
+        what = f"{describe(expression)} ({type(expression).__name__})"
         raise UnsupportedExpression(
-            f"{describe(expression)} is a condition, not a number; "
+            f"{f'the output {name}, {what},' if name else what} is a condition, not a number; "
             "write Piecewise((1, condition), (0, True)) for its truth value"
         )
     return value
@@ -262,7 +269,7 @@ def natural_order(symbol: Any) -> tuple[Any, ...]:
     return parts, assumptions, getattr(symbol, "dummy_index", 0)
 
 
-def free_symbols(expression: sympy.Basic) -> set[Any]:
-    """The inputs of an expression: symbols and arrays. SymPy's `free_symbols` does not terminate on shared graphs."""
-    found = survey(expression)
+def free_symbols(*expressions: sympy.Basic) -> set[Any]:
+    """The inputs of expressions: symbols and arrays. SymPy's `free_symbols` does not terminate on shared graphs."""
+    found = survey(*expressions)
     return {*found.symbols, *found.arrays, *found.sizes}

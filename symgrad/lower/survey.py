@@ -37,14 +37,14 @@ class Found:
     has_array_expressions: bool = False  # of SymPy's module of that name
 
 
-def survey(expression: sympy.Basic) -> Found:
-    """The scalars, arrays, extents and indices of an expression."""
+def survey(*expressions: sympy.Basic) -> Found:
+    """The scalars, arrays, extents and indices of expressions."""
     found = Found()
     seen: set[int] = set()
     kept: list[sympy.Basic] = []  # holds what is known by its id, so that no id is used again
     extents: list[sympy.Basic] = []  # and bounds
     indices: list[sympy.Basic] = []
-    stack: list[sympy.Basic] = [expression]
+    stack = list(reversed(expressions))
     while stack:
         part = stack.pop()
         if id(part) in seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 
 from symgrad_codegen.program import Affine, Place
 
@@ -19,12 +19,12 @@ _LETTERS = "ijklpqrstuv"  # of loops that the user has not named
 class Called:
     """The names of one program, handed out as they are asked for.
 
-    `values` are the values that are numbers, or numbers at each point: these and what the user has named have their
-    names from the start.
+    `values` are the values that are numbers, or numbers at each point, and how they are called: these and what the user
+    has named have their names from the start.
     """
 
     def __init__(
-        self, graph: Graph, inputs: Sequence[str], names: Names, forward: Container[Node], values: Iterable[Node]
+        self, graph: Graph, inputs: Sequence[str], names: Names, forward: Container[Node], values: Mapping[Node, str]
     ) -> None:
         self.graph, self.names = graph, names
         self.nouns = Nouns(graph, inputs, forward)
@@ -35,7 +35,7 @@ class Called:
         self._local_names: set[str] = set()
         self._loops: set[str] = set()
         self._conditions: dict[tuple[Affine, ...], str] = {}
-        for node, name in {**dict.fromkeys(values, "value"), **graph.names}.items():
+        for node, name in {**values, **graph.names}.items():
             if not is_leaf(node):
                 self.results[node] = names.take(identifier(name))
 
@@ -46,9 +46,10 @@ class Called:
         return self.results[node]
 
     def output(self, output: Output) -> str:
-        """What the array of a value is called: the user's name, where the value is just what that is of."""
-        name = self.graph.names.get(output.view.node, "")
-        return self.names.take(identifier(name) if name and output.view == positional(output.view.node) else "value")
+        """What the array of a value is called: its own name, or the user's, where the value is just what that is of."""
+        is_whole = output.view == positional(output.view.node)
+        name = output.name or (self.graph.names.get(output.view.node, "") if is_whole else "")
+        return self.names.take(identifier(name) if name else "value")
 
     def derivative(self, node: Node) -> str:
         """What a node is, where it is a derivative, or the adjoint of what the user has named; else empty."""

@@ -26,7 +26,7 @@ from .called import Called, size_names
 from .constants import constants
 from .integers import added, combined
 from .items import Item, Key, Sink, is_leaf, is_matrix, is_reduction, own_axis
-from .names import Names, merged
+from .names import Names, identifier, merged
 from .plan import UNROLLED, Plan
 from .words import in_identifiers
 
@@ -62,7 +62,9 @@ class Layout:
         self.literals = constants(graph, np.dtype(dtype))
         self.size_names = size_names(graph, inputs, names, self.plan.domains.derived)
         self.sizes = {new: Size(old) for old, new in self.size_names.items()}
-        self.output_names = {output: names.take(graph.name_of(output, inputs)) for output in graph.derivatives}
+        self.output_names = {
+            output: names.take(identifier(graph.name_of(output, inputs))) for output in graph.derivatives
+        }
         self.storages: list[Storage] = []
         self.locations: dict[Item, Location] = {}
         self.kept_locations: dict[Node, Location] = {}  # of what is kept beyond its pass, all of it

@@ -32,7 +32,7 @@ from ..graph.node import Node
 from .called import Called
 from .constants import constants
 from .lines import Lines
-from .names import Names
+from .names import Names, identifier
 from .nouns import noun_of
 from .order import interleaved_statements
 from .scheduled import Scheduled
@@ -44,7 +44,7 @@ _COMMENT = 60  # characters of a formula in a comment
 
 def over_points(graph: Graph, inputs: list[str], names: Names, dtype: str) -> Scheduled:
     """What a graph of scalars computes at every point; arguments as of `schedule`."""
-    derivatives = [names.take(graph.name_of(output, inputs)) for output in graph.derivatives]
+    derivatives = [names.take(identifier(graph.name_of(output, inputs))) for output in graph.derivatives]
     statements, values = _Body(graph, inputs, names, dtype, derivatives).statements()
     axis, length = names.take("point"), names.take("number_of_points")
     points = (Affine(((length, 1),)),)
@@ -77,7 +77,10 @@ class _Body:
             if node.gate.name not in FUNCTIONS:
                 raise UnsupportedExpression(f"no target spells the gate {node.gate.name}")
         computed = set(self.nodes)
-        self.names_of = Called(graph, inputs, names, self.forward, [output.view.node for output in graph.values])
+        called: dict[Node, str] = {}
+        for output in graph.values:
+            called.setdefault(output.view.node, output.name or "value")
+        self.names_of = Called(graph, inputs, names, self.forward, called)
         self.called = self.names_of.results
         for output, name in zip(graph.derivatives, derivatives, strict=True):
             node = output.view.node
@@ -96,7 +99,7 @@ class _Body:
         parts = {part: [own for own in written if own.part == part] for part in ("forward", "backward")}
         for view in self.graph.views:
             self.expressions[view.node] = lines.final(self.expressions[view.node])
-        values = [self._value(output.view.node, parts["forward"]) for output in self.graph.values]
+        values = self._values(parts["forward"])
         for output, name in zip(self.graph.derivatives, self.derivatives, strict=True):
             node = output.view.node
             if self.called.get(node) != name:
@@ -118,12 +121,18 @@ class _Body:
             )
         return lines
 
-    def _value(self, node: Node, statements: list[Assignment]) -> str:
-        """What a value is called: one that is an input, or a number, has a line of its own."""
-        if node not in self.called:
-            self.called[node] = self.names.take("value")
-            statements.append(Assignment(self.called[node], self.expressions[node], part="forward"))
-        return self.called[node]
+    def _values(self, statements: list[Assignment]) -> list[str]:
+        """What the values are called: one that is an input, a number or another value has a line of its own."""
+        found: list[str] = []
+        for output in self.graph.values:
+            node = output.view.node
+            name = self.called.get(node)
+            if name is None or name in found:
+                name = self.names.take(identifier(output.name) if output.name else "value")
+                statements.append(Assignment(name, self.expressions[node], part="forward"))
+                self.called.setdefault(node, name)
+            found.append(name)
+        return found
 
     def _commented(self, statements: list[Assignment]) -> list[Assignment]:
         """With a comment where the text itself does not say what it is."""

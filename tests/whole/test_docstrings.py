@@ -40,10 +40,10 @@ def found(name: str) -> Any:
 
 
 def public(item: Any) -> Iterator[Any]:
-    """A public function or class, and of a class its public methods and properties."""
+    """A public function or class, and of a class its public methods and properties, those of its parents as well."""
     yield item
     if item.is_class:
-        for member in item.members.values():
+        for member in item.all_members.values():
             is_attribute = member.is_attribute and "property" not in member.labels
             if not is_attribute and (member.name in SPECIAL or not member.name.startswith("_")):
                 yield member

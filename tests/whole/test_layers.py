@@ -27,6 +27,7 @@ LAYERS = {
         "analysis",
         "evaluate",
         "lower",
+        "outputs",
         "transform",
         "schedule",
         "verify",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-# Fills outputs from inputs: contiguous 1-D arrays of one length and of the kernel's dtype that do not overlap.
+# Fills outputs from inputs: contiguous arrays of the kernel's dtype that do not overlap, of one length along their
+# first axis, which is that of the points; inputs have no other.
 RunPoints = Callable[[Sequence[Any], Sequence[Any]], None]
 
 # Points per chunk: what is converted or handed to a thread at a time. A multiple of every block.
@@ -37,10 +39,10 @@ def real_arrays(values: Sequence[Any], names: Sequence[str]) -> list[Any]:
     return arrays
 
 
-def new_outputs(count: int, shape: tuple[int, ...], dtype: str) -> list[Any]:
+def new_outputs(shapes: Sequence[tuple[int, ...]], dtype: str) -> list[Any]:
     """Uninitialised arrays that begin on cache lines, so that they can be streamed."""
     outputs = []
-    for _ in range(count):
+    for shape in shapes:
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         buffer = np.empty(size + 64, np.uint8)
         start = -buffer.ctypes.data % 64
@@ -121,14 +123,17 @@ def mapped(threads: int) -> Callable[..., Any]:
     return run
 
 
-def fill(run_points: RunPoints, inputs: Sequence[Any], outputs: Sequence[Any], threads: int) -> None:
-    """Fills `outputs` (C-contiguous, one shape) at every point of the `inputs` (arrays that broadcast to that shape).
+def fill(
+    run_points: RunPoints, inputs: Sequence[Any], outputs: Sequence[Any], shape: tuple[int, ...], threads: int
+) -> None:
+    """Fills `outputs` (C-contiguous) at every point of the `inputs` (arrays that broadcast to `shape`, the points).
 
-    Inputs of another dtype or layout are converted a chunk at a time: memory does not grow with the data.
+    Outputs have axes of their own behind those of `shape`. Inputs of another dtype or layout are converted a chunk at a
+    time: memory does not grow with the data.
     """
-    shape, dtype, count = outputs[0].shape, outputs[0].dtype, outputs[0].size
+    dtype, count = outputs[0].dtype, math.prod(shape)
     flat = [_flat(array, shape, dtype) for array in inputs]
-    results = [array.reshape(-1) for array in outputs]
+    results = [array.reshape(count, *array.shape[len(shape) :]) for array in outputs]
     parts = _parts(count, threads)
     if len(parts) == 1:
         _fill_part(run_points, flat, results, 0, count)

@@ -87,11 +87,12 @@ def points_function(program: Program) -> list[str]:
 def _compiled(program: Program) -> list[str]:
     """One signature: integers are converted on the way in, so that no kernel computes in integers."""
     numbers = f"*[{program.dtype}] * {len(program.arguments)}"
+    values = program.dtype if len(program.values) == 1 else f"types.UniTuple({program.dtype}, {len(program.values)})"
     gradient = f"types.UniTuple({program.dtype}, {len(program.gradients)})"
     return [
         "",
         "if JIT:",
-        f"    SIGNATURE = types.Tuple(({program.dtype}, {gradient}))({numbers})",
+        f"    SIGNATURE = types.Tuple(({values}, {gradient}))({numbers})",
         f"    {program.name}.compile(SIGNATURE)",
         f"    {program.name}.disable_compile()",
     ]

@@ -1,0 +1,121 @@
+"""What one looks at a kernel with: checks, traces and drawings at a point, and how it shows itself.
+
+What looks into a kernel is imported where it is asked for: `import symgrad` does without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..emission import body_of
+from .compiled import Compiled
+from .display import in_a_few_lines, in_a_line, in_latex
+from .runner import Runner
+
+if TYPE_CHECKING:
+    from ..explore.draw import Drawing
+    from ..explore.trace import Trace
+    from ..explore.tracing import Setting
+    from .check import GradientCheck
+
+
+class Inspection:
+    """What a kernel has beside its call: nothing here runs it, but for what is checked."""
+
+    def __init__(self, compiled: Compiled, runner: Runner) -> None:
+        self._compiled, self._runner = compiled, runner
+
+    def check(self, *args: Any, **by_name: Any) -> GradientCheck:
+        """The gradient check at a point, of arrays for some entries of each.
+
+        Args:
+            *args: The inputs at one point, in order.
+            **by_name: Inputs by name, in the place of those by position.
+
+        Returns:
+            The check: truthy when all is well, prints as a table.
+
+        Raises:
+            TypeError: An input is missing, given twice or unknown, or more than one point is given.
+        """
+        from .check import check
+
+        return check(self._setting(args, by_name, "a check"), self._compiled.definition, self._runner.evaluate)
+
+    def trace(self, *args: Any, level: str = "gates", **by_name: Any) -> Trace:
+        """Every gate at a point: value, local gradients, upstream gradient, troubles.
+
+        Args:
+            *args: The inputs at one point, in order.
+            level: "gates": as it is compiled, the logistic function and its like each one gate; "elementary": as it is
+                written, in gates of one and two arguments; "entries": as "gates", small arrays written out.
+            **by_name: Inputs by name, in the place of those by position.
+
+        Returns:
+            The trace, which prints as a table.
+
+        Raises:
+            SymgradError: The arrays of all gates together would not fit in memory; or the kernel was unpickled, and has
+                lost gates made by `symgrad.gate`.
+            ValueError: `level` is none of these.
+            TypeError: An input is missing, given twice or unknown, or more than one point is given.
+        """
+        from ..explore.tracing import trace
+
+        return trace(self._setting(args, by_name), level)
+
+    def draw(
+        self,
+        *args: Any,
+        level: str = "gates",
+        nearest: int | None = None,
+        through: str | None = None,
+        **by_name: Any,
+    ) -> Drawing:
+        """The circuit at a point as a picture.
+
+        Args:
+            *args: The inputs at one point, in order.
+            level: As for `trace`.
+            nearest: Draw only so many gates, those nearest to the value.
+            through: Draw only the ways from the input of that name.
+            **by_name: Inputs by name, in the place of those by position.
+
+        Returns:
+            The drawing, which Jupyter shows and `save` writes to a file.
+
+        Raises:
+            SymgradError: More than 120 gates and inputs are left: nobody could read them; or as for `trace`.
+            ValueError: `level` is none of those, `nearest` no number of gates, or `through` no input.
+            TypeError: An input is missing, given twice or unknown, or more than one point is given.
+        """
+        from ..explore.draw import draw
+
+        return draw(self._setting(args, by_name), level, nearest, through)
+
+    def _setting(self, args: tuple[Any, ...], by_name: Mapping[str, Any], what: str = "a trace") -> Setting:
+        """The point at which the circuit is looked at, on the host."""
+        from ..explore.tracing import Setting
+
+        record, arguments = self._compiled, self._runner.arguments
+        point = arguments.one_point(arguments.ordered(args, by_name), what)
+        sizes = arguments.shapes_of(point).sizes if record.has_arrays else {}
+        return Setting(record.written, record.graph, record.options.dtype, point, sizes, record.gradient)
+
+    def __str__(self) -> str:
+        """What `print` shows: the part of the source that is about the mathematics."""
+        own = self._compiled
+        return body_of(own.graph, own.definition, own.options)
+
+    def __repr__(self) -> str:
+        return in_a_line(self._compiled)
+
+    def _repr_latex_(self) -> str | None:
+        """The formula in a notebook; None where it is too long to be read."""
+        return in_latex(self._compiled)
+
+    def _repr_html_(self) -> str | None:
+        """The kernel in a few lines, where its formula is too long to be read; else None."""
+        # Notebooks prefer HTML to LaTeX, and not all of them typeset TeX that stands in HTML.
+        return in_a_few_lines(self._compiled) if self._repr_latex_() is None else None

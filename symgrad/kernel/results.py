@@ -1,0 +1,192 @@
+"""What a call returns: the arrays that there are, which results go where in them, and the tuple that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import sympy
+
+from ..graph.graph import Graph
+from ..outputs import Block, Outputs, Tree
+from ..result import HessianResult, JacobianResult, NamedArray, Result, Rows, gradient_class
+from ..transform.derive import Derivative
+
+NOTHING = -1  # the cell of a derivative that is 0 everywhere
+
+_FIELDS = {"gradient": Result._fields, "jacobian": JacobianResult._fields, "hessian": HessianResult._fields}
+
+
+class Target(NamedTuple):
+    """One array that a call returns, of one point or one instance: axes of cells, then those that each cell has.
+
+    Over points a cell is a number. Of arrays it has the shape of the value `of`, and then those of the inputs `by`.
+    """
+
+    name: str  # in messages
+    lead: tuple[int, ...]  # the axes of the cells; () of a single one
+    cells: tuple[int, ...]  # in C order, which output of the graph each is; NOTHING where it is 0
+    of: int = 0
+    by: tuple[int, ...] = ()  # by position
+    mirrors: int | None = None  # the target that it is the transpose of, of a derivative by two arrays
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one result as it is."""
+        return not self.lead and self.mirrors is None and self.cells[0] != NOTHING
+
+
+class Results:
+    """The results of one kernel: its targets, and how they are put together."""
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        graph: Graph,
+        wrt: tuple[sympy.Symbol, ...],
+        positions: Sequence[int],
+        derivative: Derivative,
+        is_single: bool,
+    ) -> None:
+        """`positions` are those of `wrt` among the arguments; `is_single` says that `wrt` was one symbol."""
+        self._outputs, self._graph, self._positions = outputs, graph, positions
+        self._wrt, self._is_single, self._derivative = wrt, is_single, derivative
+        self._gradient = gradient_class(wrt)
+        self._made = {(own.of, own.by): place for place, own in enumerate(graph.outputs) if own.by}
+        # Of numbers by numbers a Jacobian or Hessian is one array; else there is one for each output and input.
+        numbers = all(not own.shape for own in graph.values) and all(not graph.shapes[place] for place in positions)
+        self._is_flat = graph.over_points or numbers
+        self.targets: tuple[Target, ...] = tuple(self._listed_targets())
+        self.is_quick = derivative == "gradient" and not is_single  # value and gradient as a point's function has them
+
+    # --- which arrays there are ---------------------------------------------------------------------------------------
+
+    def _listed_targets(self) -> Iterator[Target]:
+        blocks, positions = self._outputs.blocks, self._positions
+        for number, block in enumerate(blocks, 1):
+            yield Target(
+                "value" if len(blocks) == 1 else f"value {number}", block.shape, tuple(block.values), block.first
+            )
+        if self._derivative in ("gradient", "hessian"):
+            for i in positions:
+                yield self._derived((), [0], i)
+        if self._derivative == "jacobian" and not self._is_flat:
+            for block, i in product(blocks, positions):
+                yield self._derived(block.shape, block.values, i)
+        elif self._derivative == "jacobian":
+            values = range(len(self._graph.values))
+            cells = tuple(self._place(of, i) for of in values for i in positions)
+            yield Target("jacobian", (len(values), len(positions)), cells)
+        elif self._derivative == "hessian" and self._is_flat:
+            cells = tuple(self._place(0, *self._lower(i, j)) for i in positions for j in positions)
+            yield Target("hessian", (len(positions), len(positions)), cells)
+        elif self._derivative == "hessian":
+            first = len(blocks) + len(positions)
+            for (row, i), (column, j) in product(enumerate(positions), repeat=2):
+                mirrors = first + column * len(positions) + row if row < column else None
+                yield self._derived((), [0], i, j)._replace(mirrors=mirrors)
+
+    def _derived(self, lead: tuple[int, ...], values: Sequence[int], *by: int) -> Target:
+        name = "_".join(["d", *(self._graph.inputs[place] for place in by)])
+        return Target(name, lead, tuple(self._place(of, *by) for of in values), values[0], by)
+
+    def _place(self, of: int, *by: int) -> int:
+        return self._made.get((of, by), NOTHING)
+
+    def _lower(self, i: int, j: int) -> tuple[int, int]:
+        """A pair of inputs with the later one first: of a Hessian the lower triangle is made."""
+        return (i, j) if self._positions.index(i) >= self._positions.index(j) else (j, i)
+
+    # --- what holds them ----------------------------------------------------------------------------------------------
+
+    def result(self, arrays: Sequence[Any]) -> Any:
+        """What a call returns, of an array or a number for each target."""
+        own = iter(arrays)
+        value = self._outputs.structured([next(own) for _ in self._outputs.blocks])
+        if self._derivative is None:
+            return value
+        if self._derivative == "jacobian":
+            return JacobianResult(value, self._jacobian(own))
+        gradient = self._by_input([next(own) for _ in self._wrt])
+        return Result(value, gradient) if self._derivative == "gradient" else self._with_hessian(value, gradient, own)
+
+    def _jacobian(self, own: Iterator[Any]) -> Any:
+        if self._is_flat:
+            return NamedArray.of(next(own), self._wrt, _rows(self._outputs.tree))
+        parts = [self._by_input([next(own) for _ in self._wrt]) for _ in self._outputs.blocks]
+        return self._outputs.structured(parts)
+
+    def _with_hessian(self, value: Any, gradient: Any, own: Iterator[Any]) -> HessianResult:
+        if self._is_flat:
+            return HessianResult(value, gradient, NamedArray.of(next(own), self._wrt, self._wrt))
+        rows = [self._by_input([next(own) for _ in self._wrt]) for _ in self._wrt]
+        return HessianResult(value, gradient, self._by_input(rows))
+
+    def _by_input(self, parts: Sequence[Any]) -> Any:
+        return parts[0] if self._is_single else self._gradient(parts)
+
+    def arrays_of(self, out: Any) -> list[Any]:
+        """The arrays of `out`, one for each target. ValueError where its structure is not that of a result."""
+        if self._derivative is None:
+            return self._outputs.flat(out)
+        fields = _FIELDS[self._derivative]
+        if not isinstance(out, tuple) or len(out) != len(fields):
+            raise ValueError(f"out must hold ({', '.join(fields)})")
+        found = self._outputs.flat(out[0])
+        if self._derivative != "jacobian":
+            found += self._parts(out[1])
+        elif self._is_flat:
+            found.append(out[1])
+        else:
+            for part in self._outputs.flat(out[1]):
+                found += self._parts(part)
+        if self._derivative == "hessian":
+            found += [out[2]] if self._is_flat else [own for row in self._parts(out[2]) for own in self._parts(row)]
+        return found
+
+    def _parts(self, gradient: Any) -> list[Any]:
+        parts = [gradient] if self._is_single else list(gradient)
+        if len(parts) != len(self._wrt):
+            raise ValueError(f"out must hold a value and {len(self._wrt)} derivatives, not {len(parts)}")
+        return parts
+
+    def at_point(self, dtype: Any) -> Callable[[Any, Sequence[float]], Any]:
+        """How a result is made of what a function of one point returns: its value, or values, and its derivatives."""
+        makers = [_maker(target, dtype) for target in self.targets]
+        is_one = len(self._graph.values) == 1
+
+        def made(value: Any, derivatives: Sequence[float]) -> Any:
+            numbers = (value, *derivatives, 0.0) if is_one else (*value, *derivatives, 0.0)
+            return self.result([make(numbers) for make in makers])
+
+        return made
+
+
+Maker: TypeAlias = Callable[[Sequence[float]], Any]
+
+
+def _maker(target: Target, dtype: Any) -> Maker:
+    """Makes the target of all numbers of a point, behind which there is a 0."""
+    cells, lead = target.cells, target.lead
+    if not lead:
+        return itemgetter(cells[0])
+    if len(cells) < 2:
+        return lambda numbers: np.array([numbers[cell] for cell in cells], dtype).reshape(lead)
+    chosen = itemgetter(*cells)
+    return lambda numbers: np.array(chosen(numbers), dtype).reshape(lead)
+
+
+def _rows(tree: Tree) -> Rows | None:
+    """Which rows of a Jacobian the outputs with names are; None where the outermost structure has none."""
+    if isinstance(tree, Block) or tree.kind is not dict:
+        return None
+    found: dict[Any, Any] = {}
+    for key, part in zip(tree.keys, tree.parts, strict=True):
+        blocks = Outputs(part, ()).blocks
+        start, stop = blocks[0].first, blocks[-1].values.stop
+        inner = part.shape if isinstance(part, Block) else _rows(part)
+        found[key] = start, stop, (stop - start,) if inner is None else inner
+    return found
