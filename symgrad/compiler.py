@@ -128,6 +128,7 @@ def emit(
     args: Sequence[sympy.Symbol] | None = None,
     wrt: Wrt = None,
     *,
+    derivative: str | None = USUAL,
     target: str = "cpu",
     dtype: str = "float64",
     accuracy: str = "fast",
@@ -136,12 +137,13 @@ def emit(
     extents: Mapping[Any, int] | None = None,
     body: bool = False,
 ) -> str:
-    """The source of a module that computes value and gradient without symgrad.
+    """The source of a module that computes values and derivatives without symgrad.
 
     Args:
         expr: As for `compile`.
         args: As for `compile`.
         wrt: As for `compile`.
+        derivative: As for `compile`.
         target: What the module is for: "cpu" is Numba; `symgrad emit --help` and the page on emitted source list all.
         dtype: As for `compile`.
         accuracy: As for `compile`.
@@ -168,7 +170,7 @@ def emit(
         (9.0, (6.0,))
     """
     options = Options(target, dtype, accuracy, name)
-    stages = Stages(expr, args, wrt, gates, extents)
+    stages = Stages(expr, args, wrt, gates, extents, derivative)
     return (body_of if body else source_of)(stages.simplified, stages.definition, options)
 
 
@@ -177,8 +179,9 @@ def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **
     if which not in STAGES:
         raise ValueError(f"no stage {which!r}; the stages are {', '.join(STAGES)}")
     gates, extents = options.pop("gates", ()), options.pop("extents", None)
+    derivative = options.pop("derivative", USUAL)
     chosen = Options(**options)
-    stages = Stages(expr, None, wrt, gates, extents)
+    stages = Stages(expr, None, wrt, gates, extents, derivative)
     if which in stages.graphs:
         return str(stages.graphs[which])
     if which == "plan":

@@ -73,6 +73,11 @@ class Graph:
         return tuple(output for output in self.outputs if output.by)
 
     @property
+    def is_gradient(self) -> bool:
+        """Whether there is one value, and no derivative but those of first order."""
+        return len(self.values) == 1 and all(len(output.by) == 1 for output in self.derivatives)
+
+    @property
     def wrt(self) -> tuple[int, ...]:
         """The inputs that something is differentiated by, by position."""
         return tuple(dict.fromkeys(position for output in self.derivatives for position in output.by))

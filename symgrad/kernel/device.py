@@ -9,6 +9,7 @@ import numpy as np
 from symgrad_codegen.run import build, device, host
 
 from ..errors import SymgradError, UnsupportedExpression
+from . import packing
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
@@ -35,6 +36,11 @@ class DeviceRunner:
         compiled.stats.write_runs("numba-cuda")
 
     def _load(self) -> None:
+        if not packing.are_apart(self._compiled.results.targets, len(self._compiled.graph.outputs)):
+            raise UnsupportedExpression(
+                "results that are put together into arrays, as a Jacobian is, are computed by the target 'cpu'; "
+                "symgrad.emit prints the source for 'cuda', whose kernel_batch returns each entry as an array"
+            )
         if not device.is_installed():
             raise SymgradError(
                 f"the target 'cuda' needs numba-cuda: {device.HOW_TO_INSTALL}; symgrad.emit prints the source "

@@ -17,8 +17,8 @@ _NUMBERS, _POINTS = 1 << 15, 256
 
 def over_points(run_points: RunPoints, targets: Sequence[Target], count: int) -> RunPoints:
     """Fills the arrays of targets, the points along their first axis, by a function that fills `count` arrays."""
-    if all(target.is_plain for target in targets) and len(targets) == count:
-        return run_points  # each result is an array of its own
+    if are_apart(targets, count):
+        return run_points
     packed = [_Packed(target) for target in targets]
     size = max(1, _NUMBERS // (count + sum(len(target.cells) for target in targets)) // _POINTS) * _POINTS
 
@@ -33,6 +33,11 @@ def over_points(run_points: RunPoints, targets: Sequence[Target], count: int) ->
                 own.fill(rows[:, : stop - start], array[start:stop])
 
     return run
+
+
+def are_apart(targets: Sequence[Target], count: int) -> bool:
+    """Whether each of `count` results is an array of its own."""
+    return len(targets) == count and all(target.is_plain for target in targets)
 
 
 class _Packed:

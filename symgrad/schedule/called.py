@@ -49,7 +49,7 @@ class Called:
         """What the array of a value is called: its own name, or the user's, where the value is just what that is of."""
         is_whole = output.view == positional(output.view.node)
         name = output.name or (self.graph.names.get(output.view.node, "") if is_whole else "")
-        return self.names.take(identifier(name) if name else "value")
+        return self.names.take(identifier(name or self.graph.name_of(output)))
 
     def derivative(self, node: Node) -> str:
         """What a node is, where it is a derivative, or the adjoint of what the user has named; else empty."""

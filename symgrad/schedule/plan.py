@@ -31,7 +31,7 @@ class Plan(DataAxis):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
-        self.numbers = {output.view.node: output.name or "value" for output in graph.values if not output.shape}
+        self.numbers = {own.view.node: graph.name_of(own) for own in reversed(graph.values) if not own.shape}
         self._find_levels()
         self.products = {node: _factors(node) for node in self.nodes if not self.why_no_product(node)}
         self._find_stored()

@@ -27,7 +27,8 @@ from symgrad_codegen.text.expressions import expression_text
 
 from ..errors import UnsupportedExpression
 from ..graph.formula import formulas
-from ..graph.graph import Graph
+from ..graph.graph import Graph, reachable
+from ..graph.graph import Output as GraphOutput
 from ..graph.node import Node
 from .called import Called
 from .constants import constants
@@ -76,10 +77,11 @@ class _Body:
         for node in self.nodes:
             if node.gate.name not in FUNCTIONS:
                 raise UnsupportedExpression(f"no target spells the gate {node.gate.name}")
+        self._is_large = len(self.nodes) > _LARGE_BODY
         computed = set(self.nodes)
         called: dict[Node, str] = {}
         for output in graph.values:
-            called.setdefault(output.view.node, output.name or "value")
+            called.setdefault(output.view.node, graph.name_of(output))
         self.names_of = Called(graph, inputs, names, self.forward, called)
         self.called = self.names_of.results
         for output, name in zip(graph.derivatives, derivatives, strict=True):
@@ -93,19 +95,23 @@ class _Body:
 
     def statements(self) -> tuple[list[Assignment], list[str]]:
         """Forward, then backward, interleaved where there are many; and what the values are called."""
-        is_large = len(self.nodes) > _LARGE_BODY
-        lines = self._lines(is_large)
+        lines = self._lines(self._is_large)
         written = [own for own in lines.written() if isinstance(own, Assignment)]
-        parts = {part: [own for own in written if own.part == part] for part in ("forward", "backward")}
+        parts: dict[str, list[Assignment]] = {part: [] for part in self._parts}
+        for own in written:
+            parts[own.part].append(own)
         for view in self.graph.views:
             self.expressions[view.node] = lines.final(self.expressions[view.node])
         values = self._values(parts["forward"])
+        is_plain = self.graph.is_gradient
         for output, name in zip(self.graph.derivatives, self.derivatives, strict=True):
             node = output.view.node
             if self.called.get(node) != name:
-                parts["backward"].append(Assignment(name, self.expressions[node], part="backward"))
-        statements = self._commented([*parts["forward"], *parts["backward"]])
-        return interleaved_statements(statements) if is_large else statements, values
+                part = self._part_of(output)
+                said = "" if is_plain else self.names_of.quotient(output)
+                parts[part].append(Assignment(name, self.expressions[node], said, part=part))
+        statements = self._commented([own for part in parts.values() for own in part])
+        return interleaved_statements(statements) if self._is_large else statements, values
 
     def _lines(self, is_large: bool) -> Lines:
         lines = Lines(self.names, whole_sums=is_large)
@@ -116,10 +122,41 @@ class _Body:
                 Call(FUNCTIONS[node.gate.name], tuple(arguments)),
                 partial(self.names_of.result, node),
                 noun_of(node),
-                part="forward" if node in self.forward else "backward",
+                part="forward" if node in self.forward else self._only.get(node, "backward"),
                 is_kept=node in kept,
             )
         return lines
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _parts(self) -> dict[str, None]:
+        """The titles of the parts, in order: what several derivatives need comes before what is of one value alone."""
+        return dict.fromkeys(["forward", "backward", *map(self._part_of, self.graph.derivatives)])
+
+    def _part_of(self, output: GraphOutput) -> str:
+        """Where a derivative belongs: of several values to its own, of one to those of first or second order."""
+        if self.graph.is_gradient or self._is_large:
+            return "backward"
+        if len(self.graph.values) > 1:
+            return f"derivatives of {identifier(self.graph.name_of(self.graph.values[output.of]))}"
+        return "backward" if len(output.by) == 1 else "second derivatives"
+
+    @cached_property
+    def _only(self) -> dict[Node, str]:
+        """The part of each node that derivatives of one part alone need."""
+        found: dict[Node, str] = {}
+        for part, outputs in self._by_part.items():
+            for node in reachable(output.view.node for output in outputs):
+                found[node] = "backward" if node in found else part
+        return found
+
+    @cached_property
+    def _by_part(self) -> dict[str, list[GraphOutput]]:
+        found: dict[str, list[GraphOutput]] = {}
+        for output in self.graph.derivatives:
+            found.setdefault(self._part_of(output), []).append(output)
+        return found
 
     def _values(self, statements: list[Assignment]) -> list[str]:
         """What the values are called: one that is an input, a number or another value has a line of its own."""
@@ -128,7 +165,7 @@ class _Body:
             node = output.view.node
             name = self.called.get(node)
             if name is None or name in found:
-                name = self.names.take(identifier(output.name) if output.name else "value")
+                name = self.names.take(identifier(self.graph.name_of(output)))
                 statements.append(Assignment(name, self.expressions[node], part="forward"))
                 self.called.setdefault(node, name)
             found.append(name)

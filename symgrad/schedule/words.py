@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from symgrad_codegen.functions import FUNCTIONS, with_needs
 
@@ -16,13 +17,28 @@ _FORMULA, _FORMULA_DEPTH = 300, 20  # characters of the expression in the docstr
 
 
 def formula_of(definition: Graph, inputs: Sequence[str], sizes: Mapping[str, str] | None = None) -> str:
-    """The expression in few words, as it was lowered; with its indices where it has arrays, and extents of `sizes`."""
-    node = definition.values[0].view.node
+    """The expressions in few words, as they were lowered; of arrays with their indices, and extents of `sizes`."""
+    nodes = [output.view.node for output in definition.values]
     if definition.over_points:
-        return formulas(definition.order(), inputs, {}, _FORMULA)[node]
+        found = formulas(definition.order(), inputs, {}, _FORMULA)
+        return _together([found[node] for node in nodes])
     worded = in_identifiers(definition, inputs)
     own = {size.name: (sizes or {}).get(size.name) or identifier(size.name) for size in sizes_of(definition)}
-    return indexed_formula(positional(node), node, worded, worded.names, _FORMULA, own, _FORMULA_DEPTH)
+    return _together(
+        [
+            indexed_formula(positional(node), node, worded, worded.names, _FORMULA, own, _FORMULA_DEPTH)
+            for node in nodes[: _FORMULA // 2]
+        ]
+    )
+
+
+def _together(formulas: Sequence[str]) -> str:
+    """Several formulas as a tuple, as many as there is room for."""
+    if len(formulas) == 1:
+        return formulas[0]
+    lengths = accumulate(len(text) + 2 for text in formulas)
+    shown = [text for text, length in zip(formulas, lengths, strict=True) if length <= _FORMULA]
+    return f"({', '.join([*shown, '...'] if len(shown) < len(formulas) else shown)})"
 
 
 def in_identifiers(graph: Graph, inputs: Sequence[str]) -> Graph:

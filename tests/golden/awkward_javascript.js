@@ -51,7 +51,7 @@ function at_every_point(kernel, inputs) {
     }
     const arrays = inputs.map((array) => Float32Array.from(array));
     const values = new Float32Array(count);
-    const gradient = WRT.map(() => new Float32Array(count));
+    const gradient = Array.from({ length: 5 }, () => new Float32Array(count));
     for (let i = 0; i < count; i++) {
         const [value, derivatives] = kernel(...arrays.map((array) => array[i]));
         values[i] = value;

@@ -71,4 +71,4 @@ def points(start, stop, x, y, z, value, d_x, d_y, d_z, rows):
 
 def kernel_batch(x, y, z, out=None):
     """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""
-    return run_batch((x, y, z), out)
+    return run_batch((x, y, z), out, 1, 3)

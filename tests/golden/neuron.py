@@ -84,4 +84,4 @@ def points(start, stop, w0, w1, w2, x0, x1, value, d_w0, d_w1, d_w2, d_x0, d_x1,
 
 def kernel_batch(w0, w1, w2, x0, x1, out=None):
     """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""
-    return run_batch((w0, w1, w2, x0, x1), out)
+    return run_batch((w0, w1, w2, x0, x1), out, 1, 5)

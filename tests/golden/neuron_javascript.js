@@ -38,7 +38,7 @@ function at_every_point(kernel, inputs) {
     }
     const arrays = inputs.map((array) => Float64Array.from(array));
     const values = new Float64Array(count);
-    const gradient = WRT.map(() => new Float64Array(count));
+    const gradient = Array.from({ length: 5 }, () => new Float64Array(count));
     for (let i = 0; i < count; i++) {
         const [value, derivatives] = kernel(...arrays.map((array) => array[i]));
         values[i] = value;

@@ -48,7 +48,7 @@ def points(start, stop, x, y, value, d_x, d_y):
 
 def kernel_batch(x, y, out=None):
     """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""
-    return run_batch((x, y), out)
+    return run_batch((x, y), out, 1, 2)
 
 
 OUTPUTS = ("value", "d_x", "d_y")

@@ -22,26 +22,30 @@ from .cpu.arrays import Emission
 def reserved() -> frozenset[str]:
     """Names that the module uses itself, whatever the program."""
     return module_words(*_IMPORTS, _RUN_BATCH, _NO_NUMBA, runtime_text("cpu/runtime_arrays.py")) | set(
-        "ARGUMENTS WRT POINT float float32 real real_name abs int print".split()
+        "ARGUMENTS WRT VALUES ENTRIES POINT float float32 real real_name abs int print".split()
     )
 
 
 _IMPORTS = ["import math", "from math import inf, nan, pi", "", "import numpy as np"]
 
 _RUN_BATCH = '''
-def run_batch(inputs, out):
-    """`kernel_batch` of this module: the kernel at every point."""
+def run_batch(inputs, out, values, derivatives):
+    """`kernel_batch` of this module: the kernel at every point, with so many results of each kind."""
     inputs = [np.ascontiguousarray(array, real_name) for array in inputs]
     shapes = {array.shape for array in inputs}
     if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
         raise ValueError(f"kernel_batch takes 1-D arrays of one length, not of shapes {sorted(shapes)}")
     count = len(inputs[0]) if inputs else 1
     if out is None:
-        out = np.empty(count, real_name), tuple(np.empty(count, real_name) for _ in WRT)
+        made = tuple(np.empty(count, real_name) for _ in range(values + derivatives))
+        out = made[0] if values == 1 else made[:values], made[values:]
+    outputs = [*(out[:1] if values == 1 else out[0]), *out[1]]
+    if len(outputs) != values + derivatives:
+        raise ValueError(f"out must hold {values} and {derivatives} arrays")
     for i in range(count):
-        out[0][i], gradient = POINT(*(array[i] for array in inputs))
-        for array, derivative in zip(out[1], gradient):
-            array[i] = derivative
+        found, rest = POINT(*(array[i] for array in inputs))
+        for array, number in zip(outputs, (*((found,) if values == 1 else found), *rest)):
+            array[i] = number
     return out
 '''
 

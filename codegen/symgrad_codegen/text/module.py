@@ -64,7 +64,8 @@ def module_words(*texts: str) -> frozenset[str]:
 
 def docstring(program: Program, needs: str) -> list[str]:
     """The module's docstring."""
-    lines = description(program, f"(f, {tuple_text(program.gradients)})", needs)
+    values = "f" if len(program.values) == 1 else tuple_text(program.values)
+    lines = description(program, f"({values}, {tuple_text(program.gradients)})", needs)
     return ['"""' + lines[0], *lines[1:], '"""']
 
 
@@ -75,8 +76,8 @@ def description(program: Program, results: str, needs: str) -> list[str]:
         f"f({', '.join(program.arguments)}) = {program.formula}",
         "",
         f"Arguments: {arguments} ({program.dtype}).",
-        f"Returns: {results}, where d_x stands for the derivative of f by x.",
-        f"Operations: {program.value_operations} for the value, {program.operations} for value and gradient.",
+        f"Returns: {results}{_said_of_derivatives(program)}.",
+        f"Operations: {_operations(program)}.",
         "",
         f"{VERSION_LINE} It needs {needs}.",
     ]
@@ -84,6 +85,28 @@ def description(program: Program, results: str, needs: str) -> list[str]:
     for line in text:
         lines += textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_long_words=True) or [""]
     return lines
+
+
+def _said_of_derivatives(program: Program) -> str:
+    """What the names of derivatives mean."""
+    if program.is_gradient:
+        return ", where d_x stands for the derivative of f by x"
+    if not program.derivatives:
+        return ""
+    first = program.derivatives[0]
+    one = f"d_{first.by[0]} stands for the derivative of f by {first.by[0]}"
+    if len(program.values) > 1:
+        value = program.values[first.of]
+        one = f"{first.name} stands for the derivative of {value} by {' and '.join(first.by)}"
+    return f", where {one}, and so on, as ENTRIES lists them; what is not there is 0"
+
+
+def _operations(program: Program) -> str:
+    value, both = program.value_operations, program.operations
+    if program.is_gradient:
+        return f"{value} for the value, {both} for value and gradient"
+    values = "value" if len(program.values) == 1 else "values"
+    return f"{value} for the {values}" + (f", {both} for {values} and derivatives" if program.derivatives else "")
 
 
 def body_text(program: Program, functions: Sequence[str], mark: str = "#", named: bool = True) -> str:
@@ -116,8 +139,13 @@ def quoted(names: Sequence[str]) -> list[str]:
 
 
 def tables(program: Program) -> list[str]:
-    """The module's ARGUMENTS and WRT."""
-    return [*tuple_lines("ARGUMENTS = ", quoted(program.arguments)), *tuple_lines("WRT = ", quoted(program.wrt))]
+    """The module's ARGUMENTS, and what its derivatives are: of a gradient WRT, else ENTRIES, of which values."""
+    arguments = tuple_lines("ARGUMENTS = ", quoted(program.arguments))
+    if program.is_gradient:
+        return [*arguments, *tuple_lines("WRT = ", quoted(program.wrt))]
+    values = tuple_lines("VALUES = ", quoted(program.values))
+    entries = [tuple_text(quoted(entry)) for entry in program.entries]
+    return [*arguments, *values, *tuple_lines("ENTRIES = ", entries)]
 
 
 def kernel_function(program: Program) -> list[str]:
@@ -166,8 +194,11 @@ def call_lines(program: Program, entry: Callable[[str], str], indent: str) -> li
 def batch_function(program: Program) -> list[str]:
     """The one-point function over arrays of points."""
     (out,) = free(["out"], program.arguments)
+    what = "Value and gradient" if program.is_gradient else "Values and derivatives"
+    results = f"({'f' if len(program.values) == 1 else '(f, ...)'}, (d_x, ...))"
+    counts = f"{len(program.values)}, {len(program.derivatives)}"
     return [
         *listed(f"def {program.name}_batch(", [*program.arguments, f"{out}=None"], "):"),
-        '    """Value and gradient at every point of 1-D arrays: (f, (d_x, ...)), in `out` if that is given."""',
-        *tuple_lines("    return run_batch(", program.arguments, f", {out})", "    "),
+        f'    """{what} at every point of 1-D arrays: {results}, in `out` if that is given."""',
+        *tuple_lines("    return run_batch(", program.arguments, f", {out}, {counts})", "    "),
     ]

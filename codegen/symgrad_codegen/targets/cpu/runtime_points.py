@@ -56,16 +56,19 @@ def run_points(inputs, outputs):
             array[whole:] = row[:rest]
 
 
-def run_batch(inputs, out):
-    """`kernel_batch` of this module: checks its arrays, or makes `out`, and fills it."""
+def run_batch(inputs, out, values, derivatives):
+    """`kernel_batch` of this module: checks its arrays, or makes `out`, and fills it; so many results of each kind."""
     inputs = [np.ascontiguousarray(array, real_name) for array in inputs]
     shapes = {array.shape for array in inputs}
     if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
         raise ValueError(f"kernel_batch takes 1-D arrays of one length, not of shapes {sorted(shapes)}")
     count = len(inputs[0]) if inputs else 1
     if out is None:
-        out = aligned(count), tuple(aligned(count) for _ in WRT)
-    outputs = [out[0], *out[1]]
+        made = tuple(aligned(count) for _ in range(values + derivatives))
+        out = made[0] if values == 1 else made[:values], made[values:]
+    outputs = [*(out[:1] if values == 1 else out[0]), *out[1]]
+    if len(outputs) != values + derivatives:
+        raise ValueError(f"out must hold {values} and {derivatives} arrays")
     for array in outputs:
         if array.shape != (count,) or array.dtype != real_name or not array.flags.c_contiguous:
             raise ValueError(f"out must hold contiguous {real_name} arrays of {count} elements")

@@ -30,11 +30,13 @@ _IMPORTS = [
 def reserved() -> frozenset[str]:
     """Names that the module uses itself, whatever the program."""
     texts = map(runtime_text, ("cpu/runtime.py", points.RUNTIME, arrays.RUNTIME))
-    return module_words(*_IMPORTS, *texts) | set("ARGUMENTS CACHE SIGNATURE dict globals abs int print".split())
+    return module_words(*_IMPORTS, *texts) | set(
+        "ARGUMENTS WRT VALUES ENTRIES CACHE SIGNATURE dict globals abs int print".split()
+    )
 
 
 def emit(program: Program) -> str:
-    """The source of a module: the kernel, ARGUMENTS and WRT first, the fixed run-time text below."""
+    """The source of a module: the kernel, ARGUMENTS and WRT or ENTRIES first, the fixed run-time text below."""
     own, strict = _module(program), program.accuracy == "strict"
     constants = [
         'CACHE = os.path.isfile(globals().get("__file__", ""))  # compiled code is kept beside a file, if this is one',

@@ -31,24 +31,27 @@ def ptx(cc):
     return "\n".join(texts)
 
 
-def run_batch(inputs, out):
+def run_batch(inputs, out, values, derivatives):
     """`kernel_batch` of this module. Arrays of NumPy are copied to the GPU and back; others are used where they are."""
-    stays = any(hasattr(array, "__cuda_array_interface__") for array in (*inputs, *(out or ())[:1]))
+    given = None if out is None else [*(out[:1] if values == 1 else out[0]), *out[1]]
+    stays = any(hasattr(array, "__cuda_array_interface__") for array in (*inputs, *(given or ())[:1]))
     inputs = [on_device(array) for array in inputs]
     shapes = {array.shape for array in inputs}
     if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
         raise ValueError(f"kernel_batch takes 1-D arrays of one length, not of shapes {sorted(shapes)}")
     count = inputs[0].size if inputs else 1
-    if out is not None and any(array.shape != (count,) or array.dtype != real_name for array in (out[0], *out[1])):
-        raise ValueError(f"out must hold {real_name} arrays of {count} elements")
-    if stays and out is not None:
-        outputs = [cuda.as_cuda_array(array) for array in (out[0], *out[1])]
+    if given is not None:
+        fit = all(array.shape == (count,) and array.dtype == real_name for array in given)
+        if len(given) != values + derivatives or not fit:
+            raise ValueError(f"out must hold {values} and {derivatives} {real_name} arrays of {count} elements")
+    if stays and given is not None:
+        outputs = [cuda.as_cuda_array(array) for array in given]
     else:
         outputs = [cuda.device_array(count, real_name) for _ in OUTPUTS]
     run_points(inputs, outputs)
-    if stays:
-        return outputs[0], tuple(outputs[1:])
-    targets = (out[0], *out[1]) if out is not None else [np.empty(count, real_name) for _ in OUTPUTS]
-    for array, target in zip(outputs, targets):
-        array.copy_to_host(target)
-    return targets[0], tuple(targets[1:])
+    if not stays:
+        targets = given if given is not None else [np.empty(count, real_name) for _ in OUTPUTS]
+        for array, target in zip(outputs, targets):
+            array.copy_to_host(target)
+        outputs = targets
+    return outputs[0] if values == 1 else tuple(outputs[:values]), tuple(outputs[values:])

@@ -22,7 +22,7 @@ function at_every_point(kernel, inputs) {
     }
     const arrays = inputs.map((array) => NUMBERS.from(array));
     const values = NEW_VALUES;
-    const gradient = WRT.map(() => new NUMBERS(count));
+    const gradient = Array.from({ length: DERIVATIVES }, () => new NUMBERS(count));
     for (let i = 0; i < count; i++) {
         const [value, derivatives] = kernel(...arrays.map((array) => array[i]));
         KEEP_VALUE
@@ -65,7 +65,8 @@ def _batch(program: Program) -> list[str]:
     else:
         new = f"Array.from({{ length: {len(program.values)} }}, () => new {array}(count))"
         keep, results = "value.forEach((number, k) => (values[k][i] = number));", "[[f, ...], [d_x, ...]]"
-    text = AT_EVERY_POINT.replace("NUMBERS", array).replace("NEW_VALUES", new).replace("KEEP_VALUE", keep)
+    text = AT_EVERY_POINT.replace("DERIVATIVES", str(len(program.derivatives)))
+    text = text.replace("NUMBERS", array).replace("NEW_VALUES", new).replace("KEEP_VALUE", keep)
     return [
         f"/** Value and gradient at every point of arrays: {results}, each a {array}. */",
         *listed(f"export function {program.name}_batch(", program.arguments, ") {"),

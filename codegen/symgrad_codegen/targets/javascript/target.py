@@ -32,7 +32,7 @@ def reserved() -> frozenset[str]:
     text = points.AT_EVERY_POINT + "".join(map(runtime_text, RUNTIME))
     own = set(re.findall(r"^(?:const|function) (\w+)", text, re.MULTILINE)) - set(FUNCTIONS)
     # A reduction calls max and min, also where no node of the graph is one.
-    return _WORDS | own | {"ARGUMENTS", "WRT", "INPUTS", "REAL", "fround", "max", "min"}
+    return _WORDS | own | {"ARGUMENTS", "WRT", "VALUES", "ENTRIES", "INPUTS", "REAL", "fround", "max", "min"}
 
 
 def emit(program: Program) -> str:
@@ -40,14 +40,13 @@ def emit(program: Program) -> str:
     if len(program.values) == 1:
         results = f"[f, [{', '.join(program.gradients)}]]"
     else:
-        results = f"[[{', '.join(['f', *program.values[1:]])}], [{', '.join(program.gradients)}]]"
+        results = f"[[{', '.join(program.values)}], [{', '.join(program.gradients)}]]"
     own = _module(program)
     lines = [
         *(f"// {line}".rstrip() for line in description(program, results, own.needs)),
         "",
         *_legend(program),
-        *listed("export const ARGUMENTS = [", quoted(program.arguments), "];"),
-        *listed("export const WRT = [", quoted(program.wrt), "];"),
+        *_tables(program),
         *(["const fround = Math.fround; // to float32"] if program.dtype == "float32" else []),
         *own.constants,
         *own.functions,
@@ -55,6 +54,16 @@ def emit(program: Program) -> str:
         *(["", *own.runtime.split("\n")] if own.runtime else []),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _tables(program: Program) -> list[str]:
+    """ARGUMENTS, and what the derivatives are, as in Python's modules."""
+    arguments = listed("export const ARGUMENTS = [", quoted(program.arguments), "];")
+    if program.is_gradient:
+        return [*arguments, *listed("export const WRT = [", quoted(program.wrt), "];")]
+    values = listed("export const VALUES = [", quoted(program.values), "];")
+    entries = [f"[{', '.join(quoted(entry))}]" for entry in program.entries]
+    return [*arguments, *values, *listed("export const ENTRIES = [", entries, "];")]
 
 
 def body(program: Program) -> str:
