@@ -18,10 +18,17 @@ from .extents import MOST_NESTED, Bound, Domain, Extents
 class Domains:
     """The domains of a graph's nodes; `derived` holds extents that are the larger or smaller of two others.
 
-    `more` are views beside the outputs that are needed as well, each over a domain.
+    `more` are views beside the outputs that are needed as well, each over a domain; `known` are forms in extents that
+    are >= 0, beside the extents of inputs.
     """
 
-    def __init__(self, graph: Graph, undeclared: bool = False, more: Sequence[tuple[View, Domain]] = ()) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        undeclared: bool = False,
+        more: Sequence[tuple[View, Domain]] = (),
+        known: Iterable[Index] = (),
+    ) -> None:
         self.graph = graph
         self.undeclared = undeclared  # take for the extents of inputs what is demanded of them
         self.derived = graph.derived
@@ -29,7 +36,9 @@ class Domains:
         self.of: dict[Node, Domain] = {}  # of the loop axes
         self.own: dict[Node, Domain] = {}  # what is demanded of a node's own axes
         shapes = graph.shapes
-        self.extents = Extents(self.derived, {extent: None for shape in shapes for extent in shape if extent.terms})
+        self.extents = Extents(
+            self.derived, [*dict.fromkeys(own for shape in shapes for own in shape if own.terms), *known]
+        )
         self._inside: dict[tuple[Bound | None, ...], Extents] = {}  # what is known inside of a box
         for output in graph.outputs:
             self._ask(output.view, Domain(tuple((number_index(0), extent.minus(1)) for extent in output.shape)))
@@ -162,7 +171,9 @@ class Domains:
         for name, (own, *forms) in self.derived.items():
             if own == kind and set(forms) == {one, two}:
                 return Index(((Size(name), 1),))
-        name = f"{'larger' if kind == 'max' else 'smaller'}_{len(self.derived) + 1}"
+        number = len(self.derived) + 1
+        while (name := f"{'larger' if kind == 'max' else 'smaller'}_{number}") in self.derived:
+            number += 1
         self.derived[name] = (kind, one, two)
         return Index(((Size(name), 1),))
 

@@ -218,6 +218,31 @@ def at_inputs(view: View) -> View:
     return known[view]
 
 
+def at_gathered(view: View) -> View:
+    """A view read at gathered indices: where it is 0 outside of a domain that is a condition on what is gathered."""
+    if view.node.gate.name == "add" and any(isinstance(index, Gather) for index in view.index):
+        return sum_of(view, list(map(at_gathered, view.arguments)))
+    if not view.node.is_guard or not any(isinstance(index, Gather) for index in view.index):
+        return view
+    table, own = view.node.table, dict(enumerate(view.index))
+    limits, forms = list[Index](), list(view.node.reduction.constraints)
+    result = at_gathered(view.arguments[0])
+    for form in forms:
+        gathered = next((name for name in form.axes if isinstance(own.get(name), Gather)), None)
+        if gathered is None:
+            limits.append(substituted(form, {name: at for name, at in own.items() if isinstance(at, Index)}))
+            continue
+        factor = form.coefficient(gathered)
+        rest = axis(gathered).scaled(factor).minus(form)
+        one, two = (table.number_of(table.position(part).at(own).index[0]) for part in (axis(gathered), rest))
+        one = one if factor == 1 else one * factor
+        if form.scaled(-1) not in forms:
+            result = (one < two).where(0, result)
+        elif factor > 0:
+            result = one.equals(two).where(result, 0)
+    return guarded(result, limits)
+
+
 def guarded(body: View, constraints: Iterable[Index]) -> View:
     """`body` where all constraints are >= 0, else 0."""
     limits = list(constraints)

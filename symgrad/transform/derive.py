@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
-from ..errors import UnsupportedExpression
-from ..graph.graph import Graph, Output, operations, reachable, views_of
+from ..graph.graph import POINTWISE, Graph, Output, operations, reachable, views_of
 from ..graph.node import View
 from .activity import activity, varying_nodes
+from .dense import dense_rows
 from .differentiate import differentiate
 from .elimination import ORDERS, Order, eliminated, linearised
 from .simplify import simplify
@@ -35,29 +35,39 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
         return graph
     if wanted.derivative == "gradient":
         return differentiate(graph, wanted.wrt)
-    if not graph.over_points:
-        raise UnsupportedExpression(f"the {wanted.derivative} of arrays cannot be made; the gradient can")
     first = _first(graph, wanted.wrt)
     if wanted.derivative == "jacobian":
         return first
     between = simplify(first, ("cheaper",))  # what is differentiated again is better short
-    gradients = [output for output in between.derivatives if output.view.number != 0]
+    gradients = between.derivatives
+    if graph.over_points:
+        gradients = tuple(output for output in gradients if output.view.number != 0)
     return replace(between, outputs=(*between.values, *gradients, *_rows(between, gradients, wanted.wrt)))
 
 
 def _first(graph: Graph, wrt: Sequence[int]) -> Graph:
     """The graph with the first derivatives that are not 0; of one value by the reverse pass, which nothing beats."""
-    if len(graph.values) > 1:
+    if len(graph.values) > 1 or graph.values[0].shape not in ((), POINTWISE):
         return replace(graph, outputs=(*graph.values, *_rows(graph, graph.values, wrt)))
     made = differentiate(graph, wrt)
+    if not graph.over_points:
+        return made
     return replace(made, outputs=tuple(output for output in made.outputs if not output.by or output.view.number != 0))
 
 
 def _rows(graph: Graph, outputs: Sequence[Output], wrt: Sequence[int]) -> list[Output]:
-    """The derivatives of outputs that are not 0: of values by all inputs, of derivatives by those up to their own."""
+    """The derivatives of outputs: of values by all inputs, of derivatives by those up to their own.
+
+    Over points those that are not 0.
+    """
     columns = [wrt[: wrt.index(output.by[0]) + 1] if output.by else wrt for output in outputs]
     found = []
-    for place, (output, row) in enumerate(zip(outputs, least_jacobian(graph, views_of(outputs), columns), strict=True)):
+    if graph.over_points:
+        rows = least_jacobian(graph, views_of(outputs), columns)
+    else:
+        made = (dense_rows(graph, output, own) for output, own in zip(outputs, columns, strict=True))
+        rows = [dict(zip(own, views, strict=True)) for own, views in zip(columns, made, strict=True)]
+    for place, (output, row) in enumerate(zip(outputs, rows, strict=True)):
         of = output.of if output.by else place
         for column, view in row.items():
             by = (*output.by, column)

@@ -7,7 +7,7 @@ is made of nodes of the same table, so forward and backward share, and gradients
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from ..gates.table import GATES
 from ..graph.affine import Index, axis, substituted
 from ..graph.graph import POINTWISE, Graph, Output, reachable
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View, plain_axis, positional
-from ..graph.sums import at_inputs, guarded, is_finite, total
+from ..graph.sums import at_gathered, at_inputs, guarded, is_finite, total
 from .activity import (
     EXTREMES,
     activity,
@@ -73,17 +73,19 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
     return replace(graph, outputs=(*graph.values, *gradients), adjoints=found.of)
 
 
-def reverse_pass(graph: Graph, seed: View, wrt: Sequence[int], record: Record | None = None) -> Adjoints:
+def reverse_pass(
+    graph: Graph, seed: View, wrt: Sequence[int], record: Record | None = None, known: Iterable[Index] = ()
+) -> Adjoints:
     """The derivatives of a number, or of one number at each point, with respect to the inputs at positions `wrt`.
 
     `seed` is a value, or a sum of values times their weights: their adjoints are the weights. It need be no output, and
-    then is not computed.
+    then is not computed. `known` are forms in extents that are >= 0, beside the extents themselves.
     """
     zero = graph.table.constant(0)
     order = graph.order() if graph.views == (seed,) else reachable([seed.node])
     varying = varying_nodes(order, set(wrt))
     shape = POINTWISE if graph.over_points else ()
-    domains = None if graph.over_points else Domains(replace(graph, outputs=(Output(seed, shape),)))
+    domains = None if graph.over_points else Domains(replace(graph, outputs=(Output(seed, shape),)), known=known)
     active = activity(order, varying, [seed.node], domains, extremes=True, slopes=True)
     has_extremes = any(node.gate.name in EXTREMES for node in order)
     taken = activity(order, varying, [seed.node], domains, slopes=True) if has_extremes else active
@@ -255,7 +257,7 @@ def _handed(node: Node, adjoint: View, active: View | None, varying: Container[N
         found = [Handed(position, arguments[position], None, view, None) for position, view in enumerate(views)]
         return [handed for handed in found if handed.edge.node in varying]
     if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
-        adjoint = adjoint.at(dict(enumerate(node.attribute.out)))
+        adjoint = at_gathered(adjoint.at(dict(enumerate(node.attribute.out))))
     conditions = argument_conditions(node, active, extremes=True)
     if node.gate.name == "select":
         taken = arguments[0].where(1, 0), arguments[0].where(0, 1)
