@@ -97,6 +97,16 @@ def power_of(base: View, exponent: Fraction | int) -> View:
     return table.apply(GATES["power"], base, attribute=exponent.numerator if whole else exponent)
 
 
+def factor_and_divisor(number: Fraction) -> tuple[Fraction | int, int]:
+    """What one multiplies by and divides by, for a positive rational times something: 3*a/7, rounded as a whole.
+
+    One number where that rounds no more: 1.5*a, as every Float has it; and where the two would not be exact themselves.
+    """
+    above, below = number.as_integer_ratio()
+    is_dyadic = below & (below - 1) == 0
+    return (number, 1) if above != 1 != below and (is_dyadic or max(above, below) > 2**53) else (above, below)
+
+
 _ROOTS: dict[Fraction | int, str] = {HALF: "sqrt", Fraction(1, 3): "cbrt"}
 
 

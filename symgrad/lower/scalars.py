@@ -15,7 +15,7 @@ import sympy
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from ..errors import UnsupportedExpression
-from ..gates.arithmetic import power_of
+from ..gates.arithmetic import factor_and_divisor, power_of
 from ..gates.special import LARGEST_ORDER
 from ..gates.table import BY_CLASS, HALF
 from ..graph.gate import Gate
@@ -172,10 +172,8 @@ def _mul(lowering: Lowering, part: sympy.Mul, arguments: list[View]) -> View:
         if isinstance(factor, sympy.KroneckerDelta):
             deltas.append(view)
         elif isinstance(factor, sympy.Rational):
-            number = Fraction(abs(int(factor.p)), int(factor.q))
             sign = -sign if factor.p < 0 else sign
-            # Beyond that no longer exact as two floating-point numbers.
-            top, bottom = number.as_integer_ratio() if max(number.as_integer_ratio()) <= 2**53 else (number, 1)
+            top, bottom = factor_and_divisor(Fraction(abs(int(factor.p)), int(factor.q)))
             above += [lowering.table.constant(top)] if top != 1 else []
             below += [lowering.table.constant(bottom)] if bottom != 1 else []
         elif exponent is not None and exponent < 0:

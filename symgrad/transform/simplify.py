@@ -11,8 +11,8 @@ where they do not. Families, in the order in which they are of use:
     wording    last, when nothing is rewritten any more: several gates become one that targets have a word for
     own        the user's own gates alone become what they are made of
 
-With the spelling come two rewritings that look at all of the graph: `reuse_reciprocals`, and `share_pairs` of the file
-of that name.
+With the spelling come three rewritings that look at all of the graph: `reuse_reciprocals`, and `join_factors` and
+`share_pairs` of the files of these names.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ..graph.gate import Gate
 from ..graph.graph import Graph, reachable
 from ..graph.node import Node, View
 from ..graph.rebuild import read_after, rebuilt, translated
+from .join_factors import join_factors
 from .laws import arrays as array_laws
 from .laws import cheaper, stabler
 from .laws.law import LAWS, Rewrite
@@ -56,6 +57,8 @@ def simplify(
     split = reuse_reciprocals(graph) if "spelling" in wanted else graph
     if split is not graph:
         graph = _rewritten_graph(split, rules, forms)
+    if "spelling" in wanted and (only is None or "join_factors" in only):
+        graph = join_factors(graph, _fragile, fired)
     if "spelling" in wanted and (only is None or "share_pairs" in only):
         graph = share_pairs(graph, _fragile, fired)
     if last <= wanted:

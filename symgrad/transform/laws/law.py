@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from ...gates.arithmetic import factor_and_divisor
 from ...gates.table import GATES
 from ...graph.node import View
 from ...graph.sums import product_of
@@ -95,19 +96,13 @@ def scaled(view: View) -> tuple[Fraction, View]:
 
 
 def multiple(number: Fraction, view: View) -> View:
-    """A rational times a view, as one writes it: 3*a/7; one literal where that is exact, 1.5*a, or long anyway."""
+    """A rational times a view, as one writes it."""
     if number < 0:
         return -multiple(-number, view)
-    if number.numerator != 1 != number.denominator and (_is_dyadic(number) or max(number.as_integer_ratio()) > 2**53):
-        return constant(view, number) * view
-    above = [constant(view, number.numerator)] if number.numerator != 1 else []
-    below = [constant(view, number.denominator)] if number.denominator != 1 else []
+    factor, divisor = factor_and_divisor(number)
+    above = [constant(view, factor)] if factor != 1 else []
+    below = [constant(view, divisor)] if divisor != 1 else []
     return quotient_of(view, [*above, view], below)
-
-
-def _is_dyadic(number: Fraction) -> bool:
-    """Whether it is a whole number by a power of two, as every Float is."""
-    return number.denominator & (number.denominator - 1) == 0
 
 
 def folds(*numbers: Fraction) -> bool:
