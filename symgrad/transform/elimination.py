@@ -114,6 +114,7 @@ class _Elimination:
 
     def __init__(self, linear: Linearised) -> None:
         self.linear = linear
+        self.sums: set[View] = set()  # of paths
         self.into = [dict(edges) for edges in linear.edges]
         self.readers: list[dict[int, None]] = [{} for _ in linear.edges]  # in the order in which they came
         for reader, edges in enumerate(self.into):
@@ -170,8 +171,16 @@ class _Elimination:
             if path.number == 0:
                 continue
             known = self.into[reader].get(argument)
-            self.into[reader][argument] = Edge(path if known is None else _sum(known.view, path))
+            self.into[reader][argument] = Edge(path if known is None else self._joined(known.view, path))
             self.readers[argument][reader] = None
+
+    def _joined(self, known: View, path: View) -> View:
+        """One more path between two vertices. A sum of several is one, so that others share what they can of it."""
+        terms = list(known.arguments) if known in self.sums else [known]
+        found = _sum(known, path) if len(terms) == 1 else sum_of(known, [*terms, path])
+        if found.node.gate.name == "add":
+            self.sums.add(found)
+        return found
 
     def _path(self, reader: int, above: View, vertex: int, below: Edge) -> View:
         """The product of two edges; exactly 0 where the vertex between them does not matter."""
