@@ -64,11 +64,11 @@ class Graph:
         """Whether this is a graph of scalars: its nodes have one axis, that of the points at which it is evaluated."""
         return self.outputs[0].shape == POINTWISE
 
-    @property
+    @cached_property
     def values(self) -> tuple[Output, ...]:
         return tuple(output for output in self.outputs if not output.by)
 
-    @property
+    @cached_property
     def derivatives(self) -> tuple[Output, ...]:
         return tuple(output for output in self.outputs if output.by)
 
@@ -77,7 +77,7 @@ class Graph:
         """Whether there is one value, and no derivative but those of first order."""
         return len(self.values) == 1 and all(len(output.by) == 1 for output in self.derivatives)
 
-    @property
+    @cached_property
     def wrt(self) -> tuple[int, ...]:
         """The inputs that something is differentiated by, by position."""
         return tuple(dict.fromkeys(position for output in self.derivatives for position in output.by))
