@@ -3,9 +3,11 @@
 from .compiler import compile, emit
 from .errors import ParseError, ShapeError, SymgradError, UnsupportedExpression, VerificationError
 from .kernel.kernel import Kernel
+from .lambdified import lambdify
 from .language.parse import Problem, parse
 from .lower.user_gates import gate
 from .result import Result
+from .solvers import ode, residuals
 
 __version__ = "0.1.0"
 
@@ -22,5 +24,8 @@ __all__ = [
     "compile",
     "emit",
     "gate",
+    "lambdify",
+    "ode",
     "parse",
+    "residuals",
 ]

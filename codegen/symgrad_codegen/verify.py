@@ -17,7 +17,6 @@ import numpy as np
 
 from .marks import NEVER, Argument, BrokenProgram, Marks, Memory, Value, unfilled
 from .program import (
-    REDUCTIONS,
     Accumulate,
     Assignment,
     Element,
@@ -33,6 +32,7 @@ from .program import (
     Step,
     Store,
 )
+from .reductions import REDUCTIONS
 from .text.expressions import expression_text
 from .text.points import with_entries
 

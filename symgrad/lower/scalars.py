@@ -231,8 +231,20 @@ def piecewise(lowering: Lowering, part: sympy.Piecewise, arguments: list[View]) 
         result = lowering.apply("undefined", *leaves) if leaves else result
     pairs = list(zip(arguments[::2], arguments[1::2], part.args, strict=True))
     for value, condition, pair in reversed(pairs):
+        if not isinstance(pair.args[1], BooleanTrue):
+            _check_conditions(part, pair.args[1:], [condition])
         result = value if isinstance(pair.args[1], BooleanTrue) else condition.where(value, result)
     return result
+
+
+def _check_conditions(part: sympy.Basic, conditions: Iterable[sympy.Basic], views: Iterable[View]) -> None:
+    """A number is no condition, though SymPy takes a symbol for one. Raises UnsupportedExpression."""
+    for condition, view in zip(conditions, views, strict=True):
+        if view.node.kind != "boolean":
+            raise UnsupportedExpression(
+                f"{describe(part)} has the number {describe(condition)} where a condition is wanted; "
+                f"write Ne({describe(condition)}, 0) for whether it is not 0"
+            )
 
 
 def _leaves(view: View) -> list[View]:
@@ -309,9 +321,19 @@ lowers(sympy.LessThan)(_gate("le"))
 lowers(sympy.GreaterThan)(_gate("le", swap=True))
 lowers(sympy.Equality)(_gate("eq"))
 lowers(sympy.Unequality)(_gate("ne"))
-lowers(sympy.And)(_gate("and"))
-lowers(sympy.Or)(_gate("or"))
-lowers(sympy.Not)(_gate("not"))
+
+
+def _connective(name: str) -> Build:
+    def build(lowering: Lowering, part: sympy.Basic, arguments: list[View]) -> View:
+        _check_conditions(part, part.args, arguments)
+        return lowering.apply(name, *arguments)
+
+    return build
+
+
+lowers(sympy.And)(_connective("and"))
+lowers(sympy.Or)(_connective("or"))
+lowers(sympy.Not)(_connective("not"))
 
 
 @lowers(BooleanTrue, BooleanFalse)
@@ -320,11 +342,13 @@ def _truth(lowering: Lowering, part: sympy.Basic, _: list[View]) -> View:
 
 
 @lowers(sympy.Xor)
-def _xor(_: Lowering, _part: sympy.Xor, arguments: list[View]) -> View:
+def _xor(_: Lowering, part: sympy.Xor, arguments: list[View]) -> View:
+    _check_conditions(part, part.args, arguments)
     return reduce(lambda one, two: one.call("ne", two), arguments)
 
 
 @lowers(sympy.ITE)
 def _ite(_: Lowering, part: sympy.ITE, arguments: list[View]) -> View:
+    _check_conditions(part, part.args, arguments)
     condition, taken, otherwise = arguments
     return condition.call("and", taken).call("or", condition.call("not").call("and", otherwise))

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import REDUCTIONS, Affine, Element, Expression, Integer, Place, Read, Storage
+from symgrad_codegen.program import Affine, Element, Expression, Integer, Place, Read, Storage
+from symgrad_codegen.reductions import REDUCTIONS
 
 from ..analysis.checks import checks, passed
 from ..analysis.domains import Domains

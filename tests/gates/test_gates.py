@@ -19,7 +19,7 @@ import sympy as sp
 from mpmath import mp
 from reference import EPS, agrees, explain, ulp
 from symgrad_codegen.functions import FUNCTIONS
-from symgrad_codegen.program import REDUCTIONS
+from symgrad_codegen.reductions import REDUCTIONS
 from together import Batch, gradient_graph, interpreted
 
 from symgrad.evaluate.evaluation import evaluate_exactly

@@ -13,7 +13,7 @@ from together import gradient_graph, interpreted
 
 import symgrad
 from symgrad.gates.arithmetic import factor_and_divisor
-from symgrad.schedule.words import operations
+from symgrad.graph.graph import operations
 
 R = sp.Rational
 x, y = sp.symbols("x y")

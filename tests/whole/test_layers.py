@@ -38,6 +38,8 @@ LAYERS = {
         "explore",
         "kernel",
         "compiler",
+        "solvers",
+        "lambdified",
         "debug",
         "__init__",
         "bench",
@@ -47,8 +49,8 @@ LAYERS = {
     ),
     "symgrad_codegen": (
         "functions",
+        "reductions",
         "program",
-        "array_program",
         "text",
         "program_text",
         "marks",

@@ -6,7 +6,6 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import NamedTuple
 
 from ..program import (
-    REDUCTIONS,
     Accumulate,
     Affine,
     Assignment,
@@ -25,6 +24,7 @@ from ..program import (
     mapped,
     walk,
 )
+from ..reductions import REDUCTIONS
 from .expressions import affine_text, commented, literal_text
 
 

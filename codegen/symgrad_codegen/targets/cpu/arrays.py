@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, takewhile
 
 from ...program import (
-    REDUCTIONS,
     Affine,
     Assignment,
     Element,
@@ -26,6 +25,7 @@ from ...program import (
     Step,
     Store,
 )
+from ...reductions import REDUCTIONS
 from ...text.arrays import (
     Line,
     elements_of,

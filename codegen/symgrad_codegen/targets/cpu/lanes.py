@@ -8,7 +8,6 @@ from itertools import count
 from typing import NamedTuple
 
 from ...program import (
-    REDUCTIONS,
     Accumulate,
     Affine,
     Assignment,
@@ -19,6 +18,7 @@ from ...program import (
     parts,
     walk,
 )
+from ...reductions import REDUCTIONS
 from ...text.arrays import (
     Line,
     entry_word,

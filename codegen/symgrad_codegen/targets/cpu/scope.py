@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...program import REDUCTIONS, Element, Expression
+from ...program import Element, Expression
+from ...reductions import REDUCTIONS
 from ...text.arrays import numba_type, place_text, without_elements
 from ...text.expressions import expression_text
 from ...text.scope import ArrayScope

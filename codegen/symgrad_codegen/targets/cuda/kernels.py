@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from ...program import REDUCTIONS, Accumulate, Assignment, Element, Fill, LoopRange, Nest
+from ...program import Accumulate, Assignment, Element, Fill, LoopRange, Nest
+from ...reductions import REDUCTIONS
 from ...text.arrays import elements_of, factor_text, loop_names, one_of_text, start_text
 from ...text.expressions import affine_text, listed
 from ...text.names import free

@@ -8,7 +8,6 @@ from itertools import count
 from typing import NamedTuple
 
 from ...program import (
-    REDUCTIONS,
     Accumulate,
     Assignment,
     Element,
@@ -21,6 +20,7 @@ from ...program import (
     mapped,
     walk,
 )
+from ...reductions import REDUCTIONS
 from ...text.arrays import (
     Line,
     elements_in,
