@@ -51,7 +51,7 @@ def derived(graph: Graph, wrt: Sequence[int], order: int = 2) -> Graph:
     """The graph of all derivatives of that order of its value, row by row."""
     views = [graph.values[0].view]
     for _ in range(order):
-        views = [output.view for view in views for output in differentiate(graph.with_values([view]), wrt).gradients]
+        views = [output.view for view in views for output in differentiate(graph.with_values([view]), wrt).derivatives]
     return graph.with_values(views)
 
 
@@ -459,7 +459,7 @@ def hessian_times_vector(expr: sp.Expr, others: tuple[Any, ...]) -> Graph:
     lowered = Stages(expr, (A, V, *others), None, ()).graphs["masked"]
     shape = lowered.shapes[0]
     graph = replace(lowered, shapes=(shape, shape, *lowered.shapes[2:]))
-    table, (gradient, *_) = graph.table, differentiate(graph, [0]).gradients
+    table, (gradient, *_) = graph.table, differentiate(graph, [0]).derivatives
     row, column = table.fresh(), table.fresh()
     terms = gradient.view.at({0: axis(row), 1: axis(column)}) * table.input(1, (row, column))
     limits = [form for name in (row, column) for form in (axis(name), shape[0].minus(1).minus(axis(name)))]
