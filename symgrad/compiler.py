@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeAlias
 
 import sympy
@@ -13,7 +12,7 @@ from symgrad_codegen.program_text import program_text
 from symgrad_codegen.targets import TARGETS
 
 from . import verify
-from .emission import body_of, program_of, source_of
+from .emission import body_of, passed, program_of, source_of
 from .evaluate.trials import Trial, trials
 from .graph.graph import Graph, no_collection, sizes_of
 from .kernel.compiled import Compiled, is_compiled
@@ -117,6 +116,7 @@ def compile(
             definition,
             graph,
             options,
+            None,
             source,
             stats,
         )
@@ -214,15 +214,14 @@ class Stages:
                 "lower",
                 lambda: lower(expressions, args, gates, problem.names, extents, self.outputs.names),
             )
+            if verify.is_on():
+                self._verified()
             self.wrt = _differentiated(wrt, self.args, self.graph)
             order = {symbol: position for position, symbol in enumerate(self.args)}
             positions = [order[symbol] for symbol in self.wrt]
             wanted = Wanted(positions, self.derivative)
-            self.graphs = {"graph": self.graph}
-            graph = self.graph
-            for step in PASSES:
-                graph = self._timed(step.name, partial(step.apply, graph, wanted, self.fired))
-                self.graphs[step.result] = graph
+            made = passed(self.graph, wanted, self.fired, self.seconds, self.tried)
+            self.graphs = {"graph": self.graph, **made}
             self.gradient, self.simplified = self.graphs["gradient"], self.graphs["simplified"]
             # The graph as written, with the user's own gates spelled out, so that it stands alone.
             self.definition = simplify(self.graph, ("own",)) if gates else self.graph
@@ -231,15 +230,13 @@ class Stages:
         start = time.perf_counter()
         result = work()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-        if verify.is_on() and stage != "parse":
-            self._verified(result[0] if stage == "lower" else result, stage)
         return result
 
-    def _verified(self, graph: Graph, after: str) -> None:
-        """Every graph that a pass makes comes by here."""
-        if after == "lower" and not graph.over_points:
-            self.tried = trials(graph)
-        verify.verify_graph(graph, after, self.tried)
+    def _verified(self) -> None:
+        """Of the graph as lowered; those that the passes make are verified there."""
+        if not self.graph.over_points:
+            self.tried = trials(self.graph)
+        verify.verify_graph(self.graph, "lower", self.tried)
 
     def stats(self) -> Stats:
         """What is known before there is a program: operations, laws that fired, seconds of these stages."""

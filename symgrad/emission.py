@@ -1,7 +1,10 @@
-"""From a simplified graph to its program, and to the text of a target."""
+"""From a lowered graph to a simplified one with its derivatives, to its program, and to the text of a target."""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 from symgrad_codegen.program import Program
@@ -9,10 +12,30 @@ from symgrad_codegen.targets import TARGETS
 
 from . import verify
 from .errors import UnsupportedExpression
+from .evaluate.trials import Trial
 from .graph.graph import Graph, no_collection
 from .options import Options
 from .schedule.schedule import schedule
 from .stats import Stats
+from .transform.derive import Wanted
+from .transform.pipeline import PASSES
+
+
+def passed(
+    graph: Graph, wanted: Wanted, fired: Counter[str], seconds: dict[str, float], tried: Sequence[Trial] = ()
+) -> dict[str, Graph]:
+    """What comes out of each pass over a lowered graph, by the names of the results; `tried` are extents to verify at.
+
+    The laws that fire are counted in `fired`, the seconds of each pass kept in `seconds`.
+    """
+    graphs: dict[str, Graph] = {}
+    for step in PASSES:
+        start = time.perf_counter()
+        graph = graphs[step.result] = step.apply(graph, wanted, fired)
+        seconds[step.name] = time.perf_counter() - start
+        if verify.is_on():
+            verify.verify_graph(graph, step.name, tried)
+    return graphs
 
 
 def source_of(graph: Graph, definition: Graph, options: Options, stats: Stats | None = None) -> str:

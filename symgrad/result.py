@@ -100,6 +100,42 @@ class HessianResult(NamedTuple):
     hessian: Any
 
 
+class JvpResult(NamedTuple):
+    """What `Kernel.jvp` returns, `(value, jvp)`.
+
+    Attributes:
+        value: The values, in the structure of the expressions.
+        jvp: The Jacobian times the tangents: of each value how fast it changes, in the same structure and shapes.
+    """
+
+    value: Any
+    jvp: Any
+
+
+class VjpResult(NamedTuple):
+    """What `Kernel.vjp` returns, `(value, vjp)`.
+
+    Attributes:
+        value: The values, in the structure of the expressions.
+        vjp: The cotangents times the Jacobian: by numbers a `NamedArray` of shape `(..., n)`, by arrays a `Gradient`.
+    """
+
+    value: Any
+    vjp: Any
+
+
+class HvpResult(NamedTuple):
+    """What `Kernel.hvp` returns, `(value, hvp)`.
+
+    Attributes:
+        value: The value of the expression.
+        hvp: The Hessian times the vector: by numbers a `NamedArray` of shape `(..., n)`, by arrays a `Gradient`.
+    """
+
+    value: Any
+    hvp: Any
+
+
 # Of each name among the outputs: the first row and the one after the last, and the shape of the array that these are or
 # the names within.
 Rows: TypeAlias = Mapping[Any, tuple[int, int, "tuple[int, ...] | Rows"]]

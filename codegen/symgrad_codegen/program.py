@@ -321,19 +321,9 @@ class Program:
         return tuple(output.name for output in self.derivatives)
 
     @property
-    def wrt(self) -> tuple[str, ...]:
-        """The argument that each derivative is taken by in the end."""
-        return tuple(output.by[-1] for output in self.derivatives)
-
-    @property
     def is_gradient(self) -> bool:
         """Whether there is one value, and no derivative but those of first order."""
         return len(self.values) == 1 and all(len(output.by) == 1 for output in self.derivatives)
-
-    @property
-    def entries(self) -> tuple[tuple[str, ...], ...]:
-        """Of each derivative the value, and the arguments that it is taken by."""
-        return tuple((self.values[output.of], *output.by) for output in self.derivatives)
 
     @property
     def numbers(self) -> tuple[str, ...]:

@@ -43,6 +43,8 @@ class Compiled:
     definition: Graph  # the graph as lowered, before any law: what a check measures against
     graph: Graph  # the simplified one, of values and derivatives
     options: Options
+    # Called with a point, and what it is multiplied by: these are the last so many of the arguments. None: with all.
+    given: int | None
     source: str | None  # None: too long to be compiled, the reference evaluator runs the graph
     stats: Stats  # the one thing here that is written later, as the kernel is built
 
@@ -77,6 +79,7 @@ class Compiled:
                 "wrt": self.wrt,
                 "is_single": self.is_single,
                 "options": self.options,
+                "given": self.given,
                 "stats": dict(self.stats),
                 "source": self.source,
                 "definition": rows_of(self.definition),

@@ -19,7 +19,8 @@ def in_a_line(compiled: Compiled) -> str:
     """The call, what it is differentiated for, and how it runs."""
     wrt = ", ".join(symbol.name for symbol in compiled.wrt)
     runs, dtype = compiled.stats["runs"], compiled.options.dtype
-    return f"<symgrad kernel {compiled.signature()}, gradient by ({wrt}), {dtype}, {runs}>"
+    what = f"{compiled.derivative} by ({wrt})" if compiled.derivative else "values"
+    return f"<symgrad kernel {compiled.signature()}, {what}, {dtype}, {runs}>"
 
 
 def in_latex(compiled: Compiled) -> str | None:
@@ -42,11 +43,15 @@ def _facts(compiled: Compiled) -> Table:
     stats, options = compiled.stats, compiled.options
     rows = [
         ("arguments", _listed(compiled.args)),
-        ("gradient by", _listed(compiled.wrt)),
-        ("operations", f"{stats['operations_value']:,}; {stats['operations']:,} with the gradient"),
+        (f"{compiled.derivative or 'derivatives'} by", _listed(compiled.wrt) if compiled.derivative else "none"),
+        ("operations", f"{stats['operations_value']:,}; {stats['operations']:,} with {_beside(compiled)}"),
         ("runs", f"{stats['runs']}, {options.dtype}"),
     ]
     return Table(("", ""), rows, options.name, left=frozenset((0, 1)))
+
+
+def _beside(compiled: Compiled) -> str:
+    return f"the {compiled.derivative}" if compiled.derivative else "nothing else"
 
 
 def _listed(symbols: Sequence[sympy.Symbol]) -> str:

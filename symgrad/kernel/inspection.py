@@ -6,10 +6,12 @@ What looks into a kernel is imported where it is asked for: `import symgrad` doe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..emission import body_of
+from ..emission import body_of, source_of
 from .compiled import Compiled
+from .derived import spread
 from .display import in_a_few_lines, in_a_line, in_latex
 from .runner import Runner
 
@@ -25,6 +27,39 @@ class Inspection:
 
     def __init__(self, compiled: Compiled, runner: Runner) -> None:
         self._compiled, self._runner = compiled, runner
+
+    @cached_property
+    def source(self) -> str:
+        """The source that runs, in Numba's Python."""
+        record = self._compiled
+        return record.source or source_of(record.graph, record.definition, record.options, record.stats)
+
+    @property
+    def jitted(self) -> Any:
+        """The Numba function, callable from other `@njit` (`@cuda.jit`) code: `(value, (derivatives...))`.
+
+        Of one point, or of whole arrays where inputs are arrays.
+
+        Raises:
+            SymgradError: There is none: the reference evaluator runs, or the kernel is one over arrays on a GPU.
+        """
+        return self._runner.jitted
+
+    def ptx(self, cc: tuple[int, int] = (9, 0)) -> str:
+        """The kernels as PTX. Needs no GPU.
+
+        Args:
+            cc: The compute capability of the GPUs, (major, minor); one that is newer than the installed compiler
+                becomes the newest that it knows.
+
+        Returns:
+            The text of each kernel, one after the other.
+
+        Raises:
+            SymgradError: The kernel runs on the CPU.
+            ValueError: The compute capability is too old for the compiler.
+        """
+        return self._runner.ptx(cc)
 
     def check(self, *args: Any, **by_name: Any) -> GradientCheck:
         """The gradient check at a point, of arrays for some entries of each.
@@ -99,7 +134,8 @@ class Inspection:
         from ..explore.tracing import Setting
 
         record, arguments = self._compiled, self._runner.arguments
-        point = arguments.one_point(arguments.ordered(args, by_name), what)
+        values = arguments.ordered(args, by_name) if record.given is None else spread(record, args)
+        point = arguments.one_point(values, what)
         sizes = arguments.shapes_of(point).sizes if record.has_arrays else {}
         return Setting(record.written, record.graph, record.options.dtype, point, sizes, record.gradient)
 

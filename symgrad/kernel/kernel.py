@@ -10,11 +10,11 @@ from typing import Any
 
 import sympy
 
-from ..emission import source_of
 from ..graph.graph import Graph
 from ..result import Array, Result, new_tuple
 from ..stats import Stats
 from .compiled import Compiled
+from .derived import derived, spread
 from .inspection import Inspection
 from .objective import Objective
 from .runner import RUNNERS
@@ -46,40 +46,8 @@ class Kernel(Inspection):
         # What the quick way of a call needs: the function of one point, and the class of its gradients; where it
         # returns others, how what it returns becomes the result.
         gradient = compiled.gradient if compiled.results.is_quick else None
-        self._quick = self._runner.point, gradient, self._runner.at_point
-
-    @cached_property
-    def source(self) -> str:
-        """The source that runs, in Numba's Python."""
-        record = self._compiled
-        return record.source or source_of(record.graph, record.definition, record.options, record.stats)
-
-    @property
-    def jitted(self) -> Any:
-        """The Numba function, callable from other `@njit` (`@cuda.jit`) code: `(value, (derivatives...))`.
-
-        Of one point, or of whole arrays where inputs are arrays.
-
-        Raises:
-            SymgradError: There is none: the reference evaluator runs, or the kernel is one over arrays on a GPU.
-        """
-        return self._runner.jitted
-
-    def ptx(self, cc: tuple[int, int] = (9, 0)) -> str:
-        """The kernels as PTX. Needs no GPU.
-
-        Args:
-            cc: The compute capability of the GPUs, (major, minor); one that is newer than the installed compiler
-                becomes the newest that it knows.
-
-        Returns:
-            The text of each kernel, one after the other.
-
-        Raises:
-            SymgradError: The kernel runs on the CPU.
-            ValueError: The compute capability is too old for the compiler.
-        """
-        return self._runner.ptx(cc)
+        point = self._runner.point if compiled.given is None else None
+        self._quick = point, gradient, self._runner.at_point
 
     def __call__(self, *args: Any, out: Any = None, **by_name: Any) -> Any:
         """Values and derivatives at a point, or at many.
@@ -127,6 +95,8 @@ class Kernel(Inspection):
                     return new_tuple(Result, (value, new_tuple(gradient, derivatives)))
                 return at_point(value, derivatives)
         runner = self._runner
+        if self._compiled.given is not None:
+            args = tuple(spread(self._compiled, args))
         if not by_name and len(args) == len(self.args):
             return runner.run(args, out)
         more = {name: by_name.pop(name) for name in runner.keywords & by_name.keys()}
@@ -166,6 +136,39 @@ class Kernel(Inspection):
             has = "values alone" if derivative is None else f"a {derivative}"
             raise TypeError(f"this kernel returns {has}, and no gradient")
         return self(*args, **by_name).grad
+
+    # --- kernels made of this one: each at its first access -----------------------------------------------------------
+
+    @cached_property
+    def jacobian(self) -> Kernel:
+        """`kernel.jacobian(point)`: values and Jacobian, `point` a tuple or dict of the arguments."""
+        return Kernel(derived(self._compiled, "jacobian"))
+
+    @cached_property
+    def hessian(self) -> Kernel:
+        """`kernel.hessian(point)`: value, gradient and Hessian, `point` a tuple or dict of the arguments."""
+        return Kernel(derived(self._compiled, "hessian"))
+
+    @cached_property
+    def jvp(self) -> Kernel:
+        """`kernel.jvp(point, tangents)`: values, and the Jacobian times tangents, which is never formed.
+
+        `tangents` are a tuple or dict with one for each of `wrt`, of its shape; of numbers a vector as well.
+        """
+        return Kernel(derived(self._compiled, "jvp"))
+
+    @cached_property
+    def vjp(self) -> Kernel:
+        """`kernel.vjp(point, cotangents)`: values, and cotangents times the Jacobian, which is never formed.
+
+        `cotangents` have the structure and the shapes of the values.
+        """
+        return Kernel(derived(self._compiled, "vjp"))
+
+    @cached_property
+    def hvp(self) -> Kernel:
+        """`kernel.hvp(point, v)`: the value, and the Hessian times `v`, which is never formed; `v` as in `jvp`."""
+        return Kernel(derived(self._compiled, "hvp"))
 
     # --- beside the call ----------------------------------------------------------------------------------------------
 

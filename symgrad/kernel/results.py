@@ -12,12 +12,31 @@ import sympy
 
 from ..graph.graph import Graph
 from ..outputs import Block, Outputs, Tree
-from ..result import HessianResult, JacobianResult, NamedArray, Result, Rows, gradient_class
+from ..result import (
+    HessianResult,
+    HvpResult,
+    JacobianResult,
+    JvpResult,
+    NamedArray,
+    Result,
+    Rows,
+    VjpResult,
+    gradient_class,
+)
 from ..transform.derive import Derivative
+from ..transform.products import PRODUCTS
 
 NOTHING = -1  # the cell of a derivative that is 0 everywhere
 
-_FIELDS = {"gradient": Result._fields, "jacobian": JacobianResult._fields, "hessian": HessianResult._fields}
+_PRODUCTS = {"jvp": JvpResult, "vjp": VjpResult, "hvp": HvpResult}
+_FIELDS = {
+    "gradient": Result._fields,
+    "jacobian": JacobianResult._fields,
+    "hessian": HessianResult._fields,
+    "jvp": JvpResult._fields,
+    "vjp": VjpResult._fields,
+    "hvp": HvpResult._fields,
+}
 
 
 class Target(NamedTuple):
@@ -80,6 +99,8 @@ class Results:
             values = range(len(self._graph.values))
             cells = tuple(self._place(of, i) for of in values for i in positions)
             yield Target("jacobian", (len(values), len(positions)), cells)
+        elif self._derivative in PRODUCTS:
+            yield from self._products(sum(len(block.values) for block in blocks))
         elif self._derivative == "hessian" and self._is_flat:
             cells = tuple(self._place(0, *self._lower(i, j)) for i in positions for j in positions)
             yield Target("hessian", (len(positions), len(positions)), cells)
@@ -88,6 +109,18 @@ class Results:
             for (row, i), (column, j) in product(enumerate(positions), repeat=2):
                 mirrors = first + column * len(positions) + row if row < column else None
                 yield self._derived((), [0], i, j)._replace(mirrors=mirrors)
+
+    def _products(self, first: int) -> Iterator[Target]:
+        """Of a product, whose entries are the values of the graph from `first` on."""
+        kind, count = str(self._derivative), len(self._positions)
+        if kind == "jvp":
+            for block in self._outputs.blocks:
+                yield Target(kind, block.shape, tuple(first + own for own in block.values), first + block.first)
+        elif self._is_flat:
+            yield Target(kind, (count,), tuple(range(first, first + count)), first)
+        else:
+            for place in range(first, first + count):
+                yield Target(f"{kind}: {self._graph.values[place].name}", (), (place,), place)
 
     def _derived(self, lead: tuple[int, ...], values: Sequence[int], *by: int) -> Target:
         name = "_".join(["d", *(self._graph.inputs[place] for place in by)])
@@ -110,6 +143,8 @@ class Results:
             return value
         if self._derivative == "jacobian":
             return JacobianResult(value, self._jacobian(own))
+        if self._derivative in PRODUCTS:
+            return _PRODUCTS[self._derivative](value, self._product(own))
         gradient = self._by_input([next(own) for _ in self._wrt])
         return Result(value, gradient) if self._derivative == "gradient" else self._with_hessian(value, gradient, own)
 
@@ -118,6 +153,11 @@ class Results:
             return NamedArray.of(next(own), self._wrt, _rows(self._outputs.tree))
         parts = [self._by_input([next(own) for _ in self._wrt]) for _ in self._outputs.blocks]
         return self._outputs.structured(parts)
+
+    def _product(self, own: Iterator[Any]) -> Any:
+        if self._derivative == "jvp":
+            return self._outputs.structured(list(own))
+        return NamedArray.of(next(own), self._wrt, None) if self._is_flat else self._by_input(list(own))
 
     def _with_hessian(self, value: Any, gradient: Any, own: Iterator[Any]) -> HessianResult:
         if self._is_flat:
@@ -136,7 +176,11 @@ class Results:
         if not isinstance(out, tuple) or len(out) != len(fields):
             raise ValueError(f"out must hold ({', '.join(fields)})")
         found = self._outputs.flat(out[0])
-        if self._derivative != "jacobian":
+        if self._derivative == "jvp":
+            found += self._outputs.flat(out[1])
+        elif self._derivative in ("vjp", "hvp") and self._is_flat:
+            found.append(out[1])
+        elif self._derivative != "jacobian":
             found += self._parts(out[1])
         elif self._is_flat:
             found.append(out[1])

@@ -12,9 +12,10 @@ from .activity import activity, varying_nodes
 from .dense import dense_rows
 from .differentiate import differentiate
 from .elimination import ORDERS, Order, eliminated, linearised
+from .products import PRODUCTS
 from .simplify import simplify
 
-Derivative = Literal["gradient", "jacobian", "hessian"] | None
+Derivative = Literal["gradient", "jacobian", "hessian", "jvp", "vjp", "hvp"] | None
 
 
 class Wanted(NamedTuple):
@@ -29,10 +30,13 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
 
     A gradient is that of the first value, with 0 for an input that it does not use. Jacobian and Hessian are those of
     all values; over points what is structurally 0 is no output, and of a Hessian, which comes behind the gradients, the
-    lower triangle is made: by=(i, j) with i not before j in `wanted.wrt`.
+    lower triangle is made: by=(i, j) with i not before j in `wanted.wrt`. Products with a Jacobian or Hessian are
+    further values, products.py; the directions or weights are the last inputs.
     """
     if wanted.derivative is None:
         return graph
+    if wanted.derivative in PRODUCTS:
+        return PRODUCTS[wanted.derivative](graph, wanted.wrt)
     if wanted.derivative == "gradient":
         return differentiate(graph, wanted.wrt)
     first = _first(graph, wanted.wrt)

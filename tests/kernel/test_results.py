@@ -23,6 +23,7 @@ x, y, z = SYMBOLS = sp.symbols("x y z")
 F = x**2 * sp.sin(y)
 G = sp.exp(x * y) / (1 + z**2)
 H = sp.log(1 + z**2) + x
+FUNCTIONS = (F, G, H)
 ONE = sp.Integer(1)
 
 

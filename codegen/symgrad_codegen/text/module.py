@@ -142,10 +142,14 @@ def tables(program: Program) -> list[str]:
     """The module's ARGUMENTS, and what its derivatives are: of a gradient WRT, else ENTRIES, of which values."""
     arguments = tuple_lines("ARGUMENTS = ", quoted(program.arguments))
     if program.is_gradient:
-        return [*arguments, *tuple_lines("WRT = ", quoted(program.wrt))]
+        return [*arguments, *tuple_lines("WRT = ", quoted([name for _, name in entries(program)]))]
     values = tuple_lines("VALUES = ", quoted(program.values))
-    entries = [tuple_text(quoted(entry)) for entry in program.entries]
-    return [*arguments, *values, *tuple_lines("ENTRIES = ", entries)]
+    return [*arguments, *values, *tuple_lines("ENTRIES = ", [tuple_text(quoted(own)) for own in entries(program)])]
+
+
+def entries(program: Program) -> list[tuple[str, ...]]:
+    """Of each derivative the value, and the arguments that it is taken by."""
+    return [(program.values[output.of], *output.by) for output in program.derivatives]
 
 
 def kernel_function(program: Program) -> list[str]:

@@ -8,7 +8,7 @@ from functools import cache
 from ...functions import FUNCTIONS
 from ...program import Program
 from ...text.expressions import listed
-from ...text.module import Module, body_text, description, legend, quoted, runtime_text
+from ...text.module import Module, body_text, description, entries, legend, quoted, runtime_text
 from . import arrays, points
 from .functions import RUNTIME, supports
 
@@ -60,10 +60,10 @@ def _tables(program: Program) -> list[str]:
     """ARGUMENTS, and what the derivatives are, as in Python's modules."""
     arguments = listed("export const ARGUMENTS = [", quoted(program.arguments), "];")
     if program.is_gradient:
-        return [*arguments, *listed("export const WRT = [", quoted(program.wrt), "];")]
+        return [*arguments, *listed("export const WRT = [", quoted([name for _, name in entries(program)]), "];")]
     values = listed("export const VALUES = [", quoted(program.values), "];")
-    entries = [f"[{', '.join(quoted(entry))}]" for entry in program.entries]
-    return [*arguments, *values, *listed("export const ENTRIES = [", entries, "];")]
+    listing = [f"[{', '.join(quoted(entry))}]" for entry in entries(program)]
+    return [*arguments, *values, *listed("export const ENTRIES = [", listing, "];")]
 
 
 def body(program: Program) -> str:
