@@ -6,6 +6,7 @@ from .kernel.kernel import Kernel
 from .lambdified import lambdify
 from .language.parse import Problem, parse
 from .lower.user_gates import gate
+from .reductions import family
 from .result import Result
 from .solvers import ode, residuals
 
@@ -23,6 +24,7 @@ __all__ = [
     "__version__",
     "compile",
     "emit",
+    "family",
     "gate",
     "lambdify",
     "ode",

@@ -252,10 +252,10 @@ def _problem(expr: Any) -> Problem:
 def _chosen(derivative: str | None, outputs: Outputs) -> Derivative:
     """Which derivative is taken. Raises ValueError for what is none, and for what there is of one number only."""
     kinds: dict[str | None, Derivative] = {None: None, "gradient": "gradient", "jacobian": "jacobian"}
-    kinds |= {"hessian": "hessian", USUAL: "gradient" if outputs.is_single else "jacobian"}
+    kinds |= {"hessian": "hessian", USUAL: "gradient" if outputs.is_number else "jacobian"}
     if derivative not in kinds:
         raise ValueError(f"derivative is None, 'gradient', 'jacobian' or 'hessian', not {derivative!r}")
-    if derivative in ("gradient", "hessian") and not outputs.is_single:
+    if derivative in ("gradient", "hessian") and not outputs.is_number:
         raise ValueError(
             f"derivative={derivative!r} is of one number, and here are {len(outputs.names)} outputs in a structure; "
             "of these take derivative='jacobian'"

@@ -16,7 +16,7 @@ import numpy as np
 import sympy
 
 from .errors import UnsupportedExpression
-from .lower.survey import is_array_expression
+from .lower.survey import is_array_valued
 
 # Lists in lists, beyond which nobody means it: NumPy's arrays have no more axes either.
 _DEEPEST = 32
@@ -50,11 +50,7 @@ class Outputs:
 
     tree: Tree
     names: tuple[str, ...]  # of each value; empty where a list has it
-
-    @property
-    def is_single(self) -> bool:
-        """Whether it is one expression, in no structure."""
-        return self.tree == Block((), 0)
+    is_number: bool = False  # whether it is one number, in no structure
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -82,7 +78,8 @@ def split(expr: Any) -> tuple[Outputs, tuple[sympy.Basic, ...]]:
         if name in seen:
             raise ValueError(f"two outputs are named {name!r}; give each its own name")
         seen.add(name)
-    return Outputs(tree, tuple(splitter.names)), tuple(splitter.expressions)
+    is_number = tree == Block((), 0) and not is_array_valued(expr)
+    return Outputs(tree, tuple(splitter.names), is_number), tuple(splitter.expressions)
 
 
 def is_structure(expr: Any) -> bool:
@@ -157,13 +154,6 @@ def _is_row(part: Any) -> bool:
 def _is_array(part: Any) -> bool:
     """Whether it is a whole array, or a structure with names: it does not go into an array of numbers."""
     return (is_structure(part) and not _is_row(part)) or is_array_valued(part)
-
-
-def is_array_valued(expr: Any) -> bool:
-    """Whether a single expression is an array; a matrix expression of one entry is a number."""
-    if not isinstance(expr, (sympy.MatrixExpr, sympy.IndexedBase)) and not is_array_expression(expr):
-        return False
-    return expr.shape is None or any(length != 1 for length in expr.shape)
 
 
 def _expression(part: Any) -> sympy.Basic:

@@ -1,4 +1,4 @@
-"""The largest and the smallest of a body over indices: what SymPy has Sum and Product for."""
+"""What SymPy lacks beside Sum and Product: the largest and smallest of a body over indices, and all of its values."""
 
 from __future__ import annotations
 
@@ -135,3 +135,64 @@ def _written_out(expr: sympy.Basic, extremum: type[sympy.Basic], **hints: bool) 
         if len(points) > MAX_TERMS:
             return expr.func(body, *limits)
     return extremum(*(body.subs(point) for point in points))
+
+
+class Family(sympy.Basic):  # type: ignore[misc]
+    """An array of expressions: a body for every value of some indices. Made by `symgrad.family`.
+
+    Attributes:
+        body: The expression of one entry, in the indices.
+        indices: The index symbols, one for each axis.
+        shape: How many values each of them has, from 0 on.
+    """
+
+    def __new__(cls, body: sympy.Basic, *axes: sympy.Basic) -> sympy.Basic:
+        """See `symgrad.family`."""
+        return sympy.Basic.__new__(cls, body, *axes)
+
+    @property
+    def body(self) -> sympy.Basic:
+        """The expression of one entry."""
+        return self.args[0]
+
+    @property
+    def indices(self) -> tuple[sympy.Symbol, ...]:
+        """The index symbols, one for each axis."""
+        return tuple(axis[0] for axis in self.args[1:])
+
+    @property
+    def shape(self) -> tuple[sympy.Basic, ...]:
+        """How long each axis is."""
+        return tuple(axis[1] for axis in self.args[1:])
+
+
+def family(body: sympy.Basic, *axes: tuple[sympy.Symbol, sympy.Basic]) -> Family:
+    """The array of a body at every value of some indices: an output of `symgrad.compile`.
+
+    Args:
+        body: The expression of one entry, in the indices.
+        *axes: `(i, n)` for each axis: a symbol that runs over 0 <= i <= n - 1.
+
+    Returns:
+        The array, of as many axes as there are indices.
+
+    Raises:
+        ValueError: There is no axis, one is not `(i, n)` with a symbol i, or two have the same symbol.
+
+    Examples:
+        >>> x, i, n = sympy.IndexedBase("x"), sympy.Symbol("i", integer=True), sympy.Symbol("n", integer=True)
+        >>> kernel = symgrad.compile(symgrad.family(x[i] ** 2, (i, n)), derivative=None)
+        >>> kernel([1.0, 2.0, 3.0])
+        array([1., 4., 9.])
+    """
+    own = []
+    for axis in axes:
+        if not isinstance(axis, (tuple, list, sympy.Tuple)) or len(axis) != 2 or not isinstance(axis[0], sympy.Symbol):
+            raise ValueError(f"family takes axes (i, n), with a symbol i that runs over 0 .. n - 1, not {axis!r}")
+        own.append(sympy.Tuple(axis[0], sympy.sympify(axis[1], strict=True)))
+    if not own:
+        raise ValueError("family takes at least one axis (i, n)")
+    if len({axis[0] for axis in own}) < len(own):
+        raise ValueError("family has an index twice")
+    made: Family = Family(sympy.sympify(body, strict=True), *own)
+    return made

@@ -34,7 +34,7 @@ def test_a_matrix_expression_of_one_entry_is_a_number() -> None:
     row, column = sp.MatrixSymbol("r", 1, 2), sp.MatrixSymbol("c", 2, 1)
     assert [block.shape for block in split([row * column, x])[0].blocks] == [(2,)]
     assert [block.shape for block in split([row * A, x])[0].blocks] == [(), ()]
-    assert split(row * column)[0].is_single
+    assert split(row * column)[0].is_number
 
 
 def test_results_in_the_structure_and_back() -> None:

@@ -23,7 +23,7 @@ from .compiled import Compiled, is_compiled
 
 def derived(compiled: Compiled, derivative: Derivative) -> Compiled:
     """The same expressions with another derivative; of a product with the directions or weights as further inputs."""
-    if derivative in ("hessian", "hvp") and not compiled.outputs.is_single:
+    if derivative in ("hessian", "hvp") and not compiled.outputs.is_number:
         raise SymgradError(
             f"a Hessian is of one number, and this kernel has {len(compiled.outputs.names)} outputs; "
             "compile a sum of them, times weights that are symbols"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,15 +17,16 @@ import sympy
 from ..analysis.domains import Domains
 from ..errors import UnsupportedExpression
 from ..gates.table import GATES
-from ..graph.affine import Index, Size
+from ..graph.affine import Axis, Index, Size, axis
 from ..graph.graph import Graph, Output, as_node, over_points, sizes_of
 from ..graph.intern import InternTable
 from ..graph.node import Node, View
+from ..reductions import Family
 from . import blocks, matrices, regions
 from .indexed import ArrayLowering
 from .scalars import Lowering
 from .share_gathers import share_gathers
-from .survey import ARRAYS, Found, Input, input_of, survey
+from .survey import ARRAYS, Found, Input, input_of, is_array_valued, survey
 from .unsupported import describe
 
 # Importing what lowers a class files it.
@@ -43,10 +44,9 @@ class Written(NamedTuple):
     gates: Iterable[type]
     names: Mapping[str, sympy.Basic]
 
-    def values(self, lowering: Lowering) -> list[View]:
-        """Each of the expressions as a number."""
-        outputs = zip(self.expressions, self.output_names, strict=True)
-        return [_number(lowering, expression, name) for expression, name in outputs]
+    def outputs(self) -> Iterator[tuple[sympy.Basic, str]]:
+        """Each of the expressions, and its name."""
+        return zip(self.expressions, self.output_names, strict=True)
 
 
 def lower(
@@ -80,7 +80,7 @@ def _lower_scalars(
     table = InternTable(dict(GATES))
     views = {symbol: table.input(i, (POINTS,)) for i, symbol in enumerate(inputs)}
     lowering = Lowering(table, views, written.gates)
-    values = written.values(lowering)
+    values = [_real(lowering, expression, name) for expression, name in written.outputs()]
     labels = _labels(lowering, written.names, set(inputs))
     return over_points(table, [symbol.name for symbol in inputs], values, labels, written.output_names), inputs
 
@@ -133,14 +133,12 @@ def _check_extents(graph: Graph, inputs: tuple[Input, ...], found: Found) -> Non
 def _array_graph(written: Written, inputs: tuple[Input, ...], found: Found, known: Mapping[str, int]) -> Graph:
     table = InternTable(dict(GATES))
     lowering = ArrayLowering.of(table, inputs, found, written.gates, known)
-    values = written.values(lowering)
-    for expression, value in zip(written.expressions, values, strict=True):
-        _check_number(lowering, expression, value)
+    outputs = tuple(_output(lowering, expression, name) for expression, name in written.outputs())
     integers = frozenset(lowering.arrays.integers)  # of what is read; what a name means may not be
     graph = Graph(
         table,
         tuple(symbol.name for symbol in inputs),
-        tuple(Output(as_node(view), name=name) for view, name in zip(values, written.output_names, strict=True)),
+        outputs,
         tuple(lowering.shape(position) for position in range(len(inputs))),
         _array_labels(lowering, written.names, set(inputs)),
         integers=integers,
@@ -152,15 +150,32 @@ def _array_graph(written: Written, inputs: tuple[Input, ...], found: Found, know
     return share_gathers(_with_inferred_shapes(graph))
 
 
-def _check_number(lowering: ArrayLowering, expression: sympy.Basic, value: View) -> None:
-    if value.axes:
-        free = ", ".join(
-            sorted(lowering.arrays.axis_names[name] for name in value.axes if name in lowering.arrays.axis_names)
-        )
-        shape = f"the index {free} is bound by no Sum" if free else "it is a matrix"
+def _output(lowering: ArrayLowering, expression: sympy.Basic, name: str) -> Output:
+    """The output that an expression is: a number, or an array over axes 0 .. rank - 1."""
+    body = expression.body if isinstance(expression, Family) else expression
+    value = _real(lowering, body, name)
+    names, lengths = _axes_of(lowering, expression)
+    if unbound := [own for own in value.axes if own not in names]:
+        found = sorted(lowering.arrays.axis_names[own] for own in unbound if own in lowering.arrays.axis_names)
+        index = f"index {found[0]} is" if len(found) == 1 else f"indices {', '.join(found)} are"
+        axes = ", ".join(f"({own}, n)" for own in found)
         raise UnsupportedExpression(
-            f"{describe(expression)} is no single number: {shape}; sum over it, or take a trace"
+            f"{describe(expression)} is no single number: the {index} bound by no Sum; sum over it, or make an array "
+            f"of all values with symgrad.family(..., {axes})"
         )
+    if not names:
+        return Output(as_node(value), name=name)
+    at = {own: axis(place) for place, own in enumerate(names)}
+    return Output(value.at(at), tuple(map(lowering.affine, lengths)), name=name)
+
+
+def _axes_of(lowering: ArrayLowering, expression: sympy.Basic) -> tuple[Sequence[Axis], Sequence[sympy.Basic]]:
+    """The axes that the view of an array has, and how long they are; none of a number."""
+    if isinstance(expression, Family):
+        return [lowering.axis_of[symbol] for symbol in expression.indices], expression.shape
+    if not is_array_valued(expression):
+        return (), ()
+    return lowering.numbered_axes(len(expression.shape)), expression.shape
 
 
 def _with_inferred_shapes(graph: Graph) -> Graph:
@@ -203,7 +218,7 @@ def determined_sizes(graph: Graph) -> set[str]:
     return {size.name for shape in graph.shapes for extent in shape for size in _determined(extent)}
 
 
-def _number(lowering: Lowering, expression: sympy.Basic, name: str) -> View:
+def _real(lowering: Lowering, expression: sympy.Basic, name: str) -> View:
     value = lowering(expression)
     if value.node.kind == "boolean":
         what = f"{describe(expression)} ({type(expression).__name__})"

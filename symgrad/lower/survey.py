@@ -9,7 +9,7 @@ import sympy
 from sympy.matrices.expressions.matexpr import MatrixElement
 
 from ..errors import UnsupportedExpression
-from ..reductions import Largest, Smallest
+from ..reductions import Family, Largest, Smallest
 from .derivatives import resolved
 from .limits import ranges
 from .unsupported import describe, way_out
@@ -72,6 +72,11 @@ def survey(*expressions: sympy.Basic) -> Found:
             extents += [bound for limit in part.limits for bound in limit[1:]]
             found.is_scalar = found.is_scalar and _is_written_out(part)
             stack.append(part.function)
+        elif isinstance(part, Family):
+            found.is_scalar = False
+            found.bound.update(dict.fromkeys(part.indices))
+            extents += part.shape
+            stack.append(part.body)
         elif isinstance(part, sympy.Lambda):
             _note_function(found, part)
         elif is_array_expression(part):
@@ -108,6 +113,15 @@ def _note_function(found: Found, function: sympy.Lambda) -> None:
 def is_array_expression(part: sympy.Basic) -> bool:
     """Whether it is of a class of sympy.tensor.array.expressions, which is not imported unless the user does."""
     return type(part).__module__ == "sympy.tensor.array.expressions.array_expressions"
+
+
+def is_array_valued(expression: sympy.Basic) -> bool:
+    """Whether an expression is an array; a matrix expression of one entry is a number."""
+    kinds = (sympy.MatrixExpr, Family)
+    if not isinstance(expression, kinds) and not is_array_expression(expression):
+        return False
+    is_matrix = isinstance(expression, sympy.MatrixExpr)
+    return not is_matrix or any(length != 1 for length in expression.shape)
 
 
 def input_of(symbol: sympy.Basic) -> sympy.Basic:

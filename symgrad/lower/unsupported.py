@@ -62,6 +62,7 @@ _WAYS_OUT = {
     "Quantity": "a unit is no number; divide it away (sympy.physics.units.convert_to), and compile what is left",
     "AccumulationBounds": "an interval is no number",
     "RandomSymbol": "a random variable is no number; compile its density (sympy.stats.density)",
+    "IndexedBase": "an array as a whole is no expression; write symgrad.family(x[i], (i, n)) for its entries",
     "ImaginaryUnit": (
         "symgrad computes with real numbers only; compile the parts of a complex expression: "
         "sympy.expand_complex(expression).as_real_imag()"
