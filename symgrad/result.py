@@ -152,13 +152,6 @@ class NamedArray(np.ndarray[Any, Any]):
     _columns: tuple[sympy.Symbol, ...] | None = None
     _rows: Rows | tuple[sympy.Symbol, ...] | None = None
 
-    @classmethod
-    def of(cls, array: Any, columns: tuple[sympy.Symbol, ...], rows: Rows | tuple[sympy.Symbol, ...] | None) -> Any:
-        """An array with names along its last axis, and along the last but one where there are `rows`."""
-        named = array.view(cls)
-        named._columns, named._rows = columns, rows
-        return named
-
     def __getitem__(self, key: Any) -> Any:
         array = self.view(np.ndarray)
         first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
@@ -172,16 +165,16 @@ class NamedArray(np.ndarray[Any, Any]):
     def _row(self, array: Any, key: Any) -> Any:
         columns, rows = self._columns or (), self._rows or {}
         if isinstance(rows, tuple):
-            return NamedArray.of(array[..., place_of(rows, key), :], columns, None)
+            return named_array(array[..., place_of(rows, key), :], columns, None)
         name = next((own for own in rows if own == key or str(own) == key), None)
         if name is None:
             raise ValueError(f"no output {key!r}; the outputs are {', '.join(map(str, rows))}")
         start, stop, inner = rows[name]
         own = array[..., start:stop, :]
         if isinstance(inner, tuple):
-            return NamedArray.of(own.reshape(*own.shape[:-2], *inner, own.shape[-1]), columns, None)
+            return named_array(own.reshape(*own.shape[:-2], *inner, own.shape[-1]), columns, None)
         within = {key: (low - start, high - start, part) for key, (low, high, part) in inner.items()}
-        return NamedArray.of(own, columns, within)
+        return named_array(own, columns, within)
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         """What is computed of it is a plain array."""
@@ -194,8 +187,15 @@ class NamedArray(np.ndarray[Any, Any]):
         return _restored_array, (np.array(self), self._columns, self._rows)
 
 
+def named_array(array: Any, columns: tuple[sympy.Symbol, ...], rows: Rows | tuple[sympy.Symbol, ...] | None) -> Any:
+    """An array with names along its last axis, and along the last but one where there are `rows`."""
+    named = array.view(NamedArray)
+    named._columns, named._rows = columns, rows
+    return named
+
+
 def _restored_array(array: Any, columns: Any, rows: Any) -> Any:
-    return array if columns is None else NamedArray.of(array, columns, rows)
+    return array if columns is None else named_array(array, columns, rows)
 
 
 def place_of(symbols: Sequence[sympy.Symbol], key: Any) -> int:

@@ -23,18 +23,19 @@ from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable, views_of
 from ..graph.node import Node, View, positional
 from ..tables import Cell, Table
-from .differences import Differences, Entry
+from ..transform.derive import Derivative
+from .checked import Function, functions
+from .differences import Differences
 
 # The derivative may be off by this many times what rounding explains to first order; other orders of sums are, too.
 SLACK = 4
 # Over arrays a derivative may be off by this many units in the last place, of it or of 1, as sums over arrays are.
 ROUNDINGS = 1024
-# How many entries of each input are checked, spread evenly over it.
-_ENTRIES = 8
 # Beyond this many operations on arrays an evaluation at 60 digits takes seconds: differences in float64 are the judge.
 _EXACT_WORK = 20_000
 _LOOSE = 1e-5  # what a central difference in float64 is good for, relative to the derivative, or to 1
 
+_HEAD = ("input", "at", "analytic", "numeric", "rel. error", "complex step", "exact", "verdict")
 # What a verdict looks like in a terminal.
 _STYLES = {"ok": "green", "kink": "yellow", "undefined": "yellow", "WRONG": "bold red"}
 
@@ -128,22 +129,80 @@ class GradientCheck:
     def __bool__(self) -> bool:
         return self.value_agrees and not self.trouble and all(row.verdict in ("ok", "kink") for row in self.rows)
 
-    def table(self) -> Table:
-        """One row per input, and what comes of it below."""
-        head = ("input", "at", "analytic", "numeric", "rel. error", "complex step", "exact", "verdict")
-        rows = []
+    def cells(self) -> list[tuple[str | Cell, ...]]:
+        """What a table shows of each row."""
+        rows: list[tuple[str | Cell, ...]] = []
         for row in self.rows:
             step = "-" if row.complex_step is None else f"{row.complex_step:.10g}"
             rows.append(
                 (ascii(row.name)[1:-1], f"{row.at:.6g}", f"{row.analytic:.10g}", f"{row.central:.10g}",
                  f"{row.relative_error:.1e}", step, f"{row.exact:.10g}", Cell(row.verdict, _STYLES[row.verdict]))
             )  # fmt: skip
+        return rows
+
+    def said_of_value(self) -> str:
+        """The value, and whether it is right."""
         agrees = "ok" if self.value_agrees else f"WRONG, exactly {self.exact_value:.17g}"
-        notes = [Cell(f"value {self.value:.17g}: {agrees}", _STYLES["ok" if self.value_agrees else "WRONG"])]
+        return f"value {self.value:.17g}: {agrees}"
+
+    def table(self) -> Table:
+        """One row per input, and what comes of it below."""
+        notes = [Cell(self.said_of_value(), _STYLES["ok" if self.value_agrees else "WRONG"])]
         if self.trouble:
             notes.append(Cell(f"first trouble: {self.trouble}", _STYLES["WRONG"]))
         notes.append(Cell("the gradient agrees", _STYLES["ok"]) if self else Cell("THE CHECK FAILED", _STYLES["WRONG"]))
-        return Table(head, rows, notes=notes)
+        return Table(_HEAD, self.cells(), notes=notes)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def __rich__(self) -> Table:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+
+@dataclass(frozen=True)
+class DerivativeCheck:
+    """The checks of several functions: truthy when all is well, prints as tables.
+
+    Of a Jacobian each value is a function; of a Hessian the value is one, and each entry of the gradient.
+
+    Attributes:
+        parts: For each function its name and its check.
+        trouble: The first gate that made a NaN or infinity of finite arguments, in words; empty if none.
+    """
+
+    parts: tuple[tuple[str, GradientCheck], ...]
+    trouble: str
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of all parts."""
+        return tuple(row for _, part in self.parts for row in part.rows)
+
+    def __bool__(self) -> bool:
+        return not self.trouble and all(part for _, part in self.parts)
+
+    def table(self) -> Table:
+        """A row for each function and each of its derivatives, and what comes of it below."""
+        rows: list[tuple[Any, ...]] = []
+        notes = []
+        for name, part in self.parts:
+            shown = ascii(name)[1:-1]
+            rows += [(shown, *cells) for cells in part.cells()]
+            if not part.value_agrees:
+                notes.append(Cell(f"{shown}: {part.said_of_value()}", _STYLES["WRONG"]))
+        if self.trouble:
+            notes.append(Cell(f"first trouble: {self.trouble}", _STYLES["WRONG"]))
+        notes.append(
+            Cell("the derivatives agree", _STYLES["ok"]) if self else Cell("THE CHECK FAILED", _STYLES["WRONG"])
+        )
+        return Table(("of", *_HEAD), rows, notes=notes)
 
     def __str__(self) -> str:
         return str(self.table())
@@ -162,65 +221,86 @@ class GradientCheck:
 Evaluate: TypeAlias = Callable[[Sequence[Any]], list[Any]]
 
 
-def check(setting: Setting, definition: Graph, evaluate: Evaluate) -> GradientCheck:
-    """Checks value and gradient of a kernel at one point: of arrays up to 8 entries of each input of `wrt`.
+def check(
+    setting: Setting,
+    definition: Graph,
+    evaluate: Evaluate,
+    derivative: Derivative = "gradient",
+    wrt: Sequence[int] | None = None,
+) -> GradientCheck | DerivativeCheck:
+    """Checks values and derivatives of a kernel at one point: of arrays up to 8 entries of each.
 
-    `evaluate` is what is checked. `definition` is the graph as lowered, before any law.
+    `evaluate` is what is checked. `definition` is the graph as lowered, before any law. `wrt` are the inputs that are
+    differentiated for, where the graph does not tell.
     """
-    graph, sizes, eps = setting.compiled, setting.sizes, float(np.finfo(setting.dtype).eps)
+    graph = setting.compiled
     inputs = [
         value if place in graph.integers else np.float64(np.asarray(value, setting.dtype))  # what the kernel gets
         for place, value in enumerate(setting.inputs)
     ]
-    value, *derivatives = evaluate(setting.inputs)
-    entries, analytic = [], []
-    for place, derivative in zip(graph.wrt, derivatives, strict=True):
-        for at in _entries(np.shape(derivative)):
-            entries.append(Entry(place, at))
-            analytic.append(float(np.asarray(derivative)[at]))
-
-    written = Differences(definition, inputs, sizes)
-    is_exact = graph.over_points or written.operations() <= _EXACT_WORK
+    outputs = evaluate(setting.inputs)
+    asked = functions(definition, graph, inputs, outputs, graph.wrt if wrt is None else wrt, derivative)
+    bounds: list[float] = []
     if graph.over_points:
-        value_bound, *bounds = (SLACK * float(bound) for bound in rounding_bounds(graph, inputs, setting.dtype))
+        bounds = [SLACK * float(bound) for bound in rounding_bounds(graph, inputs, setting.dtype)]
+    trouble = _trouble(graph, inputs) if graph.over_points else ""
+    is_alone = len(asked) == 1 and not asked[0].name
+    found = [_checked(setting, own, inputs, outputs, bounds, trouble if is_alone else "") for own in asked]
+    if is_alone:
+        return found[0]
+    names = [own.name or "value" for own in asked]
+    return DerivativeCheck(tuple(zip(names, found, strict=True)), trouble)
+
+
+def _checked(
+    setting: Setting,
+    own: Function,
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    rounding: Sequence[float],
+    trouble: str,
+) -> GradientCheck:
+    """The check of one function; `rounding` is what that explains of each output, over points."""
+    graph, sizes, eps = setting.compiled, setting.sizes, float(np.finfo(setting.dtype).eps)
+    entries = [column.entry for column in own.columns]
+    analytic = [column.place.of(outputs) for column in own.columns]
+    written = Differences(own.written, inputs, sizes)
+    is_exact = graph.over_points or written.operations() <= _EXACT_WORK
+    places = [column.place.output for column in own.columns]
+    if graph.over_points:
+        bounds = [SLACK * eps if place is None else rounding[place] for place in places]
     else:
         bounds = [ROUNDINGS * eps if is_exact else _LOOSE] * len(entries)
-    computed = Differences(graph, inputs, sizes) if is_exact else written
+    computed = Differences(own.computed, inputs, sizes) if is_exact else written
     centrals = [computed.central(entry) for entry in entries]
     if is_exact:
         exact_value, sides = written.exact(entries, bounds)
     else:
         exact_value, sides = written.value(), [[central] * 3 for central in centrals]
-    if not graph.over_points:
+    value = float(exact_value) if own.place is None else own.place.of(outputs)
+    if graph.over_points:
+        value_bound = 0.0 if own.place is None or own.place.output is None else rounding[own.place.output]
+    else:
         bounds = [bound * max(1.0, abs(float(exact))) for bound, (exact, *_) in zip(bounds, sides, strict=True)]
-        moved = [abs(own) * (abs(entry.of(inputs)) or 1.0) for entry, own in zip(entries, analytic, strict=True)]
+        moved = [abs(one) * (abs(entry.of(inputs)) or 1.0) for entry, one in zip(entries, analytic, strict=True)]
         value_bound = ROUNDINGS * eps * (abs(float(exact_value)) + max([0.0, *moved]))
-
     rows = tuple(
         Row(
-            name=graph.inputs[entry.place] + (f"[{', '.join(map(str, entry.at))}]" if entry.at else ""),
-            at=float(entry.of(inputs)),
-            analytic=own,
+            name=column.name,
+            at=float(column.entry.of(inputs)),
+            analytic=one,
             central=central,
-            complex_step=written.complex_step(entry) if graph.over_points else None,  # two evaluations for each number
+            complex_step=written.complex_step(column.entry) if graph.over_points else None,  # two evaluations each
             exact=float(exact),
             left=float(left),
             right=float(right),
             tolerance=bound,
         )
-        for entry, own, central, (exact, left, right), bound in zip(
-            entries, analytic, centrals, sides, bounds, strict=True
+        for column, one, central, (exact, left, right), bound in zip(
+            own.columns, analytic, centrals, sides, bounds, strict=True
         )
     )
-    trouble = _trouble(graph, inputs) if graph.over_points else ""
     return GradientCheck(rows, value, float(exact_value), value_bound, trouble)
-
-
-def _entries(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Some indices of an array of that shape."""
-    count = int(np.prod(shape, dtype=np.int64))
-    flat: Any = np.unique(np.linspace(0, count - 1, min(count, _ENTRIES)).astype(np.int64)) if count else []
-    return [tuple(int(part) for part in np.unravel_index(place, shape)) if shape else () for place in flat]
 
 
 def _relative(a: float, n: float) -> float:
@@ -232,7 +312,7 @@ def _trouble(graph: Graph, point: Sequence[float]) -> str:
     """The first gate, value before gradient, that makes a NaN or infinity out of finite arguments; "" if none."""
     for what, outputs in (("value", graph.values), ("gradient", graph.derivatives)):
         views = views_of(outputs)
-        if np.all(np.isfinite(evaluate_graph(graph.with_values(views), point))):
+        if not views or np.all(np.isfinite(evaluate_graph(graph.with_values(views), point))):
             continue  # an infinity on the way that did no harm
         order = reachable(view.node for view in views)
         values = dict(zip(order, evaluate_graph(graph.with_values(map(positional, order)), point), strict=True))

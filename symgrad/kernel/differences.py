@@ -38,6 +38,11 @@ class Entry(NamedTuple):
     place: int
     at: tuple[int, ...] = ()
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The input that it is of."""
+        return (self.place,)
+
     def of(self, inputs: Sequence[Numeric]) -> Numeric:
         return inputs[self.place][self.at] if self.at else inputs[self.place]
 
@@ -49,6 +54,24 @@ class Entry(NamedTuple):
             found[self.place][self.at] += step
         else:
             found[self.place] = inputs[self.place] + step
+        return found
+
+
+class Direction(NamedTuple):
+    """A way in which several inputs move together: numbers, or arrays of their shapes."""
+
+    places: tuple[int, ...]  # of the inputs
+    parts: tuple[Numeric, ...]  # how far each of them moves
+
+    def of(self, inputs: Sequence[Numeric]) -> Numeric:
+        """What a step is relative to."""
+        return 1.0
+
+    def moved(self, inputs: Sequence[Numeric], step: Numeric) -> list[Numeric]:
+        """The inputs, moved by a step times the direction."""
+        found = list(inputs)
+        for place, part in zip(self.places, self.parts, strict=True):
+            found[place] = inputs[place] + step * part
         return found
 
 
@@ -78,7 +101,7 @@ class Differences:
         """In float64."""
         return self._value(self._inputs)
 
-    def central(self, entry: Entry) -> float:
+    def central(self, entry: Entry | Direction) -> float:
         """The central difference in float64, its step the cube root of the rounding unit."""
         here = entry.of(self._inputs)
         step = CENTRAL_STEP * max(abs(here), 1.0)
@@ -89,7 +112,7 @@ class Differences:
         with np.errstate(all="ignore"):
             return float((values[0] - values[1]) / ((here + step) - (here - step)))
 
-    def complex_step(self, entry: Entry) -> float | None:
+    def complex_step(self, entry: Entry | Direction) -> float | None:
         """Im f(x + ih)/h, where every gate is analytic, and the function here: at a branch point it depends on h."""
         if not all(node.gate.analytic for node in self._evaluator.order):
             return None
@@ -101,7 +124,7 @@ class Differences:
         one, two = found
         return float(one) if abs(one - two) <= 1e-12 * abs(one) else None
 
-    def exact(self, entries: Sequence[Entry], bounds: Sequence[float]) -> tuple[Any, list[Sides]]:
+    def exact(self, entries: Sequence[Entry | Direction], bounds: Sequence[float]) -> tuple[Any, list[Sides]]:
         """The value; and (derivative, that from the left, that from the right) by each entry, NaN where there is none.
 
         `bounds` says how exactly they have to be known. At a jump one side is infinite.
@@ -113,24 +136,26 @@ class Differences:
             value, differences = self._at([entries[k] for k in waiting], digits)
             for k, sides in zip(waiting, differences, strict=True):
                 found[k] = sides
-            waiting = [
-                k for k in waiting if entries[k].place in self._used and not _settled(before[k], found[k], bounds[k])
-            ]
+            waiting = [k for k in waiting if self._is_used(entries[k]) and not _settled(before[k], found[k], bounds[k])]
             if not waiting and _settled([value_before], [value], 0.0):
                 break
         if not mpmath.isfinite(value):  # outside of the domain, or a pole
             return value, [_NOTHING] * len(entries)
         return value, [
             _judged([_limit(one, two, bound) for one, two in zip(a, b, strict=True)])
-            if entry.place in self._used
+            if self._is_used(entry)
             else _ZEROS
             for a, b, entry, bound in zip(before, found, entries, bounds, strict=True)
         ]
 
+    def _is_used(self, entry: Entry | Direction) -> bool:
+        """Whether the value reads what moves."""
+        return not self._used.isdisjoint(entry.places)
+
     def _value(self, inputs: Sequence[Numeric]) -> float:
         return float(self._evaluator.floats(inputs, self._sizes)[0])
 
-    def _at(self, entries: Sequence[Entry], digits: int) -> tuple[Any, list[Sides]]:
+    def _at(self, entries: Sequence[Entry | Direction], digits: int) -> tuple[Any, list[Sides]]:
         """The value; and by each entry the central difference and those to both sides, at so many digits."""
 
         def value_at(inputs: Sequence[Numeric]) -> Any:

@@ -24,7 +24,9 @@ def in_a_line(compiled: Compiled) -> str:
 
 
 def in_latex(compiled: Compiled) -> str | None:
-    """The formula; None where it is too long to be read."""
+    """The formula; None where it is too long to be read, and where there are several."""
+    if not compiled.outputs.is_number:
+        return None
     from ..explore.latex import latex  # `import symgrad` does without
 
     formula = latex(compiled.written or compiled.definition)

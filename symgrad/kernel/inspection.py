@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..emission import body_of, source_of
 from .compiled import Compiled
-from .derived import spread
+from .derived import spread, with_gradient_of
 from .display import in_a_few_lines, in_a_line, in_latex
 from .runner import Runner
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..explore.draw import Drawing
     from ..explore.trace import Trace
     from ..explore.tracing import Setting
-    from .check import GradientCheck
+    from .check import DerivativeCheck, GradientCheck
 
 
 class Inspection:
@@ -61,8 +61,8 @@ class Inspection:
         """
         return self._runner.ptx(cc)
 
-    def check(self, *args: Any, **by_name: Any) -> GradientCheck:
-        """The gradient check at a point, of arrays for some entries of each.
+    def check(self, *args: Any, **by_name: Any) -> GradientCheck | DerivativeCheck:
+        """The gradient check at a point, of arrays for some entries of each; of a Jacobian column by column.
 
         Args:
             *args: The inputs at one point, in order.
@@ -76,15 +76,19 @@ class Inspection:
         """
         from .check import check
 
-        return check(self._setting(args, by_name, "a check"), self._compiled.definition, self._runner.evaluate)
+        record = self._compiled
+        wrt = [record.args.index(symbol) for symbol in record.wrt]
+        setting = self._setting(args, by_name, "a check")
+        return check(setting, record.definition, self._runner.evaluate, record.derivative, wrt)
 
-    def trace(self, *args: Any, level: str = "gates", **by_name: Any) -> Trace:
+    def trace(self, *args: Any, level: str = "gates", output: str | int | None = None, **by_name: Any) -> Trace:
         """Every gate at a point: value, local gradients, upstream gradient, troubles.
 
         Args:
             *args: The inputs at one point, in order.
             level: "gates": as it is compiled, the logistic function and its like each one gate; "elementary": as it is
                 written, in gates of one and two arguments; "entries": as "gates", small arrays written out.
+            output: Of several outputs the one that is traced, a number: its name or its position; the first by default.
             **by_name: Inputs by name, in the place of those by position.
 
         Returns:
@@ -93,12 +97,12 @@ class Inspection:
         Raises:
             SymgradError: The arrays of all gates together would not fit in memory; or the kernel was unpickled, and has
                 lost gates made by `symgrad.gate`.
-            ValueError: `level` is none of these.
+            ValueError: `level` is none of these, or `output` is no number among the outputs.
             TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
         from ..explore.tracing import trace
 
-        return trace(self._setting(args, by_name), level)
+        return trace(self._setting_of(output, args, by_name), level)
 
     def draw(
         self,
@@ -106,6 +110,7 @@ class Inspection:
         level: str = "gates",
         nearest: int | None = None,
         through: str | None = None,
+        output: str | int | None = None,
         **by_name: Any,
     ) -> Drawing:
         """The circuit at a point as a picture.
@@ -115,6 +120,7 @@ class Inspection:
             level: As for `trace`.
             nearest: Draw only so many gates, those nearest to the value.
             through: Draw only the ways from the input of that name.
+            output: As for `trace`.
             **by_name: Inputs by name, in the place of those by position.
 
         Returns:
@@ -122,12 +128,12 @@ class Inspection:
 
         Raises:
             SymgradError: More than 120 gates and inputs are left: nobody could read them; or as for `trace`.
-            ValueError: `level` is none of those, `nearest` no number of gates, or `through` no input.
+            ValueError: `level` is none of those, `nearest` no number of gates, `through` no input, or `output` none.
             TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
         from ..explore.draw import draw
 
-        return draw(self._setting(args, by_name), level, nearest, through)
+        return draw(self._setting_of(output, args, by_name), level, nearest, through)
 
     def _setting(self, args: tuple[Any, ...], by_name: Mapping[str, Any], what: str = "a trace") -> Setting:
         """The point at which the circuit is looked at, on the host."""
@@ -138,6 +144,14 @@ class Inspection:
         point = arguments.one_point(values, what)
         sizes = arguments.shapes_of(point).sizes if record.has_arrays else {}
         return Setting(record.written, record.graph, record.options.dtype, point, sizes, record.gradient)
+
+    def _setting_of(self, output: str | int | None, args: tuple[Any, ...], by_name: Mapping[str, Any]) -> Setting:
+        """The same for a circuit of one number, with its gradient."""
+        setting = self._setting(args, by_name)
+        if self._compiled.derivative == "gradient":
+            return setting
+        written, graph = with_gradient_of(self._compiled, output)
+        return setting._replace(written=written, compiled=graph)
 
     def __str__(self) -> str:
         """What `print` shows: the part of the source that is about the mathematics."""

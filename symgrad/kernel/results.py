@@ -17,11 +17,11 @@ from ..result import (
     HvpResult,
     JacobianResult,
     JvpResult,
-    NamedArray,
     Result,
     Rows,
     VjpResult,
     gradient_class,
+    named_array,
 )
 from ..transform.derive import Derivative
 from ..transform.products import PRODUCTS
@@ -150,18 +150,18 @@ class Results:
 
     def _jacobian(self, own: Iterator[Any]) -> Any:
         if self._is_flat:
-            return NamedArray.of(next(own), self._wrt, _rows(self._outputs.tree))
+            return named_array(next(own), self._wrt, _rows(self._outputs.tree))
         parts = [self._by_input([next(own) for _ in self._wrt]) for _ in self._outputs.blocks]
         return self._outputs.structured(parts)
 
     def _product(self, own: Iterator[Any]) -> Any:
         if self._derivative == "jvp":
             return self._outputs.structured(list(own))
-        return NamedArray.of(next(own), self._wrt, None) if self._is_flat else self._by_input(list(own))
+        return named_array(next(own), self._wrt, None) if self._is_flat else self._by_input(list(own))
 
     def _with_hessian(self, value: Any, gradient: Any, own: Iterator[Any]) -> HessianResult:
         if self._is_flat:
-            return HessianResult(value, gradient, NamedArray.of(next(own), self._wrt, self._wrt))
+            return HessianResult(value, gradient, named_array(next(own), self._wrt, self._wrt))
         rows = [self._by_input([next(own) for _ in self._wrt]) for _ in self._wrt]
         return HessianResult(value, gradient, self._by_input(rows))
 

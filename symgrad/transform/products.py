@@ -26,13 +26,13 @@ from .simplify import simplify
 def weights_times_jacobian(graph: Graph, wrt: Sequence[int]) -> Graph:
     """`graph` with the derivative by each of `wrt` of its values times weights, its last inputs, as further values."""
     first = len(graph.inputs) - len(graph.values)
-    return _with_values(graph, wrt, reverse_pass(graph, _times(graph, graph.values, first), wrt).gradients, "vjp")
+    return _with_values(graph, wrt, reverse_pass(graph, weighted(graph, graph.values, first), wrt).gradients, "vjp")
 
 
 def hessian_times_direction(graph: Graph, wrt: Sequence[int]) -> Graph:
     """`graph` with the Hessian of its value times a direction, its last inputs, as a value more for each of `wrt`."""
     between = simplify(_with_values(graph, wrt, reverse_pass(graph, graph.values[0].view, wrt).gradients), ("cheaper",))
-    seed = _times(between, between.values[1:], len(graph.inputs) - len(wrt))
+    seed = weighted(between, between.values[1:], len(graph.inputs) - len(wrt))
     found = reverse_pass(between, seed, wrt).gradients
     return _with_values(replace(between, outputs=between.values[:1]), wrt, found, "hvp")
 
@@ -41,12 +41,12 @@ def jacobian_times_direction(graph: Graph, wrt: Sequence[int]) -> Graph:
     """`graph` with its Jacobian times a direction, its last inputs: of each value a further one, of the same shape."""
     count, first = len(graph.values), len(graph.inputs)
     names = tuple(f"weight {number}" for number in range(count))
-    weighted = replace(
+    extended = replace(
         graph, inputs=(*graph.inputs, *names), shapes=(*graph.shapes, *(output.shape for output in graph.values))
     )
-    rows = reverse_pass(weighted, _times(weighted, weighted.values, first), wrt).gradients
-    between = simplify(_with_values(weighted, wrt, rows), ("cheaper",))
-    seed = _times(between, between.values[count:], first - len(wrt))
+    rows = reverse_pass(extended, weighted(extended, extended.values, first), wrt).gradients
+    between = simplify(_with_values(extended, wrt, rows), ("cheaper",))
+    seed = weighted(between, between.values[count:], first - len(wrt))
     found = reverse_pass(between, seed, range(first, first + count)).gradients
     made = [
         Output(as_node(view) if not own.shape else view, own.shape, name=f"jvp_{own.name or number}")
@@ -76,7 +76,7 @@ def _with_values(graph: Graph, wrt: Sequence[int], views: Sequence[View], word: 
     return replace(graph, outputs=(*graph.values, *made), adjoints={})
 
 
-def _times(graph: Graph, outputs: Sequence[Output], first: int) -> View:
+def weighted(graph: Graph, outputs: Sequence[Output], first: int) -> View:
     """The sum of outputs times the inputs from `first` on, each entry times the one at its place."""
     terms = [_inner(graph, output, first + place) for place, output in enumerate(outputs)]
     return sum_of(graph.table.constant(0), terms)
