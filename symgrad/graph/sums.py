@@ -203,44 +203,52 @@ def at_inputs(view: View) -> View:
         node = part.node
         is_elementwise = node.loops == node.rank and node.arguments and not node.gathered
         plain = {plain_axis(index) for index in part.index}
-        is_gathered = isinstance(node.attribute, Reduction) and any(isinstance(index, Gather) for index in part.index)
-        if (None not in plain and len(plain) == len(part.index)) or not is_elementwise or is_gathered:
+        if (None not in plain and len(plain) == len(part.index)) or not is_elementwise:
             known[part] = part
             continue
         inner = [argument for argument in part.arguments if argument not in known]
         if inner:
             stack += inner
         elif isinstance(node.attribute, Reduction):
-            known[part] = guarded(known[part.arguments[0]], constraints_of(part))
+            known[part] = _guarded_at(known[part.arguments[0]], part)
         else:
             arguments = [known[argument] for argument in part.arguments]
             known[part] = node.table.apply(node.gate, *arguments, attribute=node.attribute)
     return known[view]
 
 
-def at_gathered(view: View) -> View:
-    """A view read at gathered indices: where it is 0 outside of a domain that is a condition on what is gathered."""
-    if view.node.gate.name == "add" and any(isinstance(index, Gather) for index in view.index):
-        return sum_of(view, list(map(at_gathered, view.arguments)))
-    if not view.node.is_guard or not any(isinstance(index, Gather) for index in view.index):
-        return view
-    table, own = view.node.table, dict(enumerate(view.index))
-    limits, forms = list[Index](), list(view.node.reduction.constraints)
-    result = at_gathered(view.arguments[0])
+def _guarded_at(body: View, guard: View) -> View:
+    """What a guard that is read at some indices is of its body there: a limit on what is gathered is a condition."""
+    table, own = guard.node.table, dict(enumerate(guard.index))
+    affine = {name: index for name, index in own.items() if isinstance(index, Index)}
+    forms, limits = guard.node.reduction.constraints, list[Index]()
     for form in forms:
-        gathered = next((name for name in form.axes if isinstance(own.get(name), Gather)), None)
+        gathered = next((name for name in form.axes if name not in affine), None)
         if gathered is None:
-            limits.append(substituted(form, {name: at for name, at in own.items() if isinstance(at, Index)}))
+            limits.append(substituted(form, affine))
             continue
         factor = form.coefficient(gathered)
         rest = axis(gathered).scaled(factor).minus(form)
         one, two = (table.number_of(table.position(part).at(own).index[0]) for part in (axis(gathered), rest))
         one = one if factor == 1 else one * factor
         if form.scaled(-1) not in forms:
-            result = (one < two).where(0, result)
+            body = (one < two).where(0, body)
         elif factor > 0:
-            result = one.equals(two).where(result, 0)
-    return guarded(result, limits)
+            body = one.equals(two).where(body, 0)
+    return guarded(body, limits)
+
+
+def holds_guard(view: View) -> bool:
+    """Whether what is elementwise about a view reads something that is 0 outside of a domain."""
+    seen, stack = {view.node}, [view.node]
+    while stack:
+        node = stack.pop()
+        if node.is_guard:
+            return True
+        inner = [source for source, _ in node.arguments if node.loops == node.rank and source not in seen]
+        seen.update(inner)
+        stack += inner
+    return False
 
 
 def guarded(body: View, constraints: Iterable[Index]) -> View:

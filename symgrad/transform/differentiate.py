@@ -18,7 +18,7 @@ from ..gates.table import GATES
 from ..graph.affine import Index, axis, substituted
 from ..graph.graph import POINTWISE, Graph, Output, reachable
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View, plain_axis, positional
-from ..graph.sums import at_gathered, at_inputs, guarded, is_finite, total
+from ..graph.sums import at_inputs, guarded, holds_guard, is_finite, total
 from .activity import (
     EXTREMES,
     activity,
@@ -257,7 +257,8 @@ def _handed(node: Node, adjoint: View, active: View | None, varying: Container[N
         found = [Handed(position, arguments[position], None, view, None) for position, view in enumerate(views)]
         return [handed for handed in found if handed.edge.node in varying]
     if isinstance(node.attribute, Reduction) and not node.attribute.is_plain:
-        adjoint = at_gathered(adjoint.at(dict(enumerate(node.attribute.out))))
+        adjoint = adjoint.at(dict(enumerate(node.attribute.out)))
+        adjoint = at_inputs(adjoint) if holds_guard(adjoint) else adjoint  # outside of a domain nothing is read
     conditions = argument_conditions(node, active, extremes=True)
     if node.gate.name == "select":
         taken = arguments[0].where(1, 0), arguments[0].where(0, 1)
