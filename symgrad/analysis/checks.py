@@ -50,7 +50,7 @@ def checks(graph: Graph, domains: Domains) -> tuple[list[Check], list[GatherChec
         over = domains.of[node]
         edges = [*node.arguments, *node.gathered]
         for edge in edges:
-            target, is_input = domains.own.get(edge.node, domains.of[edge.node]), edge.node.gate.name == "input"
+            target, is_input = domains.indices(edge.node), edge.node.gate.name == "input"
             name = graph.inputs[edge.node.position] if is_input else ""
             is_whole = edge.node.loops != edge.node.rank and not isinstance(edge.node.attribute, Reduction)
             for place, index in enumerate(edge.index):

@@ -69,6 +69,10 @@ class Domains:
             return Domain(whole)
         return own
 
+    def indices(self, node: Node) -> Domain:
+        """The indices of its own axes for which a node is computed."""
+        return self.own.get(node, self.of[node])
+
     def implies(self, over: Domain, constraint: Index) -> bool:
         """Whether the affine form is >= 0 everywhere in the domain, whatever the extents."""
         least = self.least(over, constraint)
@@ -94,7 +98,10 @@ class Domains:
             return found
         for constraint in sorted(over.coupled, key=repr):
             tighter = over.least_in_box(form.minus(constraint))
-            if tighter is not None and (found is None or extents.imply(tighter.minus(found))):
+            if tighter is None or (found is not None and not extents.imply(tighter.minus(found))):
+                continue
+            # What is known to be 0 makes nothing tighter, but may say it in a way that is understood.
+            if constraint.axes or extents.imply(tighter) or not extents.imply(constraint.scaled(-1)):
                 found = tighter
         return found
 

@@ -76,14 +76,9 @@ def applied(numbers: Arithmetic, node: Node, arguments: Sequence[Numeric]) -> Nu
     return value
 
 
-def own_domain(domains: Domains, node: Node) -> Domain:
-    """The indices of its own axes for which a node is computed."""
-    return domains.own[node] if node in domains.own else domains.of[node]
-
-
 def every_node(domains: Domains) -> list[Demand]:
     """All nodes, each where it is computed: none of their values is freed."""
-    return [(node.own, own_domain(domains, node)) for node in domains.order]
+    return [(node.own, domains.indices(node)) for node in domains.order]
 
 
 class Evaluator:
@@ -141,7 +136,7 @@ class Evaluation:
             self._points = _box_of(np.broadcast_shapes(*map(_shape, inputs)))
             self.boxes = dict.fromkeys(of.order, self._points)
         else:
-            self.boxes = {node: self.box(own_domain(of.domains, node)) for node in of.order}
+            self.boxes = {node: self.box(of.domains.indices(node)) for node in of.order}
         self.values: dict[Node, Numeric] = {}
         with np.errstate(all="ignore"):
             for node in of.order:

@@ -12,7 +12,7 @@ from ..analysis.domains import Domains
 from ..analysis.extents import Domain, numeric, with_derived
 from ..errors import SymgradError
 from ..evaluate.arithmetic import Floats
-from ..evaluate.evaluation import Evaluation, Evaluator, evaluate, own_domain
+from ..evaluate.evaluation import Evaluation, Evaluator, evaluate
 from ..graph.affine import Index
 from ..graph.graph import Graph, no_collection
 from ..transform.scalarise import entries
@@ -151,7 +151,7 @@ def _compiled(setting: Setting) -> list[Any]:
 
 def _domain(slot: Slot, domains: Domains) -> Domain:
     assert slot.over is not None
-    return domains.of[slot.over] if slot.loops else own_domain(domains, slot.over)
+    return domains.of[slot.over] if slot.loops else domains.indices(slot.over)
 
 
 def _entries(domain: Domain, sizes: Any) -> int:

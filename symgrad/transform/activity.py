@@ -50,7 +50,7 @@ def limits_of_argument(
     for position, at in enumerate(index):
         if isinstance(at, Index) and not at.axes:
             found += [axis(position).minus(at), at.minus(axis(position))]
-    return domains.besides(domains.of[argument], found)
+    return domains.besides(domains.indices(argument), found)
 
 
 def varying_nodes(order: list[Node], wrt: set[int]) -> set[Node]:

@@ -77,7 +77,7 @@ class _Rows:
         self.graph.derived.update(derived)
         rank = len(self.places)
         own = {name: axis(position) for name, position in moving.positions.items()}
-        names = [{at: axis(rank + at) for at in range(view.node.rank)} for view in self.gradients]
+        names = [{at: axis(rank + at) for at in view.axes} for view in self.gradients]
         return [moving.read(view).at({**at, **own}) for view, at in zip(self.gradients, names, strict=True)]
 
 
@@ -171,13 +171,10 @@ class _Moving:
         arguments = [self.read(edge) for edge in node.arguments]
         if isinstance(own, Reduction):
             constraints, alternatives = self._limits(own.constraints)
-            for form in alternatives:
-                print(
-                    "ALT",
-                    node.gate.name,
-                    form,
-                    [str(c) for c in own.constraints],
-                    {k: [str(x) for x in v] for k, v in self.derived.items()},
+            if alternatives:
+                raise UnsupportedExpression(
+                    "which terms are summed depends on the entry that is differentiated, in a way that cannot be made "
+                    "for all entries at once; ask for products with vectors: hvp, vjp"
                 )
             if own.is_plain:
                 return self.table.reduce(node.gate, arguments[0], range(node.rank, node.loops), constraints)

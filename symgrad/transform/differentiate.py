@@ -15,7 +15,7 @@ from ..analysis.domains import Domains
 from ..errors import UnsupportedExpression
 from ..gates.linear_algebra import MATRIX_RULES
 from ..gates.table import GATES
-from ..graph.affine import Index, axis, substituted
+from ..graph.affine import Index, axis, number_index, substituted
 from ..graph.graph import POINTWISE, Graph, Output, reachable
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View, plain_axis, positional
 from ..graph.sums import at_inputs, guarded, holds_guard, is_finite, total
@@ -107,7 +107,7 @@ def reverse_pass(
         if node.gate.name == "input":
             continue
         if domains is not None and not keeps_axes(node):
-            whole = _whole(adjoint)
+            whole = _whole(Contribution(adjoint.view, adjoint.domain | _wanted(node, domains)))
             adjoint, here = Contribution(whole if here is None else here.where(whole, 0)), None
         for position, edge, local, view, where in _handed(node, adjoint.view, here, varying):
             if record is not None:
@@ -141,6 +141,26 @@ class Contribution(NamedTuple):
 def _whole(found: Contribution) -> View:
     """A contribution on all of its axes: 0 outside of its domain."""
     return guarded(found.view, sorted(found.domain, key=repr))
+
+
+def _wanted(node: Node, domains: Domains) -> frozenset[Index]:
+    """Where the places to which a scatter adds are wanted: forms >= 0 in its axes that its loops do not imply.
+
+    Its adjoint is known there alone, and its loops also reach others.
+    """
+    if not isinstance(node.attribute, Reduction):
+        return frozenset()
+    out, low = dict(enumerate(node.attribute.out)), number_index(0)
+    whole = {(low, extent.minus(1)) for shape in domains.graph.shapes for extent in shape}
+    affine = {name: index for name, index in out.items() if isinstance(index, Index)}
+    found = []
+    for form in domains.indices(node).constraints():
+        names = [name for name in form.axes if name not in affine]
+        if names and all(domains.indices(node).bounds[name] in whole for name in names):
+            continue  # what is gathered is an index of an input
+        if names or not domains.implies(domains.of[node], substituted(form, affine)):
+            found.append(form)
+    return frozenset(found)
 
 
 def _merged(contributions: list[Contribution]) -> Contribution:
@@ -200,7 +220,7 @@ def _pushed(node: Node, edge: View, found: Contribution, domains: Domains | None
         limits = [substituted(form, names) for form in limits]
         inner = [form for form in limits if set(form.axes) & set(reduced)]
         outer = [form for form in limits if not set(form.axes) & set(reduced)]
-        domain = frozenset(outer) if domains is None else domains.besides(domains.of[argument], outer)
+        domain = frozenset(outer) if domains is None else domains.besides(domains.indices(argument), outer)
         moved = view.at(names)
         if any(plain_axis(form) is None for form in index):
             moved = at_inputs(moved)
@@ -225,7 +245,7 @@ def _with_axes(
     along: list[AnyIndex] = []
     extra: list[int] = []
     for position, own in enumerate(index):
-        bound = domains.of[argument].bounds[position]
+        bound = domains.indices(argument).bounds[position]
         name = table.fresh()
         if isinstance(own, Index) and not own.axes:
             limits = [*limits, axis(name).minus(own), own.minus(axis(name))]
