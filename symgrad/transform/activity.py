@@ -124,12 +124,12 @@ def _matters_at_argument(condition: View | None, edge: View, limits: Sequence[In
         moved = {**names, **{name: axis(own) for name, own in fresh.items()}}
         asked = [part.at(moved) for part in rest]
         asked += [view.at(moved).equals(table.position(axis(at))) for at, view in gathered.items()]
-        holds = _all(asked)
+        holds = all_of(asked)
         if missing:
             within = [substituted(form, moved) for form in limits if not missing.keys().isdisjoint(form.axes)]
             holds = table.reduce(GATES["largest"], holds.where(1, 0), fresh.values(), within) > 0
         known.append(holds)
-    return _all(known)
+    return all_of(known)
 
 
 def conjuncts(condition: View) -> list[View]:
@@ -139,7 +139,8 @@ def conjuncts(condition: View) -> list[View]:
     return [part for argument in condition.arguments for part in conjuncts(argument)]
 
 
-def _all(conditions: list[View]) -> View:
+def all_of(conditions: list[View]) -> View:
+    """Where all of them hold."""
     return conditions[0] if len(conditions) == 1 else conditions[0].call("and", *conditions[1:])
 
 
@@ -156,7 +157,7 @@ class Use(NamedTuple):
         if self.condition is not None and limits:  # outside of them nothing is read to decide it
             return guarded(self.condition.where(1, 0), limits) > 0
         conditions = [_is_at_least_zero(form, table) for form in limits]
-        return _all(conditions) if conditions else self.condition
+        return all_of(conditions) if conditions else self.condition
 
 
 def _is_at_least_zero(form: Index, table: Builder) -> View:

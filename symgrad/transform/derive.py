@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from ..graph.graph import POINTWISE, Graph, Output, operations, reachable, views_of
 from ..graph.node import View
-from .activity import activity, varying_nodes
+from .activity import varying_nodes
 from .dense import dense_rows
 from .differentiate import differentiate
 from .elimination import ORDERS, Order, eliminated, linearised
@@ -87,12 +87,10 @@ def least_jacobian(graph: Graph, rows: Sequence[View], columns: Sequence[Sequenc
     """The derivatives of scalar views that are not 0, each by some inputs: in the order with the fewest operations."""
     order = reachable(view.node for view in rows)
     varying = varying_nodes(order, {position for row in columns for position in row})
-    active = activity(order, varying, [view.node for view in rows], extremes=True, slopes=True)
     linear = linearised(
         rows,
         is_slot=lambda view: view.node.gate.name == "input",
         varies=lambda view: view.node in varying,
-        condition=lambda view: active[view.node],
     )
 
     def made(order: Order) -> list[dict[int, View]]:

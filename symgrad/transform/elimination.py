@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple
 
 from ..errors import UnsupportedExpression
 from ..graph.node import View
-from ..graph.sums import sum_of
-from .activity import conjuncts
+from ..graph.sums import is_finite, sum_of
+from .activity import all_of, argument_conditions, conjuncts
 from .adjoint_products import divides, passed_on, times
 
 # Reverse mode, forward mode, and cheapest first, of equal ones that nearest to the slots or to the roots.
@@ -32,6 +32,7 @@ class Edge(NamedTuple):
 
     view: View
     position: int | None = None  # of a local gradient: which argument it is of
+    where: View | None = None  # a condition outside of which it is exactly 0, and so is what it is a part of
 
 
 class Linearised(NamedTuple):
@@ -41,14 +42,10 @@ class Linearised(NamedTuple):
     roots: int
     edges: list[dict[int, Edge]]  # by vertex or root: to the arguments that vary
     slots: frozenset[int]
-    conditions: list[View | None]  # where a vertex or root matters; None is everywhere
 
 
 def linearised(
-    roots: Sequence[View],
-    is_slot: Callable[[View], bool],
-    varies: Callable[[View], bool],
-    condition: Callable[[View], View | None],
+    roots: Sequence[View], is_slot: Callable[[View], bool], varies: Callable[[View], bool]
 ) -> Linearised:
     """The vertices between some roots and the slots, with their local gradients.
 
@@ -59,18 +56,17 @@ def linearised(
     edges: list[dict[int, Edge]] = []
     for view in vertices:
         found: dict[int, Edge] = {}
-        for position, argument, partial in () if is_slot(view) else _local_gradients(view, varies):
+        for argument, edge in () if is_slot(view) else _local_gradients(view, varies):
             at = number[argument]
             if at in found:
-                found[at] = Edge(_sum(found[at].view, partial))
-            elif partial.number != 0:
-                found[at] = Edge(partial, position)
+                found[at] = Edge(_sum(found[at].view, edge.view), where=_either(found[at].where, edge.where))
+            elif edge.view.number != 0:
+                found[at] = edge
         edges.append({at: edge for at, edge in found.items() if edge.view.number != 0})
     slots = frozenset(place for place, view in enumerate(vertices) if is_slot(view))
-    conditions = [None if place in slots else condition(view) for place, view in enumerate(vertices)]
     for root in roots:
         edges.append({number[root]: Edge(root.node.table.constant(1))} if root in number else {})
-    return Linearised(vertices, len(roots), edges, slots, [*conditions, *[None] * len(roots)])
+    return Linearised(vertices, len(roots), edges, slots)
 
 
 def _vertices(roots: Sequence[View], is_slot: Callable[[View], bool], varies: Callable[[View], bool]) -> list[View]:
@@ -87,8 +83,8 @@ def _vertices(roots: Sequence[View], is_slot: Callable[[View], bool], varies: Ca
     return sorted(found, key=lambda view: view.node.number)  # of one node each as it was found
 
 
-def _local_gradients(view: View, varies: Callable[[View], bool]) -> Iterator[tuple[int, View, View]]:
-    """The arguments that vary, each with its position and the local gradient by it."""
+def _local_gradients(view: View, varies: Callable[[View], bool]) -> Iterator[tuple[View, Edge]]:
+    """The arguments that vary, each with the local gradient by it."""
     gate, arguments = view.node.gate, view.arguments
     if gate.name == "select":
         partials: tuple[View, ...] = arguments[0], arguments[0].where(1, 0), arguments[0].where(0, 1)
@@ -99,9 +95,10 @@ def _local_gradients(view: View, varies: Callable[[View], bool]) -> Iterator[tup
         )
     else:
         partials = gate.local_gradients(view, *arguments)
-    for position, (argument, partial) in enumerate(zip(arguments, partials, strict=True)):
+    conditions = argument_conditions(view.node, None, extremes=True)
+    for position, (argument, partial, where) in enumerate(zip(arguments, partials, conditions, strict=True)):
         if varies(argument):
-            yield position, argument, partial
+            yield argument, Edge(partial, position, None if where is None else where.at(dict(enumerate(view.index))))
 
 
 def eliminated(linear: Linearised, order: Order) -> list[dict[View, View]]:
@@ -165,34 +162,37 @@ class _Elimination:
 
     def _lead_past(self, reader: int, vertex: int) -> None:
         """The edges of a reader to the arguments of what it read, in the place of the one to that."""
-        above = self.into[reader].pop(vertex).view
+        above = self.into[reader].pop(vertex)
         for argument, below in self.into[vertex].items():
-            path = self._path(reader, above, vertex, below)
-            if path.number == 0:
+            path = self._path(above, vertex, below)
+            if path.view.number == 0:
                 continue
             known = self.into[reader].get(argument)
-            self.into[reader][argument] = Edge(path if known is None else self._joined(known.view, path))
+            self.into[reader][argument] = path if known is None else self._joined(known, path)
             self.readers[argument][reader] = None
 
-    def _joined(self, known: View, path: View) -> View:
+    def _joined(self, known: Edge, path: Edge) -> Edge:
         """One more path between two vertices. A sum of several is one, so that others share what they can of it."""
-        terms = list(known.arguments) if known in self.sums else [known]
-        found = _sum(known, path) if len(terms) == 1 else sum_of(known, [*terms, path])
+        terms = list(known.view.arguments) if known.view in self.sums else [known.view]
+        found = _sum(known.view, path.view) if len(terms) == 1 else sum_of(known.view, [*terms, path.view])
         if found.node.gate.name == "add":
             self.sums.add(found)
-        return found
+        return Edge(found, where=_either(known.where, path.where))
 
-    def _path(self, reader: int, above: View, vertex: int, below: Edge) -> View:
-        """The product of two edges; exactly 0 where the vertex between them does not matter."""
+    def _path(self, above: Edge, vertex: int, below: Edge) -> Edge:
+        """The product of two edges; exactly 0 where one of them is, also where the other is infinite."""
         if below.position is None:
-            path = product(above, below.view)
+            path = product(above.view, below.view)
         else:
-            path = passed_on(self.linear.vertices[vertex], below.position, above, below.view, product)
-        where, known = self.linear.conditions[vertex], self.linear.conditions[reader]
-        if where is None or where == known or below.view.node.fixed or path.number is not None:
-            return path
-        asked = [part for part in conjuncts(where) if known is None or part not in conjuncts(known)]
-        return path if _holds_where_not_0(path, asked) else where.where(path, 0)
+            path = passed_on(self.linear.vertices[vertex], below.position, above.view, below.view, product)
+        where = _both(above.where, below.where)
+        asked: list[View] = []
+        for one, other in ((above, below), (below, above)):
+            if one.where is not None and not is_finite(other.view):
+                asked += conjuncts(one.where)
+        if path.number != 0 and asked and not _holds_where_not_0(path, asked):
+            path = all_of(asked).where(path, 0)
+        return Edge(path, where=where)
 
     def _pass_quotients(self, vertex: int) -> None:
         """Where a reader divides by a power, the edge goes to the base at once: `passed_on` says why."""
@@ -205,8 +205,26 @@ class _Elimination:
 
 def product(one: View, two: View) -> View:
     """The product of two derivatives: what one of them switches off is exactly 0, whatever the other is."""
+    for switch, other in ((one, two), (two, one)):
+        if switch.node.gate.name == "select" and any(side.number == 0 for side in switch.arguments[1:]):
+            condition, *sides = switch.arguments
+            return condition.where(*(side if side.number == 0 else product(side, other) for side in sides))
     is_routed = one.node.gate.name in ("select", "neg", "constant") and two.node.gate.name != "select"
     return times(two, one) if is_routed else times(one, two)
+
+
+def _both(one: View | None, two: View | None) -> View | None:
+    """Where two conditions hold; None is everywhere."""
+    if one is None or two is None:
+        return two if one is None else one
+    return all_of(list(dict.fromkeys([*conjuncts(one), *conjuncts(two)])))
+
+
+def _either(one: View | None, two: View | None) -> View | None:
+    """Where one of two conditions holds; None is everywhere."""
+    if one is None or two is None:
+        return None
+    return one if one == two else one.call("or", two)
 
 
 def _sum(one: View, two: View) -> View:

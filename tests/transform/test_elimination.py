@@ -133,6 +133,7 @@ def test_second_derivatives(
 
 
 log, root = sp.log(x), sp.sqrt(x - y)
+no_branch = sp.Piecewise((sp.Rational(1, 3), (y >= 0) & sp.Ne(x, y)))
 BRANCHES: list[tuple[str, list[sp.Expr], tuple[float, float], dict[tuple[int, int], float]]] = [
     # name, values, point, Jacobian: what is not taken is NaN or infinite there
     ("untaken", [sp.Piecewise((log * y, x > 0), (x * y, True)), x], (-2.0, 3.0), {(0, 0): 3, (0, 1): -2, (1, 0): 1}),
@@ -163,6 +164,30 @@ BRANCHES: list[tuple[str, list[sp.Expr], tuple[float, float], dict[tuple[int, in
         [sp.sqrt(x) + sp.Piecewise((sp.sqrt(x - 1) * y, x > 1), (y, True)), y],
         (0.0, 3.0),
         {(0, 0): INF, (0, 1): 1, (1, 1): 1},
+    ),
+    (
+        "read outside, and in a sum of branches",
+        [sp.Piecewise((log, y > 4), (0, True)) + sp.Piecewise((log**2 * y, y > 5), (1, True)), log],
+        (0.0, 3.0),
+        {(0, 0): 0, (0, 1): 0, (1, 0): INF},
+    ),
+    (
+        "read outside, and loses twice",
+        [sp.Max(log, y) + sp.Max(2 * log, y - 1), log],
+        (0.0, 3.0),
+        {(0, 0): 0, (0, 1): 2, (1, 0): INF},
+    ),
+    (
+        "an extreme read outside, and in a branch",
+        [sp.Piecewise((sp.Max(-10, log), sp.Eq(x, y)), (y, True)), sp.Max(-10, log)],
+        (-1.0, 3.0),
+        {(0, 0): 0, (0, 1): 1},
+    ),
+    (
+        "without a branch, read outside and in a branch",
+        [sp.Piecewise((x, sp.Ne(y, 0)), (no_branch, True)), no_branch],
+        (0.0, -1.0),
+        {(0, 0): 1, (0, 1): 0},
     ),
     (
         "infinite where it is not read",
