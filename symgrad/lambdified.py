@@ -13,7 +13,7 @@ from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
 from .compiler import compile
 from .kernel.kernel import Kernel
-from .outputs import is_array_valued
+from .lower.survey import is_array_valued
 
 
 class _Grid(NamedTuple):
