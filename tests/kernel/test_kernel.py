@@ -834,7 +834,6 @@ REFUSED: list[tuple[str, Any, list[str]]] = [
     ("truth_value", [x, True], ["True", "truth value"]),
     ("complex_number", [x, 1j], ["complex", "real and imaginary part"]),
     ("complex_among_others", [x, sp.I * y], ["I", "real numbers only"]),
-    ("matrix_symbol", sp.MatrixSymbol("M", 2, 2), ["M"]),
     ("index", sp.IndexedBase("v")[sp.Idx("n", 3)] + x, ["v[n]", "the index n is bound by no Sum"]),
     ("derivative", sp.Derivative(g(x), x), ["Derivative", "doit"]),
     ("delta", sp.DiracDelta(x), ["DiracDelta(x)", "symgrad.gate"]),
