@@ -7,13 +7,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import sympy
-from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
 from .compiler import compile
 from .kernel.kernel import Kernel
-from .lower.survey import is_array_valued
+from .lower.survey import ARRAYS, is_array_valued
 
 
 class _Grid(NamedTuple):
@@ -104,7 +103,8 @@ def lambdify(
     """A function of the values of expressions, called as that of `sympy.lambdify` is, and compiled.
 
     Args:
-        args: A symbol, or a sequence of symbols, of `f(t)` and derivatives of such, of arrays, and of lists of these.
+        args: A symbol, or a sequence of symbols, of arrays, of what symbols stand for, such as `f(t)` and its
+            derivative, and of lists of these.
         expr: An expression, or lists, tuples, dicts, Matrices and Arrays of such.
         modules: Taken for SymPy's sake where it names modules; a dict of functions is refused.
         printer: Refused: the text is symgrad's own.
@@ -166,10 +166,10 @@ def _symbol(argument: Any, names: dict[Any, sympy.Symbol]) -> Any:
     """The symbol of an argument; one that stands for what is none."""
     if isinstance(argument, str):
         return sympy.Symbol(argument)
-    if isinstance(argument, (AppliedUndef, sympy.Derivative)):
-        names[argument] = sympy.Dummy(str(argument))
-        return names[argument]
-    return argument
+    if isinstance(argument, (sympy.Symbol, sympy.Idx, *ARRAYS)) or not isinstance(argument, sympy.Basic):
+        return argument
+    names[argument] = sympy.Dummy(str(argument))
+    return names[argument]
 
 
 def _replaced(expression: Any, names: Mapping[Any, sympy.Symbol]) -> Any:

@@ -32,6 +32,7 @@ ROWS: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
     "a list of arrays": ((x, y), [x + y, x * y], (ARRAY, ARRAY)),
     "a matrix of arrays": (x, sp.Matrix([[x, x**2], [sp.exp(x), -x]]), (ARRAY,)),
     "functions of time": ([F, F.diff(t)], F + F.diff(t) ** 2, (1.0, 2.0)),
+    "an expression": ([sp.sin(t), y], 2 * sp.sin(t) ** 2 + y, (0.5, 1.0)),
     "a name": ("x", x + 1, (1.0,)),
     "integers": ((x, y), x**y, (2, 3)),
     "a condition": ((x, y), x < y, (1.0, 2.0)),

@@ -44,9 +44,7 @@ class Linearised(NamedTuple):
     slots: frozenset[int]
 
 
-def linearised(
-    roots: Sequence[View], is_slot: Callable[[View], bool], varies: Callable[[View], bool]
-) -> Linearised:
+def linearised(roots: Sequence[View], is_slot: Callable[[View], bool], varies: Callable[[View], bool]) -> Linearised:
     """The vertices between some roots and the slots, with their local gradients.
 
     Raises UnsupportedExpression for a gate without a derivative.
