@@ -1,8 +1,8 @@
 """Nonlinear least squares against certified answers: the Thurber problem of NIST, seven parameters, 37 points.
 
-A kernel of one point, called with arrays, gives SciPy's least_squares the residuals and the rows of their Jacobian. The
-same fit is done once more as the minimum of a sum of squares. Data and certified values: NIST Statistical Reference
-Datasets, Thurber (semiconductor electron mobility), www.itl.nist.gov/div898/strd/nls/data/thurber.shtml.
+symgrad.residuals gives SciPy's least_squares the residuals at the data and their Jacobian. The same fit is done once more
+as the minimum of a sum of squares. Data and certified values: NIST Statistical Reference Datasets, Thurber (semiconductor
+electron mobility), www.itl.nist.gov/div898/strd/nls/data/thurber.shtml.
 Picture: nonlinear_least_squares.png, the data and the fit, in the folder of --out.
 Needs `pip install symgrad[examples]`.
 """
@@ -49,7 +49,7 @@ def digits(found: np.ndarray) -> float:
 def main(out: Path = Path("pictures")) -> list[float]:
     """Prints, draws, and gives the number of right digits of each fit."""
     x, y = sp.symbols("x y")
-    residual = symgrad.compile(model(x) - y, wrt=B)
+    fit = symgrad.residuals(model(x) - y, B, x=X, y=Y)
     n, i = sp.symbols("n i", integer=True, positive=True)
     xs, ys = sp.IndexedBase("x", shape=(n,)), sp.IndexedBase("y", shape=(n,))
     squares = symgrad.compile(sp.Sum((model(xs[i]) - ys[i]) ** 2, (i, 0, n - 1)), wrt=B)
@@ -57,24 +57,16 @@ def main(out: Path = Path("pictures")) -> list[float]:
     def at(b: np.ndarray) -> dict[str, float]:
         return {symbol.name: value for symbol, value in zip(B, b, strict=True)}
 
-    def residuals(b: np.ndarray) -> np.ndarray:
-        return residual.value(x=X, y=Y, **at(b))
-
-    def jacobian(b: np.ndarray) -> np.ndarray:
-        return np.column_stack(residual.grad(x=X, y=Y, **at(b)))
-
     value = squares.value(x=X, y=Y, **at(CERTIFIED))
     print(f"at the certified parameters: sum of squares {value:.7f}, certified {CERTIFIED_SUM}")
     point = np.array(STARTS[0])
-    by_hand = 2 * jacobian(point).T @ residuals(point)
+    by_hand = 2 * fit.jac(point).T @ fit.fun(point)
     error = np.max(abs(squares.grad(x=X, y=Y, **at(point)) / by_hand - 1))
     print(f"gradient of the sum of squares against 2 J'r: relative difference {error:.0e}")
 
     right = []
     for number, start in enumerate(STARTS, 1):
-        found = least_squares(
-            residuals, start, jacobian, method="lm", x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15
-        )
+        found = least_squares(fit.fun, start, fit.jac, method="lm", x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15)
         right.append(digits(found.x))
         print(f"least_squares from start {number}: {found.nfev} evaluations, {right[-1]:.1f} digits right")
 
@@ -94,7 +86,7 @@ def main(out: Path = Path("pictures")) -> list[float]:
     figure = Figure(figsize=(7, 5), layout="constrained")
     panel = figure.subplots()
     line = np.linspace(X.min(), X.max(), 300)
-    panel.plot(line, residual.value(x=line, y=0.0, **fitted), label="fit")
+    panel.plot(line, symgrad.lambdify((B, x), model(x))(list(fitted.values()), line), label="fit")
     panel.plot(X, Y, "k.", label="measured")
     panel.set(xlabel="logarithm of the density", ylabel="electron mobility", title="Thurber")
     panel.legend()
