@@ -2,6 +2,7 @@
 
 from .compiler import compile, emit
 from .errors import ParseError, ShapeError, SymgradError, UnsupportedExpression, VerificationError
+from .estimates import standard_errors
 from .kernel.kernel import Kernel
 from .lambdified import lambdify
 from .language.parse import Problem, parse
@@ -30,4 +31,5 @@ __all__ = [
     "ode",
     "parse",
     "residuals",
+    "standard_errors",
 ]

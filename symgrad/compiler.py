@@ -23,6 +23,7 @@ from .lower.lower import lower
 from .lower.survey import ARRAYS
 from .options import Options
 from .outputs import Outputs, split
+from .result import by_name
 from .schedule.plan_text import plan_text
 from .stats import Stats
 from .transform.derive import Derivative, Wanted
@@ -32,7 +33,7 @@ from .transform.simplify import simplify
 # What comes out of the stages, in order: the graph as lowered, then after each pass, and what is made of the last one.
 STAGES = ("graph", *(step.result for step in PASSES), "plan", "program", "source")
 
-Wrt: TypeAlias = sympy.Symbol | Sequence[sympy.Symbol] | None
+Wrt: TypeAlias = sympy.Symbol | str | Sequence[sympy.Symbol | str] | None
 # The derivative where none is asked for: of one number the gradient, of several the Jacobian.
 USUAL = "usual"
 
@@ -62,7 +63,7 @@ def compile(
             expressions are a list or tuple of them, nested or not, a dict, a Matrix or an Array.
         args: The inputs in order: symbols, IndexedBase, MatrixSymbol. By default all that are free, by name, digits by
             value (extents only where no array's shape tells them).
-        wrt: One symbol, or a sequence: what to differentiate for. By default every input that holds real numbers.
+        wrt: One symbol or its name, or a sequence: what to differentiate for. By default every input of real numbers.
         derivative: "gradient", which is usual for one expression; "jacobian", which is for several; "hessian", of one:
             value, gradient and Hessian; None for values alone.
         target: "cpu", or "cuda", which needs the extra cuda12 or cuda13, and a GPU at the call.
@@ -111,7 +112,7 @@ def compile(
             stages.outputs,
             stages.wrt,
             stages.derivative,
-            isinstance(wrt, (sympy.Symbol, *ARRAYS)),
+            isinstance(wrt, (str, sympy.Symbol, *ARRAYS)),
             stages.graph,
             definition,
             graph,
@@ -272,7 +273,8 @@ def _differentiated(wrt: Wrt, args: tuple[Any, ...], graph: Graph) -> tuple[Any,
     ]
     if wrt is None:
         return tuple(symbol for symbol in args if symbol not in whole)
-    chosen = (wrt,) if isinstance(wrt, (sympy.Symbol, *ARRAYS)) else tuple(wrt)
+    given = (wrt,) if isinstance(wrt, (str, sympy.Symbol, *ARRAYS)) else tuple(wrt)
+    chosen = tuple(args[by_name(args, own, "args")] if isinstance(own, str) else own for own in given)
     for symbol in chosen:
         if symbol in whole:
             raise ValueError(f"wrt {symbol.name!r} holds integers (an extent or indices): it has no derivative")

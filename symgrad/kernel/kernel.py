@@ -187,7 +187,9 @@ class Kernel(Inspection):
         """
         position = self._runner.arguments.position
         given = {position(key): value for key, value in {**(fixed or {}), **by_name}.items()}
-        return Objective(self._compiled, self._runner, given)
+        # One symbol in `wrt` is like a sequence of one here.
+        plain = Kernel(replace(self._compiled, is_single=False)) if self._compiled.is_single else self
+        return Objective(self._compiled, self._runner, given, lambda: plain.hessian, lambda: plain.hvp)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Kernel, (replace(self._compiled, stats=deepcopy(self.stats)),)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import sympy
 
-from ..analysis.extents import numeric
-from ..errors import ShapeError
-from ..result import by_name
-from .batch import size_of
 from .compiled import Compiled
+from .flat import FlatInputs
 from .runner import Runner
 
 
-class Objective:
+class Objective(FlatInputs):
     """A function of one flat vector: the inputs of a kernel that are not fixed, in `args` order, each row by row.
 
     Made by `Kernel.objective`. Shapes of arrays are those of the first `pack`, or of the fixed inputs where these tell
@@ -28,39 +24,17 @@ class Objective:
         shapes: Their shapes, () for a number; None until they are known.
     """
 
-    def __init__(self, compiled: Compiled, runner: Runner, fixed: Mapping[int, Any]) -> None:
-        args, wrt = compiled.args, compiled.wrt
-        self.free: list[int] = [position for position in range(len(args)) if position not in fixed]
-        self.symbols: tuple[sympy.Symbol, ...] = tuple(args[position] for position in self.free)
-        lacking = [symbol.name for symbol in self.symbols if symbol not in wrt]
-        if lacking:
-            raise ValueError(f"the kernel has no derivative by {', '.join(lacking)}: fix it, or compile with it in wrt")
-        self._runner = runner
-        self._positions = [wrt.index(symbol) for symbol in self.symbols]
-        self._values: list[Any] = [None] * len(args)
-        for position, value in fixed.items():
-            self._values[position] = runner.hold(position, value)
-        self.shapes: list[tuple[int, ...]] | None = None
-        self._sizes: list[int] = []
-        self._length, self._are_numbers = (0,), False
-        numbers: list[tuple[int, ...]] = [()] * len(self.free)
-        known = self._known_shapes(list(fixed)) if compiled.has_arrays else numbers
-        if known is not None:
-            self._keep(known)
-
-    def _keep(self, shapes: list[tuple[int, ...]]) -> None:
-        self.shapes, self._sizes = shapes, list(map(size_of, shapes))
-        self._length, self._are_numbers = (sum(self._sizes),), not any(shapes)
-
-    def _known_shapes(self, fixed: list[int]) -> list[tuple[int, ...]] | None:
-        arguments = self._runner.arguments
-        sizes = arguments.extents_of(
-            {position: arguments.shape_or_extent(position, self._values[position]) for position in fixed}
-        )
-        try:
-            return [tuple(numeric(extent, sizes) for extent in arguments.shapes[position]) for position in self.free]
-        except KeyError:
-            return None
+    def __init__(
+        self,
+        compiled: Compiled,
+        runner: Runner,
+        fixed: Mapping[int, Any],
+        hessian: Callable[[], Any],
+        hvp: Callable[[], Any],
+    ) -> None:
+        """`hessian` and `hvp` make the kernels of these when they are asked for first."""
+        super().__init__(compiled, runner, fixed)
+        self._args, self._wrt, self._hessian, self._hvp = compiled.args, compiled.wrt, hessian, hvp
 
     def __call__(self, vector: Any) -> tuple[float, Any]:
         """Value and gradient at a vector, as `scipy.optimize.minimize(..., jac=True)` wants them.
@@ -74,9 +48,7 @@ class Objective:
         Raises:
             ShapeError: The vector has another length, or shapes are not known yet.
         """
-        values = list(self._values)
-        for position, part in zip(self.free, self._parts(vector), strict=True):
-            values[position] = part
+        values = self.values(vector)
         point = self._runner.point
         if point is not None:
             value, derivatives = point(*values)
@@ -87,63 +59,48 @@ class Objective:
         flat = np.concatenate([np.ravel(on_host(derivative)) for derivative in found]).astype(np.float64)
         return float(on_host(value)), flat
 
-    def pack(self, **values: Any) -> Any:
-        """The flat vector of the free inputs; their shapes are kept for `unpack`.
-
-        Args:
-            **values: Each free input by name: a number, or an array of its shape.
-
-        Returns:
-            The vector, in float64.
-
-        Raises:
-            ShapeError: An array has more or fewer axes than its input.
-            ValueError: A free input is missing, or a name is none of them.
-        """
-        given = {by_name(self.symbols, name, "the free inputs"): value for name, value in values.items()}
-        missing = [symbol.name for position, symbol in enumerate(self.symbols) if position not in given]
-        if missing:
-            raise ValueError(f"missing {', '.join(missing)}")
-        arrays = [np.asarray(given[position], np.float64) for position in range(len(self.symbols))]
-        for position, symbol, array in zip(self.free, self.symbols, arrays, strict=True):
-            if array.ndim != (rank := self._runner.arguments.ranks[position]):
-                wanted = f"an array with {rank} {'axis' if rank == 1 else 'axes'}" if rank else "one number"
-                raise ShapeError(f"{symbol.name} wants {wanted} in an objective, not an array of shape {array.shape}")
-        self._keep([array.shape for array in arrays])
-        return np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0)
-
-    def unpack(self, vector: Any) -> dict[str, Any]:
-        """The free inputs of a vector, each of its shape.
+    def hess(self, vector: Any) -> Any:
+        """The Hessian at a vector, as `hess=` of scipy.optimize.minimize wants it.
 
         Args:
             vector: As for the call of an objective.
 
         Returns:
-            The inputs by name: numbers, and views of the vector.
+            A float64 array of shape (k, k).
 
         Raises:
             ShapeError: The vector has another length, or shapes are not known yet.
         """
-        return dict(zip([symbol.name for symbol in self.symbols], self._parts(vector), strict=True))
+        hessian, places = self._hessian()(self.values(vector)).hessian, self._positions
+        if not isinstance(hessian, tuple):  # of numbers alone
+            return np.asarray(hessian, np.float64)[np.ix_(places, places)]
+        sizes = dict(zip(places, self._sizes, strict=True))
+        return np.block(
+            [
+                [np.asarray(hessian[one][two], np.float64).reshape(sizes[one], sizes[two]) for two in places]
+                for one in places
+            ]
+        )
 
-    def _parts(self, vector: Any) -> list[Any]:
-        """The free inputs, each of its shape."""
-        flat, shapes = np.asarray(vector, np.float64), self.shapes
-        if shapes is None or flat.shape != self._length:
-            raise self._misfit(flat)
-        if self._are_numbers:
-            numbers: list[Any] = flat.tolist()
-            return numbers
-        found, start = [], 0
-        for shape, size in zip(shapes, self._sizes, strict=True):
-            part = flat[start : start + size].reshape(shape)
-            found.append(part if shape else float(part))
-            start += size
-        return found
+    def hessp(self, vector: Any, v: Any) -> Any:
+        """The Hessian times a vector, as `hessp=` of scipy.optimize.minimize wants it; the Hessian is never formed.
 
-    def _misfit(self, flat: Any) -> ShapeError:
-        names = [symbol.name for symbol in self.symbols]
-        if self.shapes is None:
-            return ShapeError(f"the shapes of {', '.join(names)} are not known yet: make the vector with pack")
-        listed = ", ".join(f"{n} {shape}" if shape else n for n, shape in zip(names, self.shapes, strict=True))
-        return ShapeError(f"a vector of {sum(self._sizes)} elements wanted ({listed}), not of shape {flat.shape}")
+        Args:
+            vector: As for the call of an objective.
+            v: What it is multiplied by, of the shape of `vector`.
+
+        Returns:
+            A float64 array of shape (k,).
+
+        Raises:
+            ShapeError: A vector has another length, or shapes are not known yet.
+        """
+        values, parts = self.values(vector), dict(zip(self._positions, self._parts(v), strict=True))
+        direction = [
+            parts[place] if place in parts else np.zeros(np.shape(values[self._args.index(symbol)]))
+            for place, symbol in enumerate(self._wrt)
+        ]
+        found = self._hvp()(values, direction).hvp
+        if not isinstance(found, tuple):
+            return np.asarray(found, np.float64)[self._positions]
+        return np.concatenate([np.ravel(found[place]) for place in self._positions]).astype(np.float64)

@@ -40,6 +40,7 @@ LAYERS = {
         "compiler",
         "solvers",
         "lambdified",
+        "estimates",
         "debug",
         "__init__",
         "bench",
