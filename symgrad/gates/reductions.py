@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..graph.affine import axis, substituted
 from ..graph.node import View
 from .table import GATES, gate, no_gradient
 
@@ -55,6 +56,22 @@ def product(y: View, a: View) -> tuple[View, ...]:
     zeros = _reduced(y, "sum", is_zero.where(1, 0))
     others = _reduced(y, "product", is_zero.where(1, a))
     return (is_zero.where((zeros < 2).where(others, 0), (zeros < 1).where(y / is_zero.where(1, a), 0)),)
+
+
+def product_of_others(y: View, a: View) -> View:
+    """The local gradient of a product as the product of all other factors, each time anew.
+
+    It costs as many operations as there are pairs of factors. What is differentiated once more has to be it: where two
+    factors are 0 the derivative by both is the product of the others, of which `product` says nothing.
+    """
+    table, node = y.node.table, y.node
+    loops = range(node.rank, node.loops)
+    names = {loop: table.fresh() for loop in loops}
+    moved = {loop: axis(name) for loop, name in names.items()}
+    same = [table.position(axis(loop)).equals(table.position(axis(name))) for loop, name in names.items()]
+    is_own = same[0].call("and", *same[1:]) if len(same) > 1 else same[0]
+    limits = [substituted(form, moved) for form in node.reduction.constraints]
+    return table.reduce(GATES["product"], is_own.where(1, a.at(moved)), names.values(), limits)
 
 
 def _routed(y: View, a: View) -> tuple[View, ...]:

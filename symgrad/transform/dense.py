@@ -24,13 +24,16 @@ from .differentiate import reverse_pass
 _SHORT_AXIS = 12
 
 
-def dense_rows(graph: Graph, value: Output, wrt: Sequence[int]) -> list[View]:
+def dense_rows(graph: Graph, value: Output, wrt: Sequence[int], again: bool = False) -> list[View]:
     """The derivatives of a value by inputs: views over the axes of the value, then those of the input.
 
-    Raises UnsupportedExpression where a matrix that is inverted, or solved with, depends on which entry is wanted.
+    With `again` they are to be differentiated once more: see `reverse_pass`. Raises UnsupportedExpression where a
+    matrix that is inverted, or solved with, depends on which entry is wanted.
     """
-    places = [Index(((Size(f"entry {position + 1}"), 1),)) for position in range(len(value.shape))]
-    rows = _Rows(graph, value, wrt, places)
+    places = [
+        Index(((Size(f"entry {position + 1} of what is differentiated"), 1),)) for position in range(len(value.shape))
+    ]
+    rows = _Rows(graph, value, wrt, places, again)
     told = [place for place, extent in zip(places, value.shape, strict=True) if rows.tells(place, extent)]
     if not told:
         return rows.moved()
@@ -41,7 +44,7 @@ def dense_rows(graph: Graph, value: Output, wrt: Sequence[int]) -> list[View]:
     ]
     for at in product(*spans):
         is_there = [form for position, place in enumerate(at) if not place.terms for form in _equal(position, place)]
-        found.append([guarded(view, is_there) for view in _Rows(graph, value, wrt, at).moved()])
+        found.append([guarded(view, is_there) for view in _Rows(graph, value, wrt, at, again).moved()])
     return [sum_of(views[0], [view for view in views if view.number != 0]) for views in zip(*found, strict=True)]
 
 
@@ -52,13 +55,14 @@ def _equal(name: Axis, index: Index) -> list[Index]:
 class _Rows:
     """The derivatives of one entry of a value, at places that are extents, or numbers."""
 
-    def __init__(self, graph: Graph, value: Output, wrt: Sequence[int], places: Sequence[Index]) -> None:
+    def __init__(self, graph: Graph, value: Output, wrt: Sequence[int], places: Sequence[Index], again: bool) -> None:
         self.graph, self.value, self.places = graph, value, places
         self.derived = dict(graph.derived)
         entry = as_node(_at_places(value.view.at(dict(enumerate(places)))))
         inside = [extent.minus(1).minus(place) for place, extent in zip(places, value.shape, strict=True)]
         known = [form for form in inside if form.terms]
-        self.gradients = reverse_pass(replace(graph, derived=self.derived), entry, wrt, known=known).gradients
+        one = replace(graph, derived=self.derived)
+        self.gradients = reverse_pass(one, entry, wrt, known=known, again=again).gradients
 
     def tells(self, place: Index, extent: Index) -> bool:
         """Whether an axis is short, and what is computed depends on which of its indices the place is."""

@@ -39,7 +39,7 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
         return PRODUCTS[wanted.derivative](graph, wanted.wrt)
     if wanted.derivative == "gradient":
         return differentiate(graph, wanted.wrt)
-    first = _first(graph, wanted.wrt)
+    first = _first(graph, wanted.wrt, again=wanted.derivative == "hessian")
     if wanted.derivative == "jacobian":
         return first
     between = simplify(first, ("cheaper",))  # what is differentiated again is better short
@@ -49,27 +49,27 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
     return replace(between, outputs=(*between.values, *gradients, *_rows(between, gradients, wanted.wrt)))
 
 
-def _first(graph: Graph, wrt: Sequence[int]) -> Graph:
+def _first(graph: Graph, wrt: Sequence[int], again: bool) -> Graph:
     """The graph with the first derivatives that are not 0; of one value by the reverse pass, which nothing beats."""
     if len(graph.values) > 1 or graph.values[0].shape not in ((), POINTWISE):
-        return replace(graph, outputs=(*graph.values, *_rows(graph, graph.values, wrt)))
-    made = differentiate(graph, wrt)
+        return replace(graph, outputs=(*graph.values, *_rows(graph, graph.values, wrt, again)))
+    made = differentiate(graph, wrt, again=again)
     if not graph.over_points:
         return made
     return replace(made, outputs=tuple(output for output in made.outputs if not output.by or output.view.number != 0))
 
 
-def _rows(graph: Graph, outputs: Sequence[Output], wrt: Sequence[int]) -> list[Output]:
+def _rows(graph: Graph, outputs: Sequence[Output], wrt: Sequence[int], again: bool = False) -> list[Output]:
     """The derivatives of outputs: of values by all inputs, of derivatives by those up to their own.
 
-    Over points those that are not 0.
+    Over points those that are not 0. With `again` they are to be differentiated once more.
     """
     columns = [wrt[: wrt.index(output.by[0]) + 1] if output.by else wrt for output in outputs]
     found = []
     if graph.over_points:
         rows = least_jacobian(graph, views_of(outputs), columns)
     else:
-        made = (dense_rows(graph, output, own) for output, own in zip(outputs, columns, strict=True))
+        made = (dense_rows(graph, output, own, again) for output, own in zip(outputs, columns, strict=True))
         rows = [dict(zip(own, views, strict=True)) for own, views in zip(columns, made, strict=True)]
     for place, (output, row) in enumerate(zip(outputs, rows, strict=True)):
         of = output.of if output.by else place

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ..analysis.domains import Domains
 from ..errors import UnsupportedExpression
 from ..gates.linear_algebra import MATRIX_RULES
+from ..gates.reductions import product_of_others
 from ..gates.table import GATES
 from ..graph.affine import Index, axis, number_index, substituted
 from ..graph.graph import POINTWISE, Graph, Output, reachable
@@ -59,13 +60,13 @@ class Adjoints(NamedTuple):
     of: dict[Node, Node]  # which node's adjoint a node is
 
 
-def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None) -> Graph:
+def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None, again: bool = False) -> Graph:
     """`graph` with the gradients of its first value, a number, with respect to the inputs at positions `wrt`.
 
     An input that the value does not use gets 0. Every step goes into `record`, if there is one; then also the steps
     whose gradient is 0. Raises UnsupportedExpression for a gate without a derivative.
     """
-    found = reverse_pass(graph, graph.values[0].view, wrt, record)
+    found = reverse_pass(graph, graph.values[0].view, wrt, record, again=again)
     gradients = [
         Output(view, graph.shapes[position], by=(position,))
         for position, view in zip(wrt, found.gradients, strict=True)
@@ -74,12 +75,19 @@ def differentiate(graph: Graph, wrt: Sequence[int], record: Record | None = None
 
 
 def reverse_pass(
-    graph: Graph, seed: View, wrt: Sequence[int], record: Record | None = None, known: Iterable[Index] = ()
+    graph: Graph,
+    seed: View,
+    wrt: Sequence[int],
+    record: Record | None = None,
+    *,
+    known: Iterable[Index] = (),
+    again: bool = False,
 ) -> Adjoints:
     """The derivatives of a number, or of one number at each point, with respect to the inputs at positions `wrt`.
 
     `seed` is a value, or a sum of values times their weights: their adjoints are the weights. It need be no output, and
-    then is not computed. `known` are forms in extents that are >= 0, beside the extents themselves.
+    then is not computed. `known` are forms in extents that are >= 0, beside the extents themselves. What is found is
+    differentiated `again`: then products of terms are said so that their second derivatives are right where two are 0.
     """
     zero = graph.table.constant(0)
     order = graph.order() if graph.views == (seed,) else reachable([seed.node])
@@ -109,7 +117,7 @@ def reverse_pass(
         if domains is not None and not keeps_axes(node):
             whole = _whole(Contribution(adjoint.view, adjoint.domain | _wanted(node, domains)))
             adjoint, here = Contribution(whole if here is None else here.where(whole, 0)), None
-        for position, edge, local, view, where in _handed(node, adjoint.view, here, varying):
+        for position, edge, local, view, where in _handed(node, adjoint.view, here, varying, again):
             if record is not None:
                 seen = view if where is None else where.where(view, 0)
                 record.locals[node, position] = local
@@ -269,7 +277,7 @@ def _is_chosen(argument: Node, bound: tuple[Index, Index]) -> bool:
     return argument.gate.name != "input" or (not length.terms and length.offset < SHORT_AXIS)
 
 
-def _handed(node: Node, adjoint: View, active: View | None, varying: Container[Node]) -> list[Handed]:
+def _handed(node: Node, adjoint: View, active: View | None, varying: Container[Node], again: bool) -> list[Handed]:
     """What `node` hands to each argument that varies."""
     arguments = positional(node).arguments
     if node.gate.name in MATRIX_RULES:
@@ -292,7 +300,10 @@ def _handed(node: Node, adjoint: View, active: View | None, varying: Container[N
             f"the gate {node.gate.name} has no derivative here; "
             "leave its argument out of wrt, or define a gate of your own with symgrad.gate"
         )
-    partials = node.gate.local_gradients(positional(node), *arguments)
+    if again and node.gate.name == "product":
+        partials: tuple[View, ...] = (product_of_others(positional(node), arguments[0]),)
+    else:
+        partials = node.gate.local_gradients(positional(node), *arguments)
     return [
         Handed(position, edge, partial, passed_on(positional(node), position, adjoint, partial), where)
         for position, (edge, partial, where) in enumerate(zip(arguments, partials, conditions, strict=True))

@@ -31,7 +31,9 @@ def weights_times_jacobian(graph: Graph, wrt: Sequence[int]) -> Graph:
 
 def hessian_times_direction(graph: Graph, wrt: Sequence[int]) -> Graph:
     """`graph` with the Hessian of its value times a direction, its last inputs, as a value more for each of `wrt`."""
-    between = simplify(_with_values(graph, wrt, reverse_pass(graph, graph.values[0].view, wrt).gradients), ("cheaper",))
+    between = simplify(
+        _with_values(graph, wrt, reverse_pass(graph, graph.values[0].view, wrt, again=True).gradients), ("cheaper",)
+    )
     seed = weighted(between, between.values[1:], len(graph.inputs) - len(wrt))
     found = reverse_pass(between, seed, wrt).gradients
     return _with_values(replace(between, outputs=between.values[:1]), wrt, found, "hvp")
