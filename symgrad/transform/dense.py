@@ -17,7 +17,7 @@ from ..gates.table import GATES
 from ..graph.affine import Axis, Index, Size, Term, axis, number_index, substituted
 from ..graph.graph import Graph, Output, as_node, reachable
 from ..graph.node import AnyIndex, Gather, Node, Reduction, View
-from ..graph.sums import guarded, sum_of, total
+from ..graph.sums import chained, guarded, sum_of, total
 from .differentiate import reverse_pass
 
 # An axis of at most this many indices is written out where the expression tells some of them from others.
@@ -191,7 +191,22 @@ class _Moving:
             return self.table.reduce(node.gate, arguments[0], (), constraints, out, result)
         if node.loops != node.rank:
             return self._whole(node, arguments)
+        if node.gate.name == "mul":
+            return self._product(arguments)
         return self.table.apply(node.gate, *arguments, attribute=own)
+
+    def _product(self, arguments: Sequence[View]) -> View:
+        """A product whose factors that do not vary from entry to entry are multiplied first: once for all entries."""
+        placed = set(self.positions)
+        factors = list[View]()
+        for view in arguments:
+            is_placed_product = view.node.gate.name == "mul" and not placed.isdisjoint(view.axes)
+            factors += view.arguments if is_placed_product else [view]
+        shared = [view for view in factors if placed.isdisjoint(view.axes)]
+        others = [view for view in factors if not placed.isdisjoint(view.axes)]
+        if not others or len(shared) < 2:
+            return self.table.apply(GATES["mul"], *arguments)
+        return self.table.apply(GATES["mul"], *others, chained(shared))
 
     def _whole(self, node: Node, arguments: list[View]) -> View:
         """An operation on whole matrices; the right-hand sides of a solve are one more axis of a matrix of them."""
