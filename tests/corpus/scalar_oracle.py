@@ -1,16 +1,18 @@
-"""Value and gradient of scalar SymPy expressions at any point, kinks and edges included, by nothing of symgrad.
+"""Value, gradient and Hessian of scalar SymPy expressions at any point, kinks and edges included, without symgrad.
 
     answer = oracle(expr, symbols, point)         value and derivatives, each with what rounding may do to it
+    answer = oracle(expr, symbols, point, order=2)                 second ones as well
     agrees(got, answer.value, FORMATS["float64"]) is a float what the answer promises?
 
 A forward pass over the expression as SymPy has it: every part is a number of mpmath, a bound of the error that floats
-make on the way to it, and one slope per symbol on which it depends. The rules are those of calculus; where it leaves a
-choice, those of docs/conventions.md:
+make on the way to it, one slope per symbol on which it depends, and one bend, a second derivative, per pair of them.
+The rules are those of calculus; where it leaves a choice, those of docs/conventions.md:
 
 - ties of Max and Min share the slope evenly, losers and branches that are not taken have no slope at all: not even one
   of zero, so that no infinity of theirs gets out;
+- a kink has no bend of its own;
 - Abs and sign have slope 0 at 0, steps have slope 0 everywhere, Mod(a, b) has 1 and -floor(a/b);
-- 0**0 is 1, x**y has slope 0 by y at x = 0 < y, and the root of a sum of squares slope 0 at 0;
+- 0**0 is 1, x**y has slope 0 by y at x = 0 < y, and the root of a sum of squares slope and bend 0 at 0;
 - outside of its domain a part is NaN, and so is what is made of it; a comparison with NaN is false.
 
 The bound is a running one (N. Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.3): a step adds
@@ -74,7 +76,7 @@ FORMATS["exact"] = Format("exact", mp.mpf(10) ** -50, mp.mpf(10) ** 10**6, mp.mp
 
 @dataclass
 class Slope:
-    """A derivative by one symbol, the sum of the sizes of all the ways that lead to it, and its error."""
+    """A derivative by one symbol or by two, the sum of the sizes of all the ways that lead to it, and its error."""
 
     value: Number
     size: Number
@@ -92,6 +94,7 @@ class Part:
     value: Number
     error: Number = ZERO
     slopes: dict[int, Slope] = field(default_factory=dict)  # by position of the symbol; absent: does not depend on it
+    bends: dict[tuple[int, int], Slope] = field(default_factory=dict)  # by pairs in order; absent: it is linear in them
     ratio: tuple[Number, Number] | None = None  # of two numbers that are computed exactly, where it is one
     edges: list[tuple[Part, Number, Number]] = field(default_factory=list)  # argument, local slope, its error
     is_pole: bool = False  # infinite, but nobody knows with which sign
@@ -123,12 +126,15 @@ class Bounded:
 class Answer:
     value: Bounded
     gradient: list[Bounded]
+    hessian: dict[tuple[int, int], Bounded]  # its lower triangle
 
 
-def oracle(expr: sp.Expr, symbols: Sequence[sp.Symbol], point: Sequence[float], dtype: str = "float64") -> Answer:
-    """What value and gradient of `expr` are where `symbols` are exactly the floats of `point`."""
+def oracle(
+    expr: sp.Expr, symbols: Sequence[sp.Symbol], point: Sequence[float], dtype: str = "float64", order: int = 1
+) -> Answer:
+    """What value and derivatives of `expr` are where `symbols` are exactly the floats of `point`."""
     with mp.workdps(DIGITS):
-        return _answer(_Evaluator(FORMATS[dtype], symbols, point), expr)
+        return _answer(_Evaluator(FORMATS[dtype], symbols, point, order), expr)
 
 
 def agrees(got: Any, want: Bounded, form: Format) -> bool:
@@ -171,7 +177,25 @@ def _answer(evaluator: _Evaluator, expr: sp.Expr) -> Answer:
         else:
             lost = form.smallest * slope.large if slope.small < form.smallest else ZERO
             gradient.append(Bounded(slope.value, slope.error + lost))
-    return Answer(value, gradient)
+    pairs = [(i, j) for i in range(len(evaluator.symbols)) for j in range(i + 1)] if evaluator.order > 1 else []
+    return Answer(value, gradient, {pair: _bend(root, pair, form) for pair in pairs})
+
+
+def _bend(root: Part, pair: tuple[int, int], form: Format) -> Bounded:
+    """A second derivative. Where a first one is not known or not finite, nothing is promised."""
+    first = [root.slopes[i] for i in pair if i in root.slopes]
+    if not mp.isfinite(root.value) or not all(mp.isfinite(slope.value) and mp.isfinite(slope.error) for slope in first):
+        return Bounded(NAN, INF)
+    bend = root.bends.get((min(pair), max(pair)))
+    if bend is None:
+        return Bounded(ZERO, ZERO)
+    if mp.isnan(bend.value) or not mp.isfinite(bend.error):
+        return Bounded(NAN, INF)
+    if mp.isinf(bend.value):
+        return Bounded(bend.value, INF, is_infinite=True)
+    if max(abs(bend.value), bend.large) > form.largest / 4:
+        return Bounded(bend.value, INF)
+    return Bounded(bend.value, bend.error + (form.smallest * bend.large if bend.small < form.smallest else ZERO))
 
 
 def _hand_back(order: list[Part], root: Part, form: Format) -> None:
@@ -202,16 +226,20 @@ def _hand_back(order: list[Part], root: Part, form: Format) -> None:
                     total.error += form.smallest * slope.size
 
 
+# Of local second derivatives: by positions of two arguments, in order, with their errors; absent ones are 0.
+Bends = Mapping[tuple[int, int], tuple[Number, Number]]
+NO_BENDS: Bends = MappingProxyType({})
+
 # --- the evaluator ----------------------------------------------------------------------------------------------------
 
 
 class _Evaluator:
-    def __init__(self, form: Format, symbols: Sequence[sp.Symbol], point: Sequence[float]) -> None:
-        self.form, self.symbols = form, tuple(symbols)
+    def __init__(self, form: Format, symbols: Sequence[sp.Symbol], point: Sequence[float], order: int) -> None:
+        self.form, self.symbols, self.order = form, tuple(symbols), order
         self.leaves = {}
         for i, (symbol, x) in enumerate(zip(symbols, point, strict=True)):
             number = mp.mpf(float(x))
-            self.leaves[symbol] = Part(number, ZERO, {i: Slope(ONE, ONE, ZERO)}, (number, ONE))
+            self.leaves[symbol] = Part(number, ZERO, {i: Slope(ONE, ONE, ZERO)}, ratio=(number, ONE))
 
     def __call__(self, expr: sp.Expr) -> tuple[Part, list[Part]]:
         """The number of the expression, and those of all its parts, arguments first."""
@@ -256,7 +284,7 @@ class _Evaluator:
         if isinstance(node, sp.Rational) and error:
             above, below = mp.mpf(node.p), mp.mpf(node.q)
             ratio = (above, below) if _bits(above) <= self.form.bits and _bits(below) <= self.form.bits else None
-        return Part(number, error, {}, ratio)
+        return Part(number, error, ratio=ratio)
 
     # Errors: what one operation adds to a result of this size.
 
@@ -275,54 +303,69 @@ class _Evaluator:
         value: Number,
         error: Number,
         locals_: Sequence[tuple[Part, Number, Number]],
+        bends: Bends | None,
         through: Mapping[int, tuple[Number, Number]] = MappingProxyType({}),
     ) -> Part:
-        """A part from its value and its local slopes, each with its error: the chain rule.
+        """A part from its value and its local slopes and bends, each with its error: the chain rule.
 
-        `through` has, by identity of an argument, two factors into which its local slope may come apart on the way.
+        Of bends None says that nothing is known of them. `through` has, by identity of an argument, two factors into
+        which its local slope may come apart on the way.
         """
         if mp.isfinite(value) and abs(value) > self.form.largest / 2 and error != INF:
             # It is infinite, or as good as that; but where a difference of large numbers is all error it may be 0.
             value, error = (value, ZERO) if abs(value) - SLACK * error > self.form.largest / 2 else (NAN, INF)
         slopes: dict[int, Slope] = {}
+        curved: dict[tuple[int, int], Slope] = {}
         edges = [(argument, local, wrong) for argument, local, wrong in locals_ if argument.slopes]
         for argument, local, wrong in edges:
-            size = abs(local)
-            if mp.isfinite(local):
-                wrong = wrong + self.ulps(local)
-                if size > self.form.largest / 4:
-                    wrong = INF
-            sizes = (size or ONE, ONE, *through.get(id(argument), ()))
+            own = self.local(local, wrong, through.get(id(argument), ()))
             for i, slope in argument.slopes.items():
-                handed = Slope(
-                    local * slope.value,
-                    size * slope.size,
-                    _times(size + wrong, slope.error) + _times(wrong, slope.size),
-                    slope.small * min(sizes),
-                    slope.large * max(sizes),
-                )
-                handed.error += self.ulps(handed.size) if mp.isfinite(handed.size) else 0
-                if INF in (wrong, slope.error):
-                    handed.error = INF  # even times 0
-                before = slopes.get(i)
-                if before is None:
-                    slopes[i] = handed
-                else:
-                    slopes[i] = Slope(
-                        before.value + handed.value,
-                        before.size + handed.size,
-                        before.error + handed.error,
-                        min(before.small, handed.small),
-                        max(before.large, handed.large),
-                    )
+                _count(slopes, i, self.times(own, slope))
+            for pair, bend in argument.bends.items():
+                _count(curved, pair, self.times(own, bend))
+        if self.order > 1:
+            self.bend(curved, [argument for argument, _, _ in locals_], bends)
         ratio = (value, ONE) if error == 0 and mp.isfinite(value) else None
-        return Part(value, error, slopes, ratio, edges)
+        return Part(value, error, slopes, curved, ratio, edges)
+
+    def local(self, value: Number, wrong: Number, through: Sequence[Number] = ()) -> Slope:
+        """A local derivative as it is computed: the start of a way."""
+        size = abs(value)
+        if mp.isfinite(value):
+            wrong = wrong + self.ulps(value)
+            if size > self.form.largest / 4:
+                wrong = INF
+        sizes = (size or ONE, ONE, *through)
+        return Slope(value, size, wrong, min(sizes), max(sizes))
+
+    def times(self, one: Slope, two: Slope) -> Slope:
+        """Two ways, one behind the other."""
+        size = one.size * two.size
+        error = _times(one.size + one.error, two.error) + _times(one.error, two.size)
+        error += self.ulps(size) if mp.isfinite(size) else 0
+        if INF in (one.error, two.error):
+            error = INF  # even times 0
+        return Slope(one.value * two.value, size, error, one.small * two.small, one.large * two.large)
+
+    def bend(self, curved: dict[tuple[int, int], Slope], arguments: Sequence[Part], bends: Bends | None) -> None:
+        """What the local second derivatives add to those by the symbols."""
+        for p, one in enumerate(arguments):
+            for q, two in enumerate(arguments[p:], p):
+                if bends is not None and (p, q) not in bends:
+                    continue
+                own = Slope(NAN, NAN, INF) if bends is None else self.local(*bends[p, q])
+                twice = replace(own, value=2 * own.value, size=2 * own.size, error=2 * own.error)
+                for i, by_one in one.slopes.items():
+                    for j, by_two in two.slopes.items():
+                        if p < q or i <= j:
+                            factor = twice if p < q and i == j else own
+                            _count(curved, (min(i, j), max(i, j)), self.times(self.times(factor, by_one), by_two))
 
     def unknown(self, arguments: Sequence[Part]) -> Part:
-        return self.join(NAN, INF, [(argument, NAN, INF) for argument in arguments])
+        return self.join(NAN, INF, [(argument, NAN, INF) for argument in arguments], None)
 
     def not_a_number(self, arguments: Sequence[Part]) -> Part:
-        return self.join(NAN, ZERO, [(argument, NAN, INF) for argument in arguments])
+        return self.join(NAN, ZERO, [(argument, NAN, INF) for argument in arguments], None)
 
     def pole(self, arguments: Sequence[Part]) -> Part:
         made = self.unknown(arguments)
@@ -345,7 +388,9 @@ class _Evaluator:
             return self.unknown([a])  # somewhere in the period
         value = _real(row.value, a.value)
         if value == 0 and row.falls_off and abs(a.value) > 1:
-            return self.join(ZERO, self.form.smallest, [(a, ZERO, self.form.smallest)])
+            return self.join(
+                ZERO, self.form.smallest, [(a, ZERO, self.form.smallest)], {(0, 0): (ZERO, self.form.smallest)}
+            )
         if value == POLE:
             return self.pole([a]) if a.is_exact else self.unknown([a])
         around = [_real(row.value, a.value + step) for step in (error, -error)] if error else []
@@ -354,7 +399,7 @@ class _Evaluator:
         if mp.isnan(value):
             return self.not_a_number([a])
         if mp.isinf(value):
-            return self.join(value, ZERO, [(a, _slope(row.slope, a.value), ZERO)])
+            return self.join(value, ZERO, [(a, _slope(row.slope, a.value), ZERO)], None)
         slope = _slope(row.slope, a.value)
         wrong = ZERO
         if around:
@@ -363,7 +408,11 @@ class _Evaluator:
             return self.unknown([a])  # there may be a pole between
         if not (a.is_exact and a.value in (0, 1) and value in (0, 1)):  # exp(0), log(1)
             wrong += self.ulps(max(abs(value), ONE) if row.is_absolute else value)
-        return self.join(value, wrong, [(a, slope, self.slope_error(row.slope, a, slope))])
+        bends = None
+        if self.order > 1 and mp.isfinite(slope):
+            bend = _slope(row.bend, a.value)
+            bends = {(0, 0): (bend, self.slope_error(row.bend, a, bend))}
+        return self.join(value, wrong, [(a, slope, self.slope_error(row.slope, a, slope))], bends)
 
     def slope_error(self, slope: Callable[[Number], Number], a: Part, here: Number) -> Number:
         """How far a local slope may be off, as its argument is; and as one rounding of the argument moves it."""
@@ -380,8 +429,8 @@ class _Evaluator:
     def far_out(self, row: _Function, a: Part) -> Part:
         if row.value is _exp:
             if a.value > 0:
-                return self.join(INF, ZERO, [(a, INF, ZERO)])
-            return self.join(ZERO, ZERO if mp.isinf(a.value) else self.form.smallest, [(a, ZERO, INF)])
+                return self.join(INF, ZERO, [(a, INF, ZERO)], None)
+            return self.join(ZERO, ZERO if mp.isinf(a.value) else self.form.smallest, [(a, ZERO, INF)], None)
         return self.unknown([a])
 
     # --- arithmetic -----------------------------------------------------------------------------------------------
@@ -394,14 +443,14 @@ class _Evaluator:
         if huge:
             if min(huge) < 0 < max(huge):
                 return self.unknown(terms)
-            return self.join(mp.fsum(t.value for t in terms), ZERO, locals_)
+            return self.join(mp.fsum(t.value for t in terms), ZERO, locals_, NO_BENDS)
         value, size = mp.fsum(t.value for t in terms), mp.fsum(abs(t.value) for t in terms)
         if size > self.form.largest / 2:
             return self.unknown(terms)
         error = mp.fsum(t.error for t in terms)
         if error or not _sums_exactly([t.value for t in terms], self.form.bits):
             error += self.ulps(size, len(terms))
-        return self.join(value, error, locals_)
+        return self.join(value, error, locals_, NO_BENDS)
 
     def multiply(self, node: sp.Basic, factors: list[Part]) -> Part:
         if any(mp.isnan(f.value) for f in factors):
@@ -416,7 +465,7 @@ class _Evaluator:
                 return self.pole(factors)  # 1/(-1*0**2), where 0 has no sign
             value = reduce(lambda s, v: s * v, values)
             rest = [reduce(lambda s, v: s * v, values[:k] + values[k + 1 :], ONE) for k in range(len(values))]
-            return self.join(value, ZERO, [(f, p, INF) for f, p in zip(factors, rest, strict=True)])
+            return self.join(value, ZERO, [(f, p, INF) for f, p in zip(factors, rest, strict=True)], None)
         value, error = self.product(factors)
         ratio = _ratio([f.ratio for f in factors], self.form.bits)
         locals_ = []
@@ -428,7 +477,9 @@ class _Evaluator:
             above, below = ratio
             value = above / below
             error = self.quotient_error(value, above, below)
-        made = self.join(value, error, locals_, through)
+        pairs = [(p, q) for q in range(len(factors)) for p in range(q)] if self.order > 1 else []
+        bends = {pair: self.product([f for k, f in enumerate(factors) if k not in pair]) for pair in pairs}
+        made = self.join(value, error, locals_, bends, through)
         made.ratio = ratio
         return made
 
@@ -503,7 +554,8 @@ class _Evaluator:
             if abs(b.value) > 2**31:
                 return self.unknown(arguments)
             made = self.integer_power(a, int(b.value))
-            return self.join(made.value, made.error, [(a, _of(made, 1), _of(made, 2)), (b, NAN, INF)])
+            bends = {(0, 0): self.power_bend(a, int(b.value)), (0, 1): (NAN, INF), (1, 1): (NAN, INF)}
+            return self.join(made.value, made.error, [(a, _of(made, 1), _of(made, 2)), (b, NAN, INF)], bends)
         logarithm = mp.log(a.value)
         value = _exp(b.value * logarithm)
         if a.is_exact and b.is_exact and _is_exact_root(value, a.value, b.value, self.form.bits):
@@ -514,7 +566,7 @@ class _Evaluator:
         by_base = b.value * _exp((b.value - 1) * logarithm)
         by_exponent = value * logarithm
         if abs(value) > self.form.largest / 2:
-            return self.join(value, ZERO, [(a, by_base, INF), (b, by_exponent, INF)])
+            return self.join(value, ZERO, [(a, by_base, INF), (b, by_exponent, INF)], None)
         # b - 1 is rounded, and the logarithm of a number near 1 moves with its argument.
         moved = (abs(b.value - 1) + 1) * (a.error / (abs(a.value) - a.error) + self.form.eps) + abs(logarithm) * (
             b.error + self.form.eps * (abs(b.value) + 1)
@@ -525,7 +577,29 @@ class _Evaluator:
             base_error = INF  # although b times this may be a float
         exponent_error = _times(abs(by_exponent), moved)
         exponent_error += abs(value) * (a.error / (abs(a.value) - a.error) + self.form.eps)
-        return self.join(value, error, [(a, by_base, base_error), (b, by_exponent, exponent_error)])
+        bends = self.power_bends(a, b, logarithm, value) if self.order > 1 else None
+        return self.join(value, error, [(a, by_base, base_error), (b, by_exponent, exponent_error)], bends)
+
+    def power_bends(self, a: Part, b: Part, logarithm: Number, value: Number) -> Bends:
+        """The second derivatives of `a**b`, where a is positive."""
+        y, off = b.value, a.error / (abs(a.value) - a.error) + self.form.eps
+        moved = (abs(y) + 4) * off + abs(logarithm) * (b.error + self.form.eps * (abs(y) + 2))
+        moved = mp.expm1(moved) if moved < 1 else INF
+        below, twice_below = (_exp((y - k) * logarithm) for k in (1, 2))
+        wrong = b.error + self.form.eps * (abs(y) + 2)
+        base_error = twice_below * (_times(abs(y * (y - 1)), moved) + (2 * abs(y) + 1 + wrong) * wrong)
+        if twice_below > self.form.largest / 4:
+            base_error = INF
+        size = 1 + abs(y * logarithm)
+        mixed_error = below * (_times(size, moved) + abs(y) * off + abs(logarithm) * wrong) + self.ulps(below * size)
+        if below > self.form.largest / 4:
+            mixed_error = INF
+        exponent_error = abs(value) * (_times(logarithm**2, moved) + 2 * abs(logarithm) * off)
+        return {
+            (0, 0): (y * (y - 1) * twice_below, base_error),
+            (0, 1): (below * (1 + y * logarithm), mixed_error),
+            (1, 1): (value * logarithm**2, exponent_error),
+        }
 
     def integer_power(self, a: Part, n: int) -> Part:
         """`a**n` by products."""
@@ -535,7 +609,7 @@ class _Evaluator:
             if not a.is_exact and n < 0:
                 return self.unknown([a])
             if n < 0:
-                return self.join(INF, ZERO, [(a, NAN, INF)]) if n % 2 == 0 else self.pole([a])
+                return self.join(INF, ZERO, [(a, NAN, INF)], None) if n % 2 == 0 else self.pole([a])
         value = a.value**n
         slope = n * a.value ** (n - 1) if n else ZERO
         error, slope_error = self.power_error(a, n), abs(n) * self.power_error(a, n - 1) if n else ZERO
@@ -548,9 +622,20 @@ class _Evaluator:
                 ratio = (above ** abs(n), below ** abs(n))
                 value = ratio[0] / ratio[1]
                 error = self.quotient_error(value, *ratio)
-        made = self.join(value, error, [(a, slope, slope_error)])
+        bends = {(0, 0): self.power_bend(a, n)} if self.order > 1 else None
+        made = self.join(value, error, [(a, slope, slope_error)], bends)
         made.ratio = ratio
         return made
+
+    def power_bend(self, a: Part, n: int) -> tuple[Number, Number]:
+        """The second derivative of `a**n`, and its error."""
+        factor = n * (n - 1)
+        if not factor:
+            return ZERO, ZERO
+        error = abs(factor) * self.power_error(a, n - 2)
+        if n < 0 and not 1 / self.form.largest < abs(a.value) ** (2 - n) < self.form.largest:
+            error = INF  # powers on the way are beyond the largest float, or below the smallest
+        return factor * a.value ** (n - 2), error
 
     def power_error(self, a: Part, n: int) -> Number:
         """How far `a**n` may be off."""
@@ -568,16 +653,16 @@ class _Evaluator:
     def huge_base(self, a: Part, b: Number) -> Part:
         """Of an infinity, or a number beyond the largest float, to a power that is a number."""
         if b == 0:
-            return self.join(ONE, ZERO, [(a, ZERO, INF)])
+            return self.join(ONE, ZERO, [(a, ZERO, INF)], None)
         if a.value < 0 and not mp.isint(b):
             return self.unknown([a])  # IEEE 754 has infinity for a power of minus infinity
         if mp.isinf(a.value):
             infinite = -INF if a.value < 0 and b % 2 == 1 else INF
-            return self.join(ZERO if b < 0 else infinite, ZERO, [(a, NAN, INF)])
+            return self.join(ZERO if b < 0 else infinite, ZERO, [(a, NAN, INF)], None)
         value = a.value ** (int(b) if mp.isint(b) else b)
         if self.form.smallest < abs(value) < self.form.largest:
             return self.unknown([a])  # whether the argument is computed is not known
-        return self.join(value, self.form.smallest if b < 0 else ZERO, [(a, value, INF)])
+        return self.join(value, self.form.smallest if b < 0 else ZERO, [(a, value, INF)], None)
 
     def power_of_zero(self, a: Part, b: Part, node: sp.Basic) -> Part:
         if not b.is_exact and not b.slopes:  # a number that is no float: 2/3
@@ -587,15 +672,22 @@ class _Evaluator:
         if b.value < 0:
             return self.pole([a, b])
         if b.value == 0:
-            return self.join(ONE, ZERO, [(a, ZERO, ZERO), (b, NAN, INF)])
-        near_one = not b.is_exact and abs(b.value - 1) <= b.error
-        if near_one:
+            return self.join(ONE, ZERO, [(a, ZERO, ZERO), (b, NAN, INF)], None)
+        if not b.is_exact and any(abs(b.value - n) <= b.error for n in (1, 2)):
             return self.unknown([a, b])
         if b.value < 1 and is_sum_of_squares(node.args[0]) and not b.slopes and b.value * 2 == 1:
             slopes = {i: Slope(slope.value * 0, ZERO, slope.error * 0) for i, slope in a.slopes.items()}
-            return Part(ZERO, ZERO, slopes, (ZERO, ONE))
+            flat = {
+                (i, j): replace(slopes[i], error=slopes[i].error + slopes[j].error) for i in a.slopes for j in a.slopes
+            }
+            return Part(
+                ZERO, ZERO, slopes, {pair: bend for pair, bend in flat.items() if pair[0] <= pair[1]}, (ZERO, ONE)
+            )
         slope = ZERO if b.value > 1 else ONE if b.value == 1 else INF
-        return self.join(ZERO, ZERO, [(a, slope, ZERO), (b, ZERO, ZERO)])
+        bend = mp.mpf(2) if b.value == 2 else ZERO if b.value > 2 or b.value == 1 else INF
+        mixed = ZERO if b.value > 1 else ONE if b.value == 1 else NAN
+        bends = {(0, 0): (bend, ZERO), (0, 1): (mixed, ZERO), (1, 1): (ZERO, ZERO)}
+        return self.join(ZERO, ZERO, [(a, slope, ZERO), (b, ZERO, ZERO)], bends)
 
     # --- kinks and steps ------------------------------------------------------------------------------------------
 
@@ -614,16 +706,16 @@ class _Evaluator:
             near = tied  # all of them are infinite as floats
         elif all(a.is_exact for a in near) or len(near) == 1:
             share = ONE / len(near)
-            return self.join(value, max(a.error for a in near), [(a, share, ZERO) for a in near])
+            return self.join(value, max(a.error for a in near), [(a, share, ZERO) for a in near], NO_BENDS)
         # Which of them wins is not known, but one of them does.
-        return self.join(value, max(a.error for a in near), [(a, ONE / len(near), ONE) for a in near])
+        return self.join(value, max(a.error for a in near), [(a, ONE / len(near), ONE) for a in near], NO_BENDS)
 
     def absolute(self, node: sp.Basic, arguments: list[Part]) -> Part:
         (a,) = arguments
         if mp.isnan(a.value):
             return self.not_a_number([a]) if a.is_nan else self.unknown([a])
         unsure = ONE if not a.is_exact and abs(a.value) <= SLACK * a.error else ZERO
-        return self.join(abs(a.value), a.error, [(a, mp.sign(a.value), unsure)])
+        return self.join(abs(a.value), a.error, [(a, mp.sign(a.value), unsure)], NO_BENDS)
 
     def step(self, node: sp.Basic, arguments: list[Part]) -> Part:
         """A function that is constant between its jumps: it has no slope."""
@@ -644,7 +736,7 @@ class _Evaluator:
             return Part(NAN, INF)
         if node.func is sp.Heaviside and a.value == 0 and len(arguments) > 1:
             return arguments[1]
-        return Part(value, self.ulps(value) if _bits(value) > self.form.bits else ZERO, {}, (value, ONE))
+        return Part(value, self.ulps(value) if _bits(value) > self.form.bits else ZERO, ratio=(value, ONE))
 
     def fraction(self, node: sp.Basic, arguments: list[Part]) -> Part:
         (a,) = arguments
@@ -655,7 +747,7 @@ class _Evaluator:
             return self.unknown([a])
         value = a.value - mp.floor(a.value)
         exact = a.is_exact and _sums_exactly([a.value, mp.floor(a.value)], self.form.bits)
-        return self.join(value, a.error + (ZERO if exact else self.ulps(ONE)), [(a, ONE, ZERO)])
+        return self.join(value, a.error + (ZERO if exact else self.ulps(ONE)), [(a, ONE, ZERO)], NO_BENDS)
 
     def modulo(self, node: sp.Basic, arguments: list[Part]) -> Part:
         a, b = arguments
@@ -678,7 +770,7 @@ class _Evaluator:
         error = a.error + abs(whole) * b.error
         if error or not _sums_exactly([a.value, b.value * whole], self.form.bits):
             error += self.ulps(max(abs(value), abs(b.value)))
-        return self.join(value, error, [(a, ONE, ZERO), (b, -whole, ZERO)])
+        return self.join(value, error, [(a, ONE, ZERO), (b, -whole, ZERO)], NO_BENDS)
 
     def angle(self, node: sp.Basic, arguments: list[Part]) -> Part:
         y, x = arguments
@@ -688,7 +780,7 @@ class _Evaluator:
         if any(map(self.is_huge, arguments)) or square == 0 or (abs(y.value) <= SLACK * y.error and x.value < 0):
             return self.unknown(arguments)
         if y.value == 0 and x.value < 0:  # on the cut: the sign of zero tells
-            return self.join(NAN, INF, [(y, x.value / square, ZERO), (x, ZERO, ZERO)])
+            return self.join(NAN, INF, [(y, x.value / square, ZERO), (x, ZERO, ZERO)], None)
         value = mp.atan2(y.value, x.value)
         relative = (y.error + x.error) / mp.sqrt(square)
         if relative > 0.1:
@@ -698,13 +790,30 @@ class _Evaluator:
         wrong = size * (4 * relative + 8 * self.form.eps)
         if not self.form.smallest < square < self.form.largest:
             wrong = INF  # times what is handed back it may be infinite
-        return self.join(value, error, [(y, x.value / square, wrong), (x, -y.value / square, wrong)])
+        twice = 2 * x.value * y.value / square**2
+        off = 4 * wrong * size
+        bends = {(0, 0): (-twice, off), (0, 1): ((y.value**2 - x.value**2) / square**2, off), (1, 1): (twice, off)}
+        return self.join(value, error, [(y, x.value / square, wrong), (x, -y.value / square, wrong)], bends)
 
     def nothing(self, node: sp.Basic, arguments: list[Part]) -> Part:
-        return Part(ZERO, ZERO, {}, (ZERO, ONE))
+        return Part(ZERO, ZERO, ratio=(ZERO, ONE))
 
     def itself(self, node: sp.Basic, arguments: list[Part]) -> Part:
         return arguments[0]
+
+
+def _count(found: dict[Any, Slope], key: Any, way: Slope) -> None:
+    """One more way to what is found under a key."""
+    before = found.get(key)
+    if before is not None:
+        way = Slope(
+            before.value + way.value,
+            before.size + way.size,
+            before.error + way.error,
+            min(before.small, way.small),
+            max(before.large, way.large),
+        )
+    found[key] = way
 
 
 def _of(made: Part, which: int) -> Number:
@@ -835,12 +944,17 @@ _LOGIC: Mapping[type, Callable[..., Any]] = {
 def _first_that_holds(branches: Sequence[tuple[Part, bool | None]]) -> Part:
     for value, holds in branches:
         if holds is None:
-            slopes = {i: Slope(NAN, NAN, INF) for part, _ in branches for i in part.slopes}
-            return Part(NAN, INF, slopes)
+            return _nothing_known(branches, INF)
         if holds:
             # What is computed in a branch is a number of its own: a quotient there is rounded.
             return value if value.is_exact else replace(value, ratio=None)
-    return Part(NAN, ZERO, {i: Slope(NAN, NAN, ZERO) for part, _ in branches for i in part.slopes})
+    return _nothing_known(branches, ZERO)
+
+
+def _nothing_known(branches: Sequence[tuple[Part, bool | None]], error: Number) -> Part:
+    unknown = Slope(NAN, NAN, error)
+    slopes = {i: unknown for part, _ in branches for i in part.slopes}
+    return Part(NAN, error, slopes, {(i, j): unknown for i in slopes for j in slopes if i <= j})
 
 
 # --- functions of one argument ----------------------------------------------------------------------------------------
@@ -856,6 +970,15 @@ class _Function:
     falls_off: bool = False  # to less than the smallest number there is
     is_absolute: bool = False  # the C library's is accurate beside 1 only, near its zeros
     has_gaps: bool = False  # poles, or numbers outside of its domain, between others that are in it
+
+    def bend(self, a: Number) -> Number:
+        """The second derivative, by a difference of slopes that is exact to more than the digits in use."""
+        digits = abs(_magnitude(a))
+        if digits > 1000:
+            return NAN  # not known: as many digits do not fit into memory
+        with mp.workdps(4 * DIGITS + 2 * digits):  # the slope at 1e-300 may be 1 - 1e-600
+            h = (min(abs(a), ONE) or ONE) * mp.mpf(10) ** -DIGITS
+            return (self.slope(a + h) - self.slope(a - h)) / (2 * h)
 
 
 _HUGE = mp.mpf(10) ** 300

@@ -1,12 +1,15 @@
 """Random scalar programs: expressions with kinks, branches, powers and extremes, at points where these matter.
 
-    program(seed, number)          the same expression, symbols and points for ever
+    program(seed, number)          the same expression, symbols and points for ever, with its gradient
+    program(seed, number, "jacobian")    several outputs that share parts, and their Jacobian
+    program(seed, number, "hessian")     an expression with its gradient and Hessian
     differences(programs, engine)  what an engine computes that the oracle does not allow
     shrunk(failure)                a smaller expression and a simpler point that fail in the same way
 
 As a script it runs campaigns, and prints figures and minimal reproductions:
 
     python tests/corpus/scalar_programs.py --number 100000 --seed 1 --engines evaluator,exact,python --jobs 1
+    python tests/corpus/scalar_programs.py --number 1000 --derivative hessian
 """
 
 from __future__ import annotations
@@ -137,34 +140,81 @@ IDIOMS: list[Callable[..., sp.Expr]] = [
 ]
 
 
+DERIVATIVES = ("gradient", "jacobian", "hessian")
+Place = tuple[int, tuple[int, ...]]  # which output, and the symbols by which it is differentiated
+
+
 @dataclass(frozen=True)
 class Program:
-    expr: sp.Expr
+    expr: sp.Basic  # of several outputs a Tuple
     symbols: tuple[sp.Symbol, ...]
     points: tuple[Point, ...]
     name: str = ""
+    derivative: str = "gradient"
 
     @cached_property
     def stages(self) -> Stages:
-        return Stages(self.expr, self.symbols, None, ())
+        return Stages(self.expr, self.symbols, None, (), None, self.derivative)
+
+    @property
+    def expressions(self) -> tuple[sp.Expr, ...]:
+        return tuple(self.expr) if isinstance(self.expr, sp.Tuple) else (self.expr,)
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """Of all numbers that are compared: values first, then first derivatives, then the lower triangle of second."""
+        outputs, wrt = range(len(self.expressions)), range(len(self.symbols))
+        found: list[Place] = [(of, ()) for of in outputs]
+        found += [(of, (i,)) for of in outputs for i in wrt]
+        if self.derivative == "hessian":
+            found += [(of, (i, j)) for of in outputs for i in wrt for j in range(i + 1)]
+        return found
+
+    def word(self, place: Place) -> str:
+        """What is at a place, as the emitted source has it."""
+        of, by = place
+        number = [str(of + 1)] if len(self.expressions) > 1 else []
+        return "_".join(["d" if by else "value", *number, *(self.symbols[i].name for i in by)])
+
+    def filled(self, numbers: Sequence[Any]) -> list[Any]:
+        """The outputs of the graph at all places: what is structurally 0 is none of them."""
+        outputs = enumerate(self.stages.simplified.outputs)
+        found = {
+            (output.of if output.by else k, output.by): number
+            for (k, output), number in zip(outputs, numbers, strict=True)
+        }
+        assert found.keys() <= set(self.places)
+        return [found.get(place, 0.0) for place in self.places]
+
+    def called(self, result: Any) -> list[Any]:
+        """What an emitted function returns, at all places."""
+        values, derivatives = result
+        return self.filled([*(values if len(self.expressions) > 1 else [values]), *derivatives])
 
     def __str__(self) -> str:
         real = " (real)" if self.symbols[0].is_real else ""
         return f"{self.expr}{real}"
 
 
-def program(seed: int, number: int, kinds: int = POINTS) -> Program:
+def program(seed: int, number: int, derivative: str = "gradient", kinds: int = POINTS) -> Program:
     """Program `number` of a campaign: the same on every machine."""
-    source = random.Random(f"{seed}/{number}")
+    name = f"{seed}/{number}" if derivative == "gradient" else f"{seed}/{number}/{derivative}"
+    source = random.Random(name)
     symbols = source.choice(SYMBOLS)[: source.randint(1, 3)]
     while True:
-        expr = _expression(source, symbols)
-        if expr is not None:
+        parts = _parts(source, symbols)
+        if parts:
             break
-    return Program(expr, symbols, tuple(_point(source, expr, symbols) for _ in range(kinds)), f"{seed}/{number}")
+    expr: sp.Basic = parts[-1]
+    if derivative == "jacobian":
+        # Parts of one another: they share what they are made of.
+        expr = sp.Tuple(*source.sample(parts, min(source.randint(1, 4), len(parts))))
+    points = tuple(_point(source, expr, symbols) for _ in range(kinds))
+    return Program(expr, symbols, points, name, derivative)
 
 
-def _expression(source: random.Random, symbols: Sequence[sp.Symbol]) -> sp.Expr | None:
+def _parts(source: random.Random, symbols: Sequence[sp.Symbol]) -> list[sp.Expr]:
+    """Expressions, each made of those before it."""
     parts: list[sp.Expr] = list(symbols)
 
     def part(numbers: float = 0.15) -> sp.Expr:
@@ -180,7 +230,7 @@ def _expression(source: random.Random, symbols: Sequence[sp.Symbol]) -> sp.Expr 
             continue
         if isinstance(made, sp.Expr) and _is_fit(made) and made not in parts:
             parts.append(made)
-    return parts[-1] if len(parts) > len(symbols) else None
+    return parts[len(symbols) :]
 
 
 def _is_fit(expr: sp.Expr) -> bool:
@@ -268,7 +318,7 @@ LARGE = (1e10, 1e16, 710.0, -710.0, 40.0, -40.0, 1e155, 1e300, -1e300, 1e200, 1.
 SMALL = (1e-10, -1e-10, 1e-16, 1e-160, 1e-300, -1e-300, 5e-324, 1e-310, 2.0**-1022)
 
 
-def _point(source: random.Random, expr: sp.Expr, symbols: Sequence[sp.Symbol]) -> Point:
+def _point(source: random.Random, expr: sp.Basic, symbols: Sequence[sp.Symbol]) -> Point:
     inside = [float(n) for n in expr.atoms(sp.Number) if math.isfinite(float(n))]
     found: list[float] = []
     for _ in symbols:
@@ -292,21 +342,24 @@ def _point(source: random.Random, expr: sp.Expr, symbols: Sequence[sp.Symbol]) -
     return tuple(found)
 
 
-# --- engines: programs -> value and derivatives at each of their points -----------------------------------------------
+# --- engines: programs -> values and derivatives at each of their points ----------------------------------------------
 
-Results = list[list[Any]]  # of one program, by points: value, derivatives; empty where nothing came
+Results = list[list[Any]]  # of one program, by points: numbers at its places; empty where nothing came
 
 
 def by_evaluator(programs: Sequence[Program], dtype: Any = np.float64) -> list[Results]:
     with np.errstate(all="ignore"):
         return [
-            [[float(v) for v in evaluate(p.stages.simplified, list(map(dtype, x)), dtype=dtype)] for x in p.points]
+            [
+                p.filled([float(v) for v in evaluate(p.stages.simplified, list(map(dtype, x)), dtype=dtype)])
+                for x in p.points
+            ]
             for p in programs
         ]
 
 
 def by_exact_evaluator(programs: Sequence[Program]) -> list[Results]:
-    return [[evaluate_exactly(p.stages.simplified, x, digits=DIGITS) for x in p.points] for p in programs]
+    return [[p.filled(evaluate_exactly(p.stages.simplified, x, digits=DIGITS)) for x in p.points] for p in programs]
 
 
 def by_python(programs: Sequence[Program]) -> list[Results]:
@@ -318,8 +371,7 @@ def by_python(programs: Sequence[Program]) -> list[Results]:
         found.append([])
         for point in made.points:
             try:
-                value, gradient = names["kernel"](*point)
-                found[-1].append([value, *gradient])
+                found[-1].append(made.called(names["kernel"](*point)))
             except (ZeroDivisionError, OverflowError, ValueError):
                 found[-1].append([])
     return found
@@ -333,16 +385,17 @@ def by_cpu(programs: Sequence[Program], dtype: str = "float64", accuracy: str = 
     for made, together, alone in zip(filled, batch.results, batch.single, strict=True):
         if accuracy == "strict" and bits(together) != bits([one[: len(made.points)] for one in alone]):
             raise AssertionError(f"a point alone is not what it is in a batch: {made}")
-        found[id(made)] = [[float(output[k]) for output in together] for k in range(len(made.points))]
+        found[id(made)] = [made.filled([float(output[k]) for output in together]) for k in range(len(made.points))]
     return [found.get(id(made), []) for made in programs]
 
 
 def by_javascript(programs: Sequence[Program]) -> list[Results]:
-    from tests.codegen.test_javascript import Job, flat, run
+    from tests.codegen.test_javascript import Job, run
 
     with tempfile.TemporaryDirectory() as folder:
         jobs = [Job(source_of(made, "javascript"), made.points) for made in programs]
-        return [[flat(result) for result in found.points] for found in run(Path(folder), jobs)]
+        found = zip(programs, run(Path(folder), jobs), strict=True)
+        return [[made.called(result) for result in results.points] for made, results in found]
 
 
 def source_of(made: Program, target: str) -> str:
@@ -362,8 +415,9 @@ ENGINES: dict[
     "cpu_32": (lambda programs: by_cpu(programs, "float32"), "float32"),
     "javascript": (by_javascript, "float64"),
 }
+COMPILED = {"cpu", "cpu_strict", "cpu_32", "javascript"}  # together, which takes a second; others one by one
 TOGETHER = 16  # programs in one kernel, and in one process of Node
-SECONDS = 60  # for making one program, and its answers
+SECONDS = 20  # for making one program, and its answers; for these by one engine
 
 
 # --- comparing --------------------------------------------------------------------------------------------------------
@@ -399,8 +453,25 @@ class Failure:
         return f"{line} is {got}, want {mp.nstr(self.want.value, 20)} +- {mp.nstr(self.want.bound, 3)}"
 
 
-def answers(made: Program, dtype: str = "float64") -> list[Answer]:
-    return [oracle(made.expr, made.symbols, point, dtype) for point in made.points]
+def answers(made: Program, dtype: str = "float64") -> list[list[Bounded]]:
+    """What is right at each point, by places."""
+    order = 2 if made.derivative == "hessian" else 1
+    found = []
+    for point in made.points:
+        by_output = [oracle(expr, made.symbols, point, dtype, order) for expr in made.expressions]
+        found.append([_at(by_output[of], by) for of, by in made.places])
+    return found
+
+
+def _at(answer: Answer, by: tuple[int, ...]) -> Bounded:
+    match by:
+        case ():
+            return answer.value
+        case (i,):
+            return answer.gradient[i]
+        case (i, j):
+            return answer.hessian[i, j]
+    raise AssertionError(f"no derivatives of order {len(by)}")
 
 
 def rounded(made: Program, dtype: str) -> Program:
@@ -411,18 +482,17 @@ def rounded(made: Program, dtype: str) -> Program:
     return replace(made, points=kept)
 
 
-def compared(made: Program, engine: str, wanted: Sequence[Answer], results: Results) -> Iterator[Failure]:
+def compared(made: Program, engine: str, wanted: Sequence[Sequence[Bounded]], results: Results) -> Iterator[Failure]:
     """Where the results of an engine are not what was wanted."""
     form = FORMATS[ENGINES[engine][1]]
-    names = ["value", *(f"d_{symbol.name}" for symbol in made.symbols)]
     for point, answer, got in zip(made.points, wanted, results, strict=True):
-        for what, number, want in zip(names, got, [answer.value, *answer.gradient], strict=bool(got)):
+        for place, number, want in zip(made.places, got, answer, strict=bool(got)):
             if not agrees(number, want, form):
-                yield Failure(replace(made, points=(point,)), engine, what, number, want)
+                yield Failure(replace(made, points=(point,)), engine, made.word(place), number, want)
 
 
 def differences(
-    programs: Sequence[Program], engine: str, wanted: Sequence[Sequence[Answer]] | None = None
+    programs: Sequence[Program], engine: str, wanted: Sequence[Sequence[Sequence[Bounded]]] | None = None
 ) -> list[list[Failure]]:
     """What an engine computes that the oracle does not allow, by programs; `wanted` is for float64, if it is known."""
     compute, form = ENGINES[engine]
@@ -465,15 +535,16 @@ def shrunk(failure: Failure) -> Failure:
 
 def _failure_of(candidate: Program, failure: Failure) -> Failure | None:
     try:
-        found = [f for f in differences([candidate], failure.engine)[0] if f.kind == failure.kind]
-    except Exception:  # of the oracle, for what it does not know
+        with limited(SECONDS):
+            found = [f for f in differences([candidate], failure.engine)[0] if f.kind == failure.kind]
+    except (Exception, TooLongError):  # of the oracle, for what it does not know
         return None
     return found[0] if found else None
 
 
 def _smaller(made: Program) -> Iterator[Program]:
     for expr in _smaller_expressions(made.expr):
-        if isinstance(expr, sp.Expr) and expr.free_symbols and _is_fit(expr):
+        if isinstance(expr, sp.Expr | sp.Tuple) and expr.free_symbols and _is_fit(expr):
             yield replace(made, expr=expr)
     (point,) = made.points
     for i, x in enumerate(point):
@@ -500,7 +571,7 @@ def _smaller_expressions(expr: sp.Basic) -> Iterator[sp.Basic]:
         yield from (sp.true, sp.false)
     elif not isinstance(expr, sp.functions.elementary.piecewise.ExprCondPair):
         yield from (sp.Integer(1), sp.Integer(0))
-    if len(expr.args) > 2 or isinstance(expr, sp.Piecewise):
+    if len(expr.args) > 2 or isinstance(expr, sp.Piecewise | sp.Tuple):
         for i in range(len(expr.args)):
             yield from _rebuilt(expr, [*expr.args[:i], *expr.args[i + 1 :]])
     for i, argument in enumerate(expr.args):
@@ -527,7 +598,7 @@ class Figures:
     numbers: int = 0  # compared
     unknown: int = 0  # of these, where a float cannot know the answer
     failures: int = 0
-    unfinished: int = 0  # that take too long to make, or to answer
+    unfinished: int = 0  # that take too long to make, to answer, or by an engine
     found: dict[str, Failure] | None = None  # by shape, shrunk
 
     def add(self, other: Figures) -> None:
@@ -545,7 +616,9 @@ def shape(failure: Failure) -> str:
     return f"{failure.kind} {failure.what[:1]} {' '.join(heads)}"
 
 
-def run(seed: int, numbers: Sequence[int], engines: Sequence[str], shrinks: int = 1000) -> Figures:
+def run(
+    seed: int, numbers: Sequence[int], engines: Sequence[str], shrinks: int = 1000, derivative: str = "gradient"
+) -> Figures:
     """These programs of a campaign by these engines; the first `shrinks` shapes of failures are made small."""
     figures = Figures(found={})
     assert figures.found is not None
@@ -554,27 +627,45 @@ def run(seed: int, numbers: Sequence[int], engines: Sequence[str], shrinks: int 
         for number in numbers[start : start + TOGETHER]:
             try:
                 with limited(SECONDS):
-                    made = program(seed, number)
+                    made = program(seed, number, derivative)
                     answered = answers(made)
             except TooLongError:
                 figures.unfinished += 1
             else:
                 programs.append(made)
                 wanted.append(answered)
-        bounds = [part.bound for rows in wanted for row in rows for part in (row.value, *row.gradient)]
+        bounds = [part.bound for rows in wanted for row in rows for part in row]
         figures.programs += len(programs)
         figures.numbers += len(bounds)
         figures.unknown += sum(bound == mp.inf for bound in bounds)
         failed: dict[int, Failure] = {}  # the first of each program: other engines mostly fail alike
         for engine in engines:
-            for place, failures in enumerate(differences(programs, engine, wanted)):
-                if failures:
+            for place, failures in enumerate(_in_time(programs, engine, wanted)):
+                if failures is None:
+                    figures.unfinished += 1
+                elif failures:
                     failed.setdefault(place, failures[0])
         figures.failures += len(failed)
         for failure in failed.values():
             least = shrunk(failure) if len(figures.found) < shrinks else failure
             figures.found.setdefault(shape(least), least)
     return figures
+
+
+def _in_time(
+    programs: Sequence[Program], engine: str, wanted: Sequence[Sequence[Sequence[Bounded]]]
+) -> list[list[Failure] | None]:
+    """The differences by programs, None of one that takes too long: mpmath's digamma at a thousand digits does."""
+    if engine in COMPILED:
+        return [*differences(programs, engine, wanted)]
+    found: list[list[Failure] | None] = []
+    for made, want in zip(programs, wanted, strict=True):
+        try:
+            with limited(SECONDS):
+                found += differences([made], engine, [want])
+        except TooLongError:
+            found.append(None)
+    return found
 
 
 def main() -> int:
@@ -584,6 +675,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--engines", default="evaluator,exact,python")
+    parser.add_argument("--derivative", choices=DERIVATIVES, default="gradient")
     options = parser.parse_args()
     engines = options.engines.split(",")
     start, chunk = time.perf_counter(), 250
@@ -591,7 +683,7 @@ def main() -> int:
     chunks = [range(n, min(n + chunk, last)) for n in range(options.first, last, chunk)]
     total = Figures(found={})
     with ProcessPoolExecutor(options.jobs) as pool:
-        work = [pool.submit(run, options.seed, numbers, engines) for numbers in chunks]
+        work = [pool.submit(run, options.seed, numbers, engines, 1000, options.derivative) for numbers in chunks]
         for one in work:
             seen = set(total.found or {})
             total.add(one.result())
@@ -600,7 +692,8 @@ def main() -> int:
                     print(f"{failure.program.name}: {failure}", flush=True)
     seconds = time.perf_counter() - start
     print(
-        f"seed {options.seed}, {total.programs:,} programs by {', '.join(engines)} in {seconds:.0f} s: "
+        f"seed {options.seed}, {options.derivative}, {total.programs:,} programs by {', '.join(engines)} "
+        f"in {seconds:.0f} s: "
         f"{total.numbers:,} numbers, of which floats cannot know {total.unknown:,}; "
         f"{total.unfinished} more take too long; {total.failures:,} programs fail, of {len(total.found or {})} shapes: "
         f"{dict(Counter(failure.kind for failure in (total.found or {}).values()))}"

@@ -32,6 +32,31 @@ def test_interpreted(part: int) -> None:
     assert_right(run(FIXED, numbers[::4], ["evaluator_32"], 10))
 
 
+@pytest.mark.parametrize("derivative", ["jacobian", "hessian"])
+def test_several_outputs_and_second_derivatives_interpreted(
+    derivative: str, random_count: int | None, fresh_seed: int
+) -> None:
+    """From a seed that stays, and new ones."""
+    engines = ["evaluator", "exact", "python"]
+    assert_right(run(FIXED, range(COUNT // 4), engines, 10, derivative))
+    assert_right(run(fresh_seed, range(random_count or COUNT // 8), engines, 10, derivative))
+    assert_right(run(FIXED, range(0, COUNT // 4, 4), ["evaluator_32"], 10, derivative))
+
+
+@pytest.mark.parametrize("derivative", ["jacobian", "hessian"])
+def test_several_outputs_and_second_derivatives_compiled(
+    derivative: str, random_count: int | None, fresh_seed: int
+) -> None:
+    seed = FIXED + 1 if random_count is None else fresh_seed
+    assert_right(run(seed, range((random_count or 160) // 10), ["cpu"], 10, derivative))
+
+
+@needs_node
+def test_several_outputs_and_second_derivatives_in_javascript(random_count: int | None) -> None:
+    for derivative in ("jacobian", "hessian"):
+        assert_right(run(FIXED + 2, range((random_count or COUNT) // 10), ["javascript"], 10, derivative))
+
+
 def test_new_ones_interpreted(random_count: int | None, fresh_seed: int) -> None:
     numbers = range(random_count or COUNT)
     assert_right(run(fresh_seed, numbers, ["evaluator", "exact", "python"], 10))
