@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from ..graph.graph import POINTWISE, Graph, Output, operations, reachable, views_of
-from ..graph.node import View
+from ..graph.node import Node, View
 from .activity import varying_nodes
 from .dense import dense_rows
 from .differentiate import differentiate
@@ -104,8 +105,20 @@ def least_jacobian(graph: Graph, rows: Sequence[View], columns: Sequence[Sequenc
 
 
 def cost(views: Sequence[View]) -> int:
-    """How many operations views are made of; that a term of a sum is negative costs nothing of its own."""
+    """How many operations views are made of.
+
+    That a term of a sum is negative costs nothing of its own, nor does a minus before a number times something: -(2*a)
+    is the product with -2, bit for bit.
+    """
     order = [node for node in reachable(view.node for view in views) if node.arguments and not node.fixed]
-    read = {view.node for view in views}
-    read.update(edge.node for node in order if node.gate.name != "add" for edge in node.arguments)
-    return operations(node for node in order if node.gate.name != "neg" or node in read)
+    readers = Counter(edge.node for node in order for edge in node.arguments)
+    outputs = {view.node for view in views}
+    read = outputs | {edge.node for node in order if node.gate.name != "add" for edge in node.arguments}
+
+    def is_free(node: Node) -> bool:
+        """Whether the minus is that of a term, or of a number that nothing else is multiplied by."""
+        inside = node.arguments[0].node
+        is_multiple = inside.gate.name == "mul" and any(factor.node.fixed for factor in inside.arguments)
+        return node not in read or (is_multiple and readers[inside] == 1 and inside not in outputs)
+
+    return operations(node for node in order if node.gate.name != "neg" or not is_free(node))

@@ -38,6 +38,9 @@ FILED = (array_laws, cheaper, stabler)
 # More laws in a row than this, each applied to what the one before has made, are laws that undo each other.
 _MAX_REWRITES = 400
 
+# So often it is looked for what sums have in common.
+_MAX_SHARINGS = 4
+
 
 def simplify(
     graph: Graph,
@@ -60,7 +63,11 @@ def simplify(
     if "spelling" in wanted and (only is None or "join_factors" in only):
         graph = join_factors(graph, _fragile, fired)
     if "spelling" in wanted and (only is None or "share_pairs" in only):
-        graph = share_pairs(graph, _fragile, fired)
+        for _ in range(_MAX_SHARINGS):  # what is shared may be a multiple of what is there
+            shared = share_pairs(graph, _fragile, fired)
+            if shared is graph:
+                break
+            graph = _rewritten_graph(shared, rules, forms)
     if last <= wanted:
         graph = _rewritten_graph(graph, Rules(last, fired, only, not graph.over_points), {})
     return graph.compact()
