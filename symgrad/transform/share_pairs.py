@@ -25,6 +25,9 @@ from ..graph.rebuild import rebuilt
 # A term is paired with so many of those beside it: a sum of thousands of terms takes no more time than many short ones.
 _BESIDE = 8
 
+# Of so many terms a sum is long.
+_LONG = 4
+
 # The number that a constant term is a multiple of: no node's.
 _ONE = -1
 
@@ -60,6 +63,7 @@ def share_pairs(graph: Graph, fragile_nodes: Callable[[Sequence[Node]], Containe
             fragile = fragile_nodes(order) if fragile is None else fragile
             sums = _Sums(graph.table, gate, [node for node in nodes if node not in fragile], graph)
             sums.share_groups()
+            sums.share_most()
             sums.share_pairs()
             sums.take_out()
             fired.update({"share_pairs": len(sums.shared)} if sums.shared else {})
@@ -131,6 +135,31 @@ class _Sums:
             if len(group) > 1 and len(holders) > 1:
                 self._share(group, [node for node, _ in holders])
 
+    def share_most(self) -> None:
+        """Shares the terms that always occur together in long sums, where most have them with the same coefficients.
+
+        What a sum has more of one of them, it adds to the others: a + 3*b + c is (a + b + c) + 2*b.
+        """
+        holders: dict[int, list[Node]] = {}
+        for node, terms in self.of.items():
+            if len(terms) >= _LONG:
+                for number in terms:
+                    holders.setdefault(number, []).append(node)
+        groups: dict[tuple[Node, ...], list[int]] = {}
+        for number, nodes in holders.items():
+            if number != _ONE:
+                groups.setdefault(tuple(nodes), []).append(number)
+        for nodes, numbers in groups.items():
+            if min(len(nodes), len(numbers)) >= _LONG:
+                group = {n: Counter(self.of[node][n] for node in nodes).most_common(1)[0][0] for n in numbers}
+                users = [node for node in nodes if all(_over(self.of[node][n], group[n]) >= 1 for n in numbers)]
+                others = [sum(self.of[node][n] != own for n, own in group.items()) for node in users]
+                if all(own < 0 for own in group.values()):
+                    group = {number: -own for number, own in group.items()}
+                    users = [node for node in users if self._has_other(node, group)]
+                if len(users) > 1 and sum(others) <= len(users):
+                    self._replace(group, users)
+
     def share_pairs(self) -> None:
         """Shares pairs of terms, those first that save most, until none saves anything."""
         holders: dict[Pair, list[Node]] = {}
@@ -197,13 +226,14 @@ class _Sums:
         """The group with the size and signs that save most, and the sums that it is taken out of."""
         first, factor = next(iter(group.items()))
         scales = {node: _over(self.of[node][first], factor) for node in nodes}
-        minus = sum(scale < 0 for scale in scales.values())
-        if (2 * minus > len(nodes) and any(own < 0 for own in group.values())) or all(
-            own < 0 for own in group.values()
-        ):
+        plus = [node for node, scale in scales.items() if scale > 0 or self._has_other(node, group)]
+        minus = [node for node, scale in scales.items() if scale < 0 or self._has_other(node, group)]
+        opposite = sum(scale < 0 for scale in scales.values())
+        is_flipped = (len(minus), opposite) > (len(plus), len(nodes) - opposite)
+        if all(own < 0 for own in group.values()) or (is_flipped and any(own < 0 for own in group.values())):
             group = {number: -own for number, own in group.items()}
-            scales = {node: -scale for node, scale in scales.items()}
-        scales = {node: scale for node, scale in scales.items() if scale > 0 or self._has_other(node, group)}
+            scales, plus = {node: -scale for node, scale in scales.items()}, minus
+        scales = {node: scales[node] for node in plus}
         if not self.uses or len(scales) < 2:
             return _Shared((len(group) - 1) * (len(scales) - 1), group, list(scales))
         sizes = Counter(map(abs, scales.values()))
@@ -248,10 +278,12 @@ class _Sums:
         self.shared[self.fresh] = group
         for terms in sums:
             before = {number: terms.pop(number) for number in group}
-            first, factor = next(iter(before.items()))
-            terms[self.fresh] = _over(factor, group[first])
+            multiple = min((_over(own, group[number]) for number, own in before.items()), key=abs)
+            after = {number: own - multiple * group[number] for number, own in before.items()}
+            after = {number: own for number, own in after.items() if own} | {self.fresh: multiple}
+            terms.update(after)
             self.uses.subtract(_products(before))
-            self.uses.update(_products({self.fresh: terms[self.fresh]}))
+            self.uses.update(_products(after))
         self.uses.update(_products(group))
         return self.fresh
 
