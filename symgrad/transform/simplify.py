@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
+from fractions import Fraction
 
 from ..gates.roots import non_negative_nodes
 from ..gates.table import GATES
@@ -29,7 +30,7 @@ from ..graph.rebuild import read_after, rebuilt, translated
 from .join_factors import join_factors
 from .laws import arrays as array_laws
 from .laws import cheaper, stabler
-from .laws.law import LAWS, Rewrite
+from .laws.law import LAWS, Rewrite, multiple, scaled
 from .share_pairs import share_pairs
 
 # Importing the laws files them; of two laws for one gate the first filed is tried first.
@@ -76,11 +77,11 @@ def simplify(
 def reuse_reciprocals(graph: Graph) -> Graph:
     """a/b becomes a*(1/b) where 1/b is computed anyway, or b varies along fewer axes: a rounding more, a division less.
 
-    Also where the gradients divide several times by b. Not where a step or an edge is reached by it: a floor, a
+    1/(3*b) is (1/b)/3 then. Also where the gradients divide several times by b. Not where a step or an edge is reached by it: a floor, a
     condition, a root.
     """
     order = graph.order()
-    quotients = [n for n in order if n.gate.name == "div" and n.arguments[0].number != 1 and not _below(n).node.fixed]
+    quotients = [node for node in order if node.gate.name == "div" and not _below(node).node.fixed]
     if not quotients:
         return graph
     existing = set(order)
@@ -91,15 +92,24 @@ def reuse_reciprocals(graph: Graph) -> Graph:
         n
         for n in quotients
         if n not in fragile
+        and n.arguments[0].number != 1
         and (len(_below(n).axes) < n.rank or (1 / _below(n)).node in existing or below_gradients[_below(n)] > 1)
     }
+    inverted = {_below(n) for n in is_split} | {_below(n) for n in quotients if n.arguments[0].number == 1}
+    multiples = {
+        below: (number, rest)
+        for below in inverted
+        if below.node.gate.name == "mul" and (rest := scaled(below)[1]) in inverted and (number := scaled(below)[0]) != 1
+    }
+    is_split.update(n for n in quotients if n.arguments[0].number == 1 and _below(n) in multiples and n not in fragile)
     if not is_split:
         return graph
     views: dict[Node, View] = {}
     for node in order:
         if node in is_split:
-            above, below = translated(views, node.arguments)
-            views[node] = above * (1 / below)
+            number, rest = multiples.get(_below(node), (Fraction(1), _below(node)))
+            inverse = multiple(1 / number, 1 / read_after(views, rest))
+            views[node] = inverse if node.arguments[0].number == 1 else read_after(views, node.arguments[0]) * inverse
         elif all(views[source] is source.own for source in node.sources):
             views[node] = node.own
         else:
