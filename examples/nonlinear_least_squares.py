@@ -1,8 +1,8 @@
 """Nonlinear least squares against certified answers: the Thurber problem of NIST, seven parameters, 37 points.
 
-symgrad.residuals gives SciPy's least_squares the residuals at the data and their Jacobian. The same fit is done once more
-as the minimum of a sum of squares. Data and certified values: NIST Statistical Reference Datasets, Thurber (semiconductor
-electron mobility), www.itl.nist.gov/div898/strd/nls/data/thurber.shtml.
+symgrad.residuals gives SciPy's least_squares the residuals at the data and their Jacobian. The same fit is done once
+more as the minimum of a sum of squares. Data and certified values: NIST Statistical Reference Datasets, Thurber
+(semiconductor electron mobility), www.itl.nist.gov/div898/strd/nls/data/thurber.shtml.
 Picture: nonlinear_least_squares.png, the data and the fit, in the folder of --out.
 Needs `pip install symgrad[examples]`.
 """
