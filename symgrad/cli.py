@@ -25,7 +25,7 @@ from .commands import (
     run_explore,
     run_trace,
 )
-from .compiler import STAGES
+from .compiler import STAGES, USUAL
 from .errors import SymgradError
 from .explore.tracing import LEVELS
 from .options import ACCURACIES, DTYPES
@@ -99,13 +99,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     what.add_argument("--stage", choices=STAGES, help="print what comes out of this stage instead of the source")
     what.add_argument("--body", action="store_true", help="print the part about the mathematics only: no run-time text")
 
+    _derivative(command)
+
     command = _command(commands, "eval", run_eval, "print the value and gradient at a point")
     command.add_argument("inputs", nargs="*", metavar="x=number", help=_POINT)
+    _derivative(command)
 
     command = _command(
         commands, "check", run_check, "compare the gradient with numerical ones; exit status 1 if it fails"
     )
     command.add_argument("inputs", nargs="*", metavar="x=number", help=f"{_POINT}; default: numbers in (0, 1)")
+    _derivative(command)
 
     command = _command(commands, "trace", run_trace, "print every gate: value, local and upstream gradients, troubles")
     command.add_argument("inputs", nargs="*", metavar="x=number", help=_POINT)
@@ -157,6 +161,16 @@ _POINT = "the point, by name; arrays as lists: w=[1,2]"
 def _level(command: argparse.ArgumentParser) -> None:
     words = "sigmoid and its like as one gate; gates of one and two arguments; arrays entry by entry; default: gates"
     command.add_argument("--level", default="gates", choices=LEVELS, help=words)
+    command.add_argument("--of", metavar="f", help="of several outputs the one to look at; default: the first number")
+
+
+def _derivative(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--derivative",
+        default=USUAL,
+        choices=("none", "gradient", "jacobian", "hessian"),
+        help="default: gradient of one output, jacobian of several",
+    )
 
 
 def _narrowing(command: argparse.ArgumentParser) -> None:

@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .compiler import compile, emit, stage_text
+from .compiler import USUAL, compile, emit, stage_text
 from .errors import SymgradError
 from .explore.page import PAGE_MARK
 from .language.parse import MAX_CHARACTERS, Problem, parse
 from .lower.lower import free_symbols, natural_order
+from .outputs import split
 from .tables import show, visible_lines
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141  # exit statuses; the last two as shells give them
@@ -30,9 +31,9 @@ def run_emit(options: argparse.Namespace) -> int:
     chosen = {"target": options.target, "dtype": options.dtype, "accuracy": options.accuracy}
     wrt = _wrt(options.wrt, problem)
     if options.stage:
-        text = stage_text(options.stage, problem, wrt, **chosen)
+        text = stage_text(options.stage, problem, wrt, derivative=_derivative(options), **chosen)
     else:
-        text = emit(problem, None, wrt, body=options.body, **chosen)
+        text = emit(problem, None, wrt, derivative=_derivative(options), body=options.body, **chosen)
     text = text if text.endswith("\n") else text + "\n"
     if output is None:
         sys.stdout.write(text)
@@ -43,8 +44,7 @@ def run_emit(options: argparse.Namespace) -> int:
 
 def run_eval(options: argparse.Namespace) -> int:
     kernel = _kernel(options)
-    value, gradient = kernel(*_point(kernel, options))
-    lines = [("value", value), *((f"d_{s.name}", d) for s, d in zip(kernel.wrt, gradient, strict=True))]
+    lines = list(kernel.named(kernel(*_point(kernel, options))))
     width = max(len(name) for name, _ in lines)
     for name, number in lines:
         print(f"{name:<{width}}  {number.tolist() if hasattr(number, 'tolist') else number!r}")
@@ -60,7 +60,7 @@ def run_check(options: argparse.Namespace) -> int:
 
 def run_trace(options: argparse.Namespace) -> int:
     kernel = _kernel(options)
-    trace = kernel.trace(*_point(kernel, options), level=options.level)
+    trace = kernel.trace(*_point(kernel, options), level=options.level, output=options.of)
     if options.explain is not None:
         print(visible_lines(trace.explain(unicodedata.normalize("NFKC", options.explain))))
     elif options.json:
@@ -116,7 +116,7 @@ def run_explore(options: argparse.Namespace) -> int:
 
 def _drawing(options: argparse.Namespace, done: str) -> Any:
     kernel = _kernel(options)
-    narrowing = {"nearest": options.nearest, "through": options.through}
+    narrowing = {"nearest": options.nearest, "through": options.through, "output": options.of}
     return kernel.draw(*_point(kernel, options, done), level=options.level, **narrowing)
 
 
@@ -127,7 +127,7 @@ def run_bench(options: argparse.Namespace) -> int:
     result = bench(
         problem,
         _wrt(options.wrt, problem),
-        middles=_numbers(options.inputs, sorted(free_symbols(problem.expression), key=natural_order)),
+        middles=_numbers(options.inputs, sorted(free_symbols(*split(problem.expression)[1]), key=natural_order)),
         points=options.points,
         rounds=options.rounds,
         dtype=options.dtype,
@@ -144,7 +144,20 @@ def run_bench(options: argparse.Namespace) -> int:
 
 def _kernel(options: argparse.Namespace) -> Any:
     problem = _problem(options.file)
-    return compile(problem, None, _wrt(options.wrt, problem), dtype=options.dtype, accuracy=options.accuracy)
+    return compile(
+        problem,
+        None,
+        _wrt(options.wrt, problem),
+        derivative=_derivative(options),
+        dtype=options.dtype,
+        accuracy=options.accuracy,
+    )
+
+
+def _derivative(options: argparse.Namespace) -> str | None:
+    """What `--derivative` says; commands without it take what is usual."""
+    chosen: str = getattr(options, "derivative", USUAL)
+    return None if chosen == "none" else chosen
 
 
 def _point(kernel: Any, options: argparse.Namespace, done: str = "") -> list[Any]:
@@ -195,7 +208,7 @@ def _wrt(text: str | None, problem: Problem) -> list[Any] | None:
     """The symbols that `--wrt` names."""
     if text is None:
         return None
-    symbols = {symbol.name: symbol for symbol in sorted(free_symbols(problem.expression), key=natural_order)}
+    symbols = {symbol.name: symbol for symbol in sorted(free_symbols(*split(problem.expression)[1]), key=natural_order)}
     wanted = [unicodedata.normalize("NFKC", name.strip()) for name in text.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in symbols]
     if not wanted:

@@ -361,3 +361,51 @@ def test_a_drawing_is_not_written_under_another_name(command: str, ends: str, tm
     assert main([name, written(tmp_path, "x*y"), "-o", str(tmp_path / "x.foo"), *options]) == 2
     assert f"x.foo: it ends in none of {ends}" in capsys.readouterr().err
     assert not (tmp_path / "x.foo").exists()
+
+
+# --- several outputs --------------------------------------------------------------------------------------------------
+
+SEVERAL = "q = x*y\nf = sin(q) + z\ng = q**2\n"
+PRINTED: dict[str, tuple[str, list[str], str]] = {
+    "jacobian": (SEVERAL, ["x=1", "y=2", "z=3"], "f  g  d_f_x  d_f_y  d_f_z  d_g_x  d_g_y  d_g_z"),
+    "values": (SEVERAL, ["x=1", "y=2", "z=3", "--derivative", "none"], "f  g"),
+    "listed": (f"{SEVERAL}output q, g\n", ["x=1", "y=2", "--derivative", "none"], "q  g"),
+    "hessian": ("x**2*y", ["x=1", "y=2", "--derivative", "hessian"], "value  d_x  d_y  d_x_x  d_x_y  d_y_x  d_y_y"),
+    "arrays": (
+        "w: vector(n)\nf = sum(w**2)\ng = sum(w)*x\n",
+        ["w=[1,2]", "x=3"],
+        "f  g  d_f_w  d_f_x  d_g_w  d_g_x",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PRINTED)
+def test_eval_prints_every_output(case: str, tmp_path: Path, capsys: Captured) -> None:
+    text, arguments, names = PRINTED[case]
+    assert main(["eval", written(tmp_path, text), *arguments]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert list(lines) == names.split()
+    known = {"d_g_x": "8.0", "d_x_y": "2.0", "d_g_w": "[3.0, 3.0]", "q": "2.0"}
+    if case != "arrays":
+        known |= {"g": "4.0"}
+        assert all(lines[name] == number for name, number in known.items() if name in lines)
+    else:
+        assert lines["d_f_w"] == "[2.0, 4.0]"
+
+
+def test_commands_take_several_outputs(tmp_path: Path, capsys: Captured) -> None:
+    file = written(tmp_path, SEVERAL)
+    assert main(["check", file, "x=1", "y=2", "z=3"]) == 0
+    assert "the derivatives agree" in capsys.readouterr().out
+    assert main(["trace", file, "x=1", "y=2", "z=3", "--of", "g"]) == 0
+    assert "q**2" in capsys.readouterr().out
+    assert main(["draw", file, "x=1", "y=2", "z=3", "--of", "g", "--format", "dot"]) == 0
+    capsys.readouterr()
+    assert main(["emit", file, "--derivative", "none", "--target", "python"]) == 0
+    assert "return (f, g), ()" in capsys.readouterr().out
+    assert main(["emit", file, "--derivative", "hessian"]) == 2
+    assert "is of one number" in capsys.readouterr().err
+    assert main(["bench", file]) == 2
+    assert "bench times one expression" in capsys.readouterr().err
+    assert main(["trace", file, "x=1", "y=2", "z=3", "--of", "h"]) == 2
+    assert "no number among the outputs" in capsys.readouterr().err

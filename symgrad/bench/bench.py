@@ -124,6 +124,8 @@ def _row(peer: Peer) -> Row:
 
 
 def _refuse_arrays(stages: Stages) -> None:
+    if not stages.outputs.is_number:
+        raise ValueError("bench times one expression, and here are several; give it a file with one of them")
     if not stages.graph.over_points:
         raise ValueError(
             "bench computes an expression of numbers at many points, and this one has arrays or sums over an index; "

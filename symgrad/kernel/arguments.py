@@ -19,7 +19,7 @@ from ..graph.affine import Index
 from ..graph.graph import reachable, sizes_of
 from ..graph.node import Gather, View, plain_axis
 from ..result import by_name
-from .batch import broadcast, per_item, size_of
+from .batch import broadcast, check_memory, per_item, size_of
 from .compiled import Compiled
 
 # Shapes that calls came with are remembered, up to this many.
@@ -160,7 +160,9 @@ class Arguments:
         """The shapes of a call over points. Raises ShapeError."""
         batch = broadcast(self.names, [tuple(array.shape) for array in arrays], "arguments")
         targets = self._compiled.results.targets
-        return Shapes(batch, ((),) * len(targets), tuple([batch + own.lead for own in targets]), {}, 1, [])
+        outputs = tuple([batch + own.lead for own in targets])
+        check_memory([own.name for own in targets], outputs, np.dtype(self._compiled.options.dtype).itemsize)
+        return Shapes(batch, ((),) * len(targets), outputs, {}, 1, [])
 
     def shapes_of(self, arrays: Sequence[Any]) -> Shapes:
         """What follows from the shapes of a call over arrays, known from before or not; and its indices are checked."""
@@ -219,6 +221,8 @@ class Arguments:
             shape = tuple(numeric(extent, sizes) for extent in self._compiled.graph.values[target.of].shape)
             cells.append(sum((tuple(given[place]) for place in target.by), shape))
             outputs.append(batch + target.lead + cells[-1])
+        names = [own.name for own in self._compiled.results.targets]
+        check_memory(names, outputs, np.dtype(self._compiled.options.dtype).itemsize)
         largest = max([1, *(size_of(given[position]) for position, rank in enumerate(self.ranks) if rank)])
         return Shapes(batch, tuple(cells), tuple(outputs), sizes, largest, gathers)
 

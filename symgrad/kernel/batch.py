@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,28 @@ def broadcast(names: Sequence[str], shapes: Sequence[tuple[int, ...]], what: str
     except ValueError:
         listed = ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True) if shape)
         raise ShapeError(f"the {what} do not broadcast: {listed}") from None
+
+
+def check_memory(names: Sequence[str], shapes: Sequence[tuple[int, ...]], itemsize: int) -> None:
+    """Raises MemoryError, before anything is made, where results are larger than the memory of this machine."""
+    sizes = [size_of(shape) * itemsize for shape in shapes]
+    there = _memory()
+    if there and sum(sizes) > there:
+        most = max(range(len(sizes)), key=sizes.__getitem__)
+        raise MemoryError(
+            f"the results would take {sum(sizes) / 1e9:,.0f} GB, {names[most]} of shape {shapes[most]} most of it, and "
+            f"this machine has {there / 1e9:,.0f} GB; products with a derivative are never so large: kernel.jvp, "
+            "kernel.vjp, kernel.hvp"
+        )
+
+
+@cache
+def _memory() -> int:
+    """The bytes of memory of this machine; 0 where it does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 0
 
 
 def size_of(shape: Sequence[int]) -> int:

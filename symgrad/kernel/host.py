@@ -84,7 +84,10 @@ class HostRunner:
         arrays = self.arguments.arrays(values)
         shapes = self.arguments.shapes_of(arrays)
         blocks = self._blocks(self._outputs(arrays, shapes, None), shapes)
-        numbers = iter(self._run_instance(self._walk, arrays, blocks))
+        try:
+            numbers = iter(self._run_instance(self._walk, arrays, blocks))
+        except np.linalg.LinAlgError:
+            raise singular_at(self._compiled.graph, arrays, shapes.sizes) from None
         found = []
         for place, output in enumerate(self._compiled.graph.outputs):
             target, cell = self._cells.places[place]

@@ -118,6 +118,17 @@ class Kernel(Inspection):
         found = self(*args, **by_name)
         return found if self._compiled.derivative is None else found.value
 
+    def named(self, result: Any) -> list[tuple[str, Any]]:
+        """Every number or array of a result with its name: of a Jacobian and a Hessian of numbers each entry.
+
+        Args:
+            result: What a call of the kernel has returned at one point.
+
+        Returns:
+            Pairs of a name and a number or array: values by their names, derivatives as d_x, d_f_x or d_x_y.
+        """
+        return list(self._compiled.results.named(result))
+
     def grad(self, *args: Any, **by_name: Any) -> Any:
         """The gradient alone; costs what value and gradient cost.
 

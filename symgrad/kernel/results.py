@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import sympy
 
-from ..graph.graph import Graph
+from ..graph.graph import Graph, Output
 from ..outputs import Block, Outputs, Tree
 from ..result import (
     HessianResult,
@@ -167,6 +167,27 @@ class Results:
 
     def _by_input(self, parts: Sequence[Any]) -> Any:
         return parts[0] if self._is_single else self._gradient(parts)
+
+    def named(self, result: Any) -> Iterator[tuple[str, Any]]:
+        """Every value and derivative of a result, with what it is called: d_x, d_x_y, or of several values d_f_x."""
+        arrays = self.arrays_of(result)
+        for target, array in zip(self.targets, arrays, strict=True):
+            own = [()] if not target.lead else list(np.ndindex(*target.lead))
+            for place, at in enumerate(own):
+                number = array[at] if at else array
+                if target.name in ("jacobian", "hessian") and len(target.lead) == 2:
+                    yield self._name_of(target.name, *at), number
+                elif target.by:
+                    output = Output(self._graph.values[0].view, by=target.by, of=target.of + place)
+                    yield self._graph.name_of(output), number
+                else:
+                    yield self._graph.name_of(self._graph.outputs[target.cells[place]]), number
+
+    def _name_of(self, kind: str, row: int, column: int) -> str:
+        """What an entry of a Jacobian or Hessian of numbers is called."""
+        value, positions = self._graph.values[0 if kind == "hessian" else row], self._positions
+        by = (positions[row], positions[column]) if kind == "hessian" else (positions[column],)
+        return self._graph.name_of(Output(value.view, by=by, of=0 if kind == "hessian" else row))
 
     def arrays_of(self, out: Any) -> list[Any]:
         """The arrays of `out`, one for each target. ValueError where its structure is not that of a result."""

@@ -39,6 +39,7 @@ ROOT_DIGITS = 100
 
 NUMBER, CONDITION, TUPLE = "a number", "a condition", "a list in brackets"
 LOOP, RANGE = "a loop over an index", "a range"
+LISTED = "a list of outputs"
 SHAPELESS = "an array without a declared shape (x: vector(n))"
 
 

@@ -67,14 +67,14 @@ class Problem:
     """What a text says: the output, and the intermediate results that it names, in their order.
 
     Attributes:
-        expression: The last line, a `sympy.Expr`.
+        expression: The last line, a `sympy.Expr`; where there are several outputs a dict of such by name.
         names: The intermediate results, `sympy.Expr` or conditions, of an array its element in `arrays.AXES`; later
             ones contain the earlier objects themselves.
         source: The text.
         declared: The inputs that the text declares, in order: `Symbol` and `IndexedBase`.
     """
 
-    expression: sympy.Expr
+    expression: Any  # a sympy.Expr, or a dict of them by name
     names: dict[str, sympy.Basic]
     source: str
     declared: tuple[sympy.Basic, ...] = ()

@@ -11,6 +11,7 @@ import sympy
 from .arrays import Elements, elementwise, indexed, reduced
 from .construct import (
     CONDITION,
+    LISTED,
     LOOP,
     NUMBER,
     RANGE,
@@ -70,18 +71,44 @@ class Reader:
 
     # Lines
 
-    def start(self, lines: list[tuple[Token | None, Value | None]]) -> sympy.Basic:
+    def start(self, lines: list[tuple[Token | None, Value | None]]) -> sympy.Basic | dict[str, sympy.Basic]:
         name, value = lines[-1]
         for at, line in lines[:-1]:
             if at is None and line is not None:
                 raise Mistake("only the last line may go without a name; write name = ...", line.at)
         if value is None:
             raise Mistake("the last line is a declaration; an expression should follow", offset_of(name))
+        if value.kind == LISTED:
+            return {identifier(at): self._listed(at) for at in value.expr}
+        if name is not None:
+            # What has a name and is read by nothing is an output, too.
+            unread = [own for own in self.symbols.results if own not in self.symbols.used]
+            if len(unread) > 1:
+                return {own: self._output(self.symbols.results[own], self.symbols.introduced[own]) for own in unread}
+        return self._output(value, name)
+
+    def _listed(self, at: Token) -> sympy.Basic:
+        """A result that a line lists as an output."""
+        name = identifier(at)
+        if name not in self.symbols.results:
+            raise Mistake(f"'{short(name)}' is no result of a line before; write {short(name)} = ...", offset_of(at))
+        return self._output(self.symbols.results[name], at)
+
+    def _output(self, value: Value, name: Token | None) -> sympy.Basic:
         if value.kind != NUMBER or value.shape:
             advice = "; sum it, as in sum(...)" if value.shape and value.kind == NUMBER else ""
             reason = f"the output is {described(value)}, not a number{advice}"
             raise Mistake(reason, value.at if name is None else offset_of(name))
         return value.expr
+
+    def listing(self, children: list[Token]) -> tuple[None, Value]:
+        word, *names = children
+        seen: set[str] = set()
+        for at in names:
+            if identifier(at) in seen:
+                raise Mistake(f"'{short(at)}' is an output twice", offset_of(at))
+            seen.add(identifier(at))
+        return None, Value(names, LISTED, offset_of(word))
 
     def output(self, children: Children) -> tuple[Token | None, Value]:
         return None, children[0]

@@ -191,3 +191,12 @@ def test_a_free_index_is_refused() -> None:
 def test_axes_of_families(axes: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         symgrad.family(x[i], *axes)
+
+
+def test_a_jacobian_that_does_not_fit_in_memory_is_refused_before_it_is_made() -> None:
+    kernel = symgrad.compile(symgrad.family(x[i] * x[j], (i, n), (j, n)))
+    with pytest.raises(MemoryError, match=r"d_x of shape \(100000, 100000, 100000\) most of it.*kernel\.jvp"):
+        kernel(np.ones(100_000))
+    points = symgrad.compile([s * t] * 20)
+    with pytest.raises(MemoryError, match=r"take [\d,]+ GB, jacobian of shape \(20000000000, 20, 2\)"):
+        points(np.broadcast_to(1.0, (20_000_000_000,)), 2.0)

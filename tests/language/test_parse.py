@@ -243,6 +243,11 @@ def test_symbols_carry_no_assumptions() -> None:
         ("b = a\na = 2\nb", 2, 1, "used on line 1, before"),
         ("x = x + 1", 1, 1, "used on line 1, before"),
         ("x\ny", 1, 1, "only the last line"),
+        ("f = x\noutput f, g", 2, 11, "'g' is no result of a line before; write g = ..."),
+        ("f = x\noutput f, f", 2, 11, "'f' is an output twice"),
+        ("f = x > 0\ng = y", 1, 1, "the output is a condition, not a number"),
+        ("w: vector(n)\nf = w\noutput f", 3, 8, "an array of shape (n,), not a number; sum it"),
+        ("output f", 1, 8, "'f' is no result of a line before"),
         ("x: real", 1, 1, "the last line is a declaration"),
         ("x: complex\nx", 1, 4, "'complex' is no type"),
         ("Integral(x, x)", 1, 1, "Integral(...) is not supported yet"),
@@ -603,3 +608,26 @@ def test_threads_do_not_mix_their_texts() -> None:
     with ThreadPoolExecutor(8) as pool:
         problems = list(pool.map(parse, texts))
     assert [p.names for p in problems] == [{f"s{i}": i * x} for i in range(50)]
+
+
+OUTPUTS: dict[str, dict[str, str] | str] = {
+    "q = x*y\nf = sin(q)\ng = q + 1": {"f": "sin(x*y)", "g": "x*y + 1"},
+    "q = x*y\nf = sin(q)\noutput q, f": {"q": "x*y", "f": "sin(x*y)"},
+    "f = x\ng = y\noutput g": {"g": "y"},
+    "unread = x**2\nx + y": "x + y",
+    "q = x*y\nf = q**2": "(x*y)**2",
+    "output = x*y\noutput": "x*y",
+    "output = x\noutput if y > 0 else 1": "Piecewise((x, y > 0), (1, True))",
+    "output": "output",
+    "outputs = x\nf = y\noutput outputs, f": {"outputs": "x", "f": "y"},
+}
+
+
+@pytest.mark.parametrize("text", OUTPUTS)
+def test_outputs(text: str) -> None:
+    found, wanted = parse(text).expression, OUTPUTS[text]
+    if isinstance(wanted, str):
+        assert str(found) == wanted
+    else:
+        assert {name: str(part) for name, part in found.items()} == wanted
+        assert list(found) == list(wanted)
