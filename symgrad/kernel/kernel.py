@@ -60,7 +60,8 @@ class Kernel(Inspection):
                 Numba, CuPy, PyTorch or cuda.core, or its address.
 
         Returns:
-            `(value, grad)`. Plain numbers give Python floats; arrays of points give arrays, the value and each
+            `(value, grad)`; of a Jacobian `(value, jacobian)`, of a Hessian `(value, grad, hessian)`, with
+            `derivative=None` the bare value: see `JacobianResult` and `HessianResult`. Plain numbers give Python floats; arrays of points give arrays, the value and each
             derivative at every point. Where inputs are arrays by declaration the value is a float, and each derivative
             an array of the shape of its input (a float for a number), all with the shape of the batch in front where
             there is one. Where an argument is on the device, so are all results: arrays of Numba, which these libraries

@@ -36,8 +36,9 @@ def over_points(run_points: RunPoints, targets: Sequence[Target], count: int) ->
 
 
 def are_apart(targets: Sequence[Target], count: int) -> bool:
-    """Whether each of `count` results is an array of its own."""
-    return len(targets) == count and all(target.is_plain for target in targets)
+    """Whether each of `count` results is an array of its own, in their order."""
+    places = [target.cells[0] if target.is_plain else None for target in targets]
+    return places == list(range(count))
 
 
 class _Packed:

@@ -99,7 +99,9 @@ def reuse_reciprocals(graph: Graph) -> Graph:
     multiples = {
         below: (number, rest)
         for below in inverted
-        if below.node.gate.name == "mul" and (rest := scaled(below)[1]) in inverted and (number := scaled(below)[0]) != 1
+        if below.node.gate.name == "mul"
+        and (rest := scaled(below)[1]) in inverted
+        and (number := scaled(below)[0]) != 1
     }
     is_split.update(n for n in quotients if n.arguments[0].number == 1 and _below(n) in multiples and n not in fragile)
     if not is_split:
