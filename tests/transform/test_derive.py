@@ -50,3 +50,10 @@ def test_a_value_outside_of_a_branch_is_not_masked_by_one_that_reads_it_inside()
     assert value != value
     assert inside == 0
     assert [float(own) for own in derivatives] == [-1.0, 0.0]
+
+
+def test_the_cardinal_sine_as_people_write_it_is_smooth_at_0() -> None:
+    sinc = sp.Piecewise((sp.sin(x) / x, sp.Ne(x, 0)), (1, True))
+    for f, curvature in ((sinc, -1 / 3), (sp.exp(sinc), -sp.E / 3)):
+        found = evaluate(derive(scalars([f], (x,)), Wanted((0,), "hessian")), (0.0,))
+        assert [float(own) for own in found[1:]] == pytest.approx([0.0, float(curvature)], rel=1e-15)

@@ -196,6 +196,10 @@ TABLE: dict[str, list[Build]] = {
         lambda a, b, c: (a * b).call("sin") / (a * b),
         lambda a, b, c: a.call("sin") / (a * b),
     ],
+    "sinc_branch": [
+        lambda a, b, c: a.call("ne", number(a, 0)).where(a.call("sinc"), 1),
+        lambda a, b, c: number(a, 0).equals(a).where(1, a.call("sinc")),
+    ],
 }
 ROWS = [(name, place) for name, builds in TABLE.items() for place in range(len(builds))]
 POINTS = [(0.7, 1.3, 2.1), (-0.6, 0.4, -1.7), (3.3, -2.2, 0.25), (0.11, 0.3, 0.5)]
@@ -310,6 +314,9 @@ def test_simplifying_twice_changes_nothing() -> None:
         (lambda a, b, c: 1 + exp(a), "complements"),
         (lambda a, b, c: exp(a) / (1 + exp(b)), "softmax_quotient"),
         (lambda a, b, c: a.call("sin") / b, "sinc_quotient"),
+        (lambda a, b, c: b.call("ne", number(a, 0)).where(a.call("sinc"), 1), "sinc_branch"),
+        (lambda a, b, c: a.call("ne", number(a, 0)).where(a.call("sinc"), 0), "sinc_branch"),
+        (lambda a, b, c: a.call("ne", number(a, 0)).where(1, a.call("sinc")), "sinc_branch"),
         (lambda a, b, c: (squared(a) - squared(b)).call("sqrt"), "root_of_squares"),
         (lambda a, b, c: raised(a, 3).call("cbrt"), "power_of_power"),
         (lambda a, b, c: raised(a, Fraction(3, 2)).call("pow", number(a, Fraction(2, 3))), "power_of_power"),
@@ -320,7 +327,8 @@ def test_simplifying_twice_changes_nothing() -> None:
         (lambda a, b, c: a / a, "div_constants"),
     ],
     ids=[
-        *("difference", "2+a", "2-exp", "1+exp", "other_exponent", "other_argument", "minus"),
+        *("difference", "2+a", "2-exp", "1+exp", "other_exponent", "other_argument"),
+        *("sinc_of_other", "0_at_0", "sinc_at_0", "minus"),
         *("whole_of_odd", "whole_of_root", "other_base", "whole_powers", "times_0", "a-a", "a/a"),
     ],
 )

@@ -268,3 +268,17 @@ def sinc_quotient(y: View) -> View | None:
                 above[position] = factor.arguments[0].call("sinc")
                 return quotient_of(y, above, below)
     return None
+
+
+@law(
+    "select", "sinc(a), and 1 where a = 0, is sinc(a)", exact=True, family="stabler"
+)  # a branch 1 would have no slopes
+def sinc_branch(y: View) -> View | None:
+    # The branch 1 alone has no curvature.
+    condition, taken, otherwise = y.arguments
+    if is_gate(condition, "eq"):
+        taken, otherwise = otherwise, taken
+    if not (is_gate(condition, "eq") or is_gate(condition, "ne")) or not is_gate(taken, "sinc"):
+        return None
+    is_at_zero = set(condition.arguments) == {taken.arguments[0], constant(y, 0)}
+    return taken if is_at_zero and otherwise.number == 1 else None
