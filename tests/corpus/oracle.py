@@ -2,8 +2,9 @@
 
 Every sum is a loop, every matrix a list of lists, every entry of an input a variable of its own; numbers are mpmath's.
 The gradient is one reverse sweep over the operations that were carried out, all of them on single numbers, with
-derivatives written down from calculus (`FUNCTIONS`, `_Run.power` and so on). Nothing here knows of symgrad: its
-classes Largest and Smallest are told by their names.
+derivatives written down from calculus (`FUNCTIONS`, `_Run.power` and so on). Second derivatives are the same sweep over
+the operations of the first one, entry by entry of the gradient. Nothing here knows of symgrad: its classes Largest and
+Smallest are told by their names.
 
 Each number comes with its slack: how far one rounding of every input, and of every result on the way, moves it, in
 units of one rounding of 1. So a comparison has a tolerance of its own for each entry of each gradient.
@@ -19,10 +20,11 @@ absolute values have derivative 0 at 0, empty sums are 0.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import reduce
+from types import MappingProxyType
 from typing import Any
 
 import mpmath
@@ -111,9 +113,12 @@ class Number:
 
     __slots__ = ("adjoint", "ball", "is_square", "parents")
 
-    def __init__(self, ball: Ball, parents: tuple[tuple[Number, Ball], ...] = (), is_square: bool = False) -> None:
+    def __init__(self, ball: Ball, parents: tuple[tuple[Number, Number], ...] = (), is_square: bool = False) -> None:
         self.ball, self.parents, self.is_square = ball, parents, is_square
         self.adjoint: list[Ball] = []
+
+
+UNIT, UNKNOWN = Number(ONE), Number(Ball(mp.nan))
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -189,30 +194,41 @@ class Answer:
     slacks: dict[str, Any]
     dtype: str
     is_extreme: bool  # are numbers on the way so huge or tiny that a kernel may give NaN or infinity?
+    # By two inputs, in the shape of the one behind that of the other, where they were asked for.
+    hessian: dict[tuple[str, str], Any] = field(default_factory=dict)
+    hessian_slacks: dict[tuple[str, str], Any] = field(default_factory=dict)
 
-    def differences(self, value: Any, gradients: Mapping[str, Any]) -> list[str]:
-        """What is not right about a value and gradients, in words; nothing where all of it is right."""
+    def differences(
+        self, value: Any, gradients: Mapping[str, Any], hessian: Mapping[tuple[str, str], Any] = MappingProxyType({})
+    ) -> list[str]:
+        """What is not right about a value and derivatives, in words; nothing where all of it is right."""
         found = []
         if not self._agrees(value, self.value, self.slack).all() or (np.isnan(self.value) and np.isfinite(value)):
             found.append(f"value {value}, want {self.value}")
         if np.isnan(self.value) or (self.is_extreme and np.isfinite(self.value) and not np.isfinite(value)):
             return found  # of what has overflowed no slope is to be compared
-        for name, want in self.gradients.items():
-            got = np.asarray(gradients[name])
+        rows = [(f"d_{name}", gradients[name], want, self.slacks[name]) for name, want in self.gradients.items()]
+        for pair, got in hessian.items():
+            rows.append((f"d2_{'_'.join(pair)}", got, self.hessian[pair], self.hessian_slacks[pair]))
+        for name, given, want, slack in rows:
+            got = np.asarray(given)
             if got.shape != want.shape:
-                found.append(f"d_{name} has the shape {got.shape}, want {want.shape}")
+                found.append(f"{name} has the shape {got.shape}, want {want.shape}")
                 continue
-            agree = self._agrees(got, want, self.slacks[name])
+            agree = self._agrees(got, want, slack)
             if np.isinf(self.value):  # all slopes are extreme but those that are 0
                 agree |= want != 0
             for at in map(tuple, np.argwhere(~agree).tolist()):
-                found.append(f"d_{name}{list(at) or ''} {got[at]}, want {want[at]}")
+                found.append(f"{name}{list(at) or ''} {got[at]}, want {want[at]}")
         return found
 
-    def ratio(self, value: Any, gradients: Mapping[str, Any]) -> float:
+    def ratio(
+        self, value: Any, gradients: Mapping[str, Any], hessian: Mapping[tuple[str, str], Any] = MappingProxyType({})
+    ) -> float:
         """The largest error in units of slack: below MARGIN where all is right."""
         errors = [self._error(value, self.value, self.slack)]
         errors += [self._error(gradients[name], want, self.slacks[name]) for name, want in self.gradients.items()]
+        errors += [self._error(got, self.hessian[pair], self.hessian_slacks[pair]) for pair, got in hessian.items()]
         return max(float(np.max(error, initial=0.0)) for error in errors)
 
     def _agrees(self, got: Any, want: Any, slack: Any) -> Any:
@@ -231,31 +247,54 @@ class Answer:
         return np.where(np.isfinite(got) & np.isfinite(want), error, 0.0)
 
 
-def evaluate(
-    expression: Any, inputs: Mapping[str, Any], sizes: Mapping[str, int] | None = None, dtype: str = "float64"
-) -> Answer:
-    """The value of an expression at inputs by name (arrays, numbers), and its gradient by all that are not integers.
+# Operations times rows of a Hessian, beyond which it takes a minute.
+_MOST_WORK = 400_000
 
-    `sizes` are extents that no array's shape tells. Raises Undecided, OutOfBounds, Unknown, ZeroDivisionError (a
-    singular matrix).
+
+class TooLarge(Exception):
+    """A Hessian of so many entries, of so long a computation, takes too long."""
+
+
+def evaluate(
+    expression: Any,
+    inputs: Mapping[str, Any],
+    sizes: Mapping[str, int] | None = None,
+    dtype: str = "float64",
+    order: int = 1,
+) -> Answer:
+    """The value of an expression at inputs by name (arrays, numbers), and its derivatives by all that are not integers.
+
+    `sizes` are extents that no array's shape tells; of `order` 2 there is a Hessian. Raises Undecided, OutOfBounds,
+    Unknown, TooLarge, ZeroDivisionError (a singular matrix).
     """
     with mp.workdps(DIGITS):
-        run = _Run(expression, inputs, sizes or {}, dtype)
+        run = _Run(expression, inputs, sizes or {}, dtype, order)
         result = run.scalar(expression, {})
         run.sweep(result)
-        floats = [name for name, array in run.arrays.items() if np.asarray(array).dtype.kind in "fO"]
-        gradients = {name: np.zeros(np.shape(run.arrays[name])) for name in floats}
-        slacks = {name: np.zeros(np.shape(run.arrays[name])) for name in floats}
-        for (name, at), leaf in run.leaves.items():
-            if leaf.adjoint and name in gradients:
-                gradients[name][at], slacks[name][at] = float(leaf.adjoint[0].value), leaf.adjoint[0].slack
-        return Answer(float(result.ball.value), result.ball.slack, gradients, slacks, dtype, run.is_extreme)
+        shapes = {name: np.shape(array) for name, array in run.arrays.items() if np.asarray(array).dtype.kind in "fO"}
+        gradients, slacks = ({name: np.zeros(shape) for name, shape in shapes.items()} for _ in range(2))
+        for name, at, ball in run.slopes(shapes):
+            gradients[name][at], slacks[name][at] = float(ball.value), ball.slack
+        answer = Answer(float(result.ball.value), result.ball.slack, gradients, slacks, dtype, run.is_extreme)
+        return answer if order == 1 else replace(answer, **_second(run, result, shapes))
+
+
+def _second(run: _Run, result: Number, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """The Hessian and its slacks, row by row."""
+    pairs = {(one, two): shapes[one] + shapes[two] for one in shapes for two in shapes}
+    hessian, slacks = ({pair: np.zeros(shape) for pair, shape in pairs.items()} for _ in range(2))
+    for (one, at), slope in run.swept(result).items():
+        if one in shapes:
+            run.sweep(slope)
+            for two, place, ball in run.slopes(shapes):
+                hessian[one, two][at + place], slacks[one, two][at + place] = float(ball.value), ball.slack
+    return {"hessian": hessian, "hessian_slacks": slacks, "is_extreme": run.is_extreme}
 
 
 def exact_value(expression: Any, inputs: Mapping[str, Any], sizes: Mapping[str, int] | None = None) -> Real:
     """The value, to all digits; entries of inputs may be mpmath's numbers."""
     with mp.workdps(DIGITS):
-        return _Run(expression, inputs, sizes or {}, "float64").scalar(expression, {}).ball.value
+        return _Run(expression, inputs, sizes or {}, "float64", 1).scalar(expression, {}).ball.value
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -266,8 +305,10 @@ def exact_value(expression: Any, inputs: Mapping[str, Any], sizes: Mapping[str, 
 class _Run:
     """One evaluation: all numbers in the order in which they were made."""
 
-    def __init__(self, expression: Any, inputs: Mapping[str, Any], sizes: Mapping[str, int], dtype: str) -> None:
-        self.arrays = dict(inputs)
+    def __init__(
+        self, expression: Any, inputs: Mapping[str, Any], sizes: Mapping[str, int], dtype: str, order: int
+    ) -> None:
+        self.arrays, self.derivatives = dict(inputs), order
         self.largest, self.is_extreme = _LARGEST[dtype], False
         self.dtype, self.bits, self.unit = dtype, _BITS[dtype], float(np.finfo(dtype).eps) / 2
         self.tape: list[Number] = []
@@ -280,7 +321,7 @@ class _Run:
 
     # --- numbers ------------------------------------------------------------------------------------------------------
 
-    def number(self, ball: Ball, *parents: tuple[Number, Ball], is_square: bool = False) -> Number:
+    def number(self, ball: Ball, *parents: tuple[Number, Number], is_square: bool = False) -> Number:
         if ball.value and mp.isfinite(ball.value) and not 1 / self.largest < abs(ball.value) < self.largest:
             self.is_extreme = True
         made = Number(ball, parents, is_square)
@@ -314,10 +355,16 @@ class _Run:
             return self.constant(0)
         if len(numbers) == 1:
             return numbers[0]
-        return self.number(added([own.ball for own in numbers], self.bits), *((own, ONE) for own in numbers))
+        return self.number(added([own.ball for own in numbers], self.bits), *((own, UNIT) for own in numbers))
 
     def mul(self, one: Number, two: Number) -> Number:
-        return self.number(times(one.ball, two.ball, self.bits), (one, two.ball), (two, one.ball))
+        return self.number(times(one.ball, two.ball, self.bits), (one, two), (two, one))
+
+    def local(self, ball: Ball, *bends: tuple[Number, Callable[[], Ball]]) -> Number:
+        """A local derivative; `bends` are its own, which second derivatives ask for."""
+        if self.derivatives == 1:
+            return Number(ball)
+        return self.number(ball, *((own, Number(bend())) for own, bend in bends))
 
     def product(self, numbers: Sequence[Number]) -> Number:
         return reduce(self.mul, numbers) if numbers else self.constant(1)
@@ -325,11 +372,17 @@ class _Run:
     def apply(self, function: type, one: Number) -> Number:
         x = one.ball
         if mp.isnan(x.value):
-            return self.number(Ball(mp.nan), (one, Ball(mp.nan)))
+            return self.number(Ball(mp.nan), (one, Number(Ball(mp.nan))))
         value, slope, bend = (_real(rule, x.value) for rule in FUNCTIONS[function])
         ball = Ball(value, _moved(slope, x.slack) + 4 * _size(value))
-        local = Ball(slope, _moved(bend, x.slack) + 4 * _size(slope) + (2.0 if function in _FROM_ONE else 0.0))
-        return self.number(ball, (one, local))
+        from_one = 2.0 if function in _FROM_ONE else 0.0
+        local = Ball(slope, _moved(bend, x.slack) + 4 * _size(slope) + from_one)
+
+        def bent() -> Ball:
+            turn = _differenced(FUNCTIONS[function][2], x.value)
+            return Ball(bend, _moved(turn, x.slack) + 8 * _size(bend) + 2 * from_one * _size(value))
+
+        return self.number(ball, (one, self.local(local, (one, bent))))
 
     def power(self, base: Number, exponent: Number, fixed: Fraction | None) -> Number:
         """A power; `fixed` is the exponent where it is a rational number."""
@@ -338,14 +391,20 @@ class _Run:
             whole = int(fixed)
             ball = reduce(lambda a, b: times(a, b, self.bits), [x] * whole)
             below = reduce(lambda a, b: times(a, b, self.bits), [x] * (whole - 1), ONE)
-            return self.number(
-                ball, (base, times(Ball(mp.mpf(whole), 0.0, True), below, self.bits)), is_square=whole > 1
-            )
+            slope = times(Ball(mp.mpf(whole), 0.0, True), below, self.bits)
+
+            def bent() -> Ball:
+                if whole == 1:
+                    return ZERO
+                lower = reduce(lambda a, b: times(a, b, self.bits), [x] * (whole - 2), ONE)
+                return times(Ball(mp.mpf(whole * (whole - 1)), 0.0, True), lower, self.bits)
+
+            return self.number(ball, (base, self.local(slope, (base, bent))), is_square=whole > 1)
         is_odd = fixed is not None and fixed < 0 and fixed.denominator == 1 and fixed.numerator % 2 == 1
         if is_odd and x.value == 0 and base.parents and not base.is_square:
             raise Undecided("the sign of a zero decides that of an infinity")
         if mp.isnan(x.value) or mp.isnan(y.value):
-            return self.number(Ball(mp.nan), (base, Ball(mp.nan)), (exponent, Ball(mp.nan)))
+            return self.number(Ball(mp.nan), (base, Number(Ball(mp.nan))), (exponent, Number(Ball(mp.nan))))
         value = _real(lambda a: _raised(a, y.value), x.value)
         slope = _real(lambda a: y.value * _raised(a, y.value - 1), x.value)
         bend = _real(lambda a: y.value * (y.value - 1) * _raised(a, y.value - 2), x.value)
@@ -358,13 +417,34 @@ class _Run:
             _moved(slope / y.value, y.slack) if y.value != 0 and mp.isfinite(slope) else 0.0
         )
         local = Ball(slope, _moved(bend, x.slack) + mixed + (work + 4) * _size(slope))
-        parents = [(base, local)]
+        # Second derivatives, with a generous slack: all that moves them, relative to x and y, and the work.
+        moved = (2 + _size(y.value)) * (x.slack / _size(x.value) if x.value else 0.0) + _size(log) * y.slack + 2 * work
+
+        def scaled(value: Real, size: Real, extra: float = 0.0) -> Ball:
+            return Ball(value, _size(size) * (moved + 4) + extra) if mp.isfinite(size) else Ball(mp.nan)
+
+        def mixed_bend() -> Ball:
+            if x.value <= 0:
+                return Ball(mp.nan)
+            power = _raised(x.value, y.value - 1)
+            return scaled(power * (1 + y.value * log), power * (1 + abs(y.value * log)), _size(power * log) * y.slack)
+
+        def base_bend() -> Ball:
+            size = (abs(y.value) + 1) ** 2 * _raised(x.value, y.value - 2) if x.value else bend
+            return scaled(bend, size if fixed is None else bend)
+
+        bends = [(base, base_bend)]
+        if fixed is None:
+            bends.append((exponent, mixed_bend))
+        parents = [(base, self.local(local, *bends))]
         if fixed is None:
             other = _moved(slope * log, x.slack) if mp.isfinite(slope) else 0.0
             more = other + _moved(by_exponent * log, y.slack) + (work + 4) * _size(by_exponent)
             if x.value != 0:
                 more += _moved(value / x.value, x.slack)
-            parents.append((exponent, Ball(by_exponent, more)))
+            twice = value * log**2 if x.value > 0 else mp.nan
+            own = [(base, mixed_bend), (exponent, lambda: scaled(twice, abs(twice) + abs(by_exponent)))]
+            parents.append((exponent, self.local(Ball(by_exponent, more), *own)))
         return self.number(ball, *parents)
 
     def extreme(self, numbers: Sequence[Number], sign: int, alike: bool = False) -> Number:
@@ -375,13 +455,13 @@ class _Run:
         if not numbers:
             return self.constant(-sign * mp.inf)
         if any(mp.isnan(own.ball.value) for own in numbers):
-            return self.number(Ball(mp.nan), *((own, Ball(mp.nan)) for own in numbers))
+            return self.number(Ball(mp.nan), *((own, Number(Ball(mp.nan))) for own in numbers))
         top = max(numbers, key=lambda own: sign * own.ball.value)
         tied = [own for own in numbers if own.ball.value == top.ball.value]
         for own in numbers:
             if not (alike and own.ball.value == top.ball.value):
                 self.order(own, top)
-        share = self.constant(mp.mpf(1) / len(tied)).ball
+        share = self.constant(mp.mpf(1) / len(tied))
         return self.number(top.ball, *((own, share) for own in tied))
 
     def order(self, one: Number, two: Number) -> None:
@@ -396,7 +476,7 @@ class _Run:
         self.order(one, self.constant(0))
         x = one.ball
         sign = mp.sign(x.value)
-        return self.number(Ball(abs(x.value), x.slack, x.exact), (one, Ball(sign, 0.0, True)))
+        return self.number(Ball(abs(x.value), x.slack, x.exact), (one, Number(Ball(sign, 0.0, True))))
 
     def step(self, value: Callable[[Real], Real], one: Number) -> Number:
         """A function that is constant between integers."""
@@ -408,15 +488,45 @@ class _Run:
 
     # --- the reverse sweep --------------------------------------------------------------------------------------------
 
+    def slopes(self, names: Container[str]) -> Iterator[tuple[str, tuple[int, ...], Ball]]:
+        """What the last sweep has found of inputs of some names."""
+        for (name, at), leaf in self.leaves.items():
+            if leaf.adjoint and name in names:
+                yield name, at, leaf.adjoint[0]
+
+    def swept(self, result: Number) -> dict[tuple[str, tuple[int, ...]], Number]:
+        """The gradient by entries as numbers that are made of others: a sweep that can be swept."""
+        if len(self.tape) * len(self.leaves) > _MOST_WORK:
+            raise TooLarge
+        arriving: dict[Number, list[Number]] = {result: [UNIT]}
+        for made in reversed(list(self.tape)):
+            if made in arriving:
+                total = self.add(arriving[made])
+                arriving[made] = [total]
+                for parent, local in made.parents:
+                    arriving.setdefault(parent, []).append(self._handed(total, local, made.is_square))
+        return {key: arriving[leaf][0] for key, leaf in self.leaves.items() if leaf in arriving}
+
+    def _handed(self, total: Number, local: Number, is_square: bool) -> Number:
+        if total is UNIT or local is UNIT:
+            return local if total is UNIT else total
+        if mp.isfinite(total.ball.value) and mp.isfinite(local.ball.value):
+            return self.mul(total, local)
+        ball = _pushed(total.ball, local.ball, is_square, self.bits)
+        # What stands beside an infinity that a norm takes for 0 is constant; of others nothing is known.
+        return Number(ball) if ball is ZERO else self.number(ball, (total, UNKNOWN), (local, UNKNOWN))
+
     def sweep(self, result: Number) -> None:
-        result.adjoint.append(ONE)
+        for made in self.tape:
+            made.adjoint = []
+        result.adjoint = [ONE]
         for made in reversed(self.tape):
             if not made.adjoint:
                 continue
             total = added(made.adjoint, self.bits)
             made.adjoint = [total]
             for parent, local in made.parents:
-                parent.adjoint.append(_pushed(total, local, made.is_square, self.bits))
+                parent.adjoint.append(_pushed(total, local.ball, made.is_square, self.bits))
 
     # --- expressions --------------------------------------------------------------------------------------------------
 
@@ -515,8 +625,11 @@ class _Run:
             return self.constant(1)
         heads = list(itertools.accumulate((own.ball for own in factors), self._times, initial=ONE))
         tails = list(itertools.accumulate((own.ball for own in reversed(factors)), self._times, initial=ONE))
-        locals_ = [self._times(heads[k], tails[len(factors) - 1 - k]) for k in range(len(factors))]
-        return self.number(heads[-1], *zip(factors, locals_, strict=True))
+        if self.derivatives == 1:
+            others = [Number(self._times(heads[k], tails[len(factors) - 1 - k])) for k in range(len(factors))]
+        else:
+            others = [self.product(factors[:k] + factors[k + 1 :]) for k in range(len(factors))]
+        return self.number(heads[-1], *zip(factors, others, strict=True))
 
     def _times(self, one: Ball, two: Ball) -> Ball:
         return times(one, two, self.bits)
@@ -723,6 +836,12 @@ def _pushed(total: Ball, local: Ball, is_square: bool, bits: int) -> Ball:
     if is_square and local.value == 0 and not mp.isnan(total.value):
         return ZERO
     return Ball(total.value * local.value)
+
+
+def _differenced(function: Callable[[Real], Real], x: Real) -> Real:
+    """The derivative of a function, to a few digits: for a slack."""
+    step = mp.mpf(10) ** -12 * (abs(x) or 1)
+    return (_real(function, x + step) - _real(function, x - step)) / (2 * step)
 
 
 def _moved(slope: Real, slack: float) -> float:

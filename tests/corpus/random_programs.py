@@ -1,6 +1,7 @@
 """Random programs with arrays and matrices, by the thousand: figures, and each failure made small.
 
 python tests/corpus/random_programs.py arrays 1000 --seed 7
+python tests/corpus/random_programs.py matrices 100 --derivative hessian
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import programs
 from limits import TooLongError, limited
@@ -34,9 +35,9 @@ class NotMadeError(Exception):
     """SymPy does not take what a program would be made of."""
 
 
-def made(kind: str, choices: Choices) -> Program:
+def made(kind: str, choices: Choices, derivative: str = "gradient") -> Program:
     try:
-        return KINDS[kind](choices)
+        return replace(KINDS[kind](choices), derivative=derivative)
     except (TypeError, ValueError) as error:
         raise NotMadeError from error
 
@@ -47,6 +48,7 @@ class Campaign:
 
     kind: str
     runs: Sequence[str] = QUICK
+    derivative: str = "gradient"
     outcomes: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)  # one of each sort, made small
@@ -57,7 +59,7 @@ class Campaign:
         choices = Choices(random.Random(seed))
         try:
             with limited(SECONDS):
-                outcome = tried(made(self.kind, choices), self.runs)
+                outcome = tried(made(self.kind, choices, self.derivative), self.runs)
         except NotMadeError:
             self.outcomes["not made"] += 1
             return
@@ -81,13 +83,13 @@ class Campaign:
 
         def fails(given: Sequence[int]) -> bool:
             try:
-                found = tried(made(self.kind, Choices(given=given)), self.runs)
+                found = tried(made(self.kind, Choices(given=given), self.derivative), self.runs)
             except NotMadeError:
                 return False
             return found.kind == "wrong" and _sort(found) == sort
 
         self.failures[sort] = f"{outcome.why}\n    seed {seed}"
-        small = made(self.kind, Choices(given=shrunk(choices.taken, fails)))
+        small = made(self.kind, Choices(given=shrunk(choices.taken, fails)), self.derivative)
         self.failures[sort] = f"{tried(small, self.runs).why}\n    {small}\n    seed {seed}"
 
     def join(self, other: Campaign) -> None:
@@ -101,7 +103,8 @@ class Campaign:
 
     def figures(self) -> str:
         counts = ", ".join(f"{count} {kind}" for kind, count in self.outcomes.most_common())
-        lines = [f"{self.outcomes.total()} programs with {self.kind}: {counts}; largest error {self.ratio:.2g} slacks"]
+        lines = [f"{self.outcomes.total()} programs with {self.kind}, {self.derivative}: {counts}; "]
+        lines[0] += f"largest error {self.ratio:.2g} slacks"
         lines += [f"refused {count} times: {sort}" for sort, count in self.refusals.most_common()]
         lines += [f"longer than {SECONDS} s: seeds {', '.join(map(str, self.unfinished))}"] if self.unfinished else []
         lines += [f"wrong {sort}\n  {text}" for sort, text in self.failures.items()]
@@ -128,13 +131,15 @@ def _sort(outcome: Outcome) -> str:
     way, _, rest = text.partition(": ")
     if rest.startswith("value"):
         return f"{way}: value" + (" nan" if rest.startswith("value nan") else "")
+    if rest.startswith("d2_"):
+        return f"{way}: hessian" + (" nan" if " nan, want" in rest else "")
     if rest.startswith("d_"):
         return f"{way}: gradient" + (" nan" if " nan, want" in rest else "")
     return f"{way}: {''.join(c for c in rest if not c.isdigit())[:60]}"
 
 
-def campaign_of(kind: str, runs: Sequence[str], seeds: Sequence[int]) -> Campaign:
-    campaign = Campaign(kind, runs)
+def campaign_of(kind: str, runs: Sequence[str], seeds: Sequence[int], derivative: str = "gradient") -> Campaign:
+    campaign = Campaign(kind, runs, derivative)
     for seed in seeds:
         campaign.run(seed)
     return campaign
@@ -146,14 +151,16 @@ def main() -> int:
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0, help="of the first program; the next has the next")
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=QUICK)
+    parser.add_argument("--derivative", choices=("gradient", "hessian"), default="gradient")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args()
     start, stop = options.seed, options.seed + options.count
     begin = time.perf_counter()
-    whole = Campaign(options.kind, options.runs)
+    whole = Campaign(options.kind, options.runs, options.derivative)
     with ProcessPoolExecutor(options.jobs) as pool:
         parts = [range(first, min(first + 20, stop)) for first in range(start, stop, 20)]
-        for part in pool.map(campaign_of, itertools.repeat(options.kind), itertools.repeat(options.runs), parts):
+        given = itertools.repeat(options.kind), itertools.repeat(options.runs), parts, itertools.repeat(options.derivative)
+        for part in pool.map(campaign_of, *given):
             whole.join(part)
     print(whole.figures())
     print(f"seeds {start} to {stop - 1}, {time.perf_counter() - begin:.0f} s")

@@ -25,6 +25,7 @@ from symgrad.evaluate.evaluation import evaluate
 from symgrad.kernel.arguments import Shapes
 from symgrad.kernel.host import HostRunner
 from symgrad.kernel.runner import RUNNERS
+from symgrad.result import HessianResult
 
 # What symgrad says when it refuses: with these, and a message. An IndexError is one of a call's checks.
 REFUSALS = (symgrad.UnsupportedExpression, symgrad.ShapeError, IndexError, np.linalg.LinAlgError)
@@ -38,6 +39,7 @@ class Program:
     inputs: Mapping[str, Any]  # arrays of floats and of integers, numbers, extents that no array tells
     extents: Mapping[str, int] = field(default_factory=dict)  # told when it is compiled
     dtype: str = "float64"
+    derivative: str = "gradient"  # or hessian
 
     def __str__(self) -> str:
         data = ", ".join(f"{name}={_listed(value)}" for name, value in self.inputs.items())
@@ -45,7 +47,8 @@ class Program:
         return f"{self.expression}\n    at {data}{more}" + (f" in {self.dtype}" if self.dtype != "float64" else "")
 
     def want(self) -> oracle.Answer:
-        return oracle.evaluate(self.expression, self.inputs, self.extents, self.dtype)
+        order = 2 if self.derivative == "hessian" else 1
+        return oracle.evaluate(self.expression, self.inputs, self.extents, self.dtype, order)
 
 
 def _listed(value: Any) -> str:
@@ -140,6 +143,24 @@ def _guarded(value: Any) -> Any:
     return np.float64(value) if isinstance(value, float) else value
 
 
+@dataclass(frozen=True)
+class Second:
+    """A value with its gradient and its Hessian, or one triangle of that, by the names of inputs."""
+
+    value: Any
+    grad: dict[str, Any]
+    hessian: dict[tuple[str, str], Any]
+
+
+def _by_names(result: Any, kernel: Any) -> Any:
+    """What a kernel returns, with a Hessian by names."""
+    if not isinstance(result, HessianResult):
+        return result
+    names = [symbol.name for symbol in kernel.wrt]
+    rows = {(a, b): block for a, row in zip(names, result.hessian, strict=True) for b, block in zip(names, row, strict=True)}
+    return Second(result.value, dict(zip(names, result.grad, strict=True)), rows)
+
+
 def built(program: Program, target: str = "python", **options: Any) -> Any:
     """A kernel for the program; of the target "python" one that runs as plain Python, None where it has no arrays."""
     with mock.patch.dict(RUNNERS, python=PlainRunner):
@@ -148,6 +169,7 @@ def built(program: Program, target: str = "python", **options: Any) -> Any:
             target=target,
             dtype=program.dtype,
             extents=dict(program.extents) or None,
+            derivative=program.derivative,
             **options,
         )
     return None if target == "python" and kernel.graph.over_points else kernel
@@ -155,7 +177,7 @@ def built(program: Program, target: str = "python", **options: Any) -> Any:
 
 def run_plain(program: Program, kernel: Any) -> Any:
     with np.errstate(all="ignore"):
-        return kernel(**_named(program, kernel))
+        return _by_names(kernel(**_named(program, kernel)), kernel)
 
 
 def run_evaluator(program: Program, kernel: Any) -> Any:
@@ -163,8 +185,13 @@ def run_evaluator(program: Program, kernel: Any) -> Any:
     arguments = kernel._runner.arguments
     arrays = arguments.arrays(arguments.ordered((), _named(program, kernel)))
     sizes = arguments.shapes_of(arrays).sizes
-    value, *gradients = evaluate(kernel.graph, [np.asarray(a) for a in arrays], sizes, program.dtype)
-    return symgrad.Result(value, dict(zip([symbol.name for symbol in kernel.wrt], gradients, strict=True)))
+    outputs = evaluate(kernel.graph, [np.asarray(a) for a in arrays], sizes, program.dtype)
+    by = [tuple(kernel.graph.inputs[at] for at in output.by) for output in kernel.graph.outputs]
+    found = dict(zip(by, outputs, strict=True))
+    gradients = {names[0]: array for names, array in found.items() if len(names) == 1}
+    if program.derivative == "gradient":
+        return symgrad.Result(found[()], gradients)
+    return Second(found[()], gradients, {names: array for names, array in found.items() if len(names) == 2})
 
 
 def run_compiled(program: Program, _: Any) -> Any:
@@ -174,6 +201,8 @@ def run_compiled(program: Program, _: Any) -> Any:
     kernel = built(program, "cpu", cache=False, **options)
     inputs = {name: _spread(value, variant // 4) for name, value in _named(program, kernel).items()}
     result = kernel(**inputs)
+    if program.derivative == "hessian":
+        return _by_names(result, kernel)
     out = symgrad.Result(0.0, tuple(np.full_like(array, np.nan) for array in result.grad))
     again = kernel(**inputs, out=out)
     if not _same_bits(result, again):
@@ -245,7 +274,7 @@ QUICK = ("evaluator", "python")
 class Outcome:
     """What came of a program: "right", "refused", "undecided", "out of bounds", "raises" or "wrong"; and why."""
 
-    kind: str  # and "unknown": the oracle has no rule for it
+    kind: str  # and "unknown": the oracle has no rule for it; "too large": it takes too long
     why: str = ""
     ratio: float = 0.0  # the error in units of what rounding may do
 
@@ -260,6 +289,8 @@ def tried(program: Program, runs: Sequence[str] = QUICK) -> Outcome:
         want = None  # symgrad has to refuse
     except oracle.Unknown as error:
         return Outcome("unknown", str(error))
+    except oracle.TooLarge:
+        return Outcome("too large")
     except ZeroDivisionError:
         return Outcome("undecided", "a singular matrix")
     try:
@@ -299,10 +330,18 @@ def _compared(name: str, run: Callable[[], Any], want: oracle.Answer | None) -> 
     gradients = result.grad if isinstance(result.grad, dict) else result.grad.as_dict()
     missing = [name for name in want.gradients if name not in gradients]
     rest = {name: np.zeros(np.shape(want.gradients[name])) for name in missing}
-    found = want.differences(result.value, {**gradients, **rest})
+    hessian = _second(result.hessian, want) if isinstance(result, Second) else {}
+    found = want.differences(result.value, {**gradients, **rest}, hessian)
     if found:
         return Outcome("wrong", name + "; ".join(found[:6]))
-    return Outcome("right", ratio=want.ratio(result.value, {**gradients, **rest}))
+    return Outcome("right", ratio=want.ratio(result.value, {**gradients, **rest}, hessian))
+
+
+def _second(hessian: Mapping[tuple[str, str], Any], want: oracle.Answer) -> dict[tuple[str, str], Any]:
+    """The blocks of a Hessian that the oracle knows; what is there in neither order is 0."""
+    found = {pair: block for pair, block in hessian.items() if pair in want.hessian}
+    missing = [pair for pair in want.hessian if pair not in found and pair[::-1] not in found]
+    return found | {pair: np.zeros(np.shape(want.hessian[pair])) for pair in missing}
 
 
 def check(
