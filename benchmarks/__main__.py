@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from .peers import PEERS, Peer, chosen
 
 MANY_POINTS = ("neuron", "black_scholes", "lennard_jones")
 WHOLE_ARRAYS = ("logistic_loss", "gaussian_mixture", "two_layer_net", "spiral_net")
-WORKLOADS = (*MANY_POINTS, *WHOLE_ARRAYS, "call", "compile_time")
+TABLES = ("derivatives", "array_derivatives", "compile_time")  # modules that make their tables themselves
+WORKLOADS = (*MANY_POINTS, *WHOLE_ARRAYS, "call", *TABLES)
 GPU_PACKAGES = ("numba-cuda", "triton", "cupy-cuda12x", "cupy-cuda13x")
 ON_DEVICE = ("neuron", "black_scholes", "gaussian_mixture", "logistic_loss")
 
@@ -57,10 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from .call import table
 
             print(f"\n{table(options.repeats)}", flush=True)
-        elif name == "compile_time":
-            from .compile_time import tables
-
-            for text in tables(options.repeats):
+        elif name in TABLES:
+            for text in import_module(f"benchmarks.{name}").tables(options.repeats):
                 print(f"\n{text}", flush=True)
         else:
             print(f"\n{rounds.compare(name, peers, options.points, options.repeats)}", flush=True)

@@ -159,7 +159,12 @@ def main() -> int:
     whole = Campaign(options.kind, options.runs, options.derivative)
     with ProcessPoolExecutor(options.jobs) as pool:
         parts = [range(first, min(first + 20, stop)) for first in range(start, stop, 20)]
-        given = itertools.repeat(options.kind), itertools.repeat(options.runs), parts, itertools.repeat(options.derivative)
+        given = (
+            itertools.repeat(options.kind),
+            itertools.repeat(options.runs),
+            parts,
+            itertools.repeat(options.derivative),
+        )
         for part in pool.map(campaign_of, *given):
             whole.join(part)
     print(whole.figures())

@@ -157,7 +157,9 @@ def _by_names(result: Any, kernel: Any) -> Any:
     if not isinstance(result, HessianResult):
         return result
     names = [symbol.name for symbol in kernel.wrt]
-    rows = {(a, b): block for a, row in zip(names, result.hessian, strict=True) for b, block in zip(names, row, strict=True)}
+    rows = {
+        (a, b): block for a, row in zip(names, result.hessian, strict=True) for b, block in zip(names, row, strict=True)
+    }
     return Second(result.value, dict(zip(names, result.grad, strict=True)), rows)
 
 
