@@ -1,8 +1,8 @@
 """Standard errors of a fit: the Hessian of a likelihood, inverted, against the information matrix by hand.
 
-Counts that depend on two covariates, as a Poisson regression: at the maximum, minus the Hessian of the log-likelihood is
-the observed information, and the roots of the diagonal of its inverse are the standard errors. By hand that matrix is
-X' diag(mean) X.
+Counts that depend on two covariates, as a Poisson regression. At the maximum, minus the Hessian of the log-likelihood
+is the observed information, and the roots of the diagonal of its inverse are the standard errors. By hand that matrix
+is X' diag(mean) X.
 """
 
 import numpy as np

@@ -61,12 +61,12 @@ class Kernel(Inspection):
 
         Returns:
             `(value, grad)`; of a Jacobian `(value, jacobian)`, of a Hessian `(value, grad, hessian)`, with
-            `derivative=None` the bare value: see `JacobianResult` and `HessianResult`. Plain numbers give Python floats; arrays of points give arrays, the value and each
-            derivative at every point. Where inputs are arrays by declaration the value is a float, and each derivative
-            an array of the shape of its input (a float for a number), all with the shape of the batch in front where
-            there is one. Where an argument is on the device, so are all results: arrays of Numba, which these libraries
-            take without a copy, ready in the order of the stream; the value and derivatives by numbers as arrays
-            without axes.
+            `derivative=None` the bare value: see `JacobianResult` and `HessianResult`. Plain numbers give Python
+            floats; arrays of points give arrays, the value and each derivative at every point. Where inputs are arrays
+            by declaration the value is a float, and each derivative an array of the shape of its input (a float for a
+            number), all with the shape of the batch in front where there is one. Where an argument is on the device, so
+            are all results: arrays of Numba, which these libraries take without a copy, ready in the order of the
+            stream; the value and derivatives by numbers as arrays without axes.
 
         Raises:
             TypeError: An input is missing, given twice or unknown, or is not real.
