@@ -47,6 +47,7 @@ class HostRunner:
             is_number = [not own.by and not own.shape for _, own in outputs]
             self._returned = [self._cells.places[place] for place, _ in outputs if is_number[place]]
             self._passed = [self._cells.places[place] for place, _ in outputs if not is_number[place]]
+            self._is_apart = packing.are_apart(targets, len(outputs))
         else:
             self._run_points = packing.over_points(self._run_outputs, targets, len(compiled.graph.outputs))
         self.run = self._over_arrays if compiled.has_arrays else self._over_points
@@ -191,6 +192,8 @@ class HostRunner:
 
     def _blocks(self, outputs: Sequence[Any], shapes: Shapes) -> list[Any]:
         """The arrays of targets that hold several results, with these along the first axis."""
+        if self._is_apart:
+            return list(outputs)
         targets = self._compiled.results.targets
         return [
             array if target.is_plain else array.reshape(len(target.cells), *(shape or (1,)))
@@ -199,6 +202,8 @@ class HostRunner:
 
     def _run_instance(self, walk: Any, arrays: Sequence[Any], blocks: Sequence[Any]) -> Sequence[float]:
         """Fills the arrays of one instance; returns the values that are numbers."""
+        if self._is_apart and len(self._returned) == 1:  # values come first, and nothing has to be packed
+            return (self._into(walk, *arrays, *blocks[1:]),)
         passed = [blocks[target] if cell is None else blocks[target][cell] for target, cell in self._passed]
         found = self._into(walk, *arrays, *passed)
         numbers: Sequence[float] = found if len(self._returned) > 1 else [found] if self._returned else ()

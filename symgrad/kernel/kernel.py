@@ -43,11 +43,10 @@ class Kernel(Inspection):
         self.graph: Graph = compiled.graph
         self.stats: Stats = compiled.stats
         super().__init__(compiled, RUNNERS[compiled.options.target](compiled))
-        # What the quick way of a call needs: the function of one point, and the class of its gradients; where it
-        # returns others, how what it returns becomes the result.
+        # What the quick way of a call needs: the function of one point, and the class of its gradients if it has one.
         gradient = compiled.gradient if compiled.results.is_quick else None
         point = self._runner.point if compiled.given is None else None
-        self._quick = point, gradient, self._runner.at_point
+        self._quick = point, gradient
 
     def __call__(self, *args: Any, out: Any = None, **by_name: Any) -> Any:
         """Values and derivatives at a point, or at many.
@@ -78,7 +77,7 @@ class Kernel(Inspection):
             SymgradError: There is no GPU, of a kernel for `target="cuda"`; its `source` and `ptx` need none.
         """
         # The quick way, of a single point. Arrays would be refused there as well, but that takes Numba 0.1 ms.
-        point, gradient, at_point = self._quick
+        point, gradient = self._quick
         if (
             point is not None
             and out is None
@@ -94,7 +93,7 @@ class Kernel(Inspection):
             else:
                 if gradient is not None:  # as `at_point` does it, without its calls
                     return new_tuple(Result, (value, new_tuple(gradient, derivatives)))
-                return at_point(value, derivatives)
+                return self._runner.at_point(value, derivatives)
         runner = self._runner
         if self._compiled.given is not None:
             args = tuple(spread(self._compiled, args))
