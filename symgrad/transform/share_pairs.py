@@ -21,6 +21,8 @@ from ..gates.table import GATES
 from ..graph.graph import Graph
 from ..graph.node import Builder, Node, View
 from ..graph.rebuild import rebuilt
+from .laws.law import rational_of
+from .share_multiples import multiplied, split_multiple
 
 # A term is paired with so many of those beside it: a sum of thousands of terms takes no more time than many short ones.
 _BESIDE = 8
@@ -59,7 +61,7 @@ def share_pairs(graph: Graph, fragile_nodes: Callable[[Sequence[Node]], Containe
     for gate in ("add", "mul"):
         nodes = [node for node in order if node.gate.name == gate and not node.fixed]
         # Two factors that another product of two has as well are one node already.
-        if len(nodes) > 1 and (gate == "add" or any(len(node.arguments) > 2 for node in nodes)):
+        if any(gate == "add" or len(node.arguments) > 2 for node in nodes):
             fragile = fragile_nodes(order) if fragile is None else fragile
             sums = _Sums(graph.table, gate, [node for node in nodes if node not in fragile], graph)
             sums.share_groups()
@@ -100,11 +102,11 @@ class _Sums:
         for node, terms in parts.items():
             common: Terms = {}
             aside = []
-            sizes = Counter(abs(factor) for _, factor in terms) if gate == "add" else {}
+            sizes = Counter(_size(factor) for _, factor in terms) if gate == "add" else {}
             for edge, (base, factor) in zip(node.arguments, terms, strict=True):
                 is_number = gate == "add" and base.number == 1
                 number = _ONE if is_number else base.node.number
-                is_common = readers[base.node] > 1 or (abs(factor) != 1 and sizes[abs(factor)] > 1)
+                is_common = readers[base.node] > 1 or (_size(factor) != 1 and sizes[_size(factor)] > 1)
                 if is_common and number not in common:
                     common[number] = factor
                     self.base.setdefault(number, base)
@@ -149,7 +151,8 @@ class _Sums:
         for number, nodes in holders.items():
             if number != _ONE:
                 groups.setdefault(tuple(nodes), []).append(number)
-        for nodes, numbers in groups.items():
+        for own_holders, numbers in groups.items():
+            nodes = list(own_holders)
             if min(len(nodes), len(numbers)) >= _LONG:
                 group = {n: Counter(self.of[node][n] for node in nodes).most_common(1)[0][0] for n in numbers}
                 users = [node for node in nodes if all(_over(self.of[node][n], group[n]) >= 1 for n in numbers)]
@@ -207,8 +210,8 @@ class _Sums:
         for node, terms in [*self.of.items(), *((None, terms) for terms in self.shared.values())]:
             sizes: dict[Coefficient, Terms] = {}
             for number, factor in terms.items():
-                if number != _ONE and abs(factor) != 1:
-                    sizes.setdefault(abs(factor), {})[number] = factor
+                if number != _ONE and _size(factor) != 1:
+                    sizes.setdefault(_size(factor), {})[number] = factor
             for size, group in sizes.items():
                 own = sum(self._is_freed((number, size), 1) for number in group)
                 positive = any(factor > 0 for factor in group.values())
@@ -236,8 +239,8 @@ class _Sums:
         scales = {node: scales[node] for node in plus}
         if not self.uses or len(scales) < 2:
             return _Shared((len(group) - 1) * (len(scales) - 1), group, list(scales))
-        sizes = Counter(map(abs, scales.values()))
-        candidates = dict.fromkeys([sizes.most_common(1)[0][0], *(_over(1, abs(own)) for own in group.values())])
+        sizes = Counter(map(_size, scales.values()))
+        candidates = dict.fromkeys([sizes.most_common(1)[0][0], *(_over(1, _size(own)) for own in group.values())])
         return max(
             (self._saved({n: own * size for n, own in group.items()}, scales, size) for size in candidates),
             key=lambda found: found.gain,
@@ -248,7 +251,7 @@ class _Sums:
         removed = Counter(key for node in scales for key in _products(self._part(node, group)))
         freed = {key for key, count in removed.items() if self._is_freed(key, count)}
         added = sum(key in freed or not self._exists(key) for key in _products(group))
-        multiples = {abs(scale) for scale in scales.values()} - {size}
+        multiples = {_size(scale) for scale in scales.values()} - {size}
         gain = (len(group) - 1) * (len(scales) - 1) + len(freed) - added - len(multiples)
         return _Shared(gain, group, list(scales))
 
@@ -278,7 +281,7 @@ class _Sums:
         self.shared[self.fresh] = group
         for terms in sums:
             before = {number: terms.pop(number) for number in group}
-            multiple = min((_over(own, group[number]) for number, own in before.items()), key=abs)
+            multiple = min((_over(own, group[number]) for number, own in before.items()), key=_size)
             after = {number: own - multiple * group[number] for number, own in before.items()}
             after = {number: own for number, own in after.items() if own} | {self.fresh: multiple}
             terms.update(after)
@@ -324,26 +327,24 @@ def _scaled(edge: View) -> tuple[View, Coefficient]:
     if name == "neg":
         inner, factor = _scaled(edge.node.arguments[0])
         return inner, -factor
-    if name == "mul" and len(edge.node.arguments) == 2:
-        for number, other in (edge.node.arguments, edge.node.arguments[::-1]):
-            if _is_ordinary(number) and not other.node.fixed:
-                return other, number.node.constant
-    elif name == "div" and _is_ordinary(edge.node.arguments[1]):
-        above, below = edge.node.arguments
-        if not above.node.fixed:
-            return above, 1 / below.node.constant
-    elif name == "constant" and _is_ordinary(edge):
-        return edge.node.table.constant(1), edge.node.constant
-    return edge, 1
+    number = rational_of(edge)
+    if number is not None and _is_ordinary(number):
+        return edge.node.table.constant(1), number
+    parts = split_multiple(edge.node)
+    return (parts[1], parts[0]) if parts and _is_ordinary(parts[0]) and not parts[1].node.fixed else (edge, 1)
 
 
 # Numbers with more binary digits are no coefficients: none of these makes a term overflow that would not.
 _DIGITS = 128
 
 
-def _is_ordinary(view: View) -> bool:
-    number = view.number
-    return type(number) is Fraction and max(map(int.bit_length, number.as_integer_ratio())) <= _DIGITS and number != 0
+def _is_ordinary(number: Coefficient) -> bool:
+    return number != 0 and max(map(int.bit_length, number.as_integer_ratio())) <= _DIGITS
+
+
+def _size(number: Coefficient) -> Coefficient:
+    """Its absolute value, with a type."""
+    return -number if number < 0 else number
 
 
 def _over(one: Coefficient, two: Coefficient) -> Coefficient:
@@ -351,19 +352,12 @@ def _over(one: Coefficient, two: Coefficient) -> Coefficient:
 
 
 def _times(factor: Coefficient, view: View) -> View:
-    """A multiple, of one operation."""
-    if view.number == 1:
-        return view.node.table.constant(Fraction(factor))
-    if factor < 0:
-        return -_times(-factor, view)
-    if factor == 1:
-        return view
-    return view / factor.denominator if factor.numerator == 1 else view.node.table.constant(Fraction(factor)) * view
+    return view.node.table.constant(Fraction(factor)) if view.number == 1 else multiplied(factor, view)
 
 
 def _products(terms: Terms) -> list[tuple[int, Coefficient]]:
     """The products that terms are: what is multiplied by which number, sign apart."""
-    return [(number, abs(factor)) for number, factor in terms.items() if number != _ONE and factor not in (1, -1)]
+    return [(number, _size(factor)) for number, factor in terms.items() if number != _ONE and factor not in (1, -1)]
 
 
 def _read_elsewhere(graph: Graph, sums: Container[Node]) -> Container[tuple[int, Coefficient]]:
@@ -376,5 +370,5 @@ def _read_elsewhere(graph: Graph, sums: Container[Node]) -> Container[tuple[int,
     for node in outside:
         base, factor = _scaled(node.own)
         if factor not in (1, -1):
-            found.add((base.node.number, abs(factor)))
+            found.add((base.node.number, _size(factor)))
     return found

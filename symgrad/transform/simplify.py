@@ -11,8 +11,8 @@ where they do not. Families, in the order in which they are of use:
     wording    last, when nothing is rewritten any more: several gates become one that targets have a word for
     own        the user's own gates alone become what they are made of
 
-With the spelling come three rewritings that look at all of the graph: `reuse_reciprocals`, and `join_factors` and
-`share_pairs` of the files of these names.
+With the spelling come rewritings that look at all of the graph: `reuse_reciprocals`, and `join_factors`,
+`share_multiples` and `share_pairs` of the files of these names.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from ..gates.table import GATES
 from ..graph.gate import Gate
 from ..graph.graph import Graph, reachable
 from ..graph.node import Node, View
-from ..graph.rebuild import read_after, rebuilt, translated
+from ..graph.rebuild import read_after, rebuilt
 from .join_factors import join_factors
 from .laws import arrays as array_laws
 from .laws import cheaper, stabler
 from .laws.law import LAWS, Rewrite, multiple, scaled
+from .share_multiples import share_multiples
 from .share_pairs import share_pairs
 
 # Importing the laws files them; of two laws for one gate the first filed is tried first.
@@ -39,7 +40,8 @@ FILED = (array_laws, cheaper, stabler)
 # More laws in a row than this, each applied to what the one before has made, are laws that undo each other.
 _MAX_REWRITES = 400
 
-# So often it is looked for what sums have in common.
+# What brings together what sums and products have in common; and how often.
+SHARINGS = (share_multiples, share_pairs)
 _MAX_SHARINGS = 4
 
 
@@ -63,12 +65,14 @@ def simplify(
         graph = _rewritten_graph(split, rules, forms)
     if "spelling" in wanted and (only is None or "join_factors" in only):
         graph = join_factors(graph, _fragile, fired)
-    if "spelling" in wanted and (only is None or "share_pairs" in only):
-        for _ in range(_MAX_SHARINGS):  # what is shared may be a multiple of what is there
-            shared = share_pairs(graph, _fragile, fired)
-            if shared is graph:
-                break
-            graph = _rewritten_graph(shared, rules, forms)
+    sharings = [own for own in SHARINGS if "spelling" in wanted and (only is None or own.__name__ in only)]
+    for _ in range(_MAX_SHARINGS):  # what one makes may be for another
+        before = graph
+        for sharing in sharings:
+            graph = sharing(graph, _fragile, fired)
+        if graph is before:
+            break
+        graph = _rewritten_graph(graph, rules, forms)
     if last <= wanted:
         graph = _rewritten_graph(graph, Rules(last, fired, only, not graph.over_points), {})
     return graph.compact()
@@ -77,8 +81,8 @@ def simplify(
 def reuse_reciprocals(graph: Graph) -> Graph:
     """a/b becomes a*(1/b) where 1/b is computed anyway, or b varies along fewer axes: a rounding more, a division less.
 
-    1/(3*b) is (1/b)/3 then. Also where the gradients divide several times by b. Not where a step or an edge is reached by it: a floor, a
-    condition, a root.
+    1/(3*b) is (1/b)/3 then, over points. Also where the gradients divide several times by b. Not where a step or an
+    edge is reached by it: a floor, a condition, a root.
     """
     order = graph.order()
     quotients = [node for node in order if node.gate.name == "div" and not _below(node).node.fixed]
@@ -96,13 +100,8 @@ def reuse_reciprocals(graph: Graph) -> Graph:
         and (len(_below(n).axes) < n.rank or (1 / _below(n)).node in existing or below_gradients[_below(n)] > 1)
     }
     inverted = {_below(n) for n in is_split} | {_below(n) for n in quotients if n.arguments[0].number == 1}
-    multiples = {
-        below: (number, rest)
-        for below in inverted
-        if below.node.gate.name == "mul"
-        and (rest := scaled(below)[1]) in inverted
-        and (number := scaled(below)[0]) != 1
-    }
+    parts = {below: scaled(below) for below in inverted if below.node.gate.name == "mul"}
+    multiples = {below: own for below, own in parts.items() if own[0] != 1 and own[1] in inverted and graph.over_points}
     is_split.update(n for n in quotients if n.arguments[0].number == 1 and _below(n) in multiples and n not in fragile)
     if not is_split:
         return graph

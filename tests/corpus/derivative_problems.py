@@ -213,10 +213,10 @@ def _point(n: int, low: float = 0.2, high: float = 1.2) -> tuple[float, ...]:
 
 
 PROBLEMS = {
-    "UR5 position": Problem(6, ur5_position, "jacobian", _point(6), 14, 86, 212),
-    "UR5 pose": Problem(6, ur5_pose, "jacobian", _point(6), 30, 115, 375),
-    "pendulum of 3 links": Problem(6, pendulum, "jacobian", _point(6), 21, 70, 303),
-    "kinetics of 20 species": Problem(20, kinetics, "jacobian", _point(20), 166, 171, 334),
+    "UR5 position": Problem(6, ur5_position, "jacobian", _point(6), 14, 86, 205),
+    "UR5 pose": Problem(6, ur5_pose, "jacobian", _point(6), 30, 115, 322),
+    "pendulum of 3 links": Problem(6, pendulum, "jacobian", _point(6), 21, 70, 292),
+    "kinetics of 20 species": Problem(20, kinetics, "jacobian", _point(20), 166, 171, 313),
     "Powell singular": Problem(4, powell_singular, "jacobian", _point(4), 8, 10, 14),
     "Box 3-D": Problem(3, box_3d, "jacobian", _point(3), 30, 76, 95),
     "Brown and Dennis": Problem(4, brown_dennis, "jacobian", _point(4), 80, 179, 258),
@@ -226,9 +226,9 @@ PROBLEMS = {
     "discrete integral equation": Problem(10, discrete_integral, "jacobian", _point(10), 100, 102, 212),
     "Chebyquad": Problem(8, chebyquad, "jacobian", _point(8), 64, 213, 469),
     "Broyden tridiagonal": Problem(10, broyden_tridiagonal, "jacobian", _point(10), 28, 58, 68),
-    "Lennard-Jones of 5 atoms": Problem(15, lennard_jones, "hessian", _point(15, 0.0, 3.0), 120, 159, 728),
-    "Black-Scholes": Problem(5, black_scholes, "hessian", (100.0, 95.0, 0.03, 0.2, 0.7), 15, 23, 246),
-    "chained Rosenbrock": Problem(10, rosenbrock, "hessian", _point(10), 19, 63, 162),
+    "Lennard-Jones of 5 atoms": Problem(15, lennard_jones, "hessian", _point(15, 0.0, 3.0), 120, 159, 638),
+    "Black-Scholes": Problem(5, black_scholes, "hessian", (100.0, 95.0, 0.03, 0.2, 0.7), 15, 23, 240),
+    "chained Rosenbrock": Problem(10, rosenbrock, "hessian", _point(10), 19, 63, 153),
 }
 
 

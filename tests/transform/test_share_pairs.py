@@ -26,10 +26,10 @@ POINT = (0.5, -1.25, 3.0, 0.75, -2.5, 1.5)
 
 
 class _Others:
-    """The names of all laws but this one."""
+    """The names of all laws but those of sharing."""
 
     def __contains__(self, name: object) -> bool:
-        return name != "share_pairs"
+        return name not in ("share_pairs", "share_multiples")
 
 
 def both(graph: Graph, fired: Counter[str] | None = None) -> tuple[Graph, Graph]:
@@ -54,6 +54,20 @@ SHARED: list[tuple[str, list[sp.Expr], int, int]] = [
     ("nothing", [sp.sin(a + b + c), sp.cos(a - b + d)], 7, 7),
     ("one_term", [sp.sin(a + b + c), sp.cos(a + d + e)], 6, 6),
     ("number", [sp.sin(a + b + 3), sp.cos(a + d + 3)], 6, 5),
+    ("multiple", [sp.sin(3 * a + 6 * b), sp.cos(2 * a + 4 * b)], 8, 6),
+    ("multiple_of_a_part", [sp.sin(3 * a + 6 * b + c), sp.cos(2 * a + 4 * b + d)], 10, 8),
+    ("multiple_with_a_number", [sp.sin(2 * a - 1), sp.cos(4 * a - 2)], 6, 5),
+    ("multiple_that_is_read", [sp.sin(3 * a + 5 * b + c), sp.cos(a) + 3 * a, 5 * b], 7, 7),
+    ("of_one_sum", [sp.sin(3 * a + 3 * b + 3 * c + d)], 7, 5),
+    ("of_one_sum_with_a_sign", [sp.sin(3 * a - 3 * b + d)], 6, 5),
+    ("opposite", [sp.sin(a - b), sp.cos(c + a - b), sp.cos(c - a + b)], 10, 8),
+    (
+        "nearly",
+        [sp.sin(a + b + c + d), sp.sin(2 * a + b + c + d), sp.sin(a + 3 * b + c + d), sp.sin(a + b + 2 * c + d)],
+        19,
+        11,
+    ),
+    ("huge", [sp.sin(a * 10**60 + b * 10**60 + c)], 5, 5),
 ]
 
 
@@ -149,7 +163,7 @@ def test_a_branch_that_is_not_taken_stays_out() -> None:
 
 def test_compiled() -> None:
     graph = simplify(
-        derive(scalars([row[1][0] * row[1][1] for row in SHARED], SYMBOLS), Wanted(range(6), "jacobian")), AFTER
+        derive(scalars([sp.Mul(*row[1][:2]) for row in SHARED], SYMBOLS), Wanted(range(6), "jacobian")), AFTER
     )
     (results,) = Batch([graph], [[POINT]]).results
     for got, want in zip(results, evaluate_exactly(graph, POINT), strict=True):
