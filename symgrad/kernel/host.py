@@ -202,7 +202,7 @@ class HostRunner:
 
     def _run_instance(self, walk: Any, arrays: Sequence[Any], blocks: Sequence[Any]) -> Sequence[float]:
         """Fills the arrays of one instance; returns the values that are numbers."""
-        if self._is_apart and len(self._returned) == 1:  # values come first, and nothing has to be packed
+        if self._is_apart and self._returned == [(0, None)]:  # all others are passed as they are
             return (self._into(walk, *arrays, *blocks[1:]),)
         passed = [blocks[target] if cell is None else blocks[target][cell] for target, cell in self._passed]
         found = self._into(walk, *arrays, *passed)
