@@ -195,7 +195,10 @@ class Kernel(Inspection):
 
         Raises:
             ValueError: An input that varies is not in `wrt`.
+            TypeError: The kernel is not one of a number and its gradient.
         """
+        if self._compiled.derivative != "gradient":
+            raise TypeError("an objective is of one number with its gradient: compile it with derivative='gradient'")
         position = self._runner.arguments.position
         given = {position(key): value for key, value in {**(fixed or {}), **by_name}.items()}
         # One symbol in `wrt` is like a sequence of one here.

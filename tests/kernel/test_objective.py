@@ -52,3 +52,9 @@ def test_hessians_of_arrays_as_matrices(wrt: Any) -> None:
     np.testing.assert_allclose(objective.hessp(vector, direction), whole @ direction, rtol=1e-12)
     with pytest.raises(ShapeError):
         objective.hessp(vector, direction[1:])
+
+
+@pytest.mark.parametrize(("expr", "derivative"), [([x, y], "jacobian"), (x * y, "hessian"), (x * y, None)])
+def test_an_objective_is_of_one_number_and_its_gradient(expr: Any, derivative: str | None) -> None:
+    with pytest.raises(TypeError, match="an objective is of one number with its gradient"):
+        symgrad.compile(expr, derivative=derivative).objective()
