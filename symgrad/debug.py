@@ -68,9 +68,12 @@ def bisect(
 
     Raises:
         TypeError: Inputs are missing or unknown.
+        ValueError: There are several outputs.
         SymgradError: What `symgrad.compile` raises.
     """
     stages = Stages(expr, None, wrt, gates)
+    if not stages.outputs.is_number:
+        raise ValueError("bisect follows one number through the stages: give it one of the outputs")
     inputs = _ordered(point, [symbol.name for symbol in stages.args])
     positions = [stages.args.index(symbol) for symbol in stages.wrt]
     numbers = {name: _numbers(graph, positions, inputs) for name, graph in stages.graphs.items()}

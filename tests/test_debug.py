@@ -84,3 +84,8 @@ def test_a_wrong_derivative_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_points_that_do_not_fit(point: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words):
         bisect(x * y, point)
+
+
+def test_several_outputs_are_followed_one_by_one() -> None:
+    with pytest.raises(ValueError, match="one of the outputs"):
+        bisect([sp.Symbol("x"), sp.Symbol("y")], [1.0, 2.0])
