@@ -122,6 +122,8 @@ def sinc_slope(y: View, a: View) -> tuple[View, ...]:
 
 
 def _mp_bessel_ratio(order: Numeric, a: Numeric) -> Numeric:
+    if not mpmath.isfinite(a):  # of which mpmath asks how large it is; kernels have the cosine of infinity
+        return mpmath.nan
     return mpmath.hyp0f1(order + mpmath.mpf(3) / 2, -a * a / 4) / mpmath.fac2(2 * order + 1)
 
 

@@ -24,6 +24,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import reduce
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -247,8 +248,8 @@ class Answer:
         return np.where(np.isfinite(got) & np.isfinite(want), error, 0.0)
 
 
-# Operations times rows of a Hessian, beyond which it takes a minute.
-_MOST_WORK = 400_000
+# Operations times rows of a Hessian, and its entries, beyond which it takes a minute.
+_MOST_WORK, _MOST_ENTRIES = 400_000, 10_000
 
 
 class TooLarge(Exception):
@@ -281,6 +282,8 @@ def evaluate(
 
 def _second(run: _Run, result: Number, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     """The Hessian and its slacks, row by row."""
+    if sum(map(prod, shapes.values())) ** 2 > _MOST_ENTRIES:
+        raise TooLarge
     pairs = {(one, two): shapes[one] + shapes[two] for one in shapes for two in shapes}
     hessian, slacks = ({pair: np.zeros(shape) for pair, shape in pairs.items()} for _ in range(2))
     for (one, at), slope in run.swept(result).items():
@@ -929,7 +932,13 @@ def _trace(run: _Run, part: Any, env: Mapping[Any, Any]) -> Number:
 
 def _determinant(run: _Run, part: Any, env: Mapping[Any, Any]) -> Number:
     matrix = run.matrix(part.arg, env)
-    return run.solved(matrix, [[] for _ in matrix])[1]
+    if run.derivatives == 1:
+        return run.solved(matrix, [[] for _ in matrix])[1]
+    # Its slope is det(A)*inv(A)', by the conventions: where two terms of a second derivative cancel, rounding remains.
+    size = len(matrix)
+    inverse, value = run.solved(matrix, run.filled((size, size), lambda r, c: run.constant(int(r == c))))
+    slopes = [(own, run.mul(value, inverse[c][r])) for r, row in enumerate(matrix) for c, own in enumerate(row)]
+    return run.number(value.ball, *slopes)
 
 
 def _dot(run: _Run, part: Any, env: Mapping[Any, Any]) -> Number:

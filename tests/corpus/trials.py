@@ -115,8 +115,9 @@ class PlainRunner(HostRunner):
     """Runs the emitted module as plain Python, but for numbers that divide by 0 as compiled ones do."""
 
     def _load(self) -> str:
-        if not self._compiled.has_arrays:
-            return "nothing"  # no array is left in the expression
+        if not self._compiled.has_arrays:  # none is left in the expression, and nothing is run
+            self._run_outputs = self._reference_points
+            return "nothing"
         assert self._compiled.source is not None
         names: dict[str, Any] = {"__name__": "emitted", "np": _Poisoned(), "math": _Quiet()}
         source = self._compiled.source.replace("import numpy as np\n", "").replace("import math\n", "")
