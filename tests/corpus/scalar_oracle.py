@@ -630,8 +630,9 @@ class _Evaluator:
     def power_bend(self, a: Part, n: int) -> tuple[Number, Number]:
         """The second derivative of `a**n`, and its error."""
         factor = n * (n - 1)
-        if not factor:
-            return ZERO, ZERO
+        if not factor:  # a power of 0 is 1; but 0*(-1)*a**-2 is not 0 where that is infinite, and nothing is promised
+            is_known = n == 1 or 1 / self.form.largest < a.value**2 < self.form.largest
+            return ZERO, ZERO if is_known else INF
         error = abs(factor) * self.power_error(a, n - 2)
         if n < 0 and not 1 / self.form.largest < abs(a.value) ** (2 - n) < self.form.largest:
             error = INF  # powers on the way are beyond the largest float, or below the smallest
@@ -685,7 +686,7 @@ class _Evaluator:
             )
         slope = ZERO if b.value > 1 else ONE if b.value == 1 else INF
         bend = mp.mpf(2) if b.value == 2 else ZERO if b.value > 2 or b.value == 1 else INF
-        mixed = ZERO if b.value > 1 else ONE if b.value == 1 else NAN
+        mixed = ZERO if b.value > 1 else NAN  # at 1 it is minus infinity; what stands for it depends on the order
         bends = {(0, 0): (bend, ZERO), (0, 1): (mixed, ZERO), (1, 1): (ZERO, ZERO)}
         return self.join(ZERO, ZERO, [(a, slope, ZERO), (b, ZERO, ZERO)], bends)
 
