@@ -242,9 +242,12 @@ def as_node(value: View) -> View:
 
 def sizes_of(graph: Graph) -> set[Size]:
     """The symbolic extents that a graph speaks of."""
-    forms = [form for shape in graph.shapes for form in shape]
+    if graph.over_points:
+        return set()
+    shapes = (*graph.shapes, *(output.shape for output in graph.outputs))
+    forms = [form for shape in shapes for form in shape]
     found = set()
-    for node in () if graph.over_points else graph.order():  # nodes over points speak of none
+    for node in graph.order():
         if node.gate.name == "size":
             found.add(node.size)
         if isinstance(node.attribute, Reduction):

@@ -20,7 +20,7 @@ from ..gates.table import GATES
 from ..graph.affine import Axis, Index, Size, axis
 from ..graph.graph import Graph, Output, as_node, over_points, sizes_of
 from ..graph.intern import InternTable
-from ..graph.node import Node, View
+from ..graph.node import Gather, Node, View
 from ..reductions import Family
 from . import blocks, matrices, regions
 from .indexed import ArrayLowering
@@ -166,7 +166,9 @@ def _output(lowering: ArrayLowering, expression: sympy.Basic, name: str) -> Outp
     if not names:
         return Output(as_node(value), name=name)
     at = {own: axis(place) for place, own in enumerate(names)}
-    return Output(value.at(at), tuple(map(lowering.affine, lengths)), name=name)
+    value = value.at(at)
+    is_read = value.node.gate.name == "input" or any(isinstance(index, Gather) for index in value.index)
+    return Output(as_node(value) if is_read else value, tuple(map(lowering.affine, lengths)), name=name)
 
 
 def _axes_of(lowering: ArrayLowering, expression: sympy.Basic) -> tuple[Sequence[Axis], Sequence[sympy.Basic]]:

@@ -262,15 +262,16 @@ def evaluate(
     sizes: Mapping[str, int] | None = None,
     dtype: str = "float64",
     order: int = 1,
+    at: Mapping[Any, int] = MappingProxyType({}),
 ) -> Answer:
     """The value of an expression at inputs by name (arrays, numbers), and its derivatives by all that are not integers.
 
-    `sizes` are extents that no array's shape tells; of `order` 2 there is a Hessian. Raises Undecided, OutOfBounds,
-    Unknown, TooLarge, ZeroDivisionError (a singular matrix).
+    `sizes` are extents that no array's shape tells; of `order` 2 there is a Hessian. `at` are the numbers of indices.
+    Raises Undecided, OutOfBounds, Unknown, TooLarge, ZeroDivisionError (a singular matrix).
     """
     with mp.workdps(DIGITS):
         run = _Run(expression, inputs, sizes or {}, dtype, order)
-        result = run.scalar(expression, {})
+        result = run.scalar(expression, at)
         run.sweep(result)
         shapes = {name: np.shape(array) for name, array in run.arrays.items() if np.asarray(array).dtype.kind in "fO"}
         gradients, slacks = ({name: np.zeros(shape) for name, shape in shapes.items()} for _ in range(2))
@@ -292,6 +293,21 @@ def _second(run: _Run, result: Number, shapes: Mapping[str, tuple[int, ...]]) ->
             for two, place, ball in run.slopes(shapes):
                 hessian[one, two][at + place], slacks[one, two][at + place] = float(ball.value), ball.slack
     return {"hessian": hessian, "hessian_slacks": slacks, "is_extreme": run.is_extreme}
+
+
+def family(
+    expression: Any,
+    index: Any,
+    length: Any,
+    inputs: Mapping[str, Any],
+    sizes: Mapping[str, int] | None = None,
+    dtype: str = "float64",
+) -> list[Answer]:
+    """An expression for every number of an index, from 0 to an extent."""
+    count = _Run(sp.Tuple(expression, length), inputs, sizes or {}, dtype, 1).integer(sp.sympify(length), {})
+    if count < 0:
+        raise Undecided("less than no outputs")
+    return [evaluate(expression, inputs, sizes, dtype, at={index: k}) for k in range(count)]
 
 
 def exact_value(expression: Any, inputs: Mapping[str, Any], sizes: Mapping[str, int] | None = None) -> Real:

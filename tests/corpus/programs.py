@@ -11,7 +11,7 @@ import operator
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,6 +63,10 @@ def _stage(at: Any) -> Any:
 
 def _steep(at: Any) -> Any:
     return exp(sp.Product(A[at, k] ** 2, (k, 0, m - 1)))
+
+
+def _family(body: Any, index: Any, extent: Any, inputs: dict[str, Any]) -> Program:
+    return Program(body, inputs, derivative="jacobian", family=(index, extent))
 
 
 def _known() -> dict[str, Program]:
@@ -120,6 +124,11 @@ def _known() -> dict[str, Program]:
             {"P": numbers(2, 2), "Q": numbers(2, 3)},
         ),
         "function_of_product_told": Program(sp.Trace((M * M.T).applyfunc(sin)), {"M": rows}, {"n": 3, "m": 2}),
+        # Outputs along an index: entries as they are, and extents that no array tells.
+        "family_of_entries": _family(x[i], i, m, {"x": three, "m": 2}),
+        "family_of_gathered_entries": _family(x[a[i]], i, m, {"x": three, "a": lab, "m": 3}),
+        "family_of_an_extent_that_no_array_tells": _family(2 * x[i], i, m, {"x": three, "m": 2}),
+        "family_of_a_number": _family(i * t, i, n, {"n": 4, "t": 0.5}),
         # What is made of a matrix and its transpose.
         "symmetric_determinant": Program(_text("A: matrix(n, n)\nC = A + A.T\ndet(C @ C + 2*eye(n))"), {"A": square}),
         "symmetric_log_determinant": Program(
@@ -744,6 +753,19 @@ def _data(name: str, lengths: Sequence[int], seed: int, special: bool) -> Any:
 
 def _in_float32(value: Any) -> Any:
     return value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
+def family_of(program: Program) -> Program:
+    """The terms of a sum in the place of the sum: outputs along an index. ValueError where there is none from 0 on."""
+    for term in sp.Add.make_args(program.expression):
+        if isinstance(term, sp.Sum) and term.limits[-1][1] == 0:
+            *inner, (index, _, high) = term.limits
+            body = Sum(term.function, *inner) if inner else term.function
+            extent = high + 1
+            kept = {str(symbol) for symbol in body.free_symbols | extent.free_symbols}
+            extents = {name: size for name, size in program.extents.items() if name in kept}
+            return replace(program, expression=body, extents=extents, derivative="jacobian", family=(index, extent))
+    raise ValueError("no sum from 0 on")
 
 
 # ----------------------------------------------------------------------------------------------------------------------

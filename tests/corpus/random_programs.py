@@ -37,7 +37,8 @@ class NotMadeError(Exception):
 
 def made(kind: str, choices: Choices, derivative: str = "gradient") -> Program:
     try:
-        return replace(KINDS[kind](choices), derivative=derivative)
+        program = KINDS[kind](choices)
+        return programs.family_of(program) if derivative == "jacobian" else replace(program, derivative=derivative)
     except (TypeError, ValueError) as error:
         raise NotMadeError from error
 
@@ -151,7 +152,7 @@ def main() -> int:
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0, help="of the first program; the next has the next")
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=QUICK)
-    parser.add_argument("--derivative", choices=("gradient", "hessian"), default="gradient")
+    parser.add_argument("--derivative", choices=("gradient", "jacobian", "hessian"), default="gradient")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args()
     start, stop = options.seed, options.seed + options.count

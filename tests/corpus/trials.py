@@ -25,7 +25,7 @@ from symgrad.evaluate.evaluation import evaluate
 from symgrad.kernel.arguments import Shapes
 from symgrad.kernel.host import HostRunner
 from symgrad.kernel.runner import RUNNERS
-from symgrad.result import HessianResult
+from symgrad.result import HessianResult, JacobianResult
 
 # What symgrad says when it refuses: with these, and a message. An IndexError is one of a call's checks.
 REFUSALS = (symgrad.UnsupportedExpression, symgrad.ShapeError, IndexError, np.linalg.LinAlgError)
@@ -39,14 +39,21 @@ class Program:
     inputs: Mapping[str, Any]  # arrays of floats and of integers, numbers, extents that no array tells
     extents: Mapping[str, int] = field(default_factory=dict)  # told when it is compiled
     dtype: str = "float64"
-    derivative: str = "gradient"  # or hessian
+    derivative: str = "gradient"  # or hessian; or jacobian, of a family
+    family: tuple[Any, Any] | None = None  # an index of the expression, and its extent: there is an output for each
 
     def __str__(self) -> str:
+        more = f" for {self.family[0]} from 0 to {self.family[1]} - 1" if self.family else ""
+        return f"{self.expression}{more}{self._data()}"
+
+    def _data(self) -> str:
         data = ", ".join(f"{name}={_listed(value)}" for name, value in self.inputs.items())
         more = f", extents={dict(self.extents)}" if self.extents else ""
-        return f"{self.expression}\n    at {data}{more}" + (f" in {self.dtype}" if self.dtype != "float64" else "")
+        return f"\n    at {data}{more}" + (f" in {self.dtype}" if self.dtype != "float64" else "")
 
-    def want(self) -> oracle.Answer:
+    def want(self) -> oracle.Answer | list[oracle.Answer]:
+        if self.family is not None:
+            return oracle.family(self.expression, *self.family, self.inputs, self.extents, self.dtype)
         order = 2 if self.derivative == "hessian" else 1
         return oracle.evaluate(self.expression, self.inputs, self.extents, self.dtype, order)
 
@@ -154,10 +161,12 @@ class Second:
 
 
 def _by_names(result: Any, kernel: Any) -> Any:
-    """What a kernel returns, with a Hessian by names."""
+    """What a kernel returns, with a Jacobian and a Hessian by names."""
+    names = [symbol.name for symbol in kernel.wrt]
+    if isinstance(result, JacobianResult):
+        return symgrad.Result(result.value, dict(zip(names, result.jacobian, strict=True)))
     if not isinstance(result, HessianResult):
         return result
-    names = [symbol.name for symbol in kernel.wrt]
     rows = {
         (a, b): block for a, row in zip(names, result.hessian, strict=True) for b, block in zip(names, row, strict=True)
     }
@@ -168,7 +177,7 @@ def built(program: Program, target: str = "python", **options: Any) -> Any:
     """A kernel for the program; of the target "python" one that runs as plain Python, None where it has no arrays."""
     with mock.patch.dict(RUNNERS, python=PlainRunner):
         kernel = symgrad.compile(
-            program.expression,
+            program.expression if program.family is None else symgrad.family(program.expression, program.family),
             target=target,
             dtype=program.dtype,
             extents=dict(program.extents) or None,
@@ -192,7 +201,7 @@ def run_evaluator(program: Program, kernel: Any) -> Any:
     by = [tuple(kernel.graph.inputs[at] for at in output.by) for output in kernel.graph.outputs]
     found = dict(zip(by, outputs, strict=True))
     gradients = {names[0]: array for names, array in found.items() if len(names) == 1}
-    if program.derivative == "gradient":
+    if program.derivative != "hessian":
         return symgrad.Result(found[()], gradients)
     return Second(found[()], gradients, {names: array for names, array in found.items() if len(names) == 2})
 
@@ -204,7 +213,7 @@ def run_compiled(program: Program, _: Any) -> Any:
     kernel = built(program, "cpu", cache=False, **options)
     inputs = {name: _spread(value, variant // 4) for name, value in _named(program, kernel).items()}
     result = kernel(**inputs)
-    if program.derivative == "hessian":
+    if program.derivative != "gradient":
         return _by_names(result, kernel)
     out = symgrad.Result(0.0, tuple(np.full_like(array, np.nan) for array in result.grad))
     again = kernel(**inputs, out=out)
@@ -285,7 +294,7 @@ class Outcome:
 def tried(program: Program, runs: Sequence[str] = QUICK) -> Outcome:
     """The program in these ways, beside the oracle."""
     try:
-        want: oracle.Answer | None = program.want()
+        want: oracle.Answer | list[oracle.Answer] | None = program.want()
     except oracle.Undecided as error:
         return Outcome("undecided", str(error))
     except oracle.OutOfBounds:
@@ -313,7 +322,7 @@ def tried(program: Program, runs: Sequence[str] = QUICK) -> Outcome:
     return worst
 
 
-def _compared(name: str, run: Callable[[], Any], want: oracle.Answer | None) -> Outcome:
+def _compared(name: str, run: Callable[[], Any], want: oracle.Answer | list[oracle.Answer] | None) -> Outcome:
     try:
         result = run()
     except OutOfArray as error:
@@ -330,6 +339,8 @@ def _compared(name: str, run: Callable[[], Any], want: oracle.Answer | None) -> 
         return Outcome("wrong", f"{name}raises {error!r}")
     if want is None:
         return Outcome("right")
+    if isinstance(want, list):
+        return _rows(name, result, want)
     gradients = result.grad if isinstance(result.grad, dict) else result.grad.as_dict()
     missing = [name for name in want.gradients if name not in gradients]
     rest = {name: np.zeros(np.shape(want.gradients[name])) for name in missing}
@@ -338,6 +349,19 @@ def _compared(name: str, run: Callable[[], Any], want: oracle.Answer | None) -> 
     if found:
         return Outcome("wrong", name + "; ".join(found[:6]))
     return Outcome("right", ratio=want.ratio(result.value, {**gradients, **rest}, hessian))
+
+
+def _rows(name: str, result: Any, want: list[oracle.Answer]) -> Outcome:
+    """Each output with its row of the Jacobian."""
+    if np.shape(result.value) != (len(want),):
+        return Outcome("wrong", f"{name}value of the shape {np.shape(result.value)}, want {len(want)}")
+    found, ratio = [], 0.0
+    for k, row in enumerate(want):
+        zeros = {own: np.zeros(np.shape(slope)) for own, slope in row.gradients.items() if own not in result.grad}
+        given = result.value[k], {own: array[k] for own, array in result.grad.items()} | zeros
+        found += [f"{line} in row {k}" for line in row.differences(*given)]
+        ratio = max(ratio, row.ratio(*given))
+    return Outcome("wrong", name + "; ".join(found[:6])) if found else Outcome("right", ratio=ratio)
 
 
 def _second(hessian: Mapping[tuple[str, str], Any], want: oracle.Answer) -> dict[tuple[str, str], Any]:

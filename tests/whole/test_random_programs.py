@@ -51,6 +51,12 @@ def test_hessians_of_random_programs_agree_with_the_oracle(
     assert_right(kind, fresh_seed, random_count or 10, "hessian")
 
 
+def test_jacobians_of_random_programs_agree_with_the_oracle(random_count: int | None, fresh_seed: int) -> None:
+    """Of outputs along an index. From a seed that stays, and new ones."""
+    assert_right("arrays", FIXED, 60, "jacobian")
+    assert_right("arrays", fresh_seed, random_count or 20, "jacobian")
+
+
 def assert_right(kind: str, start: int, count: int, derivative: str = "gradient") -> None:
     campaign = campaign_of(kind, QUICK, range(start, start + count), derivative)
     assert not campaign.failures, f"{campaign.figures()}\nseeds from {start}"
