@@ -325,11 +325,14 @@ def test_simplifying_twice_changes_nothing() -> None:
         (lambda a, b, c: a * 0, "mul_constants"),
         (lambda a, b, c: a - a, "add_constants"),
         (lambda a, b, c: a / a, "div_constants"),
+        *((lambda a, b, c: (10**300 * a) * (10**300 * b), name) for name in ("mul_constants", "mul_scale")),
+        (lambda a, b, c: (2**600 * a) / (b / 2**600), "div_scale"),
     ],
     ids=[
         *("difference", "2+a", "2-exp", "1+exp", "other_exponent", "other_argument"),
         *("sinc_of_other", "0_at_0", "sinc_at_0", "minus"),
         *("whole_of_odd", "whole_of_root", "other_base", "whole_powers", "times_0", "a-a", "a/a"),
+        *("no_float", "no_float_outside", "no_float_of_quotient"),
     ],
 )
 def test_law_stays_away(build: Build, name: str) -> None:

@@ -10,7 +10,19 @@ from ...evaluate.evaluation import exact_value
 from ...gates.arithmetic import spelled_power
 from ...graph.node import View
 from ...graph.sums import product_of, sum_of
-from .law import MAX_FOLD, apply, constant, constants_of, folds, is_gate, law, multiple, quotient_of, rational_of
+from .law import (
+    MAX_FOLD,
+    apply,
+    constant,
+    constants_of,
+    fits_float,
+    folds,
+    is_gate,
+    law,
+    multiple,
+    quotient_of,
+    rational_of,
+)
 
 
 @law("add", "constants add; a + 0 = a", exact=False)  # -0.0 + 0 is +0.0
@@ -126,7 +138,7 @@ def mul_constants(y: View) -> View | None:
     parts = [split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
     count = sum(part[1] for part in parts)
-    if not count or not folds(coefficient.rational):
+    if not count or not folds(coefficient.rational) or not fits_float(coefficient.rational):
         return None
     if count == 1 and not (direct and (coefficient == _ONE or coefficient.rational < 0)):
         return None
@@ -139,7 +151,7 @@ def mul_scale(y: View) -> View | None:
         return None
     parts = [split(factor) for factor in y.arguments]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
-    if not folds(coefficient.rational):
+    if not folds(coefficient.rational) or not fits_float(coefficient.rational):
         return None
     return scaled_by(y, coefficient, product_of(y, [product_of(y, part[2]) for part in parts if part[2]]))
 
@@ -162,7 +174,7 @@ def div_scale(y: View) -> View | None:
     top, top_count, top_rest = split(above)
     bottom, bottom_count, bottom_rest = split(below)
     coefficient = top * bottom.inverse()
-    if not folds(coefficient.rational) or not coefficient.is_dyadic:
+    if not folds(coefficient.rational) or not fits_float(coefficient.rational) or not coefficient.is_dyadic:
         return None
     if below.node.fixed:
         if top_count + (not isinstance(below.number, Fraction)) == 0:

@@ -109,6 +109,11 @@ def folds(*numbers: Fraction) -> bool:
     return sum(n.numerator.bit_length() + n.denominator.bit_length() for n in numbers) < MAX_FOLD
 
 
+def fits_float(number: Fraction) -> bool:
+    """Whether a factor is a number that floats have: 1e300*a*(1e300*b) may be one although 1e600 is none."""
+    return not number or Fraction(1, 2**1022) <= abs(number) < 2**1024
+
+
 def constants_of(views: Iterable[View]) -> tuple[list[Fraction], list[View]]:
     numbers, others = [], []
     for view in views:
