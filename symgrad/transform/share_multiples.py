@@ -74,14 +74,15 @@ def multiplied(number: Fraction | int, view: View) -> View:
 
 def split_multiple(node: Node) -> tuple[Fraction | int, View] | None:
     """A number times a view, or that divided by one, as its parts."""
-    if node.gate.name == "div":
-        below = rational_of(node.arguments[1])
-        return (1 / below, node.arguments[0]) if below else None
-    if node.gate.name == "mul" and len(node.arguments) == 2:
-        for number, other in (node.arguments, node.arguments[::-1]):
-            if factor := rational_of(number):
-                return factor, other
-    return None
+    if len(node.arguments) != 2:
+        return None
+    one, two = node.arguments
+    if node.gate.name == "mul":
+        if factor := rational_of(one):
+            return factor, two
+        return (factor, one) if (factor := rational_of(two)) else None
+    below = rational_of(two) if node.gate.name == "div" else None
+    return (1 / below, one) if below else None
 
 
 def _multiples(graph: Graph) -> dict[Node, Multiple]:
@@ -153,7 +154,10 @@ def _product(node: Node, products: Mapping[Node, Product]) -> Product | None:
         own = rational_of(edge)
         if own == 0:
             return None
-        inside = products.get(edge.node, Product(1, (edge.node.number,))) if own is None else Product(own, ())
-        number *= inside.number
-        factors += inside.factors
+        inside = products.get(edge.node) if own is None else Product(own, ())
+        if inside is None:
+            factors.append(edge.node.number)
+        else:
+            number *= inside.number
+            factors += inside.factors
     return Product(number, tuple(sorted(factors))) if len(factors) <= _MOST else None

@@ -102,15 +102,16 @@ class _Sums:
         for node, terms in parts.items():
             common: Terms = {}
             aside = []
-            sizes = Counter(_size(factor) for _, factor in terms) if gate == "add" else {}
+            numbered = [_size(factor) for _, factor in terms if factor not in (1, -1)] if gate == "add" else []
+            sizes = Counter(numbered) if len(numbered) > 1 else {}
             for edge, (base, factor) in zip(node.arguments, terms, strict=True):
                 is_number = gate == "add" and base.number == 1
                 number = _ONE if is_number else base.node.number
-                is_common = readers[base.node] > 1 or (_size(factor) != 1 and sizes[_size(factor)] > 1)
+                is_common = readers[base.node] > 1 or (bool(sizes) and sizes[_size(factor)] > 1)
                 if is_common and number not in common:
                     common[number] = factor
                     self.base.setdefault(number, base)
-                elif is_common and gate == "add" and common[number] + factor != 0:
+                elif is_common and gate == "add" and common[number] * factor > 0:  # else an infinity would not be NaN
                     common[number] += factor
                     self.changed[node] = None
                 else:
@@ -327,10 +328,10 @@ def _scaled(edge: View) -> tuple[View, Coefficient]:
     if name == "neg":
         inner, factor = _scaled(edge.node.arguments[0])
         return inner, -factor
-    number = rational_of(edge)
-    if number is not None and _is_ordinary(number):
-        return edge.node.table.constant(1), number
-    parts = split_multiple(edge.node)
+    if name == "constant":
+        number = rational_of(edge)
+        return (edge.node.table.constant(1), number) if number is not None and _is_ordinary(number) else (edge, 1)
+    parts = split_multiple(edge.node) if name in ("mul", "div") else None
     return (parts[1], parts[0]) if parts and _is_ordinary(parts[0]) and not parts[1].node.fixed else (edge, 1)
 
 
@@ -365,10 +366,7 @@ def _read_elsewhere(graph: Graph, sums: Container[Node]) -> Container[tuple[int,
     outside = {view.node for view in graph.views}
     for node in reversed(graph.order()):
         if node not in sums and (node.gate.name != "neg" or node in outside):
-            outside.update(edge.node for edge in node.arguments)
-    found = set()
-    for node in outside:
-        base, factor = _scaled(node.own)
-        if factor not in (1, -1):
-            found.add((base.node.number, _size(factor)))
-    return found
+            for edge in node.arguments:
+                outside.add(edge.node)
+    parts = [split_multiple(node) for node in outside if node.gate.name in ("mul", "div")]
+    return {(own[1].node.number, _size(own[0])) for own in parts if own is not None}
