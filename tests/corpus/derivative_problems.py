@@ -227,8 +227,8 @@ PROBLEMS = {
     "Chebyquad": Problem(8, chebyquad, "jacobian", _point(8), 64, 213, 469),
     "Broyden tridiagonal": Problem(10, broyden_tridiagonal, "jacobian", _point(10), 28, 58, 68),
     "Lennard-Jones of 5 atoms": Problem(15, lennard_jones, "hessian", _point(15, 0.0, 3.0), 120, 159, 638),
-    "Black-Scholes": Problem(5, black_scholes, "hessian", (100.0, 95.0, 0.03, 0.2, 0.7), 15, 23, 240),
-    "chained Rosenbrock": Problem(10, rosenbrock, "hessian", _point(10), 19, 63, 153),
+    "Black-Scholes": Problem(5, black_scholes, "hessian", (100.0, 95.0, 0.03, 0.2, 0.7), 15, 24, 240),
+    "chained Rosenbrock": Problem(10, rosenbrock, "hessian", _point(10), 19, 71, 153),
 }
 
 

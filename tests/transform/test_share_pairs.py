@@ -61,8 +61,9 @@ SHARED: list[tuple[str, list[sp.Expr], int, int]] = [
     ("multiple_of_a_part", [sp.sin(3 * a + 6 * b + c), sp.cos(2 * a + 4 * b + d)], 10, 8),
     ("multiple_with_a_number", [sp.sin(2 * a - 1), sp.cos(4 * a - 2)], 6, 5),
     ("multiple_that_is_read", [sp.sin(3 * a + 5 * b + c), sp.cos(a) + 3 * a, 5 * b], 7, 7),
-    ("of_one_sum", [sp.sin(3 * a + 3 * b + 3 * c + d)], 7, 5),
-    ("of_one_sum_with_a_sign", [sp.sin(3 * a - 3 * b + d)], 6, 5),
+    ("of_one_sum", [sp.sin(3 * a + 3 * b + 3 * c + d), f], 7, 5),
+    ("of_one_sum_with_a_sign", [sp.sin(3 * a - 3 * b + d), f], 6, 5),
+    ("of_one_value", [sp.sin(3 * a - 3 * b + d)], 6, 6),
     ("opposite", [sp.sin(a - b), sp.cos(c + a - b), sp.cos(c - a + b)], 10, 8),
     (
         "nearly",
@@ -130,7 +131,7 @@ def test_multiples_of_one_term_are_added(first: int, second: int, operations: in
     graph = scalars([*SYMBOLS], SYMBOLS)
     one, two, *_ = graph.views
     value = sum_of(one, [multiple(Fraction(first), one), two, multiple(Fraction(second), one)])
-    plain, shared = both(graph.with_values([value]))
+    plain, shared = both(graph.with_values([value, two]))
     assert count(shared) == operations
     same_numbers(plain, shared, POINT)
 
