@@ -560,7 +560,7 @@ def test_own_gate_by_its_name() -> None:
     [
         ((x + y) * z, r"f\left(x, y, z\right) = z \left(x + y\right)"),
         (sp.sin(x) ** 2 / x**3, r"f\left(x\right) = \frac{\sin^{2}\left(x\right)}{x^{3}}"),
-        ("2*pi*x/3 - 1.5*x*y", r"f\left(x, y\right) = \frac{2 \pi x}{3} - \frac{3 x y}{2}"),
+        ("2*pi*x/3 - 1.5*x*y", r"f\left(x, y\right) = \frac{2 \pi x}{3} - \frac{3}{2} x y"),
         ("0.1234567*x", r"f\left(x\right) = 0.1234567 x"),
         ("0.25*x - 0.0001*y/3", r"f\left(x, y\right) = \frac{x}{4} - \frac{y}{30000}"),
         ("12345/67891*x", r"f\left(x\right) = \frac{12345 x}{67891}"),

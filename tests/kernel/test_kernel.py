@@ -192,7 +192,7 @@ def test_no_inputs() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrt", [sp.Symbol("q"), [x, sp.Symbol("q")], sp.Symbol("x", positive=True), [x, x], "x"], ids=repr
+    "wrt", [sp.Symbol("q"), [x, sp.Symbol("q")], sp.Symbol("x", positive=True), [x, x], "q"], ids=repr
 )
 def test_wrt_that_is_no_input(wrt: Any) -> None:
     with pytest.raises(ValueError, match="wrt"):
