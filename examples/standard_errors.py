@@ -22,7 +22,7 @@ true = np.array([0.5, -0.4, 0.8])
 data = np.column_stack([np.ones(2000), rng.normal(size=(2000, 2))])
 counts = rng.poisson(np.exp(data @ true)).astype(float)
 
-kernel = symgrad.compile(negative_log_likelihood, wrt=w, derivative="hessian")
+kernel = symgrad.compile(negative_log_likelihood, wrt=w)
 objective = kernel.objective(X=data, y=counts)
 found = minimize(
     objective,

@@ -291,7 +291,7 @@ MUTATIONS = [
         SCHEDULE,
     ),
     Mutation(
-        "codegen/symgrad_codegen/program.py",
+        "codegen/symgrad_codegen/reductions.py",
         '"{0} *= {1}", "PRODUCT"',
         '"{0} += {1}", "PRODUCT"',
         "parts of a product over the data are added",
@@ -378,8 +378,8 @@ MUTATIONS = [
     # --- differentiate, sums ------------------------------------------------------------------------------------------
     Mutation(
         "symgrad/transform/differentiate.py",
-        "common = frozenset.intersection(*(part.domain for part in contributions))",
-        "common = frozenset.union(*(part.domain for part in contributions))",
+        "common = frozenset.intersection(*[part.domain for part in contributions])",
+        "common = frozenset.union(*[part.domain for part in contributions])",
         "what arrives on one domain is cut to all others",
         DERIVATIVES,
     ),

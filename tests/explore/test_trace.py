@@ -34,6 +34,7 @@ class UnbuiltRunner(HostRunner):
     """Of a kernel that cannot be called: a trace needs no compiled code, and Numba takes seconds."""
 
     def _load(self) -> str:
+        self._run_outputs = lambda inputs, outputs: None
         return "nothing"
 
     def index_range(self, values: Any) -> tuple[int, int]:
