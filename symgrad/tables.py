@@ -154,3 +154,25 @@ def show(thing: object, file: IO[str]) -> None:
     wide = console.options.update(max_width=10_000)
     console.width = max(console.width, Measurement.get(console, wide, thing).minimum)
     console.print(thing)
+
+
+class Shown:
+    """What shows itself as a table: in print, in a terminal that Rich draws on, and in a notebook."""
+
+    __slots__ = ()
+
+    def table(self) -> Table:
+        """The table."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def __rich__(self) -> Table:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..tables import Cell, Table
+from ..tables import Cell, Shown, Table
 from .explain import explain as explained
 from .explain import findings as found_in
 from .records import Summary, TracedCircuit, TracedGate, Value, shown
@@ -18,7 +18,7 @@ _VALUE, _GRADIENT, _BAD = "green", "red", "bold yellow"
 _ADDENDS = 4  # of a sum of gradients, how many are shown
 
 
-class Trace(TracedCircuit):
+class Trace(Shown, TracedCircuit):
     """The circuit at a point, gate by gate: prints as a table; `explain` tells how a gradient came about.
 
     Attributes:
@@ -96,18 +96,6 @@ class Trace(TracedCircuit):
         head = ("#", "gate", "formula", "value", "local gradients", "arrives", "gradient", "trouble")
         notes = [Cell(f"! {finding}", _BAD) for finding in self.findings]
         return Table(head, rows, f"f = {self.title}", notes, left=frozenset((1, 2, 4, 7)))
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def __rich__(self) -> Table:
-        return self.table()
-
-    def _repr_html_(self) -> str:
-        return self.table().html()
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))
 
 
 def _locals(gate: TracedGate) -> str:

@@ -22,7 +22,7 @@ from ..explore.tracing import Setting
 from ..graph.formula import formulas
 from ..graph.graph import Graph, reachable, views_of
 from ..graph.node import Node, View, positional
-from ..tables import Cell, Table
+from ..tables import Cell, Shown, Table
 from ..transform.derive import Derivative
 from .checked import Function, functions
 from .differences import Differences
@@ -91,7 +91,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class GradientCheck:
+class GradientCheck(Shown):
     """The result of a gradient check: truthy when all is well, prints as a table.
 
     For every input the kernel's derivative `a` is compared with the central difference `n` = (f(x + h) - f(x - h))/2h,
@@ -153,21 +153,9 @@ class GradientCheck:
         notes.append(Cell("the gradient agrees", _STYLES["ok"]) if self else Cell("THE CHECK FAILED", _STYLES["WRONG"]))
         return Table(_HEAD, self.cells(), notes=notes)
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def __rich__(self) -> Table:
-        return self.table()
-
-    def _repr_html_(self) -> str:
-        return self.table().html()
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))
-
 
 @dataclass(frozen=True)
-class DerivativeCheck:
+class DerivativeCheck(Shown):
     """The checks of several functions: truthy when all is well, prints as tables.
 
     Of a Jacobian each value is a function; of a Hessian the value is one, and each entry of the gradient.
@@ -203,18 +191,6 @@ class DerivativeCheck:
             Cell("the derivatives agree", _STYLES["ok"]) if self else Cell("THE CHECK FAILED", _STYLES["WRONG"])
         )
         return Table(("of", *_HEAD), rows, notes=notes)
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def __rich__(self) -> Table:
-        return self.table()
-
-    def _repr_html_(self) -> str:
-        return self.table().html()
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))
 
 
 # The outputs of one instance.
