@@ -20,7 +20,29 @@ from .lower.lower import free_symbols, natural_order
 from .outputs import split
 
 
-class Residuals:
+class _Kernels:
+    """The kernels of some expressions: of values alone, and with the Jacobian by what varies."""
+
+    def __init__(
+        self,
+        expressions: Sequence[sympy.Basic],
+        varying: Sequence[sympy.Symbol],
+        before: Sequence[sympy.Symbol],
+        fixed: _Fixed,
+    ) -> None:
+        self._expressions, self._varying, self._fixed = list(expressions), tuple(varying), fixed
+        self._arguments = [*before, *varying, *fixed.symbols]
+
+    @cached_property
+    def _values(self) -> Kernel:
+        return compile(self._expressions, self._arguments, derivative=None)
+
+    @cached_property
+    def _jacobian(self) -> Kernel:
+        return compile(self._expressions, self._arguments, self._varying, derivative="jacobian")
+
+
+class Residuals(_Kernels):
     """Residuals of some unknowns, and their Jacobian, as functions of one vector. Made by `symgrad.residuals`.
 
     Attributes:
@@ -29,19 +51,7 @@ class Residuals:
 
     def __init__(self, expressions: Sequence[sympy.Basic], unknowns: Sequence[sympy.Symbol], fixed: _Fixed) -> None:
         self.unknowns: tuple[sympy.Symbol, ...] = tuple(unknowns)
-        self._expressions, self._fixed = list(expressions), fixed
-
-    @cached_property
-    def _values(self) -> Kernel:
-        return compile(self._expressions, self._arguments, derivative=None)
-
-    @cached_property
-    def _jacobian(self) -> Kernel:
-        return compile(self._expressions, self._arguments, self.unknowns, derivative="jacobian")
-
-    @property
-    def _arguments(self) -> list[sympy.Symbol]:
-        return [*self.unknowns, *self._fixed.symbols]
+        super().__init__(expressions, unknowns, (), fixed)
 
     def fun(self, vector: Any) -> Any:
         """The residuals, as `scipy.optimize.least_squares` and `root` want them.
@@ -77,7 +87,7 @@ class Residuals:
         return [*_numbers(vector, self.unknowns, "the unknowns"), *self._fixed.values]
 
 
-class System:
+class System(_Kernels):
     """The right-hand side of ordinary differential equations y' = f(t, y). Made by `symgrad.ode`.
 
     Attributes:
@@ -92,19 +102,8 @@ class System:
         fixed: _Fixed,
     ) -> None:
         self.state: tuple[sympy.Symbol, ...] = tuple(state)
-        self._expressions, self._time, self._fixed = list(expressions), time, fixed
-
-    @cached_property
-    def _values(self) -> Kernel:
-        return compile(self._expressions, self._arguments, derivative=None)
-
-    @cached_property
-    def _jacobian(self) -> Kernel:
-        return compile(self._expressions, self._arguments, self.state, derivative="jacobian")
-
-    @property
-    def _arguments(self) -> list[sympy.Symbol]:
-        return [*([] if self._time is None else [self._time]), *self.state, *self._fixed.symbols]
+        self._time = [] if time is None else [time]
+        super().__init__(expressions, state, self._time, fixed)
 
     def fun(self, t: Any, y: Any) -> Any:
         """The derivatives of the state by time, as `scipy.integrate.solve_ivp` wants them.
@@ -138,8 +137,7 @@ class System:
         return np.asarray(self._jacobian(*self._point(t, y)).jacobian)
 
     def _point(self, t: Any, y: Any) -> list[Any]:
-        time = [] if self._time is None else [t]
-        return [*time, *_numbers(y, self.state, "the state"), *self._fixed.values]
+        return [*([t] if self._time else []), *_numbers(y, self.state, "the state"), *self._fixed.values]
 
 
 def residuals(expr: Any, unknowns: Any, fixed: Mapping[Any, Any] | None = None, /, **by_name: Any) -> Residuals:
