@@ -8,7 +8,7 @@ from several import exact, scalars
 
 from symgrad.evaluate.evaluation import evaluate
 from symgrad.graph.graph import POINTWISE
-from symgrad.transform.derive import Wanted, derive
+from symgrad.transform.derive import Wanted, cost, derive
 from symgrad.transform.simplify import simplify
 from symgrad.verify import verify_graph
 
@@ -57,3 +57,19 @@ def test_the_cardinal_sine_as_people_write_it_is_smooth_at_0() -> None:
     for f, curvature in ((sinc, -1 / 3), (sp.exp(sinc), -sp.E / 3)):
         found = evaluate(derive(scalars([f], (x,)), Wanted((0,), "hessian")), (0.0,))
         assert [float(own) for own in found[1:]] == pytest.approx([0.0, float(curvature)], rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("expressions", "operations"),
+    [
+        (lambda a, b: [-2 * a], 1),  # the minus is the number's
+        (lambda a, b: [-a], 1),
+        (lambda a, b: [sp.exp(-a * b)], 3),  # here it is an operation
+        (lambda a, b: [1 / a, 1 / (3 * a)], 2),  # the inverse of a multiple, of the inverse
+        (lambda a, b: [1 / a, 1 / (3 * b)], 3),
+    ],
+)
+def test_what_counts_as_an_operation(expressions, operations: int) -> None:
+    symbols = sp.symbols("a b")
+    graph = simplify(scalars(expressions(*symbols), symbols), ("cheaper", "spelling"))
+    assert cost(graph.views) == operations
