@@ -195,7 +195,7 @@ class View(NamedTuple):
 
     def at(self, names: Mapping[Axis, AnyIndex]) -> View:
         """The view with index expressions put in for some of its axes."""
-        return View(self.node, tuple(_substitute(index, names, self.node.table) for index in self.index))
+        return View(self.node, tuple(index_at(index, names, self.node.table) for index in self.index))
 
     def _as_view(self, other: View | int | Fraction) -> View:
         return other if isinstance(other, View) else self.node.table.constant(other)
@@ -275,7 +275,8 @@ def plain_axis(index: AnyIndex) -> Axis | None:
     return None
 
 
-def _substitute(index: AnyIndex, names: Mapping[Axis, AnyIndex], table: Builder) -> AnyIndex:
+def index_at(index: AnyIndex, names: Mapping[Axis, AnyIndex], table: Builder) -> AnyIndex:
+    """An index expression with others put in for some of its axes."""
     plain = plain_axis(index)
     if plain is not None:
         return names.get(plain, index)

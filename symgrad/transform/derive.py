@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
-from ..graph.graph import POINTWISE, Graph, Output, operations, reachable, views_of
-from ..graph.node import Node, View
+from ..graph.graph import POINTWISE, Graph, Output, reachable, views_of
+from ..graph.node import View
 from .activity import varying_nodes
+from .cost import cost
 from .dense import dense_rows
 from .differentiate import differentiate
 from .elimination import ORDERS, Order, eliminated, linearised
@@ -95,30 +95,10 @@ def least_jacobian(graph: Graph, rows: Sequence[View], columns: Sequence[Sequenc
     )
 
     def made(order: Order) -> list[dict[int, View]]:
-        rows = [{slot.node.position: view for slot, view in row.items()} for row in eliminated(linear, order)]
+        rows = [{slot.node.position: edge.view for slot, edge in row.items()} for row in eliminated(linear, order)]
         return [{at: row[at] for at in own if at in row} for row, own in zip(rows, columns, strict=True)]
 
     found = [made(ORDERS[0])]
     if sum(map(len, found[0])) <= _MANY_ENTRIES:
         found += map(made, ORDERS[1:])
     return min(found, key=lambda made: cost([*rows, *(view for row in made for view in row.values())]))
-
-
-def cost(views: Sequence[View]) -> int:
-    """How many operations views are made of.
-
-    That a term of a sum is negative costs nothing of its own, nor does a minus before a number times something: -(2*a)
-    is the product with -2, bit for bit.
-    """
-    order = [node for node in reachable(view.node for view in views) if node.arguments and not node.fixed]
-    readers = Counter(edge.node for node in order for edge in node.arguments)
-    outputs = {view.node for view in views}
-    read = outputs | {edge.node for node in order if node.gate.name != "add" for edge in node.arguments}
-
-    def is_free(node: Node) -> bool:
-        """Whether the minus is that of a term, or of a number that nothing else is multiplied by."""
-        inside = node.arguments[0].node
-        is_multiple = inside.gate.name == "mul" and any(factor.node.fixed for factor in inside.arguments)
-        return node not in read or (is_multiple and readers[inside] == 1 and inside not in outputs)
-
-    return operations(node for node in order if node.gate.name != "neg" or not is_free(node))

@@ -57,7 +57,7 @@ def linearised(roots: Sequence[View], is_slot: Callable[[View], bool], varies: C
         for argument, edge in () if is_slot(view) else _local_gradients(view, varies):
             at = number[argument]
             if at in found:
-                found[at] = Edge(_sum(found[at].view, edge.view), where=_either(found[at].where, edge.where))
+                found[at] = Edge(plus(found[at].view, edge.view), where=either(found[at].where, edge.where))
             elif edge.view.number != 0:
                 found[at] = edge
         edges.append({at: edge for at, edge in found.items() if edge.view.number != 0})
@@ -99,7 +99,7 @@ def _local_gradients(view: View, varies: Callable[[View], bool]) -> Iterator[tup
             yield argument, Edge(partial, position, None if where is None else where.at(dict(enumerate(view.index))))
 
 
-def eliminated(linear: Linearised, order: Order) -> list[dict[View, View]]:
+def eliminated(linear: Linearised, order: Order) -> list[dict[View, Edge]]:
     """The derivatives that are not 0 of each root by each slot."""
     return _Elimination(linear).run(order)
 
@@ -118,7 +118,7 @@ class _Elimination:
         for vertex in reversed(range(len(linear.vertices))):
             self._pass_quotients(vertex)
 
-    def run(self, order: Order) -> list[dict[View, View]]:
+    def run(self, order: Order) -> list[dict[View, Edge]]:
         linear = self.linear
         inner = [vertex for vertex in range(len(linear.vertices)) if vertex not in linear.slots]
         if order in ("reverse", "forward"):
@@ -127,7 +127,7 @@ class _Elimination:
         else:
             self._eliminate_cheapest(inner, 1 if order == "cheapest from slots" else -1)
         rows = self.into[len(linear.vertices) :]
-        return [{linear.vertices[slot]: row[slot].view for slot in sorted(row)} for row in rows]
+        return [{linear.vertices[slot]: row[slot] for slot in sorted(row)} for row in rows]
 
     def _eliminate_cheapest(self, inner: list[int], sign: int) -> None:
         """A heap with prices that may be out of date: what has changed stands in it again."""
@@ -166,16 +166,16 @@ class _Elimination:
             if path.view.number == 0:
                 continue
             known = self.into[reader].get(argument)
-            self.into[reader][argument] = path if known is None else self._joined(known, path)
+            self.into[reader][argument] = path if known is None else self._added(known, path)
             self.readers[argument][reader] = None
 
-    def _joined(self, known: Edge, path: Edge) -> Edge:
+    def _added(self, known: Edge, path: Edge) -> Edge:
         """One more path between two vertices. A sum of several is one, so that others share what they can of it."""
         terms = list(known.view.arguments) if known.view in self.sums else [known.view]
-        found = _sum(known.view, path.view) if len(terms) == 1 else sum_of(known.view, [*terms, path.view])
+        found = plus(known.view, path.view) if len(terms) == 1 else sum_of(known.view, [*terms, path.view])
         if found.node.gate.name == "add":
             self.sums.add(found)
-        return Edge(found, where=_either(known.where, path.where))
+        return Edge(found, where=either(known.where, path.where))
 
     def _path(self, above: Edge, vertex: int, below: Edge) -> Edge:
         """The product of two edges; exactly 0 where one of them is, also where the other is infinite."""
@@ -183,14 +183,7 @@ class _Elimination:
             path = product(above.view, below.view)
         else:
             path = passed_on(self.linear.vertices[vertex], below.position, above.view, below.view, product)
-        where = _both(above.where, below.where)
-        asked: list[View] = []
-        for one, other in ((above, below), (below, above)):
-            if one.where is not None and not is_finite(other.view):
-                asked += conjuncts(one.where)
-        if path.number != 0 and asked and not _holds_where_not_0(path, asked):
-            path = all_of(asked).where(path, 0)
-        return Edge(path, where=where)
+        return joined(above, below, path)
 
     def _pass_quotients(self, vertex: int) -> None:
         """Where a reader divides by a power, the edge goes to the base at once: `passed_on` says why."""
@@ -199,6 +192,17 @@ class _Elimination:
             if vertex not in self.linear.slots and divides(self.into[reader][vertex].view, view):
                 self._lead_past(reader, vertex)
                 del self.readers[vertex][reader]
+
+
+def joined(above: Edge, below: Edge, path: View) -> Edge:
+    """Two edges as one, whose product is `path`: exactly 0 where one of them is, also where the other is infinite."""
+    asked: list[View] = []
+    for one, other in ((above, below), (below, above)):
+        if one.where is not None and not is_finite(other.view):
+            asked += conjuncts(one.where)
+    if path.number != 0 and asked and not _holds_where_not_0(path, asked):
+        path = all_of(asked).where(path, 0)
+    return Edge(path, where=_both(above.where, below.where))
 
 
 def product(one: View, two: View) -> View:
@@ -218,18 +222,18 @@ def _both(one: View | None, two: View | None) -> View | None:
     return all_of(list(dict.fromkeys([*conjuncts(one), *conjuncts(two)])))
 
 
-def _either(one: View | None, two: View | None) -> View | None:
+def either(one: View | None, two: View | None) -> View | None:
     """Where one of two conditions holds; None is everywhere."""
     if one is None or two is None:
         return None
     return one if one == two else one.call("or", two)
 
 
-def _sum(one: View, two: View) -> View:
+def plus(one: View, two: View) -> View:
     """The sum of two derivatives; of two under one condition it is taken on either side."""
     if one.node.gate.name == two.node.gate.name == "select" and one.arguments[0] == two.arguments[0]:
         condition, *sides = one.arguments
-        taken, otherwise = (_sum(own, other) for own, other in zip(sides, two.arguments[1:], strict=True))
+        taken, otherwise = (plus(own, other) for own, other in zip(sides, two.arguments[1:], strict=True))
         return condition.where(taken, otherwise)
     terms = [view for view in (one, two) if view.number != 0]
     return sum_of(one, terms)

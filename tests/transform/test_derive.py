@@ -8,7 +8,8 @@ from several import exact, scalars
 
 from symgrad.evaluate.evaluation import evaluate
 from symgrad.graph.graph import POINTWISE
-from symgrad.transform.derive import Wanted, cost, derive
+from symgrad.transform.cost import cost
+from symgrad.transform.derive import Wanted, derive
 from symgrad.transform.simplify import simplify
 from symgrad.verify import verify_graph
 

@@ -19,7 +19,8 @@ from symgrad.gates.table import GATES
 from symgrad.graph.graph import Graph, over_points
 from symgrad.graph.intern import InternTable
 from symgrad.transform import derive as deriving
-from symgrad.transform.derive import Wanted, cost, derive
+from symgrad.transform.cost import cost
+from symgrad.transform.derive import Wanted, derive
 from symgrad.transform.elimination import ORDERS, Order
 from symgrad.transform.simplify import simplify
 from tests.transform.test_differentiate import BENT, RULES, TWICE

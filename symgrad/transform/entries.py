@@ -1,0 +1,138 @@
+"""Entries of a sparse derivative: families with loops numbered from 0, each over its domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ..analysis.domains import Domains
+from ..analysis.extents import Bound, Domain
+from ..graph.affine import Axis, Index, axis, substituted
+from ..graph.graph import Graph
+from ..graph.node import AnyIndex, View, index_at
+from ..graph.sums import guarded
+from .families import Family, families
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """Entries of a sparse matrix: the derivative of `of` at `row` by `by` at `column` is `view`, over a domain.
+
+    Index expressions and the view are over loops 0, 1, ..., whose bounds are those of the domain; where what couples
+    them is less than 0, or a condition does not hold, there is no entry.
+    """
+
+    of: int  # which output of the graph
+    row: tuple[AnyIndex, ...]
+    by: int  # which input
+    column: tuple[AnyIndex, ...]
+    domain: Domain
+    conditions: frozenset[View]
+    view: View
+
+    @property
+    def place(self) -> object:
+        """Which entries these are, but for where their loops begin and end."""
+        return self.of, self.row, self.by, self.column, self.domain.coupled, self.conditions
+
+    def stored(self) -> View:
+        """The value, and 0 in the box of its loops where there is no entry."""
+        view = self.view
+        for condition in sorted(self.conditions, key=str):
+            view = condition.where(view, 0)
+        return guarded(view, sorted(self.domain.coupled, key=repr))
+
+
+def entries(graph: Graph, places: Sequence[int], wrt: Sequence[int], again: bool = False) -> list[Entries]:
+    """The entries of the derivatives of some outputs by inputs that are not 0 everywhere: by output, then by input."""
+    outputs = [graph.outputs[place] for place in places]
+    names = [{own: graph.table.fresh() for own in range(len(output.shape))} for output in outputs]
+    views = [
+        output.view.at({own: axis(name) for own, name in named.items()})
+        for output, named in zip(outputs, names, strict=True)
+    ]
+    domains = Domains(graph)
+    found: list[Entries] = []
+    for place, view, named, made in zip(places, views, names, families(graph, views, wrt, again), strict=True):
+        own = [_numbered(domains, place, view, list(named.values()), family) for family in made]
+        found += _merged(domains, [one for one in own if one is not None])
+    return sorted(found, key=lambda own: (places.index(own.of), wrt.index(own.by)))
+
+
+def _numbered(domains: Domains, of: int, view: View, axes: Sequence[Axis], family: Family) -> Entries | None:
+    """A family of an output, a view over these axes, with loops from 0 on; None where it has no entries."""
+    table, shape = view.node.table, domains.graph.outputs[of].shape
+    told = dict(zip(view.axes, family.row, strict=True))
+    row = tuple(told.get(name, axis(name)) for name in axes)  # along other axes nothing varies
+    limits = list(family.limits)
+    for index, extent in zip(row, shape, strict=True):
+        if isinstance(index, Index):
+            limits += [index, extent.minus(1).minus(index)]
+    loops = list(dict.fromkeys([*(name for index in row for name in index.axes), *family.loops]))
+    numbers = {name: axis(place) for place, name in enumerate(loops)}
+    domain = domains.limited([None] * len(loops), [substituted(form, numbers) for form in limits])
+    names: dict[Axis, AnyIndex] = dict(numbers)
+    single = {place: bound[0] for place, bound in enumerate(domain.bounds) if bound is not None and bound[0] == bound[1]}
+    if single:
+        rest = [place for place in range(len(loops)) if place not in single]
+        moved = {place: axis(number) for number, place in enumerate(rest)} | single
+        names = {name: moved[place] for place, name in enumerate(loops)}
+        bounds = tuple(_moved(domain.bounds[place], moved) for place in rest)
+        coupled = [substituted(form, moved) for form in sorted(domain.coupled, key=repr)]
+        domain = Domain(bounds, frozenset(form for form in coupled if form.terms or form.offset < 0))
+    for bound in domain.bounds:
+        assert bound is not None, "a loop of a family has limits"
+        length = bound[1].minus(bound[0])
+        if not length.terms and length.offset < 0:
+            return None
+    if any(not form.terms for form in domain.coupled):
+        return None
+    return Entries(
+        of,
+        tuple(index_at(index, names, table) for index in row),
+        family.input,
+        tuple(index_at(index, names, table) for index in family.column),
+        domain,
+        frozenset(condition.at(names) for condition in family.conditions),
+        family.edge.view.at(names),
+    )
+
+
+def _moved(bound: Bound | None, names: dict[int, Index]) -> Bound | None:
+    return None if bound is None else (substituted(bound[0], names), substituted(bound[1], names))
+
+
+def _merged(domains: Domains, found: Iterable[Entries]) -> list[Entries]:
+    """Entries at the same places whose ranges differ at the ends only are one, each part 0 outside of its own range."""
+    groups: dict[object, list[Entries]] = {}
+    for own in found:
+        groups.setdefault(own.place, []).append(own)
+    done: list[Entries] = []
+    for same in groups.values():
+        while same:
+            first, *others = same
+            near = [other for other in others if _differ_at_ends(first.domain, other.domain)]
+            same = [other for other in others if other not in near]
+            done.append(_hulled(domains, [first, *near]) if near else first)
+    return done
+
+
+def _differ_at_ends(one: Domain, two: Domain) -> bool:
+    """Whether the ends of ranges differ by numbers: else a hull of both may be mostly empty."""
+    pairs = zip(one.bounds, two.bounds, strict=True)
+    return all(not a.minus(b).terms for own, other in pairs if own and other for a, b in zip(own, other, strict=True))
+
+
+def _hulled(domains: Domains, same: Sequence[Entries]) -> Entries:
+    first = same[0]
+    bounds: list[Bound] = []
+    for own in zip(*(one.domain.bounds for one in same), strict=True):
+        lows, highs = zip(*(bound for bound in own if bound is not None), strict=True)
+        bounds.append((min(lows, key=lambda form: form.offset), max(highs, key=lambda form: form.offset)))
+    hull = Domain(tuple(bounds), first.domain.coupled)
+    parts = []
+    for one in same:
+        limits = [form for form in Domain(one.domain.bounds).constraints() if not domains.implies(hull, form)]
+        parts.append(guarded(one.view, limits))
+    table = first.view.node.table
+    return replace(first, domain=hull, view=table.apply(table.gates["add"], *parts))
