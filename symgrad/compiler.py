@@ -53,6 +53,8 @@ def compile(
     threads: int | str | None = None,
     cache: bool = True,
     batch: bool = False,
+    sparse: str | None = None,
+    symmetric: str | None = None,
 ) -> Kernel:
     """Compiles real expressions to a kernel that returns their values and derivatives.
 
@@ -102,8 +104,10 @@ def compile(
         raise ValueError(
             f"compile runs on the targets {', '.join(RUNNERS)}, not {target!r}; emit prints for {', '.join(TARGETS)}"
         )
-    options = Options(target, dtype, accuracy, name, threads, cache, batch)
-    stages = Stages(expr, args, wrt, gates, extents, derivative)
+    options = Options(target, dtype, accuracy, name, threads, cache, batch, sparse, symmetric)
+    if sparse and target != "cpu":
+        raise ValueError(f"sparse results are made by the target 'cpu', not by {target!r}; emit prints for both")
+    stages = Stages(expr, args, wrt, gates, extents, derivative, options)
     graph, definition, stats = stages.simplified, stages.definition, stages.stats()
     source = source_of(graph, definition, options, stats) if is_compiled(graph, stats) else None
     return Kernel(
@@ -202,6 +206,7 @@ class Stages:
         gates: Iterable[type],
         extents: Mapping[Any, int] | None = None,
         derivative: str | None = USUAL,
+        options: Options | None = None,
     ) -> None:
         self.seconds: dict[str, float] = {}
         self.fired: Counter[str] = Counter()  # laws, how often
@@ -210,6 +215,7 @@ class Stages:
         problem = self._timed("parse", lambda: _problem(expr))
         self.outputs, expressions = split(problem.expression)
         self.derivative = _chosen(derivative, self.outputs)
+        is_sparse = options is not None and _is_sparse(options, self.derivative)
         with no_collection():
             self.graph, self.args = self._timed(
                 "lower",
@@ -220,7 +226,7 @@ class Stages:
             self.wrt = _differentiated(wrt, self.args, self.graph)
             order = {symbol: position for position, symbol in enumerate(self.args)}
             positions = [order[symbol] for symbol in self.wrt]
-            wanted = Wanted(positions, self.derivative)
+            wanted = Wanted(positions, self.derivative, is_sparse)
             made = passed(self.graph, wanted, self.fired, self.seconds, self.tried)
             self.graphs = {"graph": self.graph, **made}
             self.gradient, self.simplified = self.graphs["gradient"], self.graphs["simplified"]
@@ -262,6 +268,16 @@ def _chosen(derivative: str | None, outputs: Outputs) -> Derivative:
             "of these take derivative='jacobian'"
         )
     return kinds[derivative]
+
+
+def _is_sparse(options: Options, derivative: Derivative) -> bool:
+    """Whether the derivative is sparse. Raises ValueError for what is not stored so."""
+    if options.sparse and derivative not in ("jacobian", "hessian"):
+        kind = f"derivative={derivative!r}"
+        raise ValueError(f"sparse is of a Jacobian or Hessian, not of {kind}: take derivative='jacobian' or 'hessian'")
+    if options.symmetric and derivative != "hessian":
+        raise ValueError("symmetric='lower' is of a Hessian: a Jacobian has no triangles that are the same")
+    return options.sparse is not None
 
 
 def _differentiated(wrt: Wrt, args: tuple[Any, ...], graph: Graph) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from symgrad_codegen.targets import TARGETS
 
 DTYPES = ("float64", "float32")
 ACCURACIES = ("fast", "strict")
+SPARSE = ("csr", "csc", "coo")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Options:
     threads: int | str | None = None
     cache: bool = True
     batch: bool = False
+    sparse: str | None = None  # the format in which a Jacobian or Hessian is stored
+    symmetric: str | None = None  # "lower": of a Hessian that triangle alone
 
     def __post_init__(self) -> None:
         for what, value, allowed in (
@@ -33,6 +36,14 @@ class Options:
         ):
             if value not in allowed:
                 raise ValueError(f"{what} is one of {', '.join(allowed)}, not {value!r}")
+        if self.sparse not in (None, *SPARSE):
+            raise ValueError(f"sparse is None or one of {', '.join(SPARSE)}, not {self.sparse!r}")
+        if self.symmetric not in (None, "lower"):
+            raise ValueError(f"symmetric is None or 'lower', not {self.symmetric!r}")
+        if self.symmetric and not self.sparse:
+            raise ValueError("symmetric='lower' is of a sparse Hessian: give sparse as well, as in sparse='csr'")
+        if self.sparse and self.batch:
+            raise ValueError("a sparse matrix is of one instance: sparse and batch=True do not go together")
         self._check_name()
         threads = self.threads
         if not (threads is None or threads == "auto" or (isinstance(threads, int) and threads > 0)):

@@ -21,7 +21,7 @@ from symgrad_codegen.program import Program
 from symgrad_codegen.verify import verify
 
 from .analysis.domains import Domains
-from .analysis.extents import Bound, numeric, whole, with_derived
+from .analysis.extents import Bound, Domain, numeric, with_derived
 from .errors import VerificationError
 from .evaluate.arithmetic import Floats
 from .evaluate.evaluation import Evaluation, Evaluator, every_node
@@ -100,7 +100,7 @@ class _Structure:
         what = f"the output {graph.name_of(output)}"
         if output.by and not 0 <= output.of < len(graph.values):
             self.breach(f"{what} is of no value")
-        elif output.by and output.shape != graph.shape_of(output.of, output.by):
+        elif output.by and output.first is None and output.shape != graph.shape_of(output.of, output.by):
             self.breach(f"{what} has another shape than what it is taken of and by")
         self._view(view, len(output.shape), what)
         for extent in output.shape:
@@ -304,9 +304,9 @@ def _check_support(graph: Graph, after: str, tried: Sequence[Trial]) -> None:
             continue
         read = _read_entries(graph, domains, values)
         for output in graph.outputs:
-            if not output.by:
+            if not output.by or output.first is not None:
                 continue
-            numbers = values.over(output.view, whole(output.shape))
+            numbers = values.over(output.view, Domain(output.bounds))
             rest = np.where(_read_by_all(graph, output, read), 0, numbers)
             if (rest != 0).any():
                 at = ", ".join(map(str, np.argwhere(rest != 0)[0]))

@@ -41,7 +41,7 @@ class Domains:
         )
         self._inside: dict[tuple[Bound | None, ...], Extents] = {}  # what is known inside of a box
         for output in graph.outputs:
-            self._ask(output.view, Domain(tuple((number_index(0), extent.minus(1)) for extent in output.shape)))
+            self._ask(output.view, Domain(output.bounds))
         for view, domain in more:
             self._ask(view, domain)
         self.order = reachable([*(view.node for view in graph.views), *(view.node for view, _ in more)])

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..analysis.domains import Domains
-from ..analysis.extents import Domain, numeric, whole, with_derived
+from ..analysis.extents import Domain, numeric, with_derived
 from ..gates.linear_algebra import argument_axes
 from ..graph.affine import Size
 from ..graph.gate import Numeric
@@ -90,7 +90,7 @@ class Evaluator:
     def __init__(self, graph: Graph, views: Sequence[Demand] | None = None, domains: Domains | None = None) -> None:
         self.graph = graph
         self.domains = domains if graph.over_points or domains else Domains(graph, more=views or ())
-        self.views = [(output.view, whole(output.shape)) for output in graph.outputs] if views is None else views
+        self.views = [(output.view, Domain(output.bounds)) for output in graph.outputs] if views is None else views
         roots = [node for view, _ in self.views for node in _sources(view)]
         self.order = graph.order() if views is None else reachable(roots)
         last: dict[Node, Node] = {}  # who is the last to read a node

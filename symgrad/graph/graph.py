@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..tables import visible
-from .affine import Index, Size
+from .affine import Index, Size, number_index
 from .intern import InternTable
 from .node import Node, Reduction, View, plain_axis
 from .rebuild import read_after, rebuilt
@@ -22,10 +22,11 @@ POINTWISE: tuple[Index, ...] = (Index(((Size("number of points"), 1),)),)
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """A result: a view over axes 0 .. rank - 1, each of which runs from 0 to its extent.
+    """A result: a view over axes 0 .. rank - 1, each of which runs over as many indices as its extent, most often from 0.
 
     A derivative has the axes of its value, then those of each input that it is taken by. Over points all have the one
-    axis of the points, and a derivative that is 0 everywhere is no output.
+    axis of the points, and a derivative that is 0 everywhere is no output. Of a sparse derivative an output is a family
+    of its entries, whose axes are loops: which entries these are is said by the graph's pattern.
     """
 
     view: View
@@ -33,11 +34,41 @@ class Output:
     by: tuple[int, ...] = ()  # of a derivative: the inputs that it is taken by, by position; () of a value
     of: int = 0  # of a derivative: which of the values it is one of
     name: str = ""  # of a value: what the user calls it, where there are several
+    first: tuple[Index, ...] | None = None  # of a family of entries: the first index of each axis
 
     @property
     def role(self) -> Literal["value", "gradient", "hessian"]:
         """What it is: of a derivative how often it was differentiated."""
         return ("value", "gradient", "hessian")[len(self.by)]
+
+    @property
+    def bounds(self) -> tuple[tuple[Index, Index], ...]:
+        """The first and the last index of each axis."""
+        lows = (number_index(0),) * len(self.shape) if self.first is None else self.first
+        return tuple((low, low.plus(extent).minus(1)) for low, extent in zip(lows, self.shape, strict=True))
+
+
+class Located(NamedTuple):
+    """Where the entries of one family are: in which block of rows and of columns."""
+
+    row: int
+    column: int
+    is_mirrored: bool = False  # whether each also stands at its mirror image, of a symmetric matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """Where the entries of a sparse derivative are.
+
+    Rows and columns come in blocks, those of an array in C order. The graph's values say it of each family of entries,
+    one family after the other, over its loops: the indices of the row within its block, those of the column, and then
+    what is 1 where there is an entry, and else 0.
+    """
+
+    graph: Graph
+    rows: tuple[tuple[Index, ...], ...]  # the shapes of blocks
+    columns: tuple[tuple[Index, ...], ...]
+    families: tuple[Located, ...]  # one for each derivative of the graph that has this pattern, of the last ones
 
 
 def views_of(outputs: Iterable[Output]) -> tuple[View, ...]:
@@ -58,6 +89,7 @@ class Graph:
     integers: frozenset[int] = frozenset()  # positions of inputs that hold integers: labels, tables of indices
     # Extents that are the larger ("max") or smaller ("min") of two affine forms, in the order in which they depend.
     derived: dict[str, tuple[str, Index, Index]] = field(default_factory=dict)
+    pattern: Pattern | None = None  # of a sparse derivative
 
     @property
     def over_points(self) -> bool:
@@ -246,6 +278,7 @@ def sizes_of(graph: Graph) -> set[Size]:
         return set()
     shapes = (*graph.shapes, *(output.shape for output in graph.outputs))
     forms = [form for shape in shapes for form in shape]
+    forms += [form for output in graph.outputs for form in output.first or ()]
     found = set()
     for node in graph.order():
         if node.gate.name == "size":

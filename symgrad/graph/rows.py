@@ -6,14 +6,14 @@ from typing import Any
 
 from .affine import Index, Size
 from .gate import Gate
-from .graph import Graph, Output
+from .graph import Graph, Output, Pattern
 from .intern import InternTable
 from .node import AnyIndex, Gather, Node, Reduction, View
 
 
 def rows_of(graph: Graph) -> dict[str, Any]:
     """The graph as plain data, for pickling: a pickle of linked nodes would recurse."""
-    order = graph.order()
+    order, own = graph.order(), graph.pattern
     position = {node: i for i, node in enumerate(order)}
 
     def flat(view: View) -> tuple[int, tuple[Any, ...]]:
@@ -46,7 +46,7 @@ def rows_of(graph: Graph) -> dict[str, Any]:
         ],
         "inputs": graph.inputs,
         "outputs": tuple(
-            (flat(output.view), tuple(map(flat_index, output.shape)), output.by, output.of, output.name)
+            (flat(output.view), output.shape, output.by, output.of, output.name, output.first)
             for output in graph.outputs
         ),
         "names": {position[node]: name for node, name in graph.names.items() if node in position},
@@ -57,6 +57,7 @@ def rows_of(graph: Graph) -> dict[str, Any]:
         "labels": {position[node]: names for node, names in graph.labels.items() if node in position},
         "integers": graph.integers,
         "derived": graph.derived,
+        "pattern": None if own is None else (rows_of(own.graph), own.rows, own.columns, own.families),
     }
 
 
@@ -86,11 +87,12 @@ def graph_of(rows: dict[str, Any], gates: dict[str, Gate]) -> Graph:
     return Graph(
         table,
         rows["inputs"],
-        tuple(Output(view(own), tuple(map(affine, shape)), *rest) for own, shape, *rest in rows["outputs"]),
+        tuple(Output(view(own), *rest) for own, *rest in rows["outputs"]),
         rows["shapes"],
         {nodes[i]: name for i, name in rows["names"].items()},
         {nodes[i]: nodes[of] for i, of in rows["adjoints"].items()},
         {nodes[i]: names for i, names in rows["labels"].items()},
         rows["integers"],
         rows["derived"],
+        None if rows["pattern"] is None else Pattern(graph_of(rows["pattern"][0], gates), *rows["pattern"][1:]),
     )

@@ -199,6 +199,8 @@ class Arguments:
                 axes = max(0, len(given[position]) - rank)
                 leads[position], given[position] = given[position][:axes], given[position][axes:]
         batch = broadcast(self.names, leads, "batches")
+        if batch and self._compiled.options.sparse:
+            raise ShapeError("a sparse matrix is of one instance, and here is a batch of them: call it for each")
         try:
             sizes = with_derived(self.extents_of(given), self._derived)
         except ShapeError as error:
@@ -220,7 +222,8 @@ class Arguments:
         for target in self._compiled.results.targets:
             shape = tuple(numeric(extent, sizes) for extent in self._compiled.graph.values[target.of].shape)
             cells.append(sum((tuple(given[place]) for place in target.by), shape))
-            outputs.append(batch + target.lead + cells[-1])
+            # How long the data of a sparse matrix are is said by its pattern.
+            outputs.append((0,) if target.is_data else batch + target.lead + cells[-1])
         names = [own.name for own in self._compiled.results.targets]
         check_memory(names, outputs, np.dtype(self._compiled.options.dtype).itemsize)
         largest = max([1, *(size_of(given[position]) for position, rank in enumerate(self.ranks) if rank)])

@@ -66,7 +66,7 @@ class Compiled:
     def results(self) -> Results:
         """What a call returns."""
         positions = [self.args.index(symbol) for symbol in self.wrt]
-        return Results(self.outputs, self.graph, self.wrt, positions, self.derivative, self.is_single)
+        return Results(self.outputs, self.graph, self.wrt, positions, self.derivative, self.is_single, self.options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A checksum, and what it is of."""

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from symgrad_codegen.run import build, host
 
-from ..errors import SymgradError
+from ..errors import ShapeError, SymgradError
 from ..evaluate.evaluation import Evaluator
 from . import packing
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
 from .packing import Cells
+from .sparse import Patterns, Placed
 
 # Points that the reference evaluator holds at a time.
 _REFERENCE_POINTS = 1024
@@ -41,6 +42,9 @@ class HostRunner:
         targets = compiled.results.targets
         self.at_point = compiled.results.at_point(self._kind)
         self._names = [f"out: {target.name}" for target in targets]
+        pattern, options = compiled.graph.pattern, compiled.options
+        is_lower = options.symmetric == "lower"
+        self._patterns = None if pattern is None else Patterns(pattern, options.sparse or "", is_lower)
         if compiled.has_arrays:
             self._cells = Cells(targets, self.arguments.ranks)
             outputs = list(enumerate(compiled.graph.outputs))
@@ -84,7 +88,8 @@ class HostRunner:
             return [*(value if len(self._compiled.graph.values) > 1 else [value]), *derivatives]
         arrays = self.arguments.arrays(values)
         shapes = self.arguments.shapes_of(arrays)
-        blocks = self._blocks(self._outputs(arrays, shapes, None), shapes)
+        placed = self.placed(arrays, shapes)
+        blocks = self._blocks(self._outputs(arrays, shapes, None, placed), shapes, placed)
         try:
             numbers = iter(self._run_instance(self._walk, arrays, blocks))
         except np.linalg.LinAlgError:
@@ -123,6 +128,8 @@ class HostRunner:
         if out is None and self.point is not None and all(array.ndim == 0 for array in arrays):
             return self.at_point(*self.point(*(float(array) for array in arrays)))
         shapes = self.arguments.shapes_of_points(arrays)
+        if shapes.batch and results.matrix is not None:
+            raise ShapeError("a sparse matrix is of one point, and here are many: call it for each")
         if out is None:
             outputs = host.new_outputs(shapes.outputs, self._options.dtype)
         else:
@@ -169,7 +176,8 @@ class HostRunner:
         """What a call returns."""
         arrays = self.arguments.arrays(values)
         shapes = self.arguments.shapes_of(arrays)
-        outputs = self._outputs(arrays, shapes, out)
+        placed = self.placed(arrays, shapes)
+        outputs = self._outputs(arrays, shapes, out, placed)
         if shapes.batch:
             self._fill_batch(arrays, outputs, shapes)
             return self._compiled.results.result(outputs)
@@ -177,26 +185,37 @@ class HostRunner:
         if self._threads is not None:
             threads = host.thread_count(self._threads, self._operations, shapes.largest)
             walk = self._parallel_walk(threads)
+        blocks = self._blocks(outputs, shapes, placed)
         try:
-            numbers = self._run_instance(walk, arrays, self._blocks(outputs, shapes))
+            numbers = self._run_instance(walk, arrays, blocks)
         except np.linalg.LinAlgError:
             raise singular_at(self._compiled.graph, arrays, shapes.sizes) from None
         for (target, cell), number in zip(self._returned, numbers, strict=True):
             if cell is None:
                 outputs[target] = float(number)
+        if placed is not None:
+            placed.finish(blocks[-1], outputs[-1])
         found = [
             own if shape or type(own) is float else float(own[0])
             for own, shape in zip(outputs, shapes.outputs, strict=True)
         ]
-        return self._compiled.results.result(found)
+        return self._compiled.results.result(found, placed and placed.matrix)
 
-    def _blocks(self, outputs: Sequence[Any], shapes: Shapes) -> list[Any]:
+    def placed(self, arrays: Sequence[Any], shapes: Shapes) -> Placed | None:
+        """The pattern of a sparse result, and where its entries go; None where there is none."""
+        return None if self._patterns is None else self._patterns.at(arrays, shapes.sizes)
+
+    def _blocks(self, outputs: Sequence[Any], shapes: Shapes, placed: Placed | None = None) -> list[Any]:
         """The arrays of targets that hold several results, with these along the first axis."""
         if self._is_apart:
             return list(outputs)
         targets = self._compiled.results.targets
         return [
-            array if target.is_plain else array.reshape(len(target.cells), *(shape or (1,)))
+            placed.arrays(array)
+            if placed is not None and target.is_data
+            else array
+            if target.is_plain
+            else array.reshape(len(target.cells), *(shape or (1,)))
             for array, target, shape in zip(outputs, targets, shapes.cells, strict=True)
         ]
 
@@ -216,9 +235,11 @@ class HostRunner:
     def _parallel_walk(self, threads: int) -> Any:
         return partial(self._walk, run=host.mapped(threads)) if threads > 1 else self._walk
 
-    def _outputs(self, arrays: Sequence[Any], shapes: Shapes, out: Any) -> list[Any]:
+    def _outputs(self, arrays: Sequence[Any], shapes: Shapes, out: Any, placed: Placed | None = None) -> list[Any]:
         """Where the results go, those that are numbers as arrays of one entry."""
         wanted = shapes.outputs
+        if placed is not None:
+            wanted = (*wanted[:-1], placed.matrix.rows.shape)
         if out is None:
             return [np.empty(shape or 1, self._kind) for shape in wanted]
         outputs = []

@@ -78,6 +78,8 @@ class Cells:
         for number, target in enumerate(targets):
             if target.is_plain:
                 self.places[target.cells[0]] = number, None
+            elif target.is_data:
+                self.places.update((cell, (number, place)) for place, cell in enumerate(target.cells))
             elif target.mirrors is not None and targets[target.mirrors].is_plain:
                 last, first = (ranks[place] for place in target.by)
                 axes = (*range(first, first + last), *range(first))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from itertools import chain, product
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,6 +11,7 @@ import numpy as np
 import sympy
 
 from ..graph.graph import Graph, Output
+from ..options import Options
 from ..outputs import Block, Outputs, Tree
 from ..result import (
     HessianResult,
@@ -26,6 +27,7 @@ from ..result import (
 )
 from ..transform.derive import Derivative
 from ..transform.products import PRODUCTS
+from .sparse import Matrix, matrix_of_numbers
 
 NOTHING = -1  # the cell of a derivative that is 0 everywhere
 
@@ -52,11 +54,12 @@ class Target(NamedTuple):
     of: int = 0
     by: tuple[int, ...] = ()  # by position
     mirrors: int | None = None  # the target that it is the transpose of, of a derivative by two arrays
+    is_data: bool = False  # whether it is the data of a sparse matrix, which is made of families of entries, its cells
 
     @property
     def is_plain(self) -> bool:
         """Whether it is one result as it is."""
-        return not self.lead and self.mirrors is None and self.cells[0] != NOTHING
+        return not (self.lead or self.is_data) and self.mirrors is None and self.cells[0] != NOTHING
 
 
 class Results:
@@ -70,8 +73,12 @@ class Results:
         positions: Sequence[int],
         derivative: Derivative,
         is_single: bool,
+        options: Options,
     ) -> None:
         """`positions` are those of `wrt` among the arguments; `is_single` says that `wrt` was one symbol."""
+        self._storage = options.sparse if derivative in ("jacobian", "hessian") else None
+        self._is_lower = options.symmetric == "lower"
+        self.matrix: Matrix | None = None  # of numbers, the pattern that all points have
         self._outputs, self._graph, self._positions = outputs, graph, positions
         self._wrt, self._is_single, self._derivative = wrt, is_single, derivative
         self._gradient = gradient_class(wrt)
@@ -93,23 +100,40 @@ class Results:
         if self._derivative in ("gradient", "hessian"):
             for i in positions:
                 yield self._derived((), [0], i)
-        if self._derivative == "jacobian" and not self._is_flat:
+        if self._storage is not None:
+            yield self._data()
+        elif self._derivative == "jacobian" and not self._is_flat:
             for block, i in product(blocks, positions):
                 yield self._derived(block.shape, block.values, i)
         elif self._derivative == "jacobian":
-            values = range(len(self._graph.values))
-            cells = tuple(self._place(of, i) for of in values for i in positions)
-            yield Target("jacobian", (len(values), len(positions)), cells)
+            yield Target("jacobian", (len(self._graph.values), len(positions)), tuple(chain(*self._grid())))
         elif self._derivative in PRODUCTS:
             yield from self._products(sum(len(block.values) for block in blocks))
         elif self._derivative == "hessian" and self._is_flat:
-            cells = tuple(self._place(0, *self._lower(i, j)) for i in positions for j in positions)
-            yield Target("hessian", (len(positions), len(positions)), cells)
+            yield Target("hessian", (len(positions), len(positions)), tuple(chain(*self._grid())))
         elif self._derivative == "hessian":
             first = len(blocks) + len(positions)
             for (row, i), (column, j) in product(enumerate(positions), repeat=2):
                 mirrors = first + column * len(positions) + row if row < column else None
                 yield self._derived((), [0], i, j)._replace(mirrors=mirrors)
+
+    def _data(self) -> Target:
+        """The data of a sparse matrix."""
+        graph, kind = self._graph, str(self._derivative)
+        if not graph.over_points:
+            families = range(
+                len(graph.outputs) - len(graph.pattern.families if graph.pattern else ()), len(graph.outputs)
+            )
+            return Target(kind, (), tuple(families), is_data=True)
+        self.matrix, cells = matrix_of_numbers(self._grid(), self._storage or "", self._is_lower)
+        return Target(kind, (len(cells),), cells)
+
+    def _grid(self) -> list[list[int]]:
+        """Of a Jacobian or Hessian of numbers the cell of each entry, row by row."""
+        positions = self._positions
+        if self._derivative == "jacobian":
+            return [[self._place(of, i) for i in positions] for of in range(len(self._graph.values))]
+        return [[self._place(0, *self._lower(i, j)) for j in positions] for i in positions]
 
     def _products(self, first: int) -> Iterator[Target]:
         """Of a product, whose entries are the values of the graph from `first` on."""
@@ -136,10 +160,12 @@ class Results:
 
     # --- what holds them ----------------------------------------------------------------------------------------------
 
-    def result(self, arrays: Sequence[Any]) -> Any:
-        """What a call returns, of an array or a number for each target."""
+    def result(self, arrays: Sequence[Any], matrix: Matrix | None = None) -> Any:
+        """What a call returns, of an array or a number for each target; `matrix` is the pattern of a sparse one."""
         if self.is_quick:  # as below, without its steps
             return new_tuple(Result, (arrays[0], new_tuple(self._gradient, arrays[1:])))
+        if self._storage is not None:
+            arrays = [*arrays[:-1], self._stored(arrays[-1], matrix or self.matrix)]
         own = iter(arrays)
         value = self._outputs.structured([next(own) for _ in self._outputs.blocks])
         if self._derivative is None:
@@ -151,7 +177,14 @@ class Results:
         gradient = self._by_input([next(own) for _ in self._wrt])
         return Result(value, gradient) if self._derivative == "gradient" else self._with_hessian(value, gradient, own)
 
+    @staticmethod
+    def _stored(data: Any, matrix: Matrix | None) -> Any:
+        assert matrix is not None, "a sparse matrix has a pattern"
+        return matrix.of(data)
+
     def _jacobian(self, own: Iterator[Any]) -> Any:
+        if self._storage is not None:
+            return next(own)
         if self._is_flat:
             return named_array(next(own), self._wrt, _rows(self._outputs.tree))
         parts = [self._by_input([next(own) for _ in self._wrt]) for _ in self._outputs.blocks]
@@ -163,6 +196,8 @@ class Results:
         return named_array(next(own), self._wrt, None) if self._is_flat else self._by_input(list(own))
 
     def _with_hessian(self, value: Any, gradient: Any, own: Iterator[Any]) -> HessianResult:
+        if self._storage is not None:
+            return HessianResult(value, gradient, next(own))
         if self._is_flat:
             return HessianResult(value, gradient, named_array(next(own), self._wrt, self._wrt))
         rows = [self._by_input([next(own) for _ in self._wrt]) for _ in self._wrt]
@@ -206,12 +241,16 @@ class Results:
             found.append(out[1])
         elif self._derivative != "jacobian":
             found += self._parts(out[1])
+        elif self._storage is not None:
+            found.append(_data_of(out[1], self._storage))
         elif self._is_flat:
             found.append(out[1])
         else:
             for part in self._outputs.flat(out[1]):
                 found += self._parts(part)
-        if self._derivative == "hessian":
+        if self._derivative == "hessian" and self._storage is not None:
+            found.append(_data_of(out[2], self._storage))
+        elif self._derivative == "hessian":
             found += [out[2]] if self._is_flat else [own for row in self._parts(out[2]) for own in self._parts(row)]
         return found
 
@@ -231,6 +270,13 @@ class Results:
             return self.result([make(numbers) for make in makers])
 
         return made
+
+
+def _data_of(matrix: Any, storage: str) -> Any:
+    """The data of a sparse matrix that is written into. ValueError where it is none of that format."""
+    if getattr(matrix, "format", None) != storage:
+        raise ValueError(f"out must hold a sparse matrix in the format {storage!r}, not {type(matrix).__name__}")
+    return matrix.data
 
 
 Maker: TypeAlias = Callable[[Sequence[float]], Any]

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeGuard
 from ..analysis.domains import Domains
 from ..analysis.extents import Domain, numeric, with_derived
 from ..gates.linear_algebra import argument_axes
-from ..graph.affine import Index, number_index
+from ..graph.affine import Index
 from ..graph.gate import Kind
 from ..graph.graph import Graph, sizes_of
 from ..graph.node import Node, Reduction, View, plain_axis
@@ -50,8 +50,7 @@ class DataAxis:
         self.arguments = {node: self._arguments(node) for node in self.nodes if is_matrix(node)}
         for output in graph.outputs:
             if output.by or output.shape:
-                box = tuple((number_index(0), extent.minus(1)) for extent in output.shape)
-                self.sinks.append(Sink(output.view, Domain(box), "output", output))
+                self.sinks.append(Sink(output.view, Domain(output.bounds), "output", output))
         self.items: list[Item] = [*self.nodes, *self.sinks]
         self.readers: dict[Node, list[Item]] = defaultdict(list)
         for item in self.items:

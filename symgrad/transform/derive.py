@@ -15,6 +15,7 @@ from .differentiate import differentiate
 from .elimination import ORDERS, Order, eliminated, linearised
 from .products import PRODUCTS
 from .simplify import simplify
+from .sparse import sparse_rows
 
 Derivative = Literal["gradient", "jacobian", "hessian", "jvp", "vjp", "hvp"] | None
 
@@ -24,6 +25,7 @@ class Wanted(NamedTuple):
 
     wrt: Sequence[int]
     derivative: Derivative = "gradient"
+    is_sparse: bool = False  # Jacobian and Hessian of arrays as families of entries
 
 
 def derive(graph: Graph, wanted: Wanted) -> Graph:
@@ -32,7 +34,8 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
     A gradient is that of the first value, with 0 for an input that it does not use. Jacobian and Hessian are those of
     all values; over points what is structurally 0 is no output, and of a Hessian, which comes behind the gradients, the
     lower triangle is made: by=(i, j) with i not before j in `wanted.wrt`. Products with a Jacobian or Hessian are
-    further values, products.py; the directions or weights are the last inputs.
+    further values, products.py; the directions or weights are the last inputs. Of what is sparse the outputs are
+    families of entries, sparse.py; over points it is so already.
     """
     if wanted.derivative is None:
         return graph
@@ -40,11 +43,16 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
         return PRODUCTS[wanted.derivative](graph, wanted.wrt)
     if wanted.derivative == "gradient":
         return differentiate(graph, wanted.wrt)
+    is_sparse = wanted.is_sparse and not graph.over_points
+    if is_sparse and wanted.derivative == "jacobian":
+        return sparse_rows(graph, graph.values, wanted.wrt)
     first = _first(graph, wanted.wrt, again=wanted.derivative == "hessian")
     if wanted.derivative == "jacobian":
         return first
     between = simplify(first, ("cheaper",))  # what is differentiated again is better short
     gradients = between.derivatives
+    if is_sparse:
+        return sparse_rows(between, gradients, wanted.wrt)
     if graph.over_points:
         gradients = tuple(output for output in gradients if output.view.number != 0)
     return replace(between, outputs=(*between.values, *gradients, *_rows(between, gradients, wanted.wrt)))

@@ -31,6 +31,11 @@ class Entries:
     view: View
 
     @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The first and the last index of each loop."""
+        return tuple(bound for bound in self.domain.bounds if bound is not None)
+
+    @property
     def place(self) -> object:
         """Which entries these are, but for where their loops begin and end."""
         return self.of, self.row, self.by, self.column, self.domain.coupled, self.conditions
@@ -72,7 +77,9 @@ def _numbered(domains: Domains, of: int, view: View, axes: Sequence[Axis], famil
     numbers = {name: axis(place) for place, name in enumerate(loops)}
     domain = domains.limited([None] * len(loops), [substituted(form, numbers) for form in limits])
     names: dict[Axis, AnyIndex] = dict(numbers)
-    single = {place: bound[0] for place, bound in enumerate(domain.bounds) if bound is not None and bound[0] == bound[1]}
+    single = {
+        place: bound[0] for place, bound in enumerate(domain.bounds) if bound is not None and bound[0] == bound[1]
+    }
     if single:
         rest = [place for place in range(len(loops)) if place not in single]
         moved = {place: axis(number) for number, place in enumerate(rest)} | single

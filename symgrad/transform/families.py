@@ -18,7 +18,7 @@ from typing import NamedTuple
 from ..errors import UnsupportedExpression
 from ..gates.linear_algebra import MATRIX_RULES
 from ..gates.reductions import product_of_others
-from ..graph.affine import Axis, Index, axis, own_axes, substituted
+from ..graph.affine import Axis, Index, axis, own_axes
 from ..graph.graph import Graph, reachable
 from ..graph.node import AnyIndex, Gather, Node, View, index_at, plain_axis, positional
 from ..graph.sums import total

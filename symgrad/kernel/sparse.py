@@ -1,0 +1,231 @@
+"""Sparse results: where the entries of each family go in the data of one matrix, found once per extents and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..analysis.extents import numeric, with_derived
+from ..evaluate.evaluation import Evaluator
+from ..graph.affine import Index
+from ..graph.graph import Pattern, reachable
+from .batch import check_memory
+
+
+class Matrix(NamedTuple):
+    """The pattern of a sparse matrix: its entries in the order in which a format stores them.
+
+    Attributes:
+        shape: Of the matrix.
+        rows: The row of each entry.
+        columns: The column of each entry.
+        format: "csr": in the order of rows, then columns; so is "coo". "csc": of columns, then rows.
+        pointers: Of each row ("csc": column) where its entries begin, and the end of all.
+    """
+
+    shape: tuple[int, int]
+    rows: Any
+    columns: Any
+    format: str
+    pointers: Any
+
+    def of(self, data: Any) -> Any:
+        """The matrix of SciPy with these entries; those of one pattern share its indices."""
+        from scipy import sparse
+
+        if self.format == "coo":
+            return sparse.coo_array((data, (self.rows, self.columns)), self.shape)
+        indices = self.rows if self.format == "csc" else self.columns
+        kind = sparse.csc_array if self.format == "csc" else sparse.csr_array
+        return kind((data, indices, self.pointers), self.shape)
+
+
+class Family(NamedTuple):
+    """How what a kernel computes of one family becomes entries of the matrix."""
+
+    box: tuple[int, ...]  # the lengths of its loops
+    # Of an array that is a part of the data itself: where that begins, and its strides, in numbers.
+    part: tuple[int, tuple[int, ...]] | None
+    sources: Any = None  # else: which of its entries, in C order,
+    places: Any = None  # go to which place in the data
+    is_added: bool = False  # whether another entry goes to one of these as well
+
+
+class Placed(NamedTuple):
+    """A pattern, and how the families that a kernel computes become its entries."""
+
+    matrix: Matrix
+    families: tuple[Family, ...]
+    cleared: Any  # places in the data to which entries are added
+
+    def arrays(self, data: Any) -> list[Any]:
+        """An array for each family, of those that are parts of the data just these."""
+        found = []
+        for own in self.families:
+            if own.part is None:
+                found.append(np.empty(own.box or 1, data.dtype))
+            else:
+                start, strides = own.part
+                steps = tuple(step * data.itemsize for step in strides)
+                found.append(np.lib.stride_tricks.as_strided(data[start:], own.box or (1,), steps or (data.itemsize,)))
+        return found
+
+    def finish(self, arrays: Sequence[Any], data: Any) -> None:
+        """Puts the rest where it belongs. Entries of one place are added in the order of families."""
+        if len(self.cleared):
+            data[self.cleared] = 0
+        for own, array in zip(self.families, arrays, strict=True):
+            if own.part is None and own.is_added:
+                np.add.at(data, own.places, array.ravel()[own.sources])
+            elif own.part is None:
+                data[own.places] = array.ravel()[own.sources]
+
+
+class Patterns:
+    """The patterns of a kernel by extents and tables of indices: the last one is remembered."""
+
+    def __init__(self, pattern: Pattern, storage: str, is_lower: bool) -> None:
+        """`storage` is one of the formats; `is_lower` says that of a symmetric matrix the lower triangle is wanted."""
+        self._pattern, self._format, self._is_lower = pattern, storage, is_lower
+        self._evaluator = Evaluator(pattern.graph)
+        nodes = reachable(view.node for view in pattern.graph.views)
+        self._tables = sorted(node.position for node in nodes if node.gate.name == "input")
+        self._last: tuple[Mapping[str, int], list[Any], Placed] | None = None
+
+    def at(self, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Placed:
+        """The pattern for some inputs, of which the integers matter alone."""
+        tables = [np.asarray(inputs[place]) for place in self._tables]
+        if self._last is not None:
+            known, others, placed = self._last
+            if known == sizes and all(map(np.array_equal, tables, others)):
+                return placed
+        rows, columns = _Blocks(self._pattern.rows, sizes), _Blocks(self._pattern.columns, sizes)
+        listed = list(self._listed(inputs, sizes, rows, columns))
+        placed = _placed((rows.end, columns.end), listed, self._format)
+        self._last = dict(sizes), [table.copy() for table in tables], placed
+        return placed
+
+    def _listed(
+        self, inputs: Sequence[Any], sizes: Mapping[str, int], rows: _Blocks, columns: _Blocks
+    ) -> Iterator[_Listed]:
+        graph, families = self._pattern.graph, self._pattern.families
+        if not families:
+            return
+        known = with_derived(sizes, graph.derived)
+        boxes = [tuple(max(0, numeric(own, known)) for own in output.shape) for output in graph.outputs]
+        check_memory(["the pattern"], [(sum(map(prod, boxes)),)], 8)
+        told = iter(zip(boxes, self._evaluator.floats(inputs, sizes), strict=True))
+        for own in families:
+            row, column = (
+                [next(told)[1] for _ in shape] for shape in (rows.shapes[own.row], columns.shapes[own.column])
+            )
+            box, is_there = next(told)
+            sources = np.flatnonzero(is_there)
+            one, two = rows.flat(own.row, row, sources), columns.flat(own.column, column, sources)
+            yield _Listed(box, *self._wanted(sources, one, two, own.is_mirrored))
+
+    def _wanted(self, sources: Any, rows: Any, columns: Any, is_mirrored: bool) -> tuple[Any, Any, Any]:
+        """The entries that are stored: with mirror images, or of these the one in the lower triangle."""
+        if is_mirrored and not self._is_lower:
+            order = np.concatenate([sources, sources])
+            return order, np.concatenate([rows, columns]), np.concatenate([columns, rows])
+        if is_mirrored:
+            twice = np.flatnonzero(rows == columns)  # both images are there
+            below = np.maximum(rows, columns), np.minimum(rows, columns)
+            one, two = (np.concatenate([own, own[twice]]) for own in below)
+            return np.concatenate([sources, sources[twice]]), one, two
+        if self._is_lower:
+            kept = np.flatnonzero(rows >= columns)
+            return sources[kept], rows[kept], columns[kept]
+        return sources, rows, columns
+
+
+def matrix_of_numbers(grid: Sequence[Sequence[int]], storage: str, is_lower: bool) -> tuple[Matrix, tuple[int, ...]]:
+    """The pattern of a matrix of numbers, and what is stored in its order: what is negative in `grid` is 0."""
+    there = [
+        (row, column)
+        for row, cells in enumerate(grid)
+        for column, cell in enumerate(cells)
+        if cell >= 0 and not (is_lower and column > row)
+    ]
+    there.sort(key=(lambda at: at[::-1]) if storage == "csc" else None)
+    rows, columns = np.array(there, np.int32).reshape(-1, 2).T
+    shape = len(grid), len(grid[0]) if grid else 0
+    pointers = np.searchsorted(columns if storage == "csc" else rows, np.arange(shape[storage == "csc"] + 1))
+    matrix = Matrix(shape, rows.copy(), columns.copy(), storage, pointers.astype(np.int32))
+    return matrix, tuple(grid[row][column] for row, column in there)
+
+
+class _Listed(NamedTuple):
+    """The entries of one family: at which of its loops' indices, in C order, and in which row and column."""
+
+    box: tuple[int, ...]
+    sources: Any
+    rows: Any
+    columns: Any
+
+
+class _Blocks:
+    """Rows or columns, in blocks: arrays one after the other."""
+
+    def __init__(self, shapes: Sequence[tuple[Index, ...]], sizes: Mapping[str, int]) -> None:
+        self.shapes = [tuple(numeric(own, sizes) for own in shape) for shape in shapes]
+        self._starts = [0]
+        for shape in self.shapes:
+            self._starts.append(self._starts[-1] + prod(shape))
+        self.end = self._starts[-1]
+
+    def flat(self, block: int, indices: Sequence[Any], sources: Any) -> Any:
+        """Which row or column each entry is in, by its indices in a block."""
+        found = np.zeros(len(sources), np.int64)
+        for length, index in zip(self.shapes[block], indices, strict=True):
+            found = found * length + index.ravel()[sources].astype(np.int64)
+        return found + self._starts[block]
+
+
+def _placed(shape: tuple[int, int], listed: Sequence[_Listed], storage: str) -> Placed:
+    """The pattern of all entries, and where each goes."""
+    none = np.empty(0, np.int64)
+    rows = np.concatenate([none, *(own.rows for own in listed)])
+    columns = np.concatenate([none, *(own.columns for own in listed)])
+    major, minor = (columns, rows) if storage == "csc" else (rows, columns)
+    order = np.lexsort((minor, major))
+    is_new = np.ones(len(order), bool)
+    is_new[1:] = (np.diff(major[order]) != 0) | (np.diff(minor[order]) != 0)
+    places = np.empty(len(order), np.int64)
+    places[order] = np.cumsum(is_new) - 1
+    first = order[is_new]
+    pointers = np.searchsorted(major[first], np.arange(shape[storage == "csc"] + 1))
+    kind = np.int32 if max(*shape, len(first)) < 2**31 else np.int64
+    matrix = Matrix(shape, rows[first].astype(kind), columns[first].astype(kind), storage, pointers.astype(kind))
+    counts = np.bincount(places, minlength=len(first))
+    families, cleared, start = [], [none], 0
+    for own in listed:
+        part = places[start : start + len(own.sources)]
+        start += len(own.sources)
+        is_added = bool((counts[part] > 1).any())
+        at = None if is_added else _as_part(own, part)
+        families.append(Family(own.box, at) if at else Family(own.box, None, own.sources, part, is_added))
+        if is_added:
+            cleared.append(part)
+    return Placed(matrix, tuple(families), np.unique(np.concatenate(cleared)))
+
+
+def _as_part(own: _Listed, places: Any) -> tuple[int, tuple[int, ...]] | None:
+    """Where a family's array begins in the data, and its strides, where its entries are there as in an array."""
+    if not len(places) or len(places) != prod(own.box) or not np.array_equal(own.sources, np.arange(len(places))):
+        return None
+    grid = places.reshape(own.box)
+    start = int(places[0])
+    strides = []
+    found: Any = start
+    for axis, length in enumerate(own.box):
+        step = int(np.take(grid, 1, axis).ravel()[0]) - start if length > 1 else 1
+        strides.append(step)
+        along = [1] * len(own.box)
+        along[axis] = length
+        found = found + step * np.arange(length).reshape(along)
+    return (start, tuple(strides)) if np.array_equal(grid, np.broadcast_to(found, own.box)) else None
