@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from ..tables import visible
 from .affine import Index, Size, number_index
 from .intern import InternTable
-from .node import Node, Reduction, View, plain_axis
+from .node import Gather, Node, Reduction, View, plain_axis
 from .rebuild import read_after, rebuilt
 
 # The axes of an input, and of an output, of a scalar expression: as long as there are points to evaluate it at.
@@ -160,7 +160,8 @@ class Graph:
         for output in self.outputs:
             view = read_after(views, output.view)
             is_entry = not output.by and not output.shape and not self.over_points
-            outputs.append(replace(output, view=as_node(view) if is_entry else view))
+            is_gathered = any(isinstance(index, Gather) for index in view.index)
+            outputs.append(replace(output, view=as_node(view) if is_entry or is_gathered else view))
         return replace(
             self,
             outputs=tuple(outputs),
@@ -264,7 +265,7 @@ def _read_along(roots: Iterable[Node]) -> dict[Node, list[frozenset[tuple[int, i
 
 
 def as_node(value: View) -> View:
-    """A value as a node of its own, also where it is one entry of another.
+    """A value as a node of its own, also where it is one entry of another, or some that are gathered.
 
     So the entry is read like any other: its index is checked, and the adjoint that goes back to it is that entry's.
     """

@@ -69,13 +69,13 @@ def _numbered(domains: Domains, of: int, view: View, axes: Sequence[Axis], famil
     table, shape = view.node.table, domains.graph.outputs[of].shape
     told = dict(zip(view.axes, family.row, strict=True))
     row = tuple(told.get(name, axis(name)) for name in axes)  # along other axes nothing varies
-    limits = list(family.limits)
-    for index, extent in zip(row, shape, strict=True):
-        if isinstance(index, Index):
-            limits += [index, extent.minus(1).minus(index)]
+    limits = [*family.limits, *_inside(row, shape)]
     loops = list(dict.fromkeys([*(name for index in row for name in index.axes), *family.loops]))
     numbers = {name: axis(place) for place, name in enumerate(loops)}
     domain = domains.limited([None] * len(loops), [substituted(form, numbers) for form in limits])
+    if None in domain.bounds:  # what goes without saying, as inputs are read inside of their arrays
+        limits += _inside(family.column, domains.graph.shapes[family.input])
+        domain = domains.limited([None] * len(loops), [substituted(form, numbers) for form in limits])
     names: dict[Axis, AnyIndex] = dict(numbers)
     single = {
         place: bound[0] for place, bound in enumerate(domain.bounds) if bound is not None and bound[0] == bound[1]
@@ -103,6 +103,12 @@ def _numbered(domains: Domains, of: int, view: View, axes: Sequence[Axis], famil
         frozenset(condition.at(names) for condition in family.conditions),
         family.edge.view.at(names),
     )
+
+
+def _inside(place: Sequence[AnyIndex], shape: Sequence[Index]) -> list[Index]:
+    """That affine indices are those of an array: forms >= 0."""
+    pairs = [(index, extent) for index, extent in zip(place, shape, strict=True) if isinstance(index, Index)]
+    return [form for index, extent in pairs for form in (index, extent.minus(1).minus(index))]
 
 
 def _moved(bound: Bound | None, names: dict[int, Index]) -> Bound | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..graph.affine import Index, axis, substituted
-from ..graph.graph import Graph, Located, Output, Pattern
+from ..graph.graph import Graph, Located, Output, Pattern, as_node
 from ..graph.node import AnyIndex, View, index_at
 from .entries import Entries, entries
 
@@ -34,9 +34,9 @@ def sparse_rows(graph: Graph, outputs: Sequence[Output], wrt: Sequence[int], aga
         of = graph.outputs[own.of]
         first, shape = tuple(low for low, _ in own.bounds), tuple(high.minus(low).plus(1) for low, high in own.bounds)
         value = of.of if is_hessian else blocks[own.of]
-        made.append(Output(own.stored(), shape, (*of.by, own.by), value, first=first))
+        made.append(Output(as_node(own.stored()), shape, (*of.by, own.by), value, first=first))
         located.append(Located(blocks[own.of], wrt.index(own.by), is_mirrored))
-        told += [Output(view, shape, first=first) for view in _told(own)]
+        told += [Output(as_node(view), shape, first=first) for view in _told(own)]
     pattern = replace(graph, outputs=tuple(told), names={}, adjoints={}, labels={}).compact() if told else graph
     where = Pattern(pattern, tuple(rows), tuple(graph.shapes[place] for place in wrt), tuple(located))
     return replace(graph, outputs=(*graph.outputs, *made), pattern=where)
@@ -80,7 +80,7 @@ def _told_by(own: Entries, one: tuple[AnyIndex, ...], two: tuple[AnyIndex, ...])
     # What is first read at i + 1 is brought to i.
     shifts = dict.fromkeys(loops, 0)
     for index in reversed(indices):
-        if isinstance(index, Index) and len(index.terms) == 1 and index.terms[0][1] == 1:
+        if isinstance(index, Index) and index.axes and index.minus(axis(index.axes[0])).terms == ():
             shifts[index.axes[0]] = index.offset
     names = {name: axis(place).plus(-shifts[name]) for place, name in enumerate(loops)}
     bounds = tuple(tuple(end.plus(shifts[name]) for end in own.bounds[name]) for name in loops)
