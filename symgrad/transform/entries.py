@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ..analysis.checks import checks, passed
 from ..analysis.domains import Domains
-from ..analysis.extents import Bound, Domain
+from ..analysis.extents import Bound, Domain, Extents
 from ..graph.affine import Axis, Index, axis, substituted
 from ..graph.graph import Graph
 from ..graph.node import AnyIndex, View, index_at
@@ -57,15 +58,21 @@ def entries(graph: Graph, places: Sequence[int], wrt: Sequence[int], again: bool
         for output, named in zip(outputs, names, strict=True)
     ]
     domains = Domains(graph)
+    known = domains.extents.after(passed(checks(graph, domains)[0], domains))
     found: list[Entries] = []
     for place, view, named, made in zip(places, views, names, families(graph, views, wrt, again), strict=True):
-        own = [_numbered(domains, place, view, list(named.values()), family) for family in made]
+        own = [_numbered(domains, known, place, view, list(named.values()), family) for family in made]
         found += _merged(domains, [one for one in own if one is not None])
     return sorted(found, key=lambda own: (places.index(own.of), wrt.index(own.by)))
 
 
-def _numbered(domains: Domains, of: int, view: View, axes: Sequence[Axis], family: Family) -> Entries | None:
-    """A family of an output, a view over these axes, with loops from 0 on; None where it has no entries."""
+def _numbered(
+    domains: Domains, known: Extents, of: int, view: View, axes: Sequence[Axis], family: Family
+) -> Entries | None:
+    """A family of an output, a view over these axes, with loops from 0 on; None where it has no entries.
+
+    `known` is what is known of extents once a call has passed its checks.
+    """
     table, shape = view.node.table, domains.graph.outputs[of].shape
     told = dict(zip(view.axes, family.row, strict=True))
     row = tuple(told.get(name, axis(name)) for name in axes)  # along other axes nothing varies
@@ -73,9 +80,11 @@ def _numbered(domains: Domains, of: int, view: View, axes: Sequence[Axis], famil
     loops = list(dict.fromkeys([*(name for index in row for name in index.axes), *family.loops]))
     numbers = {name: axis(place) for place, name in enumerate(loops)}
     domain = domains.limited([None] * len(loops), [substituted(form, numbers) for form in limits])
-    if None in domain.bounds:  # what goes without saying, as inputs are read inside of their arrays
-        limits += _inside(family.column, domains.graph.shapes[family.input])
-        domain = domains.limited([None] * len(loops), [substituted(form, numbers) for form in limits])
+    # What goes without saying for adjoints, as inputs are read inside of their arrays, has to be said of loops.
+    inside = [substituted(form, numbers) for form in _inside(family.column, domains.graph.shapes[family.input])]
+    unsaid = [form for form in inside if not _is_known(domains, known, domain, form)]
+    if unsaid:
+        domain = domains.limited([None] * len(loops), [*(substituted(form, numbers) for form in limits), *unsaid])
     names: dict[Axis, AnyIndex] = dict(numbers)
     single = {
         place: bound[0] for place, bound in enumerate(domain.bounds) if bound is not None and bound[0] == bound[1]
@@ -103,6 +112,14 @@ def _numbered(domains: Domains, of: int, view: View, axes: Sequence[Axis], famil
         frozenset(condition.at(names) for condition in family.conditions),
         family.edge.view.at(names),
     )
+
+
+def _is_known(domains: Domains, known: Extents, domain: Domain, form: Index) -> bool:
+    """Whether a form is >= 0 in a domain, once a call has passed its checks."""
+    if any(domain.bounds[name] is None for name in form.axes):
+        return False
+    least = domains.least(domain, form)
+    return least is not None and known.where_some(domain.bounds).imply(least)
 
 
 def _inside(place: Sequence[AnyIndex], shape: Sequence[Index]) -> list[Index]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..graph.affine import Index, axis, substituted
 from ..graph.graph import Graph, Located, Output, Pattern, as_node
-from ..graph.node import AnyIndex, View, index_at
+from ..graph.node import AnyIndex, Gather, View, index_at
 from .entries import Entries, entries
 
 
@@ -34,12 +34,17 @@ def sparse_rows(graph: Graph, outputs: Sequence[Output], wrt: Sequence[int], aga
         of = graph.outputs[own.of]
         first, shape = tuple(low for low, _ in own.bounds), tuple(high.minus(low).plus(1) for low, high in own.bounds)
         value = of.of if is_hessian else blocks[own.of]
-        made.append(Output(as_node(own.stored()), shape, (*of.by, own.by), value, first=first))
+        made.append(Output(_without_gathers(own.stored()), shape, (*of.by, own.by), value, first=first))
         located.append(Located(blocks[own.of], wrt.index(own.by), is_mirrored))
-        told += [Output(as_node(view), shape, first=first) for view in _told(own)]
+        told += [Output(_without_gathers(view), shape, first=first) for view in _told(own)]
     pattern = replace(graph, outputs=tuple(told), names={}, adjoints={}, labels={}).compact() if told else graph
     where = Pattern(pattern, tuple(rows), tuple(graph.shapes[place] for place in wrt), tuple(located))
     return replace(graph, outputs=(*graph.outputs, *made), pattern=where)
+
+
+def _without_gathers(view: View) -> View:
+    """A view as an output may be one."""
+    return as_node(view) if any(isinstance(index, Gather) for index in view.index) else view
 
 
 def _told(own: Entries) -> list[View]:
