@@ -23,6 +23,8 @@ from .compiled import Compiled, is_compiled
 
 def derived(compiled: Compiled, derivative: Derivative) -> Compiled:
     """The same expressions with another derivative; of a product with the directions or weights as further inputs."""
+    if derivative == "weighted_hessian" and compiled.options.sparse is None:
+        raise SymgradError("the Hessian of a weighted sum is sparse: compile the kernel with sparse as well")
     if derivative in ("hessian", "hvp") and not compiled.outputs.is_number:
         raise SymgradError(
             f"a Hessian is of one number, and this kernel has {len(compiled.outputs.names)} outputs; "
@@ -36,7 +38,8 @@ def derived(compiled: Compiled, derivative: Derivative) -> Compiled:
     fired: Counter[str] = Counter()
     seconds: dict[str, float] = {}
     with no_collection():
-        graph = passed(definition, Wanted(positions, derivative), fired, seconds)["simplified"]
+        wanted = Wanted(positions, derivative, compiled.options.sparse is not None)
+        graph = passed(definition, wanted, fired, seconds)["simplified"]
     stats = Stats.of(graph, fired, seconds)
     source = source_of(graph, definition, compiled.options, stats) if is_compiled(graph, stats) else None
     return replace(
@@ -57,7 +60,7 @@ def _inputs(compiled: Compiled, derivative: Derivative) -> tuple[list[sympy.Basi
     graph = compiled.definition
     names: list[str] = []
     shapes: list[tuple[Index, ...]] = []
-    if derivative == "vjp":
+    if derivative in ("vjp", "weighted_hessian"):
         values = graph.values
         names = ["c_" + (own.name or ("value" if len(values) == 1 else str(k))) for k, own in enumerate(values, 1)]
         shapes = [own.shape for own in values]
@@ -100,12 +103,13 @@ def spread(compiled: Compiled, args: Sequence[Any]) -> list[Any]:
     """The arguments of a call with a point, and with what a product is taken with, one for each input."""
     assert compiled.given is not None
     count = len(compiled.args) - compiled.given
-    wanted = ["point", *{"jvp": ["tangents"], "vjp": ["cotangents"], "hvp": ["v"]}.get(str(compiled.derivative), [])]
+    more = {"jvp": ["tangents"], "vjp": ["cotangents"], "hvp": ["v"], "weighted_hessian": ["weights"]}
+    wanted = ["point", *more.get(str(compiled.derivative), [])]
     if len(args) != len(wanted):
         raise TypeError(f"{compiled.derivative} takes {' and '.join(wanted)}, not {len(args)} arguments")
     values = _point(compiled.args[:count], args[0])
-    if compiled.derivative == "vjp":
-        values += _cotangents(compiled, args[1])
+    if compiled.derivative in ("vjp", "weighted_hessian"):
+        values += _cotangents(compiled, wanted[1], args[1])
     elif len(wanted) > 1:
         values += _direction(compiled, wanted[1], args[1])
     return values
@@ -157,19 +161,19 @@ def _direction(compiled: Compiled, name: str, given: Any) -> list[Any]:
     raise ShapeError(f"{name} has {size}, and it takes {each}")
 
 
-def _cotangents(compiled: Compiled, given: Any) -> list[Any]:
+def _cotangents(compiled: Compiled, name: str, given: Any) -> list[Any]:
     """The weights of the values, in the structure of these."""
     try:
         parts = compiled.outputs.flat(given)
     except ValueError as error:
-        raise ShapeError(str(error).replace("out must hold", "cotangents are")) from None
+        raise ShapeError(str(error).replace("out must hold", f"{name} are")) from None
     found: list[Any] = []
     for block, part in zip(compiled.outputs.blocks, parts, strict=True):
-        found += [part] if not block.shape else _cells(block, np.asarray(part))
+        found += [part] if not block.shape else _cells(block, name, np.asarray(part))
     return found
 
 
-def _cells(block: Block, array: Any) -> list[Any]:
+def _cells(block: Block, name: str, array: Any) -> list[Any]:
     if array.shape[max(0, array.ndim - len(block.shape)) :] != block.shape:
-        raise ShapeError(f"cotangents have the shape {array.shape}, and those of the values are {block.shape}")
+        raise ShapeError(f"{name} have the shape {array.shape}, and those of the values are {block.shape}")
     return [array[(..., *place)] for place in np.ndindex(*block.shape)]

@@ -181,6 +181,15 @@ class Kernel(Inspection):
         """`kernel.hvp(point, v)`: the value, and the Hessian times `v`, which is never formed; `v` as in `jvp`."""
         return Kernel(derived(self._compiled, "hvp"))
 
+    @cached_property
+    def weighted_hessian(self) -> Kernel:
+        """`kernel.weighted_hessian(point, weights)`: the sparse Hessian of the sum of all values times weights.
+
+        It is that of a Lagrangian, which solvers of nonlinear programs want. `weights` have the structure and the
+        shapes of the values; what comes back is the matrix alone, of a kernel that was compiled with `sparse`.
+        """
+        return Kernel(derived(self._compiled, "weighted_hessian"))
+
     # --- beside the call ----------------------------------------------------------------------------------------------
 
     def objective(self, fixed: Mapping[Any, Any] | None = None, **by_name: Any) -> Objective:

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
-from ..graph.graph import POINTWISE, Graph, Output, reachable, views_of
+from ..graph.graph import POINTWISE, Graph, Output, as_node, reachable, views_of
 from ..graph.node import View
 from .activity import varying_nodes
 from .cost import cost
 from .dense import dense_rows
 from .differentiate import differentiate
 from .elimination import ORDERS, Order, eliminated, linearised
-from .products import PRODUCTS
+from .products import PRODUCTS, weighted
 from .simplify import simplify
 from .sparse import sparse_rows
 
-Derivative = Literal["gradient", "jacobian", "hessian", "jvp", "vjp", "hvp"] | None
+Derivative = Literal["gradient", "jacobian", "hessian", "jvp", "vjp", "hvp", "weighted_hessian"] | None
 
 
 class Wanted(NamedTuple):
@@ -34,13 +34,16 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
     A gradient is that of the first value, with 0 for an input that it does not use. Jacobian and Hessian are those of
     all values; over points what is structurally 0 is no output, and of a Hessian, which comes behind the gradients, the
     lower triangle is made: by=(i, j) with i not before j in `wanted.wrt`. Products with a Jacobian or Hessian are
-    further values, products.py; the directions or weights are the last inputs. Of what is sparse the outputs are
+    further values, products.py, and a weighted Hessian that of all values times weights; the directions or weights
+    are the last inputs. Of what is sparse the outputs are
     families of entries, sparse.py; over points it is so already.
     """
     if wanted.derivative is None:
         return graph
     if wanted.derivative in PRODUCTS:
         return PRODUCTS[wanted.derivative](graph, wanted.wrt)
+    if wanted.derivative == "weighted_hessian":
+        return _weighted_hessian(graph, wanted)
     if wanted.derivative == "gradient":
         return differentiate(graph, wanted.wrt)
     is_sparse = wanted.is_sparse and not graph.over_points
@@ -56,6 +59,16 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
     if graph.over_points:
         gradients = tuple(output for output in gradients if output.view.number != 0)
     return replace(between, outputs=(*between.values, *gradients, *_rows(between, gradients, wanted.wrt)))
+
+
+def _weighted_hessian(graph: Graph, wanted: Wanted) -> Graph:
+    """The Hessian alone of the sum of all values times weights, which are the last inputs; the value is 0."""
+    shape = POINTWISE if graph.over_points else ()
+    value = weighted(graph, graph.values, len(graph.inputs) - len(graph.values))
+    value = value if graph.over_points else as_node(value)
+    made = derive(replace(graph, outputs=(Output(value, shape),)), wanted._replace(derivative="hessian"))
+    none = Output(made.table.constant(0), shape)
+    return replace(made, outputs=(none, *(own for own in made.derivatives if own.role == "hessian")))
 
 
 def _first(graph: Graph, wrt: Sequence[int], again: bool) -> Graph:

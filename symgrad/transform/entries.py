@@ -10,7 +10,7 @@ from ..analysis.domains import Domains
 from ..analysis.extents import Bound, Domain, Extents
 from ..graph.affine import Axis, Index, axis, substituted
 from ..graph.graph import Graph
-from ..graph.node import AnyIndex, View, index_at
+from ..graph.node import AnyIndex, Gather, View, index_at
 from ..graph.sums import guarded
 from .families import Family, families
 
@@ -81,10 +81,13 @@ def _numbered(
     numbers = {name: axis(place) for place, name in enumerate(loops)}
     domain = domains.limited([None] * len(loops), [substituted(form, numbers) for form in limits])
     # What goes without saying for adjoints, as inputs are read inside of their arrays, has to be said of loops.
-    inside = [substituted(form, numbers) for form in _inside(family.column, domains.graph.shapes[family.input])]
-    unsaid = [form for form in inside if not _is_known(domains, known, domain, form)]
-    if unsaid:
-        domain = domains.limited([None] * len(loops), [*(substituted(form, numbers) for form in limits), *unsaid])
+    shapes = domains.graph.shapes
+    inside = _inside(family.column, shapes[family.input])
+    limits += [form for form in inside if not _is_known(domains, known, domain, substituted(form, numbers))]
+    domain = domains.limited([None] * len(loops), [substituted(form, numbers) for form in limits])
+    if None in domain.bounds:
+        limits += _read_inside(family, shapes)
+        domain = domains.limited([None] * len(loops), [substituted(form, numbers) for form in limits])
     names: dict[Axis, AnyIndex] = dict(numbers)
     single = {
         place: bound[0] for place, bound in enumerate(domain.bounds) if bound is not None and bound[0] == bound[1]
@@ -126,6 +129,21 @@ def _inside(place: Sequence[AnyIndex], shape: Sequence[Index]) -> list[Index]:
     """That affine indices are those of an array: forms >= 0."""
     pairs = [(index, extent) for index, extent in zip(place, shape, strict=True) if isinstance(index, Index)]
     return [form for index, extent in pairs for form in (index, extent.minus(1).minus(index))]
+
+
+def _read_inside(family: Family, shapes: Sequence[Sequence[Index]]) -> list[Index]:
+    """That what a family is made of is read inside of the arrays of inputs: forms >= 0 in its loops."""
+    loops, found = set(family.loops), list[Index]()
+    stack = [family.edge.view, *(index.view for index in (*family.row, *family.column) if isinstance(index, Gather))]
+    seen = set(stack)
+    while stack:
+        view = stack.pop()
+        if view.node.gate.name == "input":
+            found += [form for form in _inside(view.index, shapes[view.node.position]) if loops.issuperset(form.axes)]
+        reads = [*view.arguments, *(index.view for index in view.index if isinstance(index, Gather))]
+        stack += [read for read in reads if read not in seen]
+        seen.update(reads)
+    return found
 
 
 def _moved(bound: Bound | None, names: dict[int, Index]) -> Bound | None:
