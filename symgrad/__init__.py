@@ -7,6 +7,7 @@ from .kernel.kernel import Kernel
 from .lambdified import lambdify
 from .language.parse import Problem, parse
 from .lower.user_gates import gate
+from .nonlinear_programs import nlp
 from .reductions import family
 from .result import Result
 from .solvers import ode, residuals
@@ -28,6 +29,7 @@ __all__ = [
     "family",
     "gate",
     "lambdify",
+    "nlp",
     "ode",
     "parse",
     "residuals",

@@ -13,6 +13,7 @@ from . import packing
 from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
+from .sparse import Matrix
 
 
 class DeviceRunner:
@@ -93,6 +94,10 @@ class DeviceRunner:
     def evaluate(self, values: Sequence[Any]) -> list[Any]:
         """The outputs of the graph at one instance, in their order."""
         return self._run(values, None)
+
+    def matrix(self, values: Sequence[Any]) -> Matrix:
+        """See Runner."""
+        raise SymgradError("sparse results are made by the target 'cpu'")
 
     def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls: arrays are copied to the device once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,18 @@ class FlatInputs:
         shapes: Their shapes, () for a number; None until they are known.
     """
 
-    def __init__(self, compiled: Compiled, runner: Runner, fixed: Mapping[int, Any]) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        runner: Runner,
+        fixed: Mapping[int, Any],
+        free: Sequence[int] | None = None,
+        extents: Mapping[str, int] | None = None,
+    ) -> None:
+        """`free` are the inputs of the vector in another order, `extents` those that no fixed input tells."""
         args, wrt = compiled.args, compiled.wrt
-        self.free: list[int] = [position for position in range(len(args)) if position not in fixed]
+        self._extents = extents or {}
+        self.free: list[int] = [place for place in range(len(args)) if place not in fixed] if free is None else [*free]
         self.symbols: tuple[sympy.Symbol, ...] = tuple(args[position] for position in self.free)
         lacking = [symbol.name for symbol in self.symbols if symbol not in wrt]
         if lacking:
@@ -54,9 +63,8 @@ class FlatInputs:
 
     def _known_shapes(self, fixed: list[int]) -> list[tuple[int, ...]] | None:
         arguments = self._runner.arguments
-        sizes = arguments.extents_of(
-            {position: arguments.shape_or_extent(position, self._values[position]) for position in fixed}
-        )
+        given = {position: arguments.shape_or_extent(position, self._values[position]) for position in fixed}
+        sizes = {**arguments.extents_of(given), **self._extents}
         try:
             return [tuple(numeric(extent, sizes) for extent in arguments.shapes[position]) for position in self.free]
         except KeyError:

@@ -17,7 +17,7 @@ from .arguments import Arguments, Shapes
 from .batch import as_items, per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
 from .packing import Cells
-from .sparse import Patterns, Placed
+from .sparse import Matrix, Patterns, Placed
 
 # Points that the reference evaluator holds at a time.
 _REFERENCE_POINTS = 1024
@@ -103,6 +103,18 @@ class HostRunner:
                 array = blocks[target] if cell is None else blocks[target][cell]
                 found.append(array if shapes.cells[target] else float(array[0]))
         return found
+
+    def matrix(self, values: Sequence[Any]) -> Matrix:
+        """The pattern of a sparse result. Raises SymgradError where the result is none."""
+        known = self._compiled.results.matrix
+        if known is None and self._patterns is None:
+            raise SymgradError("this kernel has no sparse result: compile it with sparse='csr', 'csc' or 'coo'")
+        if known is not None:
+            return known
+        arrays = self.arguments.arrays(values)
+        placed = self.placed(arrays, self.arguments.shapes_of(arrays))
+        assert placed is not None
+        return placed.matrix
 
     def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls."""

@@ -9,6 +9,7 @@ from .arguments import Arguments
 from .compiled import Compiled
 from .device import DeviceRunner
 from .host import HostRunner
+from .sparse import Matrix
 
 
 class Runner(Protocol):
@@ -38,6 +39,9 @@ class Runner(Protocol):
 
     def evaluate(self, values: Sequence[Any]) -> list[Any]:
         """The outputs of the graph at one instance, in their order."""
+
+    def matrix(self, values: Sequence[Any]) -> Matrix:
+        """The pattern of a sparse result at some arguments. Raises SymgradError where there is no such result."""
 
     def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls."""
