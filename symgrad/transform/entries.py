@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..analysis.checks import checks, passed
@@ -106,15 +106,46 @@ def _numbered(
             return None
     if any(not form.terms for form in domain.coupled):
         return None
+    value, conditions = _without_conditions(family.edge.view.at(names), domains.graph.integers)
     return Entries(
         of,
         tuple(index_at(index, names, table) for index in row),
         family.input,
         tuple(index_at(index, names, table) for index in family.column),
         domain,
-        frozenset(condition.at(names) for condition in family.conditions),
-        family.edge.view.at(names),
+        frozenset([*conditions, *(condition.at(names) for condition in family.conditions)]),
+        value,
     )
+
+
+def _without_conditions(view: View, integers: Collection[int]) -> tuple[View, list[View]]:
+    """A value, and the conditions of integers outside of which it is 0: there is no entry where they do not hold."""
+    found = list[View]()
+    while (
+        view.node.gate.name == "select"
+        and view.arguments[2].number == 0
+        and _is_of_integers(view.arguments[0], integers)
+    ):
+        condition, view, _ = view.arguments
+        found.append(condition)
+    return view, found
+
+
+def _is_of_integers(condition: View, integers: Collection[int]) -> bool:
+    """Whether a condition is one of tables of indices, indices and extents alone."""
+    stack, seen = [condition], {condition}
+    while stack:
+        view = stack.pop()
+        name = view.node.gate.name
+        if name == "input":
+            if view.node.position not in integers:
+                return False
+        elif not view.node.arguments and name not in ("position", "size", "constant"):
+            return False
+        inner = [own for own in view.arguments if own not in seen]
+        seen.update(inner)
+        stack += inner
+    return True
 
 
 def _is_known(domains: Domains, known: Extents, domain: Domain, form: Index) -> bool:

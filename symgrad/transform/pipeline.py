@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ..graph.graph import Graph
 from .derive import Wanted, derive
 from .mask_branches import mask_branches
+from .scatter_deltas import scatter_deltas
 from .simplify import simplify
 
 
@@ -30,6 +31,10 @@ def _stabilise(graph: Graph, wanted: Wanted, fired: Counter[str]) -> Graph:
     return simplify(graph, _BEFORE, fired)
 
 
+def _scatter_deltas(graph: Graph, wanted: Wanted, fired: Counter[str]) -> Graph:
+    return graph if graph.over_points else scatter_deltas(graph)
+
+
 def _mask_branches(graph: Graph, wanted: Wanted, fired: Counter[str]) -> Graph:
     return mask_branches(graph)
 
@@ -44,6 +49,7 @@ def _simplify(graph: Graph, wanted: Wanted, fired: Counter[str]) -> Graph:
 
 PASSES = (
     Pass("stabilise", "stable", "laws that make the value stabler and cheaper", _stabilise, _BEFORE),
+    Pass("scatter_deltas", "scattered", "sums with a delta of a table of indices as scatters", _scatter_deltas),
     Pass("mask_branches", "masked", "safe arguments inside of branches that are not taken", _mask_branches),
     Pass("differentiate", "gradient", "the derivatives that are wanted, beside the values", _differentiate),
     Pass("simplify", "simplified", "laws that make both cheaper; gates as what targets spell", _simplify, _AFTER),
