@@ -17,7 +17,7 @@ class AxisClasses:
 
     def __init__(self, items: Sequence[Item]) -> None:
         self._parent: dict[Key, Key] = {}
-        owners: dict[Key, set[object]] = {}  # the items that have an axis in a class, by its root
+        self._owners: dict[Key, set[object]] = {}  # the items that have an axis in a class, by its root
         for item in items:
             if is_matrix(item):
                 continue
@@ -27,15 +27,19 @@ class AxisClasses:
                 for place, index in enumerate(edge.index):
                     if not isinstance(index, Index) or len(index.axes) != 1 or index.coefficient(index.axes[0]) != 1:
                         continue
-                    one, two = self.root(self.key(edge.node, place)), self.root((item, index.axes[0]))
-                    if one == two:
-                        continue
-                    first, second = owners.get(one, {one[0]}), owners.get(two, {two[0]})
-                    if first.isdisjoint(second):
-                        self._parent[one] = two
-                        few, many = (first, second) if len(first) < len(second) else (second, first)
-                        many |= few
-                        owners[two] = many
+                    self.join(self.key(edge.node, place), (item, index.axes[0]))
+
+    def join(self, one: Key, two: Key) -> None:
+        """Two axes become one, if no item has both."""
+        one, two = self.root(one), self.root(two)
+        if one == two:
+            return
+        first, second = self._owners.get(one, {one[0]}), self._owners.get(two, {two[0]})
+        if first.isdisjoint(second):
+            self._parent[one] = two
+            few, many = (first, second) if len(first) < len(second) else (second, first)
+            many |= few
+            self._owners[two] = many
 
     @staticmethod
     def key(node: Node, place: int) -> Key:

@@ -59,8 +59,21 @@ class DataAxis:
             for node in {edge.node for edge in (*item.arguments, *item.gathered)}:
                 self.readers[node].append(item)
         self.classes = AxisClasses(self.items)
+        if graph.pattern is not None:
+            self._join_families()
         self.data = self._data_class()
         self._data_axes: dict[Item, int | None] = {}  # what is asked for again and again
+
+    def _join_families(self) -> None:
+        """Families of entries of one range, and what else runs over it, share its loop: inputs alone do not tell."""
+        known: dict[tuple[Index, Index], Key] = {}
+        for item in self.items:
+            if is_matrix(item) or (isinstance(item, Sink) and item.purpose == "argument"):
+                continue
+            for axis in range(item.loops):
+                bound = (item.domain if isinstance(item, Sink) else self.domains.of[item]).bounds[axis]
+                if bound is not None and bound[0] != bound[1]:
+                    self.classes.join((item, axis), known.setdefault(bound, (item, axis)))
 
     def kind(self, item: Item) -> Kind:
         """Of what is stored: real, integer or boolean."""
@@ -153,7 +166,7 @@ class DataAxis:
     def _data_class(self) -> Key | None:
         """A class that is summed over: of symbolic extent first, then that which covers most of the work.
 
-        Where nothing is summed over it is one of the axes of a value.
+        Where nothing is summed over it is one of the axes of a value. A loop of a family of entries may be it as well.
         """
         self.candidates: dict[Key, Candidate] = {}
         reduced: dict[Key, bool] = {}
@@ -172,8 +185,10 @@ class DataAxis:
                 plain = isinstance(node.attribute, Reduction) and node.attribute.is_plain
                 if is_reduction(node) and not (plain and loop < node.rank):
                     reduced[key] = reduced.get(key, False) or self.extent(node, loop) is None
-        for sink in self.sinks if not reduced else ():
-            if sink.output is not None and not sink.output.by:
+        is_summed = bool(reduced)
+        for sink in self.sinks:
+            output = sink.output
+            if output is not None and (output.first is not None or not (is_summed or output.by)):
                 for own in range(sink.rank):
                     key = self.class_of(sink, own)
                     cover[key] += math.prod(self.guess(sink, other) for other in range(sink.rank))

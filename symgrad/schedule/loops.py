@@ -52,9 +52,14 @@ class Scheduler:
         steps: list[Step] = []
         last = max(plan.level.values(), default=0)
         for level in range(last + 1):
-            for item in self._in_order():
-                if plan.level[item] == level and plan.data_axis(item) is None:
-                    steps += self._outside(item)
+            own = [item for item in self._in_order() if plan.level[item] == level and plan.data_axis(item) is None]
+            is_last = [isinstance(item, Sink) and item.purpose == "output" for item in own]
+            for item, is_output in zip(own, is_last, strict=True):
+                steps += [] if is_output else self._outside([item])
+            for items in self._with_same_loops(
+                [item for item, is_output in zip(own, is_last, strict=True) if is_output]
+            ):
+                steps += self._outside(items)
             steps += self._pass(level)
         outputs = tuple(self._output(output, steps) for output in self.graph.outputs)
         return Scheduled(
@@ -115,7 +120,16 @@ class Scheduler:
 
     # --- outside of the passes ----------------------------------------------------------------------------------------
 
-    def _outside(self, item: Item) -> list[Step]:
+    def _with_same_loops(self, sinks: Iterable[Item]) -> Iterable[list[Item]]:
+        """Outputs that are written in the same loops: what they read is there by then."""
+        found: dict[tuple[Rolled, ...], list[Item]] = {}
+        for sink in sinks:
+            found.setdefault(tuple(self.layout.rolled(sink).values()), []).append(sink)
+        return found.values()
+
+    def _outside(self, items: list[Item]) -> list[Step]:
+        """The steps of some outputs, or of one other item."""
+        item = items[0]
         if isinstance(item, Node):
             if item not in self.plan.stored:
                 return []
@@ -124,13 +138,14 @@ class Scheduler:
                 return [Matrix(self.locations[item].array, item.gate.name, arguments)]
             if item in self.plan.products:
                 return [self._product(item)]
-        names, ranges = self._loops([item])
-        builder = NestBuilder(self.layout, names, ranges, None, frozenset([item]))
-        builder.add(item)
-        fills = self._fills([item])
+        names, ranges = self._loops(items)
+        builder = NestBuilder(self.layout, names, ranges, None, frozenset(items))
+        for own in items:
+            builder.add(own)
+        fills = self._fills(items)
         if isinstance(item, Node) and item in self.layout.scalars:
             return [*builder.assignments(self.layout.scalars[item], item)]
-        return [*fills, *self._nest([item], builder, names)]
+        return [*fills, *self._nest(items, builder, names)]
 
     def _fills(self, items: Iterable[Item]) -> list[Step]:
         """What is accumulated into starts from the value of a reduction without terms."""
