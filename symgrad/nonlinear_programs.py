@@ -24,6 +24,8 @@ from .kernel.derived import derived
 from .kernel.flat import FlatInputs
 from .kernel.kernel import Kernel
 from .kernel.sparse import Matrix
+from .options import TRIPLETS
+from .transform.derive import Derivative
 
 _SOLVERS = ("pounce", "cyipopt", "trust-constr")
 
@@ -76,7 +78,7 @@ class NonlinearProgram(FlatInputs):
     ) -> None:
         """The objective, then constraints, by name; `limits` of these, `bounds` of variables; what is fixed."""
         self._expressions = dict(expressions)
-        first = self._first = compile(self._expressions, wrt=variables, derivative="jacobian", sparse="csr")
+        first = self._plain = compile(self._expressions, wrt=variables, derivative=None)
         args, positions = first.args, first._runner.arguments.position
         extents = {size.name for size in sizes_of(first._compiled.definition)} - {symbol.name for symbol in args}
         told = {name: value for key, value in fixed.items() if (name := getattr(key, "name", key)) in extents}
@@ -106,7 +108,7 @@ class NonlinearProgram(FlatInputs):
 
     def _shapes_of_values(self) -> list[tuple[int, ...]]:
         """The shapes of the objective and of each number or array among the constraints."""
-        graph, arguments = self._first.graph, self._runner.arguments
+        graph, arguments = self._plain.graph, self._runner.arguments
         if graph.over_points:
             return [()] * len(graph.values)
         sizes = arguments.shapes_of(arguments.arrays(self.values(np.zeros(self.n)))).sizes
@@ -154,10 +156,8 @@ class NonlinearProgram(FlatInputs):
         Raises:
             ShapeError: The vector has another length.
         """
-        matrix = self._differentiated(x)
-        found, end = np.zeros(self.n), matrix.indptr[1]
-        found[matrix.indices[:end]] = matrix.data[:end]
-        return found
+        matrix, end = self._differentiated(x), self._objective_entries
+        return np.bincount(matrix.col[:end], matrix.data[:end], self.n)
 
     def jacobian(self, x: Any) -> Any:
         """The entries of the Jacobian of the constraints, in the order of `jacobianstructure`.
@@ -171,18 +171,16 @@ class NonlinearProgram(FlatInputs):
         Raises:
             ShapeError: The vector has another length.
         """
-        matrix = self._differentiated(x)
-        return matrix.data[matrix.indptr[1] :]
+        return self._differentiated(x).data[self._objective_entries :]
 
     def jacobianstructure(self) -> tuple[Any, Any]:
-        """Where the entries of the Jacobian are.
+        """Where the entries of the Jacobian are; of one place there may be several, which are to be added up.
 
         Returns:
             The row and the column of each, as arrays of integers.
         """
-        placed = self._pattern_of(self._first)
-        rows, columns, start = placed.rows, placed.columns, placed.pointers[1]
-        return rows[start:] - 1, columns[start:]
+        pattern, start = self._pattern_of(self._first), self._objective_entries
+        return pattern.rows[start:] - 1, pattern.columns[start:]
 
     def hessian(self, x: Any, lagrange: Any, obj_factor: float) -> Any:
         """The entries of the lower triangle of the Hessian of `obj_factor * f + lagrange . g`.
@@ -204,7 +202,7 @@ class NonlinearProgram(FlatInputs):
         return self._curved(x, weights, float(obj_factor)).data
 
     def hessianstructure(self) -> tuple[Any, Any]:
-        """Where the entries of the Hessian are, none above the diagonal.
+        """Where the entries of the Hessian are, none above the diagonal; of one place there may be several.
 
         Returns:
             The row and the column of each, as arrays of integers.
@@ -224,7 +222,7 @@ class NonlinearProgram(FlatInputs):
 
     def _differentiated(self, x: Any) -> Any:
         """The Jacobian of the objective and the constraints."""
-        return self._kept("jacobian", x, lambda: self._first(*self.values(x)).jacobian)
+        return self._kept("jacobian", x, lambda: self._first._runner.run(self.values(x), None))
 
     def _kept(self, name: str, x: Any, make: Callable[[], Any]) -> Any:
         key = np.ascontiguousarray(x, np.float64).tobytes()
@@ -236,13 +234,22 @@ class NonlinearProgram(FlatInputs):
     # --- kernels ------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _plain(self) -> Kernel:
-        return compile(self._expressions, self._first.args, derivative=None)
+    def _first(self) -> Kernel:
+        return self._derived("jacobian_alone", None)
 
     @cached_property
     def _second(self) -> Kernel:
-        options = replace(self._first._compiled.options, sparse="coo", symmetric="lower")
-        return Kernel(derived(replace(self._first._compiled, options=options), "weighted_hessian"))
+        return self._derived("weighted_hessian", "lower")
+
+    def _derived(self, derivative: Derivative, symmetric: str | None) -> Kernel:
+        plain = self._plain._compiled
+        options = replace(plain.options, sparse=TRIPLETS, symmetric=symmetric)
+        return Kernel(derived(replace(plain, options=options), derivative))
+
+    @cached_property
+    def _objective_entries(self) -> int:
+        """How many entries are those of the objective: they come first."""
+        return int(np.count_nonzero(self._pattern_of(self._first).rows == 0))
 
     def _curved(self, x: Any, lagrange: Any, factor: float) -> Any:
         """The lower triangle of the Hessian of the Lagrangian."""
@@ -320,7 +327,7 @@ class NonlinearProgram(FlatInputs):
         )
 
     def _jacobian(self, x: Any) -> Any:
-        return self._differentiated(x)[1:]
+        return self._differentiated(x).tocsr()[1:]
 
     def _curvature(self, x: Any, multipliers: Any) -> Any:
         return self._symmetric(x, multipliers, 0.0)

@@ -12,6 +12,8 @@ from symgrad_codegen.targets import TARGETS
 DTYPES = ("float64", "float32")
 ACCURACIES = ("fast", "strict")
 SPARSE = ("csr", "csc", "coo")
+# As solvers take them: entries in the order in which they are computed, those of one place not added up.
+TRIPLETS = "triplets"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Options:
         ):
             if value not in allowed:
                 raise ValueError(f"{what} is one of {', '.join(allowed)}, not {value!r}")
-        if self.sparse not in (None, *SPARSE):
+        if self.sparse not in (None, *SPARSE, TRIPLETS):
             raise ValueError(f"sparse is None or one of {', '.join(SPARSE)}, not {self.sparse!r}")
         if self.symmetric not in (None, "lower"):
             raise ValueError(f"symmetric is None or 'lower', not {self.symmetric!r}")

@@ -25,7 +25,7 @@ from ..result import (
     named_array,
     new_tuple,
 )
-from ..transform.derive import Derivative
+from ..transform.derive import ALONE, Derivative
 from ..transform.products import PRODUCTS
 from .sparse import Matrix, matrix_of_numbers
 
@@ -76,7 +76,7 @@ class Results:
         options: Options,
     ) -> None:
         """`positions` are those of `wrt` among the arguments; `is_single` says that `wrt` was one symbol."""
-        self._storage = options.sparse if derivative in ("jacobian", "hessian", "weighted_hessian") else None
+        self._storage = options.sparse if derivative in ("jacobian", "hessian", *ALONE) else None
         self._is_lower = options.symmetric == "lower"
         self.matrix: Matrix | None = None  # of numbers, the pattern that all points have
         self._outputs, self._graph, self._positions = outputs, graph, positions
@@ -93,8 +93,8 @@ class Results:
 
     def _listed_targets(self) -> Iterator[Target]:
         blocks, positions = self._outputs.blocks, self._positions
-        if self._derivative == "weighted_hessian":
-            blocks = (Block((), 0),)
+        if self._derivative in ALONE:
+            blocks = tuple(Block((), place) for place in range(len(self._graph.values)))
         for number, block in enumerate(blocks, 1):
             yield Target(
                 "value" if len(blocks) == 1 else f"value {number}", block.shape, tuple(block.values), block.first
@@ -133,7 +133,7 @@ class Results:
     def _grid(self) -> list[list[int]]:
         """Of a Jacobian or Hessian of numbers the cell of each entry, row by row."""
         positions = self._positions
-        if self._derivative == "jacobian":
+        if self._derivative in ("jacobian", "jacobian_alone"):
             return [[self._place(of, i) for i in positions] for of in range(len(self._graph.values))]
         return [[self._place(0, *self._lower(i, j)) for j in positions] for i in positions]
 
@@ -167,7 +167,7 @@ class Results:
         if self.is_quick:  # as below, without its steps
             return new_tuple(Result, (arrays[0], new_tuple(self._gradient, arrays[1:])))
         if self._storage is not None:
-            if self._derivative == "weighted_hessian":
+            if self._derivative in ALONE:
                 return self._stored(arrays[-1], matrix or self.matrix)
             arrays = [*arrays[:-1], self._stored(arrays[-1], matrix or self.matrix)]
         own = iter(arrays)
@@ -235,8 +235,8 @@ class Results:
         """The arrays of `out`, one for each target. ValueError where its structure is not that of a result."""
         if self._derivative is None:
             return self._outputs.flat(out)
-        if self._derivative == "weighted_hessian":
-            return [None, _data_of(out, str(self._storage))]
+        if self._derivative in ALONE:
+            return [None] * len(self._graph.values) + [_data_of(out, str(self._storage))]
         fields = _FIELDS[self._derivative]
         if not isinstance(out, tuple) or len(out) != len(fields):
             raise ValueError(f"out must hold ({', '.join(fields)})")

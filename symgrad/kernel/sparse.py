@@ -12,6 +12,7 @@ from ..analysis.extents import numeric, with_derived
 from ..evaluate.evaluation import Evaluator
 from ..graph.affine import Index
 from ..graph.graph import Pattern, reachable
+from ..options import TRIPLETS
 from .batch import check_memory
 
 
@@ -22,7 +23,8 @@ class Matrix(NamedTuple):
         shape: Of the matrix.
         rows: The row of each entry.
         columns: The column of each entry.
-        format: "csr": in the order of rows, then columns; so is "coo". "csc": of columns, then rows.
+        format: "csr": in the order of rows, then columns; so is "coo". "csc": of columns, then rows. "triplets": as
+            they are computed, some of them perhaps for one place.
         pointers: Of each row ("csc": column) where its entries begin, and the end of all.
     """
 
@@ -36,7 +38,7 @@ class Matrix(NamedTuple):
         """The matrix of SciPy with these entries; those of one pattern share its indices."""
         from scipy import sparse
 
-        if self.format == "coo":
+        if self.format in ("coo", TRIPLETS):
             return sparse.coo_array((data, (self.rows, self.columns)), self.shape)
         indices = self.rows if self.format == "csc" else self.columns
         kind = sparse.csc_array if self.format == "csc" else sparse.csr_array
@@ -192,9 +194,10 @@ def _placed(shape: tuple[int, int], listed: Sequence[_Listed], storage: str) -> 
     rows = np.concatenate([none, *(own.rows for own in listed)])
     columns = np.concatenate([none, *(own.columns for own in listed)])
     major, minor = (columns, rows) if storage == "csc" else (rows, columns)
-    order = np.lexsort((minor, major))
+    order = np.arange(len(rows)) if storage == TRIPLETS else np.lexsort((minor, major))
     is_new = np.ones(len(order), bool)
-    is_new[1:] = (np.diff(major[order]) != 0) | (np.diff(minor[order]) != 0)
+    if storage != TRIPLETS:
+        is_new[1:] = (np.diff(major[order]) != 0) | (np.diff(minor[order]) != 0)
     places = np.empty(len(order), np.int64)
     places[order] = np.cumsum(is_new) - 1
     first = order[is_new]

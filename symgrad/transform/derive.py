@@ -17,7 +17,11 @@ from .products import PRODUCTS, weighted
 from .simplify import simplify
 from .sparse import sparse_rows
 
-Derivative = Literal["gradient", "jacobian", "hessian", "jvp", "vjp", "hvp", "weighted_hessian"] | None
+Derivative = (
+    Literal["gradient", "jacobian", "hessian", "jvp", "vjp", "hvp", "weighted_hessian", "jacobian_alone"] | None
+)
+# Those of which the matrix is all that is wanted.
+ALONE = ("weighted_hessian", "jacobian_alone")
 
 
 class Wanted(NamedTuple):
@@ -35,7 +39,7 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
     all values; over points what is structurally 0 is no output, and of a Hessian, which comes behind the gradients, the
     lower triangle is made: by=(i, j) with i not before j in `wanted.wrt`. Products with a Jacobian or Hessian are
     further values, products.py, and a weighted Hessian that of all values times weights; the directions or weights
-    are the last inputs. Of what is sparse the outputs are
+    are the last inputs. Where a derivative alone is wanted the values are 0. Of what is sparse the outputs are
     families of entries, sparse.py; over points it is so already.
     """
     if wanted.derivative is None:
@@ -44,6 +48,8 @@ def derive(graph: Graph, wanted: Wanted) -> Graph:
         return PRODUCTS[wanted.derivative](graph, wanted.wrt)
     if wanted.derivative == "weighted_hessian":
         return _weighted_hessian(graph, wanted)
+    if wanted.derivative == "jacobian_alone":
+        return _alone(derive(graph, wanted._replace(derivative="jacobian")))
     if wanted.derivative == "gradient":
         return differentiate(graph, wanted.wrt)
     is_sparse = wanted.is_sparse and not graph.over_points
@@ -67,8 +73,14 @@ def _weighted_hessian(graph: Graph, wanted: Wanted) -> Graph:
     value = weighted(graph, graph.values, len(graph.inputs) - len(graph.values))
     value = value if graph.over_points else as_node(value)
     made = derive(replace(graph, outputs=(Output(value, shape),)), wanted._replace(derivative="hessian"))
-    none = Output(made.table.constant(0), shape)
-    return replace(made, outputs=(none, *(own for own in made.derivatives if own.role == "hessian")))
+    return _alone(replace(made, outputs=tuple(own for own in made.outputs if own.role != "gradient")))
+
+
+def _alone(graph: Graph) -> Graph:
+    """A graph whose derivatives alone are wanted: its values are 0."""
+    shape = POINTWISE if graph.over_points else ()
+    none = [Output(graph.table.constant(0), shape, name=own.name) for own in graph.values]
+    return replace(graph, outputs=(*none, *graph.derivatives))
 
 
 def _first(graph: Graph, wrt: Sequence[int], again: bool) -> Graph:
