@@ -22,7 +22,7 @@ POINTWISE: tuple[Index, ...] = (Index(((Size("number of points"), 1),)),)
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """A result: a view over axes 0 .. rank - 1, each of which runs over as many indices as its extent, most often from 0.
+    """A result: a view over axes 0 .. rank - 1, each of as many indices as its extent says, most often from 0 on.
 
     A derivative has the axes of its value, then those of each input that it is taken by. Over points all have the one
     axis of the points, and a derivative that is 0 everywhere is no output. Of a sparse derivative an output is a family

@@ -170,7 +170,7 @@ class _Pushed:
             )
 
     def _contracted(self, family: Family, kept: Iterable[Axis]) -> Family:
-        """The family without loops that say neither row nor column: those that limits fix, and those that are summed."""
+        """The family without loops that say neither row nor column: limits fix them, or they are summed."""
         family = _without_equalities(family, set(kept))
         used = {name for index in (*family.row, *family.column) for name in index.axes}.union(kept)
         summed = [name for name in family.loops if name not in used]

@@ -16,7 +16,7 @@ from ..graph.node import AnyIndex, Node, View, positional
 
 
 def loops_of(node: Node, edge: View) -> dict[Axis, AnyIndex]:
-    """Index expressions for the loops along which an argument is read: the columns that are solved for are the result's."""
+    """Index expressions for the loops along which an argument is read; columns to solve for are the result's."""
     first = node.rank
     if node.gate.name == "solve" and edge is node.arguments[1]:
         columns = {first + 2 + place: axis(place) for place in range(1, node.rank)}

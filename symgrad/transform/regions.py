@@ -1,7 +1,7 @@
 """Regions: what is elementwise between two boundaries is linearised once, by vertex elimination.
 
-A boundary is what is no elementwise gate: an input, a reduction, an operation on whole matrices. Read at some indices it
-is a slot of the regions that read it; their roots are the bodies of reductions, what matrix operations read, and the
+A boundary is what is no elementwise gate: an input, a reduction, an operation on whole matrices. Read at some indices
+it is a slot of the regions that read it; their roots are the bodies of reductions, what matrix operations read, and the
 outputs. So a reduction is an intermediate variable, whose derivative is not written out for each that reads it.
 """
 

@@ -1,4 +1,4 @@
-"""Sparse Jacobians and Hessians: families of entries as outputs of a graph, and the pattern that says where they are."""
+"""Sparse Jacobians and Hessians: families of entries as outputs of a graph, and the pattern of where they are."""
 
 from __future__ import annotations
 
