@@ -292,7 +292,7 @@ def _maker(target: Target, dtype: Any) -> Maker:
     """Makes the target of all numbers of a point, behind which there is a 0."""
     cells, lead = target.cells, target.lead
     if not lead:
-        return itemgetter(cells[0])
+        return itemgetter(cells[0] if cells else NOTHING)
     if len(cells) < 2:
         return lambda numbers: np.array([numbers[cell] for cell in cells], dtype).reshape(lead)
     chosen = itemgetter(*cells)

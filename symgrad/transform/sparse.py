@@ -37,7 +37,8 @@ def sparse_rows(graph: Graph, outputs: Sequence[Output], wrt: Sequence[int], aga
         made.append(Output(_without_gathers(own.stored()), shape, (*of.by, own.by), value, first=first))
         located.append(Located(blocks[own.of], wrt.index(own.by), is_mirrored))
         told += [Output(_without_gathers(view), shape, first=first) for view in _told(own)]
-    pattern = replace(graph, outputs=tuple(told), names={}, adjoints={}, labels={}).compact() if told else graph
+    told = told or [Output(graph.table.constant(0))]
+    pattern = replace(graph, outputs=tuple(told), names={}, adjoints={}, labels={}).compact()
     where = Pattern(pattern, tuple(rows), tuple(graph.shapes[place] for place in wrt), tuple(located))
     return replace(graph, outputs=(*graph.outputs, *made), pattern=where)
 

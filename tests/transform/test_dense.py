@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
-from array_problems import ARRAY_PROBLEMS, ArrayProblem, array, positions
+from array_problems import ARRAY_PROBLEMS, MORE_PROBLEMS, ArrayProblem, array, positions
 from mpmath import mp
 from several import arrays
 from symgrad_codegen.run import build
@@ -21,7 +21,6 @@ from symgrad.evaluate.evaluation import evaluate, evaluate_exactly
 from symgrad.evaluate.trials import trials
 from symgrad.graph.graph import Graph, Output
 from symgrad.options import Options
-from symgrad.reductions import Largest
 from symgrad.schedule.plan_text import plan_text
 from symgrad.transform.derive import Wanted, derive
 from symgrad.transform.simplify import simplify
@@ -123,71 +122,9 @@ def test_targets(name: str, target: str, all_rows: bool) -> None:
         assert_close(name, derivatives, want, TOLERANCE.get(name, 4e-14))
 
 
-def _more() -> dict[str, ArrayProblem]:
-    """Numbers beside arrays, whole matrices, computed stages that are read twice, axes of one index or none."""
-    n, m, p, q, i, j = sp.symbols("n m p q i j", integer=True)
-    a, b, s = sp.symbols("a b s")
-    x, y, t, Y = array("x", n), array("y", m), array("t", n), array("Y", n, 20)
-    at = array("at", m, integer=True)
-    X, v = sp.MatrixSymbol("X", n, n), sp.MatrixSymbol("v", n, 1)
-    rng = np.random.default_rng(0)
-    vector, numbers, matrix = rng.normal(size=(3, 1)), rng.normal(size=5), rng.normal(size=(3, 3)) + 4 * np.eye(3)
-    lamda = sp.Lambda((p, q), sp.exp(a - (x[p] - x[q]) ** 2 / 2))
-    K = sp.FunctionMatrix(n, n, lamda) + sp.exp(s) * sp.Identity(n)
-    curve = a * sp.exp(-b * t[i])
-    fit = sp.Sum((curve - x[i]) ** 2, (i, 0, n - 1))
-    evidence = (v.T * K.I * v)[0, 0] / 2 + sp.log(sp.Determinant(K)) / 2
-    twice = sp.Sum(sp.sin(x[at[j]]) * y[j] * x[at[m - 1 - j]], (j, 0, m - 1))
-    stages = sp.Sum(sp.tanh(x[at[j]]) * sp.tanh(x[j]), (j, 0, m - 1))
-    diagonal = sp.Sum(sp.sin(Y[i, 3] * Y[i, 17]) + Y[i, i] ** 2, (i, 0, n - 1))
-    row = ((i, n),)
-    sizes = {"n": 5, "m": 4}
-    places = np.array([0, 2, 2, 1])
-
-    def one(value: Any, *rest: Any) -> ArrayProblem:
-        return ArrayProblem([(value, ())], *rest)
-
-    return {
-        "curve by numbers": ArrayProblem([(curve, row)], [t, a, b], [a, b], "jacobian", [numbers, 1.3, 0.4], sizes),
-        "curve by all": ArrayProblem([(curve, row)], [t, a, b], [t, a, b], "jacobian", [numbers, 1.3, 0.4], sizes),
-        "fit": one(fit, [t, x, a, b], [a, b, t], "hessian", [numbers, numbers[::-1], 1.3, 0.4], sizes),
-        "number and array": ArrayProblem(
-            [(sp.Sum(x[i] ** 3, (i, 0, n - 1)), ()), (x[i] ** 2 * a, row)],
-            [x, a],
-            [x, a],
-            "jacobian",
-            [numbers, 2.0],
-            sizes,
-        ),
-        "vector twice": ArrayProblem([(sp.sin(x[i]) * a, row)], [x, a], [x, a], "hessian", [numbers, 2.0], sizes),
-        "log det": one(sp.log(sp.Determinant(X)), [X], [X], "hessian", [matrix @ matrix.T], {"n": 3}),
-        "det": one(sp.Determinant(X), [X], [X], "hessian", [matrix], {"n": 3}),
-        "trace of inverse": one(sp.Trace(X.I), [X], [X], "hessian", [matrix], {"n": 3}),
-        "form": one((v.T * X.I * v)[0, 0], [X, v], [X, v], "hessian", [matrix, vector], {"n": 3}),
-        "evidence": one(evidence, [x, v, a, s], [a, s, x], "hessian", [numbers[:3], vector, 0.2, -1.0], {"n": 3}),
-        "solve": ArrayProblem([((X.I * v)[i, 0], row)], [X, v], [X, v], "jacobian", [matrix, vector], {"n": 3}),
-        "inverse": ArrayProblem([(X.I[i, j], ((i, n), (j, n)))], [X], [X], "jacobian", [matrix], {"n": 3}),
-        "kernel": ArrayProblem(
-            [(sp.exp(-((x[i] - x[j]) ** 2)), ((i, n), (j, n)))], [x], [x], "jacobian", [numbers], sizes
-        ),
-        "running sum": ArrayProblem([(sp.Sum(sp.sin(x[j]), (j, 0, i)), row)], [x], [x], "jacobian", [numbers], sizes),
-        "reversed": ArrayProblem([(x[n - 1 - i] * x[i], row)], [x], [x], "jacobian", [numbers], sizes),
-        "two factors that are 0": one(
-            sp.Product(x[i], (i, 0, n - 1)), [x], [x], "hessian", [np.array([0.0, 2.0, 0.0, 3.0, -1.0])], sizes
-        ),
-        "largest": one(Largest(x[i] ** 2, (i, 0, n - 1)), [x], [x], "hessian", [numbers], sizes),
-        "gathered twice": one(twice, [x, y, at], [x, y], "hessian", [numbers, rng.normal(size=4), places], sizes),
-        "gathered stage": one(stages, [x, at], [x], "hessian", [numbers[:4], places], {"n": 4, "m": 4}),
-        "some columns": one(diagonal, [Y], [Y], "hessian", [rng.normal(size=(2, 20))], {"n": 2}),
-    }
-
-
-MORE = _more()
-
-
-@pytest.mark.parametrize("name", MORE)
+@pytest.mark.parametrize("name", MORE_PROBLEMS)
 def test_more(name: str) -> None:
-    problem, graph, derived, want = solution(MORE[name])
+    problem, graph, derived, want = solution(MORE_PROBLEMS[name])
     simplified = simplify(derived, ("cheaper", "spelling"))
     for made in (derived, simplified):
         assert_close(name, evaluate(made, problem.point, problem.sizes), want, 2e-14)
