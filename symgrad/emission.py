@@ -71,6 +71,7 @@ def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
         accuracy=options.accuracy,
         reserved=target.reserved(),
         with_bounds=target.checks,
+        peels=target.peels,
     )
     for bound in program.bounds:
         if bound.value is None:

@@ -105,13 +105,20 @@ class Layout:
         offset = form.offset
         for term, factor in form.terms:
             if isinstance(term, Size):
-                terms.append((self.size_names[term.name], factor))
+                terms.append((self.size_name(term), factor))
                 continue
             place = at[term]
             assert isinstance(place, Affine), "computed places are of whole indices"
             offset += factor * place.offset
             terms += [(name, factor * own) for name, own in place.terms]
         return Affine(merged(terms), offset)
+
+    def size_name(self, size: Size) -> str:
+        """The name of an extent; one that was derived since then gets one."""
+        if size.name not in self.size_names:
+            self.size_names[size.name] = self.names.take(size.name)
+            self.sizes[self.size_names[size.name]] = size
+        return self.size_names[size.name]
 
     def _place_all(self) -> None:
         plan = self.plan

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from symgrad_codegen.program import (
+    Affine,
     Assignment,
     Extent,
     Fill,
@@ -26,6 +27,7 @@ from symgrad_codegen.program import Output as ProgramOutput
 from ..graph.affine import Index, Size
 from ..graph.graph import Output
 from ..graph.node import Node
+from .borders import Body, Part, are_near, interior
 from .bounds import bounds
 from .comments import Comments
 from .groups import groups
@@ -39,7 +41,9 @@ from .scheduled import Scheduled
 class Scheduler:
     """One scheduling: what is made in which order, in which loops."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, peels: bool = False) -> None:
+        """`peels` says whether the ends of a range, where terms are masked, become passes of their own."""
+        self.peels = peels
         self.layout, self.plan, self.graph, self.inputs = layout, layout.plan, layout.graph, layout.inputs
         self.names, self.locations, self.comments = layout.names, layout.locations, Comments(layout)
         self.span: tuple[Index, Index] | None = None  # of the data that the pass being scheduled runs over
@@ -113,7 +117,8 @@ class Scheduler:
             if old in told and new not in self.inputs:
                 yield Extent(new, told[old])
         for old, (kind, one, two) in self.plan.domains.derived.items():
-            yield Extent(self.layout.size_names[old], None, (kind, self.layout.affine(one), self.layout.affine(two)))
+            name = self.layout.size_name(Size(old))
+            yield Extent(name, None, (kind, self.layout.affine(one), self.layout.affine(two)))
 
     def _product(self, node: Node) -> Step:
         return product_step(self.layout, node, self.comments.letters(node, {}), self.comments.of([node]))
@@ -187,16 +192,27 @@ class Scheduler:
             or (isinstance(item, Sink) and plan.varies(item) and plan.level[item] == level)
         ]
         self.layout.in_pass = level
-        steps = [step for part, span in self._by_range(targets) for step in self._one_pass(part, level, span)]
+        steps = [step for parts in self._alike(self._by_range(targets)) for step in self._passes(parts, level)]
         self.layout.in_pass = self.span = None
         return steps
 
-    def _by_range(self, targets: list[Item]) -> list[tuple[list[Item], tuple[Index, Index]]]:
+    def _alike(self, parts: list[Part]) -> list[list[Part]]:
+        """Parts whose ranges differ at the ends alone are one where the ends are peeled off."""
+        found: list[list[Part]] = []
+        for part in parts:
+            near = [group for group in found if self.peels and are_near(group[0].span, part.span)]
+            if near:
+                near[0].append(part)
+            else:
+                found.append([part])
+        return found
+
+    def _by_range(self, targets: list[Item]) -> list[Part]:
         """The targets of one level by the range of the data that they run over, each range a pass.
 
         What is written at the data index runs over just its own range; a sum may have its terms masked in a wider one.
         """
-        found: list[tuple[list[Item], tuple[Index, Index]]] = []
+        found: list[Part] = []
         strict = [item for item in targets if isinstance(item, Sink) or item in self.plan.products]
         for item in [*strict, *(item for item in targets if item not in strict)]:
             low, high = data_range(self.plan, item)
@@ -208,10 +224,36 @@ class Scheduler:
                     part.append(item)
                     break
             else:
-                found.append(([item], (low, high)))
+                found.append(Part([item], (low, high)))
         return found
 
-    def _one_pass(self, targets: list[Item], level: int, span: tuple[Index, Index]) -> list[Step]:
+    def _passes(self, parts: list[Part], level: int) -> list[Step]:
+        """The passes over parts whose ranges differ at the ends alone: one within all, and what is left at the ends.
+
+        Within it no term has to be masked, and no index to be held inside of its array.
+        """
+        bodies = [self._body(part.targets, level, part.span) for part in parts]
+        steps: list[Step] = list(dict.fromkeys(fill for body in bodies for fill in body.fills))
+        inner = interior([(part.span, body.uncertain) for part, body in zip(parts, bodies, strict=True)], self.layout)
+        if not self.peels or inner is None or any(body.has_product for body in bodies):
+            return [*steps, *(self._over(body, *part.span) for part, body in zip(parts, bodies, strict=True))]
+        every = [item for item in self.plan.items if any(item in part.targets for part in parts)]
+        steps.append(self._over(self._body(every, level, inner), *inner))
+        chosen, (first, last) = self.plan.domains.chosen, inner
+        for part, body in zip(parts, bodies, strict=True):
+            low, high = part.span
+            before = self._over(body, low, chosen("min", first.minus(1), high))
+            after = self._over(body, chosen("max", last.plus(1), first), high)
+            ends = [(low, first), (last, high)]
+            steps += [step for step, (one, two) in zip((before, after), ends, strict=True) if one != two]
+        return steps
+
+    def _over(self, body: Body, low: Index, high: Index) -> Pass:
+        first, last = self.layout.affine(low), self.layout.affine(high)
+        return Pass(body.name, self.layout.data_name, first, last, body.steps, body.accumulated, body.scatters)
+
+    def _body(self, targets: list[Item], level: int, span: tuple[Index, Index]) -> Body:
+        """What a pass does at each index of a range of the data."""
         plan, self.span = self.plan, span
         members = self._needed(targets, level)
         found = groups(self.layout, members, span)
@@ -220,8 +262,8 @@ class Scheduler:
         for item in members:
             for node, _ in reach(self.plan, item, is_product=is_product(self.layout, item, self.span)):
                 self.reader_groups.setdefault(node, set()).add(where[item])
-        low, high = span
         steps: list[Step] = []
+        uncertain: set[Affine] = set()
         for place, group in enumerate(found):
             if group.is_product:
                 steps += [self._product(item) for item in group.items if item in plan.products]
@@ -235,19 +277,23 @@ class Scheduler:
                 or self._accumulates_any(item)
             )
             builder = NestBuilder(
-                self.layout, names, {**ranges, self.layout.data_name: (low, high)}, self.layout.data_name, outside
+                self.layout, names, {**ranges, self.layout.data_name: span}, self.layout.data_name, outside
             )
             for item in group.items:
                 builder.add(item)
             steps += self._fills(item for item in group.items if plan.varies(item))
             steps += self._nest(group.items, builder, names)
+            uncertain |= builder.within.uncertain
         reduced = [item for item in members if plan.reduces_data(item)]
-        fills: list[Step] = [Fill(self.locations[item].array, identity_of(item)) for item in reduced]
-        accumulated = tuple((item.gate.name, self.locations[item].array) for item in reduced)
-        scatters = any(not item.reduction.is_plain for item in reduced)
-        name = self.names.take("pass", counted=True)
-        first, last = self.layout.affine(low), self.layout.affine(high)
-        return [*fills, Pass(name, self.layout.data_name, first, last, tuple(steps), accumulated, scatters)]
+        return Body(
+            self.names.take("pass", counted=True),
+            tuple(steps),
+            tuple((item.gate.name, self.locations[item].array) for item in reduced),
+            any(not item.reduction.is_plain for item in reduced),
+            [Fill(self.locations[item].array, identity_of(item)) for item in reduced],
+            any(group.is_product for group in found),
+            uncertain,
+        )
 
     def _accumulates_any(self, item: Item) -> bool:
         return is_reduction(item) and self.layout.accumulates(item)

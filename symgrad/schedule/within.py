@@ -28,9 +28,16 @@ class Within:
         self.extents = self.plan.domains.extents.where_some(ranges.values()).after(layout.checks)
         # A loop over the last index of what has none is run once, at -1.
         self.begins_inside = all(self.extents.imply(low) for low, _ in ranges.values())
+        self.uncertain: set[Affine] = set()  # what was asked, and does not hold in all iterations
 
     def is_certain(self, form: Affine) -> bool:
         """Whether an affine form is >= 0 in all iterations of the loops."""
+        holds = self._holds(form)
+        if not holds:
+            self.uncertain.add(form)
+        return holds
+
+    def _holds(self, form: Affine) -> bool:
         sizes = self.layout.sizes
         least = Index((), form.offset)
         for name, factor in form.terms:

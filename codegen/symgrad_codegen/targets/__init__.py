@@ -24,6 +24,7 @@ class Target(NamedTuple):
     supports: Callable[[Function], bool]
     arrays: bool = True  # whether it prints programs over arrays
     checks: bool = False  # whether its modules check indices; else who calls them has done so
+    peels: bool = False  # whether the ends of loops, where terms are masked, are better loops of their own
 
 
 def _every(function: Function) -> bool:
@@ -31,7 +32,7 @@ def _every(function: Function) -> bool:
 
 
 TARGETS: dict[str, Target] = {
-    "cpu": Target("Numba, for CPUs", "py", cpu.emit, cpu.body, cpu.reserved, _every),
+    "cpu": Target("Numba, for CPUs", "py", cpu.emit, cpu.body, cpu.reserved, _every, peels=True),
     "cuda": Target("Numba, for GPUs", "py", cuda.emit, cuda.body, cuda.reserved, cuda.supports),
     "javascript": Target(
         "an ES module, for Node and pages",

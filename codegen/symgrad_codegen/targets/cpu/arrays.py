@@ -239,7 +239,7 @@ class Emission:
 
     def _pass_call(self, step: Pass, jitted: bool) -> list[str]:
         """The parts of a pass, each with sums of its own, which are joined in order."""
-        key = (step,)
+        key = (step._replace(low=Affine(()), high=Affine(())),)  # the two ends of a range have the same function
         if key not in self.functions:
             self.functions[key] = pass_function(self.scope, step)
         function, inner = self.functions[key].name, self.functions[key].given
