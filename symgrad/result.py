@@ -188,7 +188,12 @@ class NamedArray(np.ndarray[Any, Any]):
 
 
 def named_array(array: Any, columns: tuple[sympy.Symbol, ...], rows: Rows | tuple[sympy.Symbol, ...] | None) -> Any:
-    """An array with names along its last axis, and along the last but one where there are `rows`."""
+    """An array with names along its last axis, and along the last but one where there are `rows`.
+
+    One on a device stays as it is.
+    """
+    if not isinstance(array, Array):
+        return array
     named = array.view(NamedArray)
     named._columns, named._rows = columns, rows
     return named

@@ -11,8 +11,9 @@ from symgrad_codegen.run import build, device, host
 from ..errors import SymgradError, UnsupportedExpression
 from . import packing
 from .arguments import Arguments, Shapes
-from .batch import as_items, per_item, singular_at, size_of
+from .batch import per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
+from .packing import Cells
 from .sparse import Matrix
 
 
@@ -35,13 +36,17 @@ class DeviceRunner:
         with compiled.stats.timed("build"):
             self._load()
         compiled.stats.write_runs("numba-cuda")
+        targets, outputs = compiled.results.targets, compiled.graph.outputs
+        if compiled.has_arrays:
+            self._cells = Cells(targets, self.arguments.ranks)
+            self._into = getattr(self.module, f"{compiled.options.name}_into")
+            self._places = [self._cells.places[place] for place in range(len(outputs))]
+        else:
+            self._filled = [place for place, target in enumerate(targets) if all(target.lead)]  # others are empty
+            filled = [targets[place] for place in self._filled]
+            self._run_points = packing.over_points_on_device(self.module, filled, len(outputs))
 
     def _load(self) -> None:
-        if not packing.are_apart(self._compiled.results.targets, len(self._compiled.graph.outputs)):
-            raise UnsupportedExpression(
-                "results that are put together into arrays, as a Jacobian is, are computed by the target 'cpu'; "
-                "symgrad.emit prints the source for 'cuda', whose kernel_batch returns each entry as an array"
-            )
         if not device.is_installed():
             raise SymgradError(
                 f"the target 'cuda' needs numba-cuda: {device.HOW_TO_INSTALL}; symgrad.emit prints the source "
@@ -93,7 +98,21 @@ class DeviceRunner:
 
     def evaluate(self, values: Sequence[Any]) -> list[Any]:
         """The outputs of the graph at one instance, in their order."""
-        return self._run(values, None)
+        self._require_device()
+        if self._compiled.has_arrays:
+            arrays = [self._argument(position, value, 0) for position, value in enumerate(values)]
+            shapes = self.arguments.shapes_of(arrays)
+            arrays = self._copied(arrays, 0)
+            outputs = _device_outputs(
+                arrays, shapes.outputs, [None] * len(self._names), self._names, self._options.dtype, 0
+            )
+            self._launch(arrays, outputs, shapes, 0)
+            blocks = packing.blocks_of(outputs, self._compiled.results.targets, shapes.cells)
+            found = [(_cell(blocks, place).copy_to_host(), shapes.cells[place[0]]) for place in self._places]
+            return [array if shape else float(array[0]) for array, shape in found]
+        made = [np.empty((), self._options.dtype) for _ in self._compiled.graph.outputs]
+        device.fill_from_host(self.module.run_points, self.arguments.points(values), made, (), 0)
+        return list(map(float, made))
 
     def matrix(self, values: Sequence[Any]) -> Matrix:
         """See Runner."""
@@ -137,32 +156,33 @@ class DeviceRunner:
             else host.real_arrays([value], [name])[0]
             for value, name in zip(values, self.arguments.names, strict=True)
         ]
-        shape = self.arguments.shapes_of_points(arrays).batch
-        count, dtype = len(self._names), self._options.dtype
+        shapes, dtype = self.arguments.shapes_of_points(arrays), self._options.dtype
         if not stays:
-            return self._points_from_host(arrays, targets, shape, stream)
+            return self._points_from_host(arrays, targets, shapes, stream)
         if targets:
-            outputs = [device.output(array, shape, dtype, "out") for array in targets]
+            named = zip(targets, shapes.outputs, self._names, strict=True)
+            outputs = [device.output(array, shape, dtype, name) for array, shape, name in named]
             device.check_overlaps(outputs, [array for array in arrays if not isinstance(array, np.ndarray)])
         else:
-            outputs = device.new_outputs(count, shape, dtype, stream)
-        if outputs[0].size:
-            device.fill_on_device(self.module.run_points, self.module.expand, arrays, outputs, stream)
+            outputs = [own for shape in shapes.outputs for own in device.new_outputs(1, shape, dtype, stream)]
+        if size_of(shapes.batch):
+            filled = [outputs[place] for place in self._filled]
+            device.fill_on_device(self._run_points, self.module.expand, arrays, filled, shapes.batch, stream)
         return outputs
 
-    def _points_from_host(
-        self, arrays: Sequence[Any], targets: list[Any], shape: tuple[int, ...], stream: Any
-    ) -> list[Any]:
+    def _points_from_host(self, arrays: Sequence[Any], targets: list[Any], shapes: Shapes, stream: Any) -> list[Any]:
         outputs = targets
         if targets:
-            host.check_outputs(targets, shape, self._options.dtype)
+            for array, shape, name in zip(targets, shapes.outputs, self._names, strict=True):
+                host.check_outputs([array], shape, self._options.dtype, name)
             host.check_overlaps(targets, arrays)
         else:
-            outputs = host.new_outputs([shape] * len(self._names), self._options.dtype)
-        if outputs[0].size:
-            device.fill_from_host(self.module.run_points, arrays, outputs, stream)
-        is_point = not targets and all(array.ndim == 0 for array in arrays)
-        return [float(array) for array in outputs] if is_point else outputs
+            outputs = host.new_outputs(shapes.outputs, self._options.dtype)
+        if size_of(shapes.batch):
+            filled = [outputs[place] for place in self._filled]
+            device.fill_from_host(self._run_points, arrays, filled, shapes.batch, stream)
+        is_point = not targets and not shapes.batch
+        return [float(array) if is_point and not array.ndim else array for array in outputs]
 
     # --- over arrays --------------------------------------------------------------------------------------------------
 
@@ -171,46 +191,55 @@ class DeviceRunner:
         if stream and self.arguments.gathers:
             stream.synchronize()  # the indices are read on the default stream
         shapes = self.arguments.shapes_of(arrays)
-        wanted = shapes.outputs
-        names = self._names
+        wanted, names = shapes.outputs, self._names
         if targets and not stays:  # refuses what cannot be written
             shaped = [(array, shape, name) for array, shape, name in zip(targets, wanted, names, strict=True) if shape]
             for array, shape, name in shaped:
                 host.check_outputs([array], shape, self._options.dtype, name)
             host.check_overlaps([a for a, _, _ in shaped], [a for a in arrays if isinstance(a, np.ndarray)])
-        arrays = [
-            device.to_device(array, stream) if isinstance(array, np.ndarray) and rank else array
-            for array, rank in zip(arrays, self.arguments.ranks, strict=True)
-        ]
+        arrays = self._copied(arrays, stream)
         positions = targets if stays and targets else [None] * len(wanted)
-        outputs = self._outputs(arrays, wanted, positions, names, stream)
+        outputs = _device_outputs(arrays, wanted, positions, names, self._options.dtype, stream)
         self._launch(arrays, outputs, shapes, stream)
         if stays:
             made = [array if shape else array.reshape(()) for array, shape in zip(outputs, wanted, strict=True)]
             kept = zip(positions, made, strict=True)
             return [target if device.is_on_device(target) else array for target, array in kept]
-        return self._copied_back(outputs, wanted, targets, stream)
+        return _copied_back(outputs, wanted, targets, stream)
 
     def _launch(self, arrays: Sequence[Any], outputs: Sequence[Any], shapes: Shapes, stream: Any) -> None:
         """Runs the kernels: of a batch for one item after the other."""
-        into = getattr(self.module, f"{self._options.name}_into")
 
-        def fill(given: Sequence[Any], made: Sequence[Any], item: int = 0) -> None:
+        def clear(array: Any) -> None:
+            self.module.set_all(array, 0.0, stream)
+
+        def copy(source: Any, target: Any, axes: Sequence[int] | None = None) -> None:
+            device.copy(self.module.expand, source, target, axes, stream)
+
+        def fill(given: Sequence[Any], blocks: Sequence[Any], item: int = 0) -> None:
             try:
-                into(stream, *given, *made)
+                self._into(stream, *given, *(_cell(blocks, place) for place in self._places))
             except np.linalg.LinAlgError:
                 found = list(map(self.on_host, given))
                 raise singular_at(self._compiled.graph, found, shapes.sizes, item, shapes.batch) from None
+            self._cells.finish(blocks, clear, copy)
 
+        targets = self._compiled.results.targets
         if not shapes.batch:
-            fill(arrays, outputs)
+            fill(arrays, packing.blocks_of(outputs, targets, shapes.cells))
             return
         batch, ranks = shapes.batch, self.arguments.ranks
         readers = [per_item(array, rank, batch) for array, rank in zip(arrays, ranks, strict=True)]
-        owns = shapes.cells
-        rows = [as_items(array, batch, own) for array, own in zip(outputs, owns, strict=True)]
+        rows = packing.items_of(outputs, targets, shapes.cells, batch)
         for item in range(size_of(batch)):
             fill([read(item) for read in readers], [row[item] for row in rows], item)
+
+    def _copied(self, arrays: Sequence[Any], stream: Any) -> list[Any]:
+        """The arguments with all arrays on the device; a batch of numbers stays on the host."""
+        return [
+            device.to_device(array, stream) if isinstance(array, np.ndarray) and rank else array
+            for array, rank in zip(arrays, self.arguments.ranks, strict=True)
+        ]
 
     def _argument(self, position: int, value: Any, stream: Any) -> Any:
         """The argument as what the kernels take, on the host or on the device."""
@@ -230,35 +259,43 @@ class DeviceRunner:
         shape = tuple(array.shape)
         return device.on_device(self.module.expand, array, shape, wanted, stream).reshape(shape)
 
-    def _outputs(
-        self,
-        arrays: Sequence[Any],
-        shapes: Sequence[tuple[int, ...]],
-        targets: Sequence[Any],
-        names: Sequence[str],
-        stream: Any,
-    ) -> list[Any]:
-        """Arrays for the value and the derivatives: of numbers of one entry. `targets` that are there are used."""
-        outputs = []
-        for target, shape, name in zip(targets, shapes, names, strict=True):
-            if target is None or not (shape or device.is_on_device(target)):
-                outputs += device.new_outputs(1, shape or (1,), self._options.dtype, stream)
-            else:
-                outputs.append(device.output(target, shape, self._options.dtype, name).reshape(shape or (1,)))
-        device.check_overlaps(outputs, [array for array in arrays if device.is_on_device(array)])
-        return outputs
 
-    def _copied_back(
-        self, outputs: Sequence[Any], shapes: Sequence[tuple[int, ...]], targets: Sequence[Any], stream: Any
-    ) -> list[Any]:
-        """The results as numbers and arrays of NumPy, in the arrays of `targets` if there are any."""
-        results = [array.copy_to_host(stream=stream) for array in outputs]
-        if stream:
-            stream.synchronize()
-        for position, shape in enumerate(shapes):
-            if not shape:
-                results[position] = float(results[position][0])
-            elif targets:
-                targets[position][...] = results[position]
-                results[position] = targets[position]
-        return results
+def _cell(blocks: Sequence[Any], place: tuple[int, int | None]) -> Any:
+    """Where a result is written: a target, or a cell of one."""
+    target, cell = place
+    return blocks[target] if cell is None else blocks[target][cell]
+
+
+def _copied_back(
+    outputs: Sequence[Any], shapes: Sequence[tuple[int, ...]], targets: Sequence[Any], stream: Any
+) -> list[Any]:
+    """The results as numbers and arrays of NumPy, in the arrays of `targets` if there are any."""
+    results = [array.copy_to_host(stream=stream) for array in outputs]
+    if stream:
+        stream.synchronize()
+    for position, shape in enumerate(shapes):
+        if not shape:
+            results[position] = float(results[position][0])
+        elif targets:
+            targets[position][...] = results[position]
+            results[position] = targets[position]
+    return results
+
+
+def _device_outputs(
+    arrays: Sequence[Any],
+    shapes: Sequence[tuple[int, ...]],
+    targets: Sequence[Any],
+    names: Sequence[str],
+    dtype: str,
+    stream: Any,
+) -> list[Any]:
+    """Arrays for the value and the derivatives: of numbers of one entry. `targets` that are there are used."""
+    outputs = []
+    for target, shape, name in zip(targets, shapes, names, strict=True):
+        if target is None or not (shape or device.is_on_device(target)):
+            outputs += device.new_outputs(1, shape or (1,), dtype, stream)
+        else:
+            outputs.append(device.output(target, shape, dtype, name).reshape(shape or (1,)))
+    device.check_overlaps(outputs, [array for array in arrays if device.is_on_device(array)])
+    return outputs

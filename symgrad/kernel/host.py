@@ -14,7 +14,7 @@ from ..errors import ShapeError, SymgradError
 from ..evaluate.evaluation import Evaluator
 from . import packing
 from .arguments import Arguments, Shapes
-from .batch import as_items, per_item, singular_at, size_of
+from .batch import per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
 from .packing import Cells
 from .sparse import Matrix, Patterns, Placed
@@ -221,14 +221,9 @@ class HostRunner:
         """The arrays of targets that hold several results, with these along the first axis."""
         if self._is_apart:
             return list(outputs)
-        targets = self._compiled.results.targets
         return [
-            placed.arrays(array)
-            if placed is not None and target.is_data
-            else array
-            if target.is_plain
-            else array.reshape(len(target.cells), *(shape or (1,)))
-            for array, target, shape in zip(outputs, targets, shapes.cells, strict=True)
+            placed.arrays(array) if placed is not None and target.is_data else packing.block_of(array, target, shape)
+            for array, target, shape in zip(outputs, self._compiled.results.targets, shapes.cells, strict=True)
         ]
 
     def _run_instance(self, walk: Any, arrays: Sequence[Any], blocks: Sequence[Any]) -> Sequence[float]:
@@ -273,11 +268,7 @@ class HostRunner:
         """
         batch, items = shapes.batch, size_of(shapes.batch)
         readers = [per_item(array, rank, batch) for array, rank in zip(arrays, self.arguments.ranks, strict=True)]
-        targets = self._compiled.results.targets
-        rows = [
-            as_items(array, batch, own if target.is_plain else (len(target.cells), *(own or (1,))))
-            for array, own, target in zip(outputs, shapes.cells, targets, strict=True)
-        ]
+        rows = packing.items_of(outputs, self._compiled.results.targets, shapes.cells, batch)
         threads = host.thread_count(self._threads, self._operations, shapes.largest * items)
         side_by_side = threads <= items
         walk = self._walk if side_by_side else self._parallel_walk(threads)

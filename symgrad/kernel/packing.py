@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
+from symgrad_codegen.run import device
 from symgrad_codegen.run.host import RunPoints
 
+from .batch import as_items
 from .results import NOTHING, Target
 
 # Numbers of a part of the points, so few that they stay in the cache until they are packed; and points of a part, a
 # multiple of every block of them.
 _NUMBERS, _POINTS = 1 << 15, 256
+# On a device the numbers are as many as its memory does not notice, and enough to keep it busy.
+_DEVICE_NUMBERS = 1 << 24
 
 
 def over_points(run_points: RunPoints, targets: Sequence[Target], count: int) -> RunPoints:
@@ -31,6 +36,34 @@ def over_points(run_points: RunPoints, targets: Sequence[Target], count: int) ->
             run_points([array[start:stop] for array in inputs], part)
             for own, array in zip(packed, arrays, strict=True):
                 own.fill(rows[:, : stop - start], array[start:stop])
+
+    return run
+
+
+def over_points_on_device(module: Any, targets: Sequence[Target], count: int) -> Callable[..., None]:
+    """The same for the module of a GPU: fills the arrays of targets, which are on the device, on a stream."""
+    if are_apart(targets, count):
+        run_points: Callable[..., None] = module.run_points
+        return run_points
+    size = max(1, _DEVICE_NUMBERS // count // _POINTS) * _POINTS
+
+    @cache
+    def cells() -> list[Any]:
+        """The cells of each target, copied to the device once."""
+        return [device.to_device(np.array(target.cells, np.int64), 0) for target in targets]
+
+    def run(inputs: Sequence[Any], arrays: Sequence[Any], stream: Any = 0) -> None:
+        points = len(arrays[0])
+        rows = module.room(stream, "rows", (count, min(size, points)))
+        for start in range(0, points, size):
+            stop = min(start + size, points)
+            module.run_points(
+                [array if len(array) == 1 else array[start:stop] for array in inputs],
+                [rows[row, : stop - start] for row in range(count)],
+                stream,
+            )
+            for own, array in zip(cells(), arrays, strict=True):
+                module.pack(rows, own, array[start:stop].ravel(), stream)
 
     return run
 
@@ -61,6 +94,41 @@ class _Packed:
             return
         for place, cell in enumerate(self._cells):
             flat[:, place] = rows[cell] if cell != NOTHING else 0
+
+
+Clear: TypeAlias = Callable[[Any], None]  # sets an array to 0
+Copy: TypeAlias = Callable[..., None]  # an array into another, its axes in their order or in a given one
+
+
+def _clear(array: Any) -> None:
+    array[...] = 0
+
+
+def _copy(source: Any, target: Any, axes: Sequence[int] | None = None) -> None:
+    target[...] = source.transpose(axes)
+
+
+def block_of(array: Any, target: Target, shape: tuple[int, ...]) -> Any:
+    """The array of a target of one instance: if it holds several results, with these along the first axis.
+
+    `shape` is that of one cell.
+    """
+    return array if target.is_plain else array.reshape(len(target.cells), *(shape or (1,)))
+
+
+def blocks_of(arrays: Sequence[Any], targets: Sequence[Target], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """The same of all targets."""
+    return [block_of(*own) for own in zip(arrays, targets, shapes, strict=True)]
+
+
+def items_of(
+    arrays: Sequence[Any], targets: Sequence[Target], shapes: Sequence[tuple[int, ...]], batch: tuple[int, ...]
+) -> list[Any]:
+    """The same of a batch, one instance after the other along an axis in front."""
+    return [
+        as_items(array, batch, own if target.is_plain else (len(target.cells), *(own or (1,))))
+        for array, target, own in zip(arrays, targets, shapes, strict=True)
+    ]
 
 
 class Cells:
@@ -98,11 +166,11 @@ class Cells:
             else:
                 self.places[cell] = number, place
 
-    def finish(self, blocks: Sequence[Any]) -> None:
-        """What is 0, what is there twice, and mirror images."""
+    def finish(self, blocks: Sequence[Any], clear: Clear = _clear, copy: Copy = _copy) -> None:
+        """What is 0, what is there twice, and mirror images; by functions of the device where the arrays are there."""
         for number, place in self._zeros:
-            blocks[number][place] = 0
+            clear(blocks[number][place])
         for number, place, source, of in self._copies:
-            blocks[number][place] = blocks[source][of]
+            copy(blocks[source][of], blocks[number][place])
         for number, source, axes in self._mirrors:
-            blocks[number][0] = blocks[source].transpose(axes)
+            copy(blocks[source], blocks[number][0], axes)

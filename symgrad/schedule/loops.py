@@ -46,6 +46,7 @@ class Scheduler:
         self.peels = peels
         self.layout, self.plan, self.graph, self.inputs = layout, layout.plan, layout.graph, layout.inputs
         self.names, self.locations, self.comments = layout.names, layout.locations, Comments(layout)
+        self.named: set[str] = set()  # numbers that are outputs: each is held by a name of its own
         self.span: tuple[Index, Index] | None = None  # of the data that the pass being scheduled runs over
 
     # --- the program --------------------------------------------------------------------------------------------------
@@ -91,10 +92,13 @@ class Scheduler:
             by = tuple(self.inputs[position] for position in output.by)
             return ProgramOutput(self.layout.output_names[output], shape, by, output.of)
         value = NestBuilder(self.layout, {}, {}, None, frozenset()).value(output.view)
-        if isinstance(value, Read) and any(isinstance(own, Assignment) and own.name == value.name for own in steps):
-            return ProgramOutput(value.name)
-        name = self.names.take("result")
-        steps.append(Assignment(name, value))
+        made = {own.name for own in steps if isinstance(own, Assignment)} - self.named
+        if isinstance(value, Read) and value.name in made:
+            name = value.name
+        else:
+            name = self.names.take("result")
+            steps.append(Assignment(name, value))
+        self.named.add(name)
         return ProgramOutput(name)
 
     def _inputs(self) -> Iterable[Input]:

@@ -109,7 +109,7 @@ def test_names_of_the_module_are_reserved(name: str) -> None:
     names = module_names(ast.parse(source).body)
     (kernels,) = re.findall(r"^KERNELS = .*?^\)$", source, re.M | re.S)
     (main,) = re.findall(r"^def (\w+)_into\(", source, re.M)
-    own = {main, f"{main}_into", *re.findall(r"^    \((\w+), \(", kernels, re.M)}
+    own = {main, f"{main}_into", f"{main}_shapes", *re.findall(r"^    \((\w+), \(", kernels, re.M)}
     assert own < set(names)
     assert set(names) - own - set(FUNCTIONS) <= TARGETS["cuda"].reserved()
     assert not [name for name in own if names.count(name) > 1]

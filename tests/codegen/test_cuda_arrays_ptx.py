@@ -38,6 +38,17 @@ def test_sums_become_ptx(row: str, dtype: str) -> None:
     assert dtype == "float64" or not found.in_float64
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("derivative", ["jacobian", "hessian"])
+def test_derivatives_of_arrays_become_ptx(derivative: str, dtype: str) -> None:
+    t = sp.Symbol("t")
+    total = sp.Sum(sp.sin(t * x[i]) * x[i], (i, 0, n - 1))
+    steps = symgrad.family((x[i + 1] - x[i]) ** 2 * t, (i, n - 1))
+    expr = total if derivative == "hessian" else {"f": steps, "g": [total, t * total]}
+    source = symgrad.emit(expr, derivative=derivative, target="cuda", dtype=dtype)
+    assert_fits(measured(source, (9, 0)), source)
+
+
 @pytest.mark.parametrize("capability", [(7, 5), (8, 0)], ids=str)
 def test_a_net_becomes_ptx_for_other_generations(capability: tuple[int, int]) -> None:
     """Two layers, with products of matrices."""

@@ -56,6 +56,21 @@ def test_what_needs_no_gpu_works() -> None:
         kernel.ptx((1, 0))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_packs_jacobians_becomes_ptx(dtype: str) -> None:
+    from numba import cuda, types
+
+    kernel = symgrad.compile([x * y, sp.sin(z)], target="cuda", dtype=dtype)
+    assert kernel.ptx().count(".visible .entry") == 1
+    module = build.load(kernel.source)
+    given = types.void(module.real[:, ::1], types.int64[::1], module.real[::1])
+    text, _ = cuda.compile_ptx(module.pack_points.py_func, given, cc=(9, 0))
+    assert text.count(".visible .entry") == 1
+    assert dtype == "float64" or not re.search(r"\.f64", text)
+    with pytest.raises(SymgradError, match="no GPU to run on"):
+        kernel(1.0, 2.0, 3.0)
+
+
 def test_only_fast_kernels_fuse() -> None:
     for dtype in ("float64", "float32"):
         for f in (x * y + z, x**3 * y**5 - z * sp.sqrt(y)):

@@ -91,7 +91,7 @@ def nest_7(lam, w, d_w, low, stop):
 
 
 def kernel_into(stream, X, lam, w, y, value, d_X, d_lam, d_w, d_y):
-    """Fills arrays on the device: the value, of one entry, and the gradients."""
+    """Fills arrays on the device with values and derivatives: of numbers they have one entry."""
     d = X.shape[1]
     n = X.shape[0]
     lam = number(lam)
@@ -127,11 +127,18 @@ def kernel_into(stream, X, lam, w, y, value, d_X, d_lam, d_w, d_y):
 
 
 def kernel(X, lam, w, y, out=None, stream=0):
-    """Value and gradients: on the device where an argument is there, else numbers and NumPy arrays."""
-    return run_arrays((X, lam, w, y), out, stream)
+    """Values and derivatives: on the device where an argument is there, else numbers and NumPy arrays."""
+    return run_arrays((X, lam, w, y), out, 1, stream)
 
 
-INTO = kernel_into
+def kernel_shapes(X, lam, w, y):
+    """The shapes of the values and derivatives; () of a number."""
+    d = X.shape[1]
+    n = X.shape[0]
+    return ((), X.shape, (), w.shape, y.shape)
+
+
+INTO, SHAPES = kernel_into, kernel_shapes
 NEEDS_CUPY = False
 INPUTS = (  # the kind of numbers, and the rank
     ("real", 2),

@@ -71,7 +71,7 @@ def alone(result, value):
 
 
 def kernel_into(stream, W1, X, b1, w2, y, result, d_W1, d_X, d_b1, d_w2, d_y):
-    """Fills arrays on the device: the value, of one entry, and the gradients."""
+    """Fills arrays on the device with values and derivatives: of numbers they have one entry."""
     d = W1.shape[0]
     h = W1.shape[1]
     n = X.shape[0]

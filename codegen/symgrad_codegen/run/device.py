@@ -5,6 +5,7 @@ Needs numba-cuda, which is imported when the first kernel runs.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -13,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-# Fills outputs from inputs on a stream: 1-D arrays on the device.
+# Fills outputs from inputs on a stream: arrays on the device, the points along their first axis.
 RunOnDevice = Callable[[Sequence[Any], Sequence[Any], Any], None]
 
-# Points that are copied to the device at a time; and how many such chunks are on their way: one is copied in, one is
-# worked on, one is copied out.
-CHUNK = 1 << 18
+# Points that are copied to the device at a time, fewer where each is many numbers; and how many such chunks are on
+# their way: one is copied in, one is worked on, one is copied out.
+CHUNK, _NUMBERS = 1 << 18, 1 << 24
 _ON_THE_WAY = 3
 
 # Devices of DLPack whose memory a CUDA kernel reads.
@@ -170,11 +171,25 @@ def _span(array: Any) -> tuple[int, int]:
 
 
 def fill_on_device(
-    run_points: RunOnDevice, expand: Any, inputs: Sequence[Any], outputs: Sequence[Any], stream: Any
+    run_points: RunOnDevice,
+    expand: Any,
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    shape: tuple[int, ...],
+    stream: Any,
 ) -> None:
-    """Fills `outputs` (C-contiguous, one shape) on the device; what is no contiguous array there is copied to one."""
-    shape, dtype = tuple(outputs[0].shape), outputs[0].dtype
-    run_points([on_device(expand, a, shape, dtype, stream) for a in inputs], [a.ravel() for a in outputs], stream)
+    """Fills `outputs` (C-contiguous) on the device at every point of `shape`; they may have axes of their own behind.
+
+    Inputs that are no contiguous arrays there are copied to such.
+    """
+    dtype = outputs[0].dtype
+    given = [on_device(expand, array, shape, dtype, stream) for array in inputs]
+    run_points(given, [_rows(array, shape) for array in outputs], stream)
+
+
+def _rows(array: Any, shape: tuple[int, ...]) -> Any:
+    """An output with the points of `shape` along its first axis."""
+    return array.reshape(math.prod(shape), *array.shape[len(shape) :])
 
 
 def on_device(expand: Any, array: Any, shape: tuple[int, ...], dtype: Any, stream: Any) -> Any:
@@ -197,6 +212,14 @@ def on_device(expand: Any, array: Any, shape: tuple[int, ...], dtype: Any, strea
     return target
 
 
+def copy(expand: Any, source: Any, target: Any, axes: Sequence[int] | None, stream: Any) -> None:
+    """Copies a contiguous array on the device into another one, its axes in another order where `axes` says so."""
+    flat, steps = _flat(source)
+    order = range(source.ndim) if axes is None else axes
+    shape = tuple(source.shape[axis] for axis in order)
+    expand(flat, shape, tuple(steps[axis] for axis in order), target.ravel(), stream)
+
+
 def _flat(array: Any) -> tuple[Any, list[int]]:
     """The memory of an array as a flat array that begins with its first element, and its strides in elements."""
     from numba import config, cuda
@@ -217,16 +240,21 @@ def _flat(array: Any) -> tuple[Any, list[int]]:
 class _Chunk:
     """The buffers of one chunk on its way: to the device, through the kernel, and back."""
 
-    def __init__(self, size: int, dtype: Any, inputs: int, outputs: int, pinned: bool, stream: Any) -> None:
+    def __init__(
+        self, size: int, dtype: Any, inputs: int, outputs: Sequence[tuple[int, ...]], pinned: bool, stream: Any
+    ) -> None:
+        """`outputs` are the shapes of what each of them has at a point."""
         from numba import cuda
 
-        def host() -> Any:
-            return cuda.pinned_array(size, dtype) if pinned else np.empty(size, dtype)
+        def host(shape: tuple[int, ...]) -> Any:
+            return cuda.pinned_array(shape, dtype) if pinned else np.empty(shape, dtype)
 
+        given, made = [(size,)] * inputs, [(size, *own) for own in outputs]
         self.stream = stream
-        self.given, self.made = [host() for _ in range(inputs)], [host() for _ in range(outputs)]
-        self.inputs = [cuda.device_array(size, dtype, stream=stream) for _ in range(inputs)]
-        self.outputs = [cuda.device_array(size, dtype, stream=stream) for _ in range(outputs)]
+        self.given, self.made = list(map(host, given)), list(map(host, made))
+        self.inputs, self.outputs = (
+            [cuda.device_array(shape, dtype, stream=stream) for shape in shapes] for shapes in (given, made)
+        )
         self.targets: list[Any] = []
 
     def start(self, run_points: RunOnDevice, parts: Sequence[Any], targets: list[Any]) -> None:
@@ -257,19 +285,23 @@ def _streams(thread: int) -> list[Any]:
     return [cuda.stream() for _ in range(_ON_THE_WAY)]
 
 
-def fill_from_host(run_points: RunOnDevice, inputs: Sequence[Any], outputs: Sequence[Any], stream: Any) -> None:
-    """Fills arrays of NumPy: where they are long in chunks, so that copies and work overlap.
+def fill_from_host(
+    run_points: RunOnDevice, inputs: Sequence[Any], outputs: Sequence[Any], shape: tuple[int, ...], stream: Any
+) -> None:
+    """Fills arrays of NumPy at every point of `shape`: where these are many in chunks, so that copies and work overlap.
 
-    Memory on the device does not grow with the data. On a given stream the chunks follow one another.
+    Outputs may have axes of their own behind those of the points. Memory on the device does not grow with the data. On
+    a given stream the chunks follow one another.
     """
-    shape, dtype, count = outputs[0].shape, outputs[0].dtype, outputs[0].size
+    dtype, count = outputs[0].dtype, math.prod(shape)
     flat = [array.reshape(1) if array.size == 1 else np.broadcast_to(array, shape).reshape(-1) for array in inputs]
-    results = [array.reshape(-1) for array in outputs]
-    size = min(CHUNK, count)
+    results = [_rows(array, shape) for array in outputs]
+    owns = [array.shape[1:] for array in results]
+    size = min(CHUNK, count, max(1, _NUMBERS // (len(inputs) + sum(map(math.prod, owns)))))
     several = count > size
     ways = min(_ON_THE_WAY, -(-count // size)) if not stream else 1
     streams = _streams(threading.get_ident())[:ways] if several and not stream else [stream]
-    chunks = [_Chunk(size, dtype, len(inputs), len(outputs), several, own) for own in streams]
+    chunks = [_Chunk(size, dtype, len(inputs), owns, several, own) for own in streams]
     for number, start in enumerate(range(0, count, size)):
         chunk = chunks[number % ways]
         chunk.finish()

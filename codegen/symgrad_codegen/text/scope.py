@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from ..program import Affine, Assignment, Element, Program
-from .arrays import elements_of, may_be_empty, padded_text, program_names
+from ..program import Affine, Assignment, Element, Output, Program
+from .arrays import elements_of, is_length, may_be_empty, padded_text, program_names
+from .expressions import affine_text
 from .names import free
 
 
@@ -62,6 +63,18 @@ class ArrayScope:
         output = self.results[result]
         is_gradient = len(output.by) == 1 and output.shape == self.inputs[output.by[0]].shape
         return output.by[0] if is_gradient else ""
+
+    def result_shape(self, output: Output, module: str = "") -> str:
+        """The shape of a result as text, () of a number; `module` is where max is."""
+        if not output.shape:
+            return "()"
+        given = self.given_shape(output.name)
+        return f"{given}.shape" if given else f"({', '.join(self._lengths_of(output, module))},)"
+
+    def _lengths_of(self, output: Output, module: str) -> list[str]:
+        texts = [(extent, affine_text(extent)) for extent in output.shape]
+        known = [not extent.terms or is_length(extent, self.program.derived) for extent, _ in texts]
+        return [text if own else f"{module}max(0, {text})" for own, (_, text) in zip(known, texts, strict=True)]
 
     def data(self, array: str) -> int | None:
         """Which place is that of the data in an array that lives for a while only; None for all other arrays."""

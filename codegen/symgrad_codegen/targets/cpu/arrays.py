@@ -32,7 +32,6 @@ from ...text.arrays import (
     expression_names,
     extent_lines,
     factors,
-    is_length,
     kind_text,
     length_text,
     loop_line,
@@ -128,14 +127,8 @@ class Emission:
         return [*lines, *result_lines(program.values, gradients)]
 
     def _result(self, output: Output) -> str:
-        """The array of an output; a gradient has the shape of what it is taken by."""
-        given = self.scope.given_shape(output.name)
-        shape = f"{given}.shape" if given else f"({', '.join(map(self._length, output.shape))},)"
-        return f"    {output.name} = np.empty({shape if output.shape else '1'}, real)"
-
-    def _length(self, extent: Affine) -> str:
-        text = affine_text(extent)
-        return text if not extent.terms or is_length(extent, self.program.derived) else f"max(0, {text})"
+        """The array of an output."""
+        return f"    {output.name} = np.empty({self.scope.result_shape(output) if output.shape else '1'}, real)"
 
     def _step(self, step: Step, jitted: bool) -> list[str]:
         if isinstance(step, Matrix):

@@ -37,7 +37,10 @@ def module(program: Program, reserved: Iterable[str]) -> Module:
         *_kernel_function(program),
         "",
         "",
-        f"INTO = {program.name}_into",
+        *_shapes_function(scope),
+        "",
+        "",
+        f"INTO, SHAPES = {program.name}_into, {program.name}_shapes",
         f"NEEDS_CUPY = {libraries}",
         "INPUTS = (  # the kind of numbers, and the rank",
         *(f'    ("{own.kind}", {len(own.shape)}),' for own in program.inputs),
@@ -57,8 +60,19 @@ def _kernel_function(program: Program) -> list[str]:
     out, stream = free(("out", "stream"), program.arguments)
     return [
         *listed(f"def {program.name}(", [*program.arguments, f"{out}=None", f"{stream}=0"], "):"),
-        '    """Value and gradients: on the device where an argument is there, else numbers and NumPy arrays."""',
-        *tuple_lines("    return run_arrays(", program.arguments, f", {out}, {stream})", "    "),
+        '    """Values and derivatives: on the device where an argument is there, else numbers and NumPy arrays."""',
+        *tuple_lines("    return run_arrays(", program.arguments, f", {out}, {len(program.values)}, {stream})", "    "),
+    ]
+
+
+def _shapes_function(scope: DeviceScope) -> list[str]:
+    program = scope.program
+    shapes = [scope.result_shape(output, "builtins.") for output in program.outputs]
+    return [
+        *listed(f"def {program.name}_shapes(", program.arguments, "):"),
+        '    """The shapes of the values and derivatives; () of a number."""',
+        *extent_lines(program, "builtins."),
+        *tuple_lines("    return ", shapes, indent="    "),
     ]
 
 
@@ -67,7 +81,7 @@ def _begin(scope: DeviceScope) -> list[str]:
     program = scope.program
     head = [scope.stream, *program.arguments, *program.values, *program.gradients]
     lines = listed(f"def {program.name}_into(", head, "):")
-    lines.append('    """Fills arrays on the device: the value, of one entry, and the gradients."""')
+    lines.append('    """Fills arrays on the device with values and derivatives: of numbers they have one entry."""')
     lines += extent_lines(program, "builtins.")
     lines += [f"    {own.name} = number({own.name})" for own in program.inputs if not own.shape and own.kind == "real"]
     for storage in program.storages:

@@ -198,28 +198,30 @@ def ptx(cc):
     return "\n".join(texts)
 
 
-def run_arrays(values, out, stream):
+def run_arrays(inputs, out, values, stream):
     """`kernel` of this module. Arrays of NumPy are copied to the GPU and back; others are used where they are."""
-    stays = any(hasattr(value, "__cuda_array_interface__") for value in values)
+    given = None if out is None else [*(out[:1] if values == 1 else out[0]), *out[1]]
+    stays = any(hasattr(array, "__cuda_array_interface__") for array in (*inputs, *(given or ())))
     arrays = []
-    for value, (kind, rank) in zip(values, INPUTS):
+    for value, (kind, rank) in zip(inputs, INPUTS):
         if rank:
             arrays.append(on_device(value, real_name if kind == "real" else np.int64))
         else:
             arrays.append(int(value) if kind == "extent" else float(value))
-    given = dict(zip(ARGUMENTS, arrays))
-    shapes = [(), *(getattr(given[name], "shape", ()) for name in WRT)]
-    if stays and out is not None:
-        outputs = [cuda.as_cuda_array(array) for array in (out[0], *out[1])]
+    shapes = SHAPES(*arrays)
+    if given is not None and len(given) != len(shapes):
+        raise ValueError(f"out must hold {values} and {len(shapes) - values} arrays")
+    if stays and given is not None:
+        outputs = [cuda.as_cuda_array(array) for array in given]
     else:
         outputs = [cuda.device_array(shape or 1, real_name, stream=stream) for shape in shapes]
     INTO(stream, *arrays, *outputs)
-    if stays:
-        return outputs[0], tuple(outputs[1:])
-    results = [array.copy_to_host(stream=stream) for array in outputs]
-    results = [array if shape else float(array[0]) for array, shape in zip(results, shapes)]
-    for place, shape in enumerate(shapes if out is not None else ()):
-        if shape:
-            out[1][place - 1][...] = results[place]
-            results[place] = out[1][place - 1]
-    return results[0], tuple(results[1:])
+    results = outputs
+    if not stays:
+        results = [array.copy_to_host(stream=stream) for array in outputs]
+        results = [array if shape else float(array[0]) for array, shape in zip(results, shapes)]
+        for place, shape in enumerate(shapes if given is not None else ()):
+            if shape:
+                given[place][...] = results[place]
+                results[place] = given[place]
+    return results[0] if values == 1 else tuple(results[:values]), tuple(results[values:])

@@ -14,6 +14,21 @@ def run_points(inputs, outputs, stream=0):
             launch(kernel_part, grid_size(stop - start), THREADS, stream, *given)
 
 
+@cuda.jit(cache=CACHE)
+def pack_points(rows, cells, target):
+    """target[point, place] = the result that is at that place, or 0 where it is none (-1)."""
+    i = cuda.grid(1)
+    while i < target.size:
+        row = cells[i % cells.size]
+        target[i] = rows[row, i // cells.size] if row >= 0 else real(0.0)
+        i += cuda.gridsize(1)
+
+
+def pack(rows, cells, target, stream=0):
+    """An array of several results of each point, flat, from a row for each result."""
+    launch(pack_points, grid_size(target.size), THREADS, stream, rows, cells, target)
+
+
 def signature(names):
     """The types of a kernel's arguments, where its arrays are contiguous."""
     return types.void(uint64, uint64, *[real[::1]] * len(names))

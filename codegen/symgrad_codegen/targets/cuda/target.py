@@ -32,7 +32,7 @@ _CONSTANTS = [
 def reserved() -> frozenset[str]:
     """Names that the module uses itself, whatever the program."""
     texts = map(runtime_text, ("cuda/runtime.py", points.RUNTIME, arrays.RUNTIME))
-    words = "ARGUMENTS WRT VALUES ENTRIES CACHE INPUTS INTO KERNELS NEEDS_CUPY builtins points shared"
+    words = "ARGUMENTS WRT VALUES ENTRIES CACHE INPUTS INTO SHAPES KERNELS NEEDS_CUPY builtins points shared"
     words += " abs bool globals int max min print"
     return module_words(*_IMPORTS, *texts) | set(words.split()) | {f"entry_{place}" for place in range(32)}
 
