@@ -161,7 +161,9 @@ _POINT = "the point, by name; arrays as lists: w=[1,2]"
 def _level(command: argparse.ArgumentParser) -> None:
     words = "sigmoid and its like as one gate; gates of one and two arguments; arrays entry by entry; default: gates"
     command.add_argument("--level", default="gates", choices=LEVELS, help=words)
-    command.add_argument("--of", metavar="f", help="of several outputs the one to look at; default: the first number")
+    words = "of several outputs the one to look at, of an array an entry: f[0]; default: the first number"
+    command.add_argument("--of", metavar="f", help=words)
+    command.add_argument("--by", metavar="x", help="look at the derivative by this input, or by an entry of it: w[2]")
 
 
 def _derivative(command: argparse.ArgumentParser) -> None:

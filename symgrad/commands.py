@@ -60,7 +60,7 @@ def run_check(options: argparse.Namespace) -> int:
 
 def run_trace(options: argparse.Namespace) -> int:
     kernel = _kernel(options)
-    trace = kernel.trace(*_point(kernel, options), level=options.level, output=options.of)
+    trace = kernel.trace(*_point(kernel, options), level=options.level, output=options.of, derivative=options.by)
     if options.explain is not None:
         print(visible_lines(trace.explain(unicodedata.normalize("NFKC", options.explain))))
     elif options.json:
@@ -117,6 +117,7 @@ def run_explore(options: argparse.Namespace) -> int:
 def _drawing(options: argparse.Namespace, done: str) -> Any:
     kernel = _kernel(options)
     narrowing = {"nearest": options.nearest, "through": options.through, "output": options.of}
+    narrowing |= {"derivative": options.by}
     return kernel.draw(*_point(kernel, options, done), level=options.level, **narrowing)
 
 

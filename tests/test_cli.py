@@ -408,4 +408,44 @@ def test_commands_take_several_outputs(tmp_path: Path, capsys: Captured) -> None
     assert main(["bench", file]) == 2
     assert "bench times one expression" in capsys.readouterr().err
     assert main(["trace", file, "x=1", "y=2", "z=3", "--of", "h"]) == 2
-    assert "no number among the outputs" in capsys.readouterr().err
+    assert "no output; those are f, g" in capsys.readouterr().err
+
+
+ARRAY_OUTPUTS = """
+X: matrix(n, d)
+w: vector(d)
+residual = [sum(X[i, j]*w[j] for j in range(d)) - i for i in range(n)]
+loss = residual @ residual
+"""
+
+
+def test_commands_take_outputs_that_are_arrays(tmp_path: Path, capsys: Captured) -> None:
+    file, point = written(tmp_path, ARRAY_OUTPUTS + "output residual, loss\n"), ["X=[[1,2],[3,4]]", "w=[0.5,1]"]
+    assert main(["eval", file, *point]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["residual"] == "[2.5, 4.5]"
+    assert lines["d_residual_w"] == "[[1.0, 2.0], [3.0, 4.0]]"
+    assert lines["d_loss_w"] == "[32.0, 46.0]"
+    assert main(["check", file, *point]) == 0
+    assert "the derivatives agree" in capsys.readouterr().out
+    assert main(["trace", file, *point, "--of", "residual[1]"]) == 0
+    assert capsys.readouterr().out.startswith("f = residual[1] = ")
+    assert main(["trace", file, *point, "--by", "w[1]", "--of", "loss", "--level", "entries", "--explain", "w[0]"]) == 0
+    assert "df/dw[0] = 28, where f = d loss / d w[1] = 46 and w[0] = 0.5." in capsys.readouterr().out
+    assert main(["draw", file, *point, "--of", "residual[0]", "--format", "dot"]) == 0
+    capsys.readouterr()
+    for target in ("cpu", "cuda", "javascript", "python"):
+        assert main(["emit", file, "--target", target]) == 0
+        assert re.search(r'VALUES = [(\[]"residual", ', capsys.readouterr().out)
+    assert main(["trace", file, *point, "--of", "residual"]) == 2
+    assert "take an entry of it, such as 'residual[0]'" in capsys.readouterr().err
+
+
+def test_one_array_is_an_output(tmp_path: Path, capsys: Captured) -> None:
+    file = written(tmp_path, "x: vector(n)\n[x[i]**2 for i in range(n)]\n")
+    assert main(["eval", file, "x=[2,3]"]) == 0
+    assert capsys.readouterr().out == "value  [4.0, 9.0]\nd_x    [[4.0, 0.0], [0.0, 6.0]]\n"
+    assert main(["trace", file, "x=[2,3]"]) == 0
+    assert "f = value[0] = " in capsys.readouterr().out
+    assert main(["eval", file, "x=[2,3]", "--derivative", "none"]) == 0
+    assert capsys.readouterr().out == "value  [4.0, 9.0]\n"

@@ -28,7 +28,9 @@ def explain(trace: TracedCircuit, name: str) -> str:
         return f"df/d{name} = 0: f does not read {name}."
     if gate.gradient is None:
         return f"{name} has no gradient: nothing is differentiated for it."
-    lines = [f"df/d{name} = {shown(gate.gradient)}, where f = {shown(trace.value)} and {name} = {shown(gate.value)}."]
+    called = f"{trace.name} = " if trace.name else ""
+    where = f"where f = {called}{shown(trace.value)} and {name} = {shown(gate.value)}"
+    lines = [f"df/d{name} = {shown(gate.gradient)}, {where}."]
     between = _between(trace, gate.number)
     if not between:
         return "\n".join([*lines, f"{name} is f itself: the gradient of f with respect to itself is 1."])

@@ -36,7 +36,7 @@ def page(
             "small arrays out entry by entry"
         )
     parts = {
-        "title": escape(visible(f"f = {trace.title}")),
+        "title": escape(visible(trace.heading)),
         "style": _file("page.css"),
         "drawing": picture(),
         "data": _json(_data(trace, left_out, circuit, values)),
@@ -80,7 +80,7 @@ def _arithmetic(circuit: Circuit, dtype: str) -> str:
 def _data(trace: Trace, left_out: str, circuit: Circuit, values: Sequence[float]) -> dict[str, Any]:
     gates = {step.node.position: number for number, step in enumerate(circuit.steps) if step.kind == "input"}
     return {
-        "title": visible(f"f = {trace.title}"),
+        "title": visible(trace.heading),
         "inputs": [
             {"name": visible(name), "gate": gates.get(position), "value": _number(values[position])}
             for position, name in enumerate(circuit.graph.inputs)

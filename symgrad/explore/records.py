@@ -107,6 +107,12 @@ class TracedCircuit:
     gradient: Gradient
     unused: tuple[str, ...]
     remark: str = ""
+    name: str = ""
+
+    @property
+    def heading(self) -> str:
+        """What is computed: f, what that is called where there are several, and its formula."""
+        return " = ".join(filter(None, ["f", self.name, self.title]))
 
 
 def shown(value: Value) -> str:

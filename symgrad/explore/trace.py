@@ -29,6 +29,7 @@ class Trace(Shown, TracedCircuit):
         value: The value of the expression.
         gradient: Its derivatives as a kernel returns them: numbers, or arrays of the shapes of the inputs.
         unused: The inputs that the expression does not read.
+        name: What the value is called, where it is one of several, an entry or a derivative; else empty.
         remark: Where the elementary gates lose what the compiled kernel does not; empty if nowhere.
     """
 
@@ -66,6 +67,7 @@ class Trace(Shown, TracedCircuit):
             gates.append(own)
         return {
             "title": self.title,
+            "name": self.name,
             "level": self.level,
             "output": self.output,
             "value": _plain(self.value),
@@ -95,7 +97,7 @@ class Trace(Shown, TracedCircuit):
         ]
         head = ("#", "gate", "formula", "value", "local gradients", "arrives", "gradient", "trouble")
         notes = [Cell(f"! {finding}", _BAD) for finding in self.findings]
-        return Table(head, rows, f"f = {self.title}", notes, left=frozenset((1, 2, 4, 7)))
+        return Table(head, rows, self.heading, notes, left=frozenset((1, 2, 4, 7)))
 
 
 def _locals(gate: TracedGate) -> str:

@@ -40,6 +40,7 @@ class Setting(NamedTuple):
     inputs: Sequence[Any]  # numbers, or arrays on the host, in `args` order
     sizes: Mapping[str, int]  # the extents of these arrays
     gradient: Callable[[Sequence[Any]], Any]  # of derivatives in `wrt` order: what the kernel returns
+    name: str = ""  # what the value is called, where there are others
 
 
 def trace(setting: Setting, level: str) -> Trace:
@@ -211,6 +212,7 @@ def _traced(setting: Setting, subject: Subject, numbers: Sequence[Any], level: s
         value=float(numbers[made.steps[made.output].value]),
         gradient=setting.gradient(derivatives),
         unused=tuple(name for position, name in enumerate(graph.inputs) if position not in used),
+        name=setting.name,
     )
     return replace(traced, remark=_lost(setting, traced)) if level == "elementary" else traced
 

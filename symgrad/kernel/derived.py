@@ -79,23 +79,6 @@ def _with_inputs(graph: Graph, symbols: Sequence[Any], shapes: Sequence[tuple[In
     return replace(graph, inputs=(*graph.inputs, *(s.name for s in symbols)), shapes=(*graph.shapes, *own))
 
 
-def with_gradient_of(compiled: Compiled, output: str | int | None) -> tuple[Graph | None, Graph]:
-    """The graphs of one output, a number, as written and as it would be compiled with its gradient."""
-    values = compiled.definition.values
-    names = [compiled.definition.name_of(own) for own in values]
-    numbers = [place for place, own in enumerate(values) if own.shape in ((), POINTWISE)]
-    place = numbers[0] if output is None and numbers else names.index(output) if output in names else output
-    if place not in numbers:
-        listed = ", ".join(names[own] for own in numbers) or "none"
-        raise ValueError(f"output {output!r} is no number among the outputs; those are {listed}")
-    positions = [compiled.args.index(symbol) for symbol in compiled.wrt]
-    with no_collection():
-        one = compiled.definition.with_values([values[place].view])
-        graph = passed(one, Wanted(positions), Counter(), {})["simplified"]
-    written = compiled.written
-    return None if written is None else written.with_values([written.values[place].view]), graph
-
-
 # The call ------------------------------------------------------------------------------------------------------------
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..emission import body_of, source_of
 from .compiled import Compiled
-from .derived import spread, with_gradient_of
+from .derived import spread
 from .display import in_a_few_lines, in_a_line, in_latex
+from .one_number import one_number
 from .runner import Runner
 
 if TYPE_CHECKING:
@@ -81,7 +82,14 @@ class Inspection:
         setting = self._setting(args, by_name, "a check")
         return check(setting, record.definition, self._runner.evaluate, record.derivative, wrt)
 
-    def trace(self, *args: Any, level: str = "gates", output: str | int | None = None, **by_name: Any) -> Trace:
+    def trace(
+        self,
+        *args: Any,
+        level: str = "gates",
+        output: str | int | None = None,
+        derivative: str | None = None,
+        **by_name: Any,
+    ) -> Trace:
         """Every gate at a point: value, local gradients, upstream gradient, troubles.
 
         Args:
@@ -89,6 +97,9 @@ class Inspection:
             level: "gates": as it is compiled, the logistic function and its like each one gate; "elementary": as it is
                 written, in gates of one and two arguments; "entries": as "gates", small arrays written out.
             output: Of several outputs the one that is traced, a number: its name or its position; the first by default.
+                Of one that is an array an entry: "f[0, 2]".
+            derivative: An input, or an entry of one such as "w[2]": what is traced is the derivative of the output by
+                it, an entry of the Jacobian, and its gradient is a row of the Hessian.
             **by_name: Inputs by name, in the place of those by position.
 
         Returns:
@@ -97,12 +108,13 @@ class Inspection:
         Raises:
             SymgradError: The arrays of all gates together would not fit in memory; or the kernel was unpickled, and has
                 lost gates made by `symgrad.gate`.
-            ValueError: `level` is none of these, or `output` is no number among the outputs.
+            ValueError: `level` is none of these, `output` is no number among the outputs, or `derivative` no input that
+                is differentiated for.
             TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
         from ..explore.tracing import trace
 
-        return trace(self._setting_of(output, args, by_name), level)
+        return trace(self._setting_of(output, derivative, args, by_name), level)
 
     def draw(
         self,
@@ -111,6 +123,7 @@ class Inspection:
         nearest: int | None = None,
         through: str | None = None,
         output: str | int | None = None,
+        derivative: str | None = None,
         **by_name: Any,
     ) -> Drawing:
         """The circuit at a point as a picture.
@@ -121,6 +134,7 @@ class Inspection:
             nearest: Draw only so many gates, those nearest to the value.
             through: Draw only the ways from the input of that name.
             output: As for `trace`.
+            derivative: As for `trace`.
             **by_name: Inputs by name, in the place of those by position.
 
         Returns:
@@ -128,12 +142,13 @@ class Inspection:
 
         Raises:
             SymgradError: More than 120 gates and inputs are left: nobody could read them; or as for `trace`.
-            ValueError: `level` is none of those, `nearest` no number of gates, `through` no input, or `output` none.
+            ValueError: `level` is none of those, `nearest` no number of gates, `through` no input, or `output` or
+                `derivative` none.
             TypeError: An input is missing, given twice or unknown, or more than one point is given.
         """
         from ..explore.draw import draw
 
-        return draw(self._setting_of(output, args, by_name), level, nearest, through)
+        return draw(self._setting_of(output, derivative, args, by_name), level, nearest, through)
 
     def _setting(self, args: tuple[Any, ...], by_name: Mapping[str, Any], what: str = "a trace") -> Setting:
         """The point at which the circuit is looked at, on the host."""
@@ -145,13 +160,15 @@ class Inspection:
         sizes = arguments.shapes_of(point).sizes if record.has_arrays else {}
         return Setting(record.written, record.graph, record.options.dtype, point, sizes, record.gradient)
 
-    def _setting_of(self, output: str | int | None, args: tuple[Any, ...], by_name: Mapping[str, Any]) -> Setting:
+    def _setting_of(
+        self, output: str | int | None, derivative: str | None, args: tuple[Any, ...], by_name: Mapping[str, Any]
+    ) -> Setting:
         """The same for a circuit of one number, with its gradient."""
-        setting = self._setting(args, by_name)
-        if self._compiled.derivative == "gradient":
+        setting, own = self._setting(args, by_name), self._compiled
+        if own.derivative == "gradient" and output is None and derivative is None:
             return setting
-        written, graph = with_gradient_of(self._compiled, output)
-        return setting._replace(written=written, compiled=graph)
+        written, graph, name = one_number(own, output, derivative, setting.sizes)
+        return setting._replace(written=written, compiled=graph, name=name)
 
     def __str__(self) -> str:
         """What `print` shows: the part of the source that is about the mathematics."""

@@ -7,12 +7,14 @@ the same symbol already, and an elementwise function of arrays is that function 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import sympy
 
-from .construct import CONDITION, MINUS_ONE, NUMBER, SHAPELESS, TUPLE, Value, add, described, over, unsimplified
+from ..reductions import Family, family
+from .construct import CONDITION, MINUS_ONE, NUMBER, SHAPELESS, TUPLE, Limit, Value, add, described, over, unsimplified
 from .messages import Mistake, offset_of, short
+from .tokens import ENTRIES, identifier
 
 if TYPE_CHECKING:
     from lark import Token
@@ -22,7 +24,7 @@ MAX_WORK = 100_000  # nodes that reading elements may copy: each element read on
 
 # Not names of the language: no user's symbol can be one of them.
 AXES = tuple(sympy.Symbol(f"axis {k}", integer=True) for k in range(MAX_AXES))
-_BIT = {axis: 1 << k for k, axis in enumerate(AXES)}
+_BIT = {axis: 1 << k for k, axis in enumerate((*AXES, *ENTRIES))}
 
 Extents = tuple[sympy.Basic, ...]
 
@@ -46,8 +48,22 @@ class Elements:
 
     def element(self, at: Token | None, array: Value, indices: Sequence[sympy.Basic]) -> Value:
         """The element at indices, one for each axis, the first axis first."""
-        where = dict(zip(AXES, reversed(indices), strict=False))
-        return array._replace(expr=self._substituted(at, array.expr, where), shape=())
+        return self.at(at, array, dict(zip(AXES, reversed(indices), strict=False)))._replace(shape=(), loops=())
+
+    def at(self, at: Token | None, value: Value, where: dict[sympy.Basic, sympy.Basic]) -> Value:
+        """A value with expressions of indices in the place of some of AXES and ENTRIES."""
+        return value._replace(expr=self._substituted(at, value.expr, where))
+
+    def symbols_in(self, expr: sympy.Basic) -> set[sympy.Basic]:
+        """All symbols of an expression, bound ones as well."""
+        found, seen, stack = set[sympy.Basic](), set[int](), [expr]
+        while stack:
+            part = stack.pop()
+            if id(part) not in seen:
+                seen.add(id(part))
+                stack += part.args
+                found |= {part} if part.is_Symbol else set()
+        return found
 
     def fitted(self, at: Token, value: Value, shape: Extents) -> Value:
         """The element of a value for each one of an array of `shape`."""
@@ -57,7 +73,7 @@ class Elements:
             return value
         pairs = zip(AXES, reversed(value.shape), reversed(shape), strict=False)
         stretched = {axis: sympy.S.Zero for axis, own, target in pairs if own == 1 != target}
-        return value._replace(expr=self._substituted(at, value.expr, stretched), shape=())
+        return self.at(at, value, stretched)._replace(shape=(), loops=())
 
     def _substituted(self, at: Token | None, expr: sympy.Basic, where: dict[sympy.Basic, sympy.Basic]) -> sympy.Basic:
         where = {axis: index for axis, index in where.items() if index != axis}
@@ -113,9 +129,16 @@ def _unused(taken: set[str]) -> Iterator[str]:
 
 def _copied(part: sympy.Basic, arguments: list[sympy.Basic]) -> sympy.Basic:
     """The like of `part`, of other arguments; as it stands, since so it was decided for `part`."""
-    if isinstance(part, (sympy.Indexed, sympy.KroneckerDelta, sympy.matrices.expressions.matexpr.MatrixElement)):
+    if isinstance(part, sympy.Indexed):
+        return part.func(arguments[0], *map(_added_up, arguments[1:]))
+    if isinstance(part, (sympy.KroneckerDelta, sympy.matrices.expressions.matexpr.MatrixElement)):
         return part.func(*arguments)
     return unsimplified(part.func, arguments)
+
+
+def _added_up(index: sympy.Basic) -> sympy.Basic:
+    """An index, which is affine, with the numbers in it added up: what it was copied to is not."""
+    return index.func(*map(_added_up, index.args)) if index.is_Add or index.is_Mul else index
 
 
 # Elementwise ----------------------------------------------------------------------------------------------------------
@@ -160,6 +183,58 @@ def unequal(a: sympy.Basic, b: sympy.Basic) -> str:
     if (a - b).is_Integer:
         return f"the extents {a} and {b} differ"
     return f"the extents {short(str(a))} and {short(str(b))} may differ; where they are equal, give both the same name"
+
+
+# Lists ----------------------------------------------------------------------------------------------------------------
+
+
+class Loop(NamedTuple):
+    """What `for i in range(a, b) if ...` says."""
+
+    at: Token  # the name of the index
+    limit: Limit
+    conditions: list[Value]
+
+
+def listed(elements: Elements, body: Value, loops: Sequence[Loop]) -> Value:
+    """`[body for i in range(a, b) for j in ...]`: an array with an axis for each loop, and then those of the body."""
+    if body.kind not in (NUMBER, CONDITION):
+        raise Mistake(f"an entry of a list is a number, not {body.kind}", body.at)
+    for loop in loops:
+        for condition in loop.conditions:
+            raise Mistake(
+                "a list has an entry for every index; write [... if condition else 0 for ...] for others", condition.at
+            )
+    own = [_length(loop) for loop in loops]
+    if len(own) + len(body.shape) > MAX_AXES:
+        raise Mistake(f"an array has at most {MAX_AXES} axes", offset_of(loops[0].at))
+    shape = (*own, *body.shape)
+    indices = {loop.limit[0] for loop in loops}
+    if any(indices & extent.free_symbols for extent in shape):
+        said = " or ".join(short(identifier(loop.at)) for loop in loops)
+        raise Mistake(f"rows of one length make an array, and here a length depends on {said}", offset_of(loops[0].at))
+    axes = reversed(AXES[len(body.shape) : len(shape)])
+    where = {loop.limit[0]: axis + loop.limit[1].expr for loop, axis in zip(loops, axes, strict=True)}
+    names = tuple(sympy.Symbol(identifier(loop.at), integer=True) for loop in loops)
+    return elements.at(loops[0].at, body, where)._replace(shape=shape, loops=(*names, *body.loops))
+
+
+def _length(loop: Loop) -> sympy.Basic:
+    low, high = loop.limit[1:]
+    length = high.expr - low.expr + 1
+    if length.is_Integer and length < 1:
+        raise Mistake(f"the range of {short(identifier(loop.at))} is empty, and a list has entries", offset_of(loop.at))
+    return length
+
+
+def family_of(elements: Elements, array: Value) -> Family:
+    """An array as it is compiled: its entry at indices, where possible of the names that the text has for them."""
+    rank = len(array.shape)
+    indices = [elements.index(array.level + rank - 1 - k) for k in range(rank)]
+    own = array.loops if len(array.loops) == rank == len(set(array.loops)) else indices
+    taken = elements.symbols_in(array.expr)
+    indices = [other if index in taken else index for index, other in zip(own, indices, strict=True)]
+    return family(elements.element(None, array, indices).expr, *zip(indices, array.shape, strict=True))
 
 
 # Elements and integers ------------------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ class Value(NamedTuple):
     whole: bool = False  # what the user has named, or holds such as it stands: not to be taken apart by SymPy
     closed: bool = False  # no input in it, though perhaps loop indices
     shape: tuple[sympy.Basic, ...] = ()  # of an array, its extents; `expr` is then the element at arrays_in_text.AXES
+    loops: tuple[sympy.Basic, ...] = ()  # of an array written as a list: what the text calls its indices
     level: int = 0  # how deep indices that are not the user's own are nested in it
     expanded: int = 2  # about how many terms its real and imaginary part have, multiplied out
     opaque: bool = False  # holds a function of more than EXPANDED: SymPy must not be asked about it

@@ -76,7 +76,7 @@ def unexpected(text: str, error: UnexpectedToken) -> str:
     if token == ":" and "RSQB" in error.expected:
         return "there are no slices; read the elements in a loop, x[i] for i in range(a, b)"
     if token == "for":
-        return "'for' stands in a call; write sum(x[i] for i in range(n)), or prod, max, min"
+        return "'for' stands in a call or a list; write sum(x[i] for i in range(n)), or [x[i] for i in range(n)]"
     if token.type in ("NAME", "NUMBER", "LPAR") and "SIGN" in error.expected:
         return f"an operator is missing before {shown}; write * for a product"
     return f"{shown} is out of place here"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sympy
 
-from .arrays import Elements, elementwise, indexed, reduced
+from .arrays import Elements, Loop, elementwise, family_of, indexed, listed, reduced
 from .construct import (
     CONDITION,
     LISTED,
@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from lark import Token
 
 
-Loop = tuple[Limit, list[Value]]  # what a `for` says, and its conditions
-
 # What a rule of the grammar is made of: tokens, values, and loops, in the order of the text.
 Children: TypeAlias = list[Any]
 
@@ -95,11 +93,11 @@ class Reader:
         return self._output(self.symbols.results[name], at)
 
     def _output(self, value: Value, name: Token | None) -> sympy.Basic:
-        if value.kind != NUMBER or value.shape:
-            advice = "; sum it, as in sum(...)" if value.shape and value.kind == NUMBER else ""
-            reason = f"the output is {described(value)}, not a number{advice}"
+        if value.kind != NUMBER:
+            what = "an array of conditions" if value.shape else value.kind
+            reason = f"the output is {what}, not a number"
             raise Mistake(reason, value.at if name is None else offset_of(name))
-        return value.expr
+        return family_of(self.elements, value) if value.shape else value.expr
 
     def listing(self, children: list[Token]) -> tuple[None, Value]:
         word, *names = children
@@ -194,23 +192,33 @@ class Reader:
         low, high = bounds.expr
         if low.expr.is_Integer and high.expr.is_Integer and high.expr < low.expr - 1:
             high = high._replace(expr=low.expr - 1)  # empty, as Python has it: SymPy would turn it around
-        return (self.names.binders[offset_of(name)], low, high), rest[1::2]
+        return Loop(name, (self.names.binders[offset_of(name)], low, high), rest[1::2])
 
     def generator(self, children: Children) -> Value:
         body, *loops = children
         return Value((body, loops), LOOP, body.at)
+
+    def entries(self, children: Children) -> Value:
+        at, parts = children[0], children[1] if len(children) > 1 else []
+        if len(parts) != 1 or parts[0].kind != LOOP:
+            raise Mistake(
+                "a list holds one entry for each index: [x[i] for i in range(n)]; of several outputs each has a name",
+                offset_of(at),
+            )
+        body, loops = parts[0].expr
+        return listed(self.elements, body, loops)._replace(at=offset_of(at))
 
     def _reduction(self, at: Token, function: Callable[..., sympy.Basic], terms: Value) -> Value:
         if terms.shape:
             return reduced(self.elements, at, function, terms)
         body, loops = terms.expr
         expect(at, NUMBER, body)
-        conditions = [condition for _, more in loops for condition in more]
+        conditions = [condition for loop in loops for condition in loop.conditions]
         if conditions:
             every = conditions[0] if len(conditions) == 1 else logic(sympy.And, at, conditions)
             rest = Value(LEFT_OUT[function], NUMBER, body.at, constant=True, closed=True)
             body = piecewise(at, [(body, every), (rest, TRUE)])
-        return over(function, at, body, [limit for limit, _ in reversed(loops)])
+        return over(function, at, body, [loop.limit for loop in reversed(loops)])
 
     def _limited(self, at: Token, function: Callable[..., sympy.Basic], arguments: list[Value]) -> Value:
         """`Sum(x[i], (i, 0, n - 1))`, as SymPy prints it."""

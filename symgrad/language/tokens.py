@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 MAX_NAME = 1_000
 MAX_EXPONENT = 10_000
 MAX_LITERAL = 4_300  # digits; Python's own limit for int(text), quadratic in the digits
+
+# The indices of lists in a text, by how deep these are nested, until a list is read: not names of the language.
+ENTRIES = tuple(sympy.Symbol(f"entry {k}", integer=True) for k in range(32))
 
 _KEYWORDS = {"if", "else", "and", "or", "not", "for", "in", "True", "False"}
 LIMITED = ("Sum", "Product", "Largest", "Smallest")  # called as SymPy prints them: (body, (i, a, b), ...)
@@ -105,7 +109,8 @@ def _close(opened: list[Token], token: Token) -> None:
 class _Bracket:
     first: int  # the first token within
     call: str  # the name before the bracket
-    square: bool  # it or a bracket around it is [
+    square: bool  # it or a bracket around it is that of an index, [
+    is_list: bool  # it is [ and holds entries
     sized: bool  # its names are integers: extents and bounds
     start: int  # the first token of the part at hand, up to the next comma
     links: list[int] = field(default_factory=list)  # the part's `for` and `if`
@@ -117,7 +122,9 @@ class _Binding:
     at: int  # the token that names the index
     name: str
     uses: list[int]
+    in_list: bool  # it is that of an axis of a list, [... for i in range(n)]
     shadows: bool = False  # a loop around it has an index of the same name
+    entry: int | None = None  # how many indices of lists around it are open where its scope begins
 
 
 class _Scopes:
@@ -134,13 +141,24 @@ class _Scopes:
 
     def names(self) -> Names:
         found, integers = self._resolved()
+        count = Counter(binding.name for binding in self.bindings)
         for binding in self.bindings:
-            # An extent or array of the same name is another thing in the same expressions.
-            distinct = binding.shadows or binding.name in integers or binding.name in found.arrays
-            symbol = sympy.Symbol(found.fresh(binding.name) if distinct else binding.name, integer=True)
+            if binding.in_list:
+                symbol = self._entry(binding)
+            else:
+                # An extent or array of the same name is another thing in the same expressions. What an entry of a list
+                # sums over must be no index that the entry is read at elsewhere.
+                distinct = binding.shadows or binding.name in integers or binding.name in found.arrays
+                distinct = distinct or bool(binding.entry and count[binding.name] > 1)
+                symbol = sympy.Symbol(found.fresh(binding.name) if distinct else binding.name, integer=True)
             found.binders[offset_of(self.tokens[binding.at])] = symbol
             found.indices.update((offset_of(self.tokens[use]), symbol) for use in (*binding.uses, binding.at))
         return found
+
+    def _entry(self, binding: _Binding) -> sympy.Basic:
+        if binding.entry is None or binding.entry >= len(ENTRIES):
+            raise Mistake(f"lists have at most {len(ENTRIES)} axes", offset_of(self.tokens[binding.at]))
+        return ENTRIES[binding.entry]
 
     def _read_brackets(self) -> None:
         brackets: list[_Bracket] = []
@@ -167,14 +185,15 @@ class _Scopes:
         called = self._type(at) == "LPAR" and self._type(at - 1) == "NAME"
         call = str(self.tokens[at - 1]) if called else ""
         sized = call in _SIZED or (called and self._type(at - 2) == "COLON")
-        square = self._type(at) == "LSQB"
+        is_list = self._type(at) == "LSQB" and self._type(at - 1) not in ("NAME", *_CLOSING)
+        square = self._type(at) == "LSQB" and not is_list
         if outer is not None:
             sized, square = sized or outer.sized, square or outer.square
             if outer.call in LIMITED and outer.first < at == outer.start:
                 sized = True
                 if self._type(at + 1) == "NAME" and self._type(at + 2) == "COMMA":
                     outer.limits.append(at + 1)
-        return _Bracket(at + 1, call, square, sized, start=at + 1)
+        return _Bracket(at + 1, call, square, is_list, sized, start=at + 1)
 
     def _end_part(self, bracket: _Bracket, end: int) -> None:
         """The scopes of `body for i in range(n) if condition for j in range(i)`."""
@@ -182,7 +201,7 @@ class _Scopes:
         loops = [link for link in links if self._type(link) == "FOR" and self._type(link + 1) == "NAME"]
         if not loops:
             return
-        bindings = [self._bind(loop + 1, bracket.start, loops[0]) for loop in loops]
+        bindings = [self._bind(loop + 1, bracket.start, loops[0], bracket.is_list) for loop in loops]
         ends = dict(zip(links, [*links[1:], end], strict=True))
         for binding, loop in zip(bindings, loops, strict=True):
             self._scope(binding, ends[loop], end)
@@ -192,8 +211,8 @@ class _Scopes:
         for name in reversed(bracket.limits):
             self._bind(name, bracket.first, name - 1)
 
-    def _bind(self, at: int, start: int, end: int) -> _Binding:
-        binding = _Binding(at, self._name(at), [])
+    def _bind(self, at: int, start: int, end: int, in_list: bool = False) -> _Binding:
+        binding = _Binding(at, self._name(at), [], in_list)
         self.bindings.append(binding)
         self._scope(binding, start, end)
         return binding
@@ -207,13 +226,17 @@ class _Scopes:
         """What is said of names outside of loops, and those of integers; the bindings learn of their uses."""
         found, integers, visible = Names(), set[str](), dict[str, list[_Binding]]()
         binders = {binding.at for binding in self.bindings}
+        entries = 0  # indices of lists whose scopes are open
         for at, token in enumerate(self.tokens):
             for binding in self.closing.get(at, ()):
                 visible[binding.name].pop()
+                entries -= binding.in_list
             for binding in self.opening.get(at, ()):
                 around = visible.setdefault(binding.name, [])
                 binding.shadows = binding.shadows or bool(around)
                 around.append(binding)
+                binding.entry = entries if binding.entry is None else binding.entry
+                entries += binding.in_list
             if token.type != "NAME" or self._type(at - 1) == "DOT":
                 continue
             name = self._name(at)

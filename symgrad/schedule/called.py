@@ -35,9 +35,12 @@ class Called:
         self._local_names: set[str] = set()
         self._loops: set[str] = set()
         self._conditions: dict[tuple[Affine, ...], str] = {}
+        self._arrays: dict[int, str] = {}  # by position: what the arrays of values are called
+        # Where an array is just what the user has named, it has the name, and one of its entries another.
+        whole = {own.view.node for own in graph.values if own.shape and not graph.over_points and _is_positional(own)}
         for node, name in {**values, **graph.names}.items():
             if not is_leaf(node):
-                self.results[node] = names.take(identifier(name))
+                self.results[node] = names.take(identifier(name) + ("_here" if node in whole else ""))
 
     def result(self, node: Node) -> str:
         """What the result of a node is called."""
@@ -47,9 +50,11 @@ class Called:
 
     def output(self, output: Output) -> str:
         """What the array of a value is called: its own name, or the user's, where the value is just what that is of."""
-        is_whole = output.view == positional(output.view.node)
-        name = output.name or (self.graph.names.get(output.view.node, "") if is_whole else "")
-        return self.names.take(identifier(name or self.graph.name_of(output)))
+        name = output.name or (self.graph.names.get(output.view.node, "") if _is_positional(output) else "")
+        taken = self.names.take(identifier(name or self.graph.name_of(output)))
+        if not output.by:
+            self._arrays[self._values.index(output)] = taken
+        return taken
 
     def derivative(self, node: Node) -> str:
         """What a node is, where it is a derivative, or the adjoint of what the user has named; else empty."""
@@ -66,7 +71,7 @@ class Called:
 
     def derivative_by(self, *by: str, of: int = 0) -> str:
         """The words for a derivative of a value: d f / d x, d2 f / (d x d y); none for that by nothing."""
-        value = self.results.get(self._values[of].view.node, "value")
+        value = self._arrays.get(of) or self.results.get(self._values[of].view.node, "value")
         below = " ".join(f"d {name}" for name in by if name)
         return "" if not below else f"d {value} / {below}" if len(by) == 1 else f"d{len(by)} {value} / ({below})"
 
@@ -112,6 +117,11 @@ class Called:
         last = self.names.take(wanted[0] if wanted else "index")
         self._loops.add(last)
         return last
+
+
+def _is_positional(output: Output) -> bool:
+    """Whether an output is a node as it stands."""
+    return output.view == positional(output.view.node)
 
 
 def _is_whole(derivative: Output) -> bool:

@@ -19,9 +19,9 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 import symgrad
 from symgrad.errors import ParseError
 from symgrad.language.parse import parse
-from symgrad.reductions import Largest, Smallest
+from symgrad.reductions import Family, Largest, Smallest
 
-i, j, k, n, d, E = sp.symbols("i j k n d E", integer=True)
+i, j, k, n, d, E, row, column = sp.symbols("i j k n d E row column", integer=True)
 x, X, lam = sp.IndexedBase("x"), sp.IndexedBase("X"), sp.Symbol("lam")
 SETTINGS = settings(max_examples=200, deadline=None)
 
@@ -161,11 +161,11 @@ NUMPY = {
 }
 
 
-def in_numpy(text: str) -> float:
+def in_numpy(text: str) -> Any:
     *lines, last = text.split("\n")
     known = {"__builtins__": {}, **NUMPY, **inputs()}
     exec("\n".join(lines), known)
-    return float(eval(last, known))
+    return eval(last, known)
 
 
 MEAN_THE_SAME = """
@@ -238,6 +238,11 @@ det(A) + logdet(A @ A.T)
 v @ solve(A, v) + sum(solve(A, X)) + sum(solve(A, X) @ w)
 sum(solve(A, v)[i]*u[i] for i in range(n))
 sum(logdet(A + eye(n)*(i + 1)) for i in range(2))
+sum([v[i]*u[i] for i in range(n)]) + max([v[i] for i in range(1, n)]) + [v[i]**2 for i in range(n)][2]
+r = [sum(X[i, j] for j in range(d)) for i in range(n)]\\nsum(r[i]*r[j]*v[j] for i in range(n) for j in range(n))
+r = [sum(X[k, i] for i in range(d)) for k in range(n)]\\nsum(r[i]*v[i] for i in range(n)) + sum(r @ X)
+r = [sum(X[i, i] for i in range(d))*v[i] for i in range(n)]\\nv @ [r[i]*sum(v[i] for i in range(n)) for i in range(n)]
+sum(max([v[i] - v[j] for i in range(n)])*j for j in range(n))
 sum(inv(A)[i, i] for i in range(n))
 sum((X @ w)[i]*v[i] for i in range(n))
 sum(norm(v*u[j])*v[j] for j in range(n))
@@ -255,6 +260,48 @@ h = 2*n\\nsum(v[i]*h for i in range(h - n))
 q = y + 0\\nsum(X[i, q[i]] for i in range(n))
 a = sum(v[i] for i in range(n))/n\\nsum((v[i] - a)**2 for i in range(n))
 """.strip().split("\n")
+
+
+# Their last lines are arrays: of several loops the axes of one, which Python has in one row.
+ARRAYS_MEAN_THE_SAME = """
+[v[i]**2 + s for i in range(n)]
+[v[i] - v[i - 1] for i in range(1, n)]
+[X[i, j]*i for i in range(n) for j in range(1, d)]
+[[X[i, j]*v[i] for i in range(n)] for j in range(d)]
+[[[T[i, j, k] + k for k in range(m)] for j in range(d)] for i in range(n)]
+[w*v[i] for i in range(n)]
+[X @ w*v[i] for i in range(2) for j in range(d)]
+[X[i, y[i]] if i > 1 else -i for i in range(n)]
+[n*i + d*j for i in range(m) for j in range(3)]
+X @ w - v
+X
+v
+outer(v, w)*s
+inv(A) @ v
+r = [sum(X[k, i]*w[i] for i in range(d)) for k in range(n)]\\n[r[i]*r[k] for k in range(n) for i in range(n)]
+r = sum(v[i] for i in range(n))\\n[r*v[i] for i in range(n)]
+[sum(v[i] for i in range(n))*sum(u[j] for j in range(i + 1)) for i in range(n)]
+[[v[i]*i for i in range(j, j + 2)][1] for j in range(3)]
+""".strip().split("\n")
+
+
+@pytest.mark.parametrize("line", ARRAYS_MEAN_THE_SAME)
+def test_arrays_mean_what_numpy_means(line: str) -> None:
+    text = line.replace("\\n", "\n")
+    array = parse(DECLARED + text).expression
+    shape = tuple(evaluated(extent, inputs()) for extent in array.shape)
+    found = [evaluated(array.body, inputs(), dict(zip(array.indices, at, strict=True))) for at in np.ndindex(*shape)]
+    wanted = np.asarray(in_numpy(text))
+    assert wanted.size == math.prod(shape)
+    np.testing.assert_allclose(np.reshape(found, shape), wanted.reshape(shape), rtol=1e-12, atol=1e-12)
+
+
+def test_indices_of_lists_are_called_as_in_the_text_where_they_can_be() -> None:
+    assert parse("[x[row]*y[column] for row in range(n) for column in range(d)]").expression == symgrad.family(
+        x[row] * sp.IndexedBase("y")[column], (row, n), (column, d)
+    )
+    within = parse("s = sum(x[i] for i in range(n))\n[s*x[i] for i in range(n)]").expression
+    assert within == symgrad.family(x[j] * sp.Sum(x[i], (i, 0, n - 1)), (j, n))
 
 
 @pytest.mark.parametrize("line", MEAN_THE_SAME)
@@ -442,10 +489,21 @@ def test_indices_of_nested_loops_differ() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "column", "words"),
     [
-        ("X: matrix(n, d)\nX", 2, 1, "an array of shape (n, d), not a number; sum it"),
-        ("w: vector(d)\nz = w + 1\nz", 3, 1, "an array of shape (d,)"),
-        ("w: vector(d)\nz = w + 1", 2, 1, "an array of shape (d,)"),
-        ("w: vector(d)\nw > 0", 2, 1, "an array of shape (d,)"),
+        ("w: vector(d)\nw > 0", 2, 1, "an array of conditions, not a number"),
+        ("[x[i] > 0 for i in range(n)]", 1, 1, "an array of conditions, not a number"),
+        ("[x, y]", 1, 1, "one entry for each index: [x[i] for i in range(n)]; of several outputs each has a name"),
+        ("1 + []", 1, 5, "one entry for each index"),
+        ("[x[i] for i in range(n) if i > 2]", 1, 28, "write [... if condition else 0 for ...]"),
+        ("[[x[j] for j in range(i)] for i in range(n)]", 1, 31, "a length depends on i"),
+        ("[x[i*j] for i in range(n) for j in range(n)]", 1, 4, "an index is"),
+        ("[x[j] for i in range(n) for j in range(i)]", 1, 11, "a length depends on i or j"),
+        ("[zeros(i)@zeros(i) + zeros(i) for i in range(n)]", 1, 35, "a length depends on i"),
+        ("[x[i] for i in range(2, 2)]", 1, 11, "the range of i is empty"),
+        ("[x[i] for i in n]", 1, 16, "'for' takes a range here"),
+        ("[(1, 2) for i in range(n)]", 1, 2, "an entry of a list is a number"),
+        ("[x[i] for i in range(n)", 1, 1, "'[' is never closed"),
+        ("[x[i] for i in range(n)][0 - 1]", 1, 26, "an index is not negative"),
+        ("x for i in range(n)", 1, 3, "'for' stands in a call or a list"),
         ("X: matrix(n)\nX", 1, 4, "write X: matrix(n, d)"),
         ("x: vector\nx", 1, 4, "write w: vector(n)"),
         ("x: real(3)\nx", 1, 4, "write x: real"),
@@ -531,14 +589,22 @@ def test_refusals_name_the_place_and_the_reason(text: str, line: int, column: in
     assert error.source_line == text.split("\n")[line - 1]
 
 
+def test_lists_have_no_more_axes_than_arrays() -> None:
+    text = "[" * 40 + "1" + "".join(f" for i{k} in range(2)]" for k in range(40))
+    with pytest.raises(ParseError, match="lists have at most 32 axes"):
+        parse(text)
+    with pytest.raises(ParseError, match="an array has at most 32 axes"):
+        parse("v: vector(n)\n[" + "[" * 31 + "v" + "".join(f" for i{k} in range(2)]" for k in range(32)))
+
+
 # Attacks and limits ---------------------------------------------------------------------------------------------------
 
 TOKENS = (
     """
-x y i n A = ( ) ( ) [ ] [ ] , + - * / @ @ ** < == : . T if else for for in in sum( max( range( range( Sum( (i,0,n)
+x y i n A = ( ) ( ) [ ] [ ] , + - * / @ @ ** < == : . T if else for for in in [ sum( max( range( range( Sum( (i,0,n)
 inv( det( solve( diag( eye( mean( x: A: vector(n) matrix(n,n) integers(n) real 0 1 2 x[i] A[i,j] A[
 """.split()
-    + ["\n", "for i in range(n)", "x: vector(n)\n", "A: matrix(n, n)\n"]
+    + ["\n", "for i in range(n)", "for j in range(i)", "]", "x: vector(n)\n", "A: matrix(n, n)\n"]
 )
 
 
@@ -551,7 +617,7 @@ def test_shuffled_tokens_raise_parse_errors_only(text: str) -> None:
     except ParseError as error:
         place = error.line, error.column
     assert min(place) >= 1
-    assert isinstance(expression, sp.Expr)
+    assert isinstance(expression, (sp.Expr, Family))
 
 
 @pytest.mark.parametrize(
