@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from typing import Any
 
 import pytest
 import sympy as sp
 from symgrad_codegen.program import Pass, Product
 
 import symgrad
+from benchmarks.large_expressions import KINDS
 from symgrad.compiler import STAGES, Stages, stage_text
-from symgrad.emission import program_of
+from symgrad.emission import program_of, source_of
 from symgrad.lower.lower import lower
 from symgrad.options import Options
 from symgrad.schedule.plan_text import plan_text
@@ -118,3 +121,30 @@ def test_a_kronecker_delta_of_numbers_chooses(at: tuple[float, float], wanted: t
     k, x = sp.symbols("k x")
     result = symgrad.compile(sp.KroneckerDelta(k, 2) * x**2)(*at)
     assert (result.value, *result.grad) == wanted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_four_times_the_expression_is_four_times_the_work(kind: str) -> None:
+    """By calls of Python's functions, which no other load changes; each property of an output is asked once."""
+    size = KINDS[kind].sizes[0]
+    larger = size + 2 if kind == "determinant" else 4 * size  # a determinant has 2**rows minors
+    first, second = _calls_an_operation(KINDS[kind].make(size)), _calls_an_operation(KINDS[kind].make(larger))
+    assert second < 1.1 * first
+
+
+def _calls_an_operation(expression: sp.Expr) -> float:
+    """How often a function of Python's is called, from lowering to emission."""
+    calls = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        stages = Stages(expression, None, None, ())
+        source_of(stages.simplified, stages.definition, Options())
+    finally:
+        sys.setprofile(before)
+    return calls / float(stages.stats()["operations"])

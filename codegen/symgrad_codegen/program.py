@@ -15,7 +15,7 @@ no loops of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -103,16 +103,18 @@ def forms(expression: Expression) -> tuple[Affine, ...]:
     return ()
 
 
-def walk(expression: Expression, entries: bool = True) -> Iterator[Expression]:
+def walk(expression: Expression, entries: bool = True) -> list[Expression]:
     """An expression and all that it is made of, each before its parts; the parts of entries where `entries`."""
+    found: list[Expression] = []
     stack = [expression]
     while stack:
         part = stack.pop()
-        yield part
+        found.append(part)
         if isinstance(part, Call):
             stack += part.arguments[::-1]
         elif not isinstance(part, (Read, Literal)) and (entries or not isinstance(part, Element)):
             stack += parts(part)[::-1]
+    return found
 
 
 def mapped(expression: Expression, change: Callable[[Expression], Expression | None]) -> Expression:
@@ -306,31 +308,31 @@ class Program:
     # In its statements a name of one stands for its entry at the point, as `text.points.with_entries` says it.
     over_points: bool = False
 
-    @property
+    @cached_property
     def values(self) -> tuple[str, ...]:
         """What holds the values."""
         return tuple(output.name for output in self.outputs if not output.by)
 
-    @property
+    @cached_property
     def derivatives(self) -> tuple[Output, ...]:
         return tuple(output for output in self.outputs if output.by)
 
-    @property
+    @cached_property
     def gradients(self) -> tuple[str, ...]:
         """What holds the derivatives."""
         return tuple(output.name for output in self.derivatives)
 
-    @property
+    @cached_property
     def is_gradient(self) -> bool:
         """Whether there is one value, and no derivative but those of first order."""
         return len(self.values) == 1 and all(len(output.by) == 1 for output in self.derivatives)
 
-    @property
+    @cached_property
     def numbers(self) -> tuple[str, ...]:
         """The values that are numbers: names of assignments outside of the passes."""
         return tuple(output.name for output in self.outputs if not output.by and not output.shape)
 
-    @property
+    @cached_property
     def results(self) -> dict[str, Output]:
         """The outputs that are arrays, by name; the derivative by a number is one of one entry."""
         return {own.name: own for own in self.outputs if own.by or own.shape}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from symgrad_codegen.functions import ATOM, FUNCTIONS, PRODUCT, TERNARY, UNARY
 from symgrad_codegen.program import Affine
@@ -28,7 +29,8 @@ def formulas(
     pieces: dict[Node, Piece] = {}
     for node in nodes:
         arguments = []
-        for source, _ in node.arguments[:_MAX_TERMS]:
+        for edge in node.arguments[:_MAX_TERMS]:
+            source = edge.node
             piece = pieces[source]
             if source in own:
                 piece = names[source], ATOM
@@ -41,6 +43,18 @@ def formulas(
     return {
         node: piece[0] if len(piece[0]) <= limit else piece[0][: limit - 3] + "..." for node, piece in pieces.items()
     }
+
+
+def shown(roots: Iterable[Node]) -> list[Node]:
+    """The nodes of which the texts of `roots` are made, arguments first."""
+    found = set(roots)
+    stack = list(found)
+    while stack:
+        for edge in stack.pop().arguments[:_MAX_TERMS]:
+            if edge.node not in found:
+                found.add(edge.node)
+                stack.append(edge.node)
+    return sorted(found, key=attrgetter("number"))
 
 
 def operation_text(node: Node, arguments: Sequence[Piece]) -> str:

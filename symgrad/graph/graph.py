@@ -104,7 +104,7 @@ class Graph:
     def derivatives(self) -> tuple[Output, ...]:
         return tuple(output for output in self.outputs if output.by)
 
-    @property
+    @cached_property
     def is_gradient(self) -> bool:
         """Whether there is one value, and no derivative but those of first order."""
         return len(self.values) == 1 and all(len(output.by) == 1 for output in self.derivatives)
@@ -141,17 +141,19 @@ class Graph:
         """The same graph in a table of its own, numbered so that arguments stand right before their readers."""
         table = InternTable(self.table.gates)
         views: dict[Node, View] = {}
+        asked: set[Node] = set()  # nodes whose sources have been put before them
         stack = [view.node for view in reversed(self.views)]
         while stack:
             node = stack[-1]
-            if node not in views:
-                missing = [source for source, _ in node.arguments if source not in views]
-                missing += [source for source, _ in node.gathered if source not in views]
-                if missing:
-                    stack += reversed(missing)
-                    continue
+            if node in views:
+                stack.pop()
+            elif node in asked or not node.arguments:
                 views[node] = rebuilt(table, node, views)
-            stack.pop()
+                stack.pop()
+            else:
+                asked.add(node)
+                stack += [edge.node for edge in reversed(node.gathered)]
+                stack += [edge.node for edge in reversed(node.arguments)]
         return replace(self.rebuilt(views), table=table)
 
     def rebuilt(self, views: dict[Node, View]) -> Graph:
@@ -194,12 +196,12 @@ class Graph:
 
         `inputs` are the names of the inputs, where these are to be others than the user's.
         """
-        names = inputs or list(map(visible, self.inputs))
         values = self.values
         if not output.by:
             return visible(output.name) or ("value" if len(values) == 1 else f"value_{values.index(output) + 1}")
         value = [] if len(values) == 1 else [visible(values[output.of].name) or str(output.of + 1)]
-        return "_".join(["d", *value, *(names[position] for position in output.by)])
+        by = [inputs[position] if inputs else visible(self.inputs[position]) for position in output.by]
+        return "_".join(["d", *value, *by])
 
     def _said(self, node: Node) -> str:
         if node.gate.name == "input":
@@ -296,17 +298,14 @@ def sizes_of(graph: Graph) -> set[Size]:
 
 def reachable(roots: Iterable[Node]) -> list[Node]:
     """The nodes that `roots` need, arguments first (creation order), found without recursion."""
-    seen: set[Node] = set()
-    stack: list[Node] = list(roots)
+    seen = set(roots)
+    stack = list(seen)
     while stack:
         node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            for source, _ in node.arguments:
-                if source not in seen:
-                    stack.append(source)
-            if node.gathered:
-                stack.extend(view.node for view in node.gathered)
+        for edge in (*node.arguments, *node.gathered) if node.gathered else node.arguments:
+            if edge.node not in seen:
+                seen.add(edge.node)
+                stack.append(edge.node)
     return sorted(seen, key=attrgetter("number"))
 
 

@@ -160,8 +160,8 @@ class Node:
     @property
     def sources(self) -> list[Node]:
         """The nodes that this one reads."""
-        found = [node for node, _ in self.arguments]
-        return found + [node for node, _ in self.gathered] if self.gathered else found
+        found = [edge.node for edge in self.arguments]
+        return found + [edge.node for edge in self.gathered] if self.gathered else found
 
     def __repr__(self) -> str:
         inside = ", ".join(map(str, self.arguments))
@@ -252,10 +252,11 @@ class View(NamedTuple):
     @property
     def arguments(self) -> tuple[View, ...]:
         """The arguments of the node that is read, in this view's own axis names."""
-        if self.index is self.node.own.index:
-            return self.node.arguments
+        node = self.node
+        if self.index is node.own.index:
+            return node.arguments
         names = dict(enumerate(self.index))
-        return tuple(edge.at(names) for edge in self.node.arguments)
+        return tuple(edge.at(names) for edge in node.arguments)
 
     def __str__(self) -> str:
         return f"%{self.node.number}{_read_text(self)}"
@@ -263,7 +264,8 @@ class View(NamedTuple):
     @property
     def number(self) -> Number | None:
         """The exact number if this is a constant, else None."""
-        return self.node.constant if self.node.gate.name == "constant" else None
+        node = self.node
+        return node.constant if node.gate.name == "constant" else None
 
 
 def plain_axis(index: AnyIndex) -> Axis | None:

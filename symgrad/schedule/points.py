@@ -117,7 +117,7 @@ class _Body:
         lines = Lines(self.names, whole_sums=is_large)
         kept = {view.node for view in self.graph.views} | set(self.graph.names)
         for node in self.nodes:
-            arguments = [self.expressions[source] for source, _ in node.arguments]
+            arguments = [self.expressions[edge.node] for edge in node.arguments]
             self.expressions[node] = lines.value(
                 Call(FUNCTIONS[node.gate.name], tuple(arguments)),
                 partial(self.names_of.result, node),
@@ -146,6 +146,8 @@ class _Body:
     def _only(self) -> dict[Node, str]:
         """The part of each node that derivatives of one part alone need."""
         found: dict[Node, str] = {}
+        if self._by_part.keys() <= {"backward"}:  # most often, and what goes without saying
+            return found
         for part, outputs in self._by_part.items():
             for node in reachable(output.view.node for output in outputs):
                 found[node] = "backward" if node in found else part
@@ -176,7 +178,8 @@ class _Body:
         nodes = {self.called[node]: node for node in self.nodes if node in self.called}
         comments = [self._comment(nodes[own.name], own.value) if own.name in nodes else "" for own in statements]
         return [
-            own._replace(comment=comment) if comment else own for own, comment in zip(statements, comments, strict=True)
+            Assignment(own.name, own.value, comment, own.kind, own.part) if comment else own
+            for own, comment in zip(statements, comments, strict=True)
         ]
 
     @cached_property

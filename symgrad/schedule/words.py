@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from symgrad_codegen.functions import FUNCTIONS, with_needs
 
-from ..graph.formula import formulas, indexed_formula
+from ..graph.formula import formulas, indexed_formula, shown
 from ..graph.graph import Graph, sizes_of
 from ..graph.node import positional
 from .names import identifier
@@ -20,7 +20,7 @@ def formula_of(definition: Graph, inputs: Sequence[str], sizes: Mapping[str, str
     """The expressions in few words, as they were lowered; of arrays with their indices, and extents of `sizes`."""
     nodes = [output.view.node for output in definition.values]
     if definition.over_points:
-        found = formulas(definition.order(), inputs, {}, _FORMULA)
+        found = formulas(shown(nodes), inputs, {}, _FORMULA)
         return _together([found[node] for node in nodes])
     worded = in_identifiers(definition, inputs)
     own = {size.name: (sizes or {}).get(size.name) or identifier(size.name) for size in sizes_of(definition)}

@@ -61,7 +61,7 @@ def varying_nodes(order: list[Node], wrt: set[int]) -> set[Node]:
         if (
             node.kind == "real"
             and node.gate.name != "detached"
-            and (is_wanted or not varying.isdisjoint([source for source, _ in node.arguments]))
+            and (is_wanted or not varying.isdisjoint([edge.node for edge in node.arguments]))
         ):
             varying.add(node)
     return varying
@@ -198,7 +198,7 @@ def activity(
         is_flat = slopes and _is_step(node)
         is_branch = node.gate.name == "select" or (extremes and node.gate.name in EXTREMES)
         if domains is None and active[node] is None and not is_flat and not is_branch:
-            everywhere.update([source for source, _ in node.arguments if source in varying])
+            everywhere.update([edge.node for edge in node.arguments if edge.node in varying])
             continue
         for edge, where in zip(node.arguments, argument_conditions(node, active[node], extremes), strict=True):
             if edge.node in varying:

@@ -14,14 +14,14 @@ def times(adjoint: View, partial: View) -> View:
 
     The adjoint goes into quotients and branches, so that g*(1/b) is g/b and a maximum routes instead of multiplying.
     """
-    if partial.number == 1 or adjoint.number == 0:
+    name, local, upstream = partial.node.gate.name, partial.number, adjoint.number
+    if local == 1 or upstream == 0:
         return adjoint
-    name = partial.node.gate.name
-    if adjoint.number == 1 or name == "undefined" or partial.number in (0, "nan"):
+    if upstream == 1 or name == "undefined" or local in (0, "nan"):
         return partial
     if name == "neg":
         return -times(adjoint, partial.arguments[0])
-    if partial.number == -1:
+    if local == -1:
         return -adjoint
     if name == "select":
         condition, taken, otherwise = partial.arguments

@@ -217,11 +217,11 @@ def _rewritten_graph(graph: Graph, rules: Rules, forms: dict[Node, View]) -> Gra
             stack.pop()
             continue
         missing, is_same = [], True
-        for source, _ in (*node.arguments, *node.gathered) if node.gathered else node.arguments:
-            form = forms.get(source)
+        for edge in (*node.arguments, *node.gathered) if node.gathered else node.arguments:
+            form = forms.get(edge.node)
             if form is None:
-                missing.append(source)
-            elif form is not source.own:
+                missing.append(edge.node)
+            elif form is not edge.node.own:
                 is_same = False
         count = laws.get(node, 0)
         if not missing:

@@ -28,7 +28,7 @@ from .law import (
 @law("add", "constants add; a + 0 = a", exact=False)  # -0.0 + 0 is +0.0
 def add_constants(y: View) -> View | None:
     numbers, others = constants_of(y.arguments)
-    if not numbers or not folds(*numbers) or (len(numbers) == 1 and numbers[0] != 0):
+    if not numbers or (len(numbers) == 1 and numbers[0] != 0) or not folds(*numbers):
         return None
     total = sum(numbers, Fraction(0))
     negative_last = [constant(y, total)] if total else []
@@ -132,10 +132,11 @@ def mul_constants(y: View) -> View | None:
         if len(numbers) > 1 and folds(*numbers):
             return product_of(y, [constant(y, reduce(lambda a, b: a * b, numbers)), *others])
         return others[0] if numbers == [1] and len(others) == 1 else None
-    direct = [factor for factor in y.arguments if factor.node.fixed]
-    if sum([constant_factors(factor) for factor in y.arguments]) < 2 and not any(map(_is_one_or_negative, direct)):
+    factors = y.arguments
+    direct = [factor for factor in factors if factor.node.fixed]
+    if sum(map(constant_factors, factors)) < 2 and not any(map(_is_one_or_negative, direct)):
         return None
-    parts = [split(factor) for factor in y.arguments]
+    parts = [split(factor) for factor in factors]
     coefficient = reduce(lambda a, b: a * b, (part[0] for part in parts))
     count = sum(part[1] for part in parts)
     if not count or not folds(coefficient.rational) or not fits_float(coefficient.rational):
