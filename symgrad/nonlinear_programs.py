@@ -2,54 +2,58 @@
 
     minimise f(x)   where   cl <= g(x) <= cu   and   lb <= x <= ub
 
-Three kernels: objective and constraints alone, which a line search calls; both with their Jacobian; and the lower
-triangle of the Hessian of the Lagrangian. Each is made when it is first asked for, and remembers its last point.
+Three kernels: objective and constraints alone, which a line search calls; the Jacobian of both; and the lower triangle
+of the Hessian of the Lagrangian. Derivatives are compiled when they are first asked for, and the last point's are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import sympy
 
 from .analysis.extents import numeric
 from .compiler import compile
-from .errors import ShapeError, SymgradError
+from .constraints import constraint, limits_of, whole
+from .errors import ShapeError
 from .graph.graph import sizes_of
+from .kernel.batch import size_of
 from .kernel.derived import derived
 from .kernel.flat import FlatInputs
 from .kernel.kernel import Kernel
 from .kernel.sparse import Matrix
+from .lower.lower import extent_of, free_symbols
+from .optimizers import SOLVERS, Solution, solved
 from .options import TRIPLETS
+from .outputs import Block, Branch, split
+from .result import by_name
 from .transform.derive import Derivative
 
-_SOLVERS = ("pounce", "cyipopt", "trust-constr")
 
+class _Kernels:
+    """Those of a program: of values alone, which there is already, and of derivatives."""
 
-class Solution(NamedTuple):
-    """What a solver found.
+    def __init__(self, plain: Kernel) -> None:
+        self.plain = plain
 
-    Attributes:
-        x: The variables by name, each of its shape.
-        value: The objective there.
-        status: What the solver says of it, in its own words.
-        success: Whether the solver says that it is a solution.
-        vector: The variables as one vector.
-        multipliers: Of the constraints, of shape (m,), for the Lagrangian f + multipliers . g.
-        info: All else that the solver returned.
-    """
+    @cached_property
+    def jacobian(self) -> Kernel:
+        """The Jacobian of the objective and the constraints, without their values."""
+        return self._derived("jacobian_alone", None)
 
-    x: dict[str, Any]
-    value: float
-    status: str
-    success: bool
-    vector: Any
-    multipliers: Any
-    info: Any
+    @cached_property
+    def curvature(self) -> Kernel:
+        """The lower triangle of the Hessian of the Lagrangian, with a weight for each value."""
+        return self._derived("weighted_hessian", "lower")
+
+    def _derived(self, derivative: Derivative, symmetric: str | None) -> Kernel:
+        compiled = self.plain._compiled
+        options = replace(compiled.options, sparse=TRIPLETS, symmetric=symmetric)
+        return Kernel(derived(replace(compiled, options=options), derivative))
 
 
 class NonlinearProgram(FlatInputs):
@@ -77,12 +81,15 @@ class NonlinearProgram(FlatInputs):
         fixed: Mapping[Any, Any],
     ) -> None:
         """The objective, then constraints, by name; `limits` of these, `bounds` of variables; what is fixed."""
-        self._expressions = dict(expressions)
-        first = self._plain = compile(self._expressions, wrt=variables, derivative=None)
+        first = compile(dict(expressions), wrt=variables, derivative=None)
+        self._kernels = _Kernels(first)
+        objective, *blocks = _one_of_each(first, expressions)
+        if objective.shape or (first.graph.values[0].shape and not first.graph.over_points):
+            raise ValueError("the objective is one number, not an array or a list")
         args, positions = first.args, first._runner.arguments.position
         extents = {size.name for size in sizes_of(first._compiled.definition)} - {symbol.name for symbol in args}
-        told = {name: value for key, value in fixed.items() if (name := getattr(key, "name", key)) in extents}
-        given = {positions(key): value for key, value in fixed.items() if getattr(key, "name", key) not in extents}
+        told = {name: extent_of(name, value) for key, value in fixed.items() if (name := _name(key)) in extents}
+        given = {positions(key): value for key, value in fixed.items() if _name(key) not in extents}
         for place in given:
             if args[place] in first.wrt:
                 raise ValueError(f"{args[place].name} is a variable: it has no fixed value")
@@ -97,22 +104,25 @@ class NonlinearProgram(FlatInputs):
             )
         self.n: int = self._length[0]
         self._shapes = self._shapes_of_values()
-        self.m: int = sum(map(_size, self._shapes[1:]))
+        self.m: int = sum(map(size_of, self._shapes[1:]))
         names = [symbol.name for symbol in self.symbols]
         chosen = [bounds.get(symbol, bounds.get(symbol.name, (None, None))) for symbol in self.symbols]
-        self.lb, self.ub = _limits(chosen, self.shapes, names)
-        blocks = first._compiled.outputs.blocks[1:]
+        self.lb, self.ub = limits_of(chosen, self.shapes, names)
         shapes = [(*block.shape, *self._shapes[block.first]) for block in blocks]
-        self.cl, self.cu = _limits(limits, shapes, list(self._expressions)[1:])
+        self.cl, self.cu = limits_of(limits, shapes, list(expressions)[1:])
         self._remembered: dict[str, tuple[bytes, Any]] = {}
 
     def _shapes_of_values(self) -> list[tuple[int, ...]]:
         """The shapes of the objective and of each number or array among the constraints."""
-        graph, arguments = self._plain.graph, self._runner.arguments
+        graph, arguments = self._kernels.plain.graph, self._runner.arguments
         if graph.over_points:
             return [()] * len(graph.values)
         sizes = arguments.shapes_of(arguments.arrays(self.values(np.zeros(self.n)))).sizes
-        return [tuple(numeric(extent, sizes) for extent in own.shape) for own in graph.values]
+        shapes = [tuple(numeric(extent, sizes) for extent in own.shape) for own in graph.values]
+        for own, shape in zip(graph.values, shapes, strict=True):
+            if any(extent < 0 for extent in shape):
+                raise ShapeError(f"{own.name} would be of shape {shape}: there is no negative extent")
+        return shapes
 
     # --- the functions ------------------------------------------------------------------------------------------------
 
@@ -157,7 +167,8 @@ class NonlinearProgram(FlatInputs):
             ShapeError: The vector has another length.
         """
         matrix, end = self._differentiated(x), self._objective_entries
-        return np.bincount(matrix.col[:end], matrix.data[:end], self.n)
+        # Without entries bincount counts, in integers.
+        return np.bincount(matrix.col[:end], matrix.data[:end], self.n).astype(np.float64, copy=False)
 
     def jacobian(self, x: Any) -> Any:
         """The entries of the Jacobian of the constraints, in the order of `jacobianstructure`.
@@ -179,7 +190,7 @@ class NonlinearProgram(FlatInputs):
         Returns:
             The row and the column of each, as arrays of integers.
         """
-        pattern, start = self._pattern_of(self._first), self._objective_entries
+        pattern, start = self._jacobian_pattern, self._objective_entries
         return pattern.rows[start:] - 1, pattern.columns[start:]
 
     def hessian(self, x: Any, lagrange: Any, obj_factor: float) -> Any:
@@ -199,7 +210,9 @@ class NonlinearProgram(FlatInputs):
         weights = np.asarray(lagrange, np.float64)
         if weights.shape != (self.m,):
             raise ShapeError(f"{self.m} multipliers wanted, not an array of shape {weights.shape}")
-        return self._curved(x, weights, float(obj_factor)).data
+        return self._kernels.curvature._runner.run(
+            [*self.values(x), *self._weights(weights, float(obj_factor))], None
+        ).data
 
     def hessianstructure(self) -> tuple[Any, Any]:
         """Where the entries of the Hessian are, none above the diagonal; of one place there may be several.
@@ -207,14 +220,15 @@ class NonlinearProgram(FlatInputs):
         Returns:
             The row and the column of each, as arrays of integers.
         """
-        placed = self._pattern_of(self._second)
+        values = [*self.values(np.zeros(self.n)), *self._weights(np.zeros(self.m), 1.0)]
+        placed = self._kernels.curvature._runner.matrix(values)
         return placed.rows, placed.columns
 
     def _at(self, x: Any) -> tuple[Any, Any]:
         """The objective and the constraints; those of a line search's last point are remembered."""
 
         def made() -> tuple[Any, Any]:
-            found = self._plain._compiled.outputs.flat(self._plain(*self.values(x)))
+            found = self._kernels.plain._compiled.outputs.flat(self._kernels.plain(*self.values(x)))
             return found[0], np.concatenate([np.zeros(0), *map(np.ravel, found[1:])])
 
         value, constraints = self._kept("values", x, made)
@@ -222,7 +236,7 @@ class NonlinearProgram(FlatInputs):
 
     def _differentiated(self, x: Any) -> Any:
         """The Jacobian of the objective and the constraints."""
-        return self._kept("jacobian", x, lambda: self._first._runner.run(self.values(x), None))
+        return self._kept("jacobian", x, lambda: self._kernels.jacobian._runner.run(self.values(x), None))
 
     def _kept(self, name: str, x: Any, make: Callable[[], Any]) -> Any:
         key = np.ascontiguousarray(x, np.float64).tobytes()
@@ -231,42 +245,26 @@ class NonlinearProgram(FlatInputs):
             known = self._remembered[name] = key, make()
         return known[1]
 
-    # --- kernels ------------------------------------------------------------------------------------------------------
+    # --- patterns -----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _first(self) -> Kernel:
-        return self._derived("jacobian_alone", None)
-
-    @cached_property
-    def _second(self) -> Kernel:
-        return self._derived("weighted_hessian", "lower")
-
-    def _derived(self, derivative: Derivative, symmetric: str | None) -> Kernel:
-        plain = self._plain._compiled
-        options = replace(plain.options, sparse=TRIPLETS, symmetric=symmetric)
-        return Kernel(derived(replace(plain, options=options), derivative))
+    def _jacobian_pattern(self) -> Matrix:
+        """Of the objective and the constraints."""
+        return self._kernels.jacobian._runner.matrix(self.values(np.zeros(self.n)))
 
     @cached_property
     def _objective_entries(self) -> int:
         """How many entries are those of the objective: they come first."""
-        return int(np.count_nonzero(self._pattern_of(self._first).rows == 0))
-
-    def _curved(self, x: Any, lagrange: Any, factor: float) -> Any:
-        """The lower triangle of the Hessian of the Lagrangian."""
-        return self._second._runner.run([*self.values(x), *self._weights(lagrange, factor)], None)
+        return int(np.count_nonzero(self._jacobian_pattern.rows == 0))
 
     def _weights(self, lagrange: Any, factor: float) -> list[Any]:
         """The multipliers of each number or array among the objective and the constraints."""
         found, start = list[Any]([factor]), 0
         for shape in self._shapes[1:]:
-            part = lagrange[start : start + _size(shape)].reshape(shape)
+            part = lagrange[start : start + size_of(shape)].reshape(shape)
             found.append(part if shape else float(part))
-            start += _size(shape)
+            start += size_of(shape)
         return found
-
-    def _pattern_of(self, kernel: Kernel) -> Matrix:
-        more = [] if kernel is self._first else self._weights(np.zeros(self.m), 1.0)
-        return kernel._runner.matrix([*self.values(np.zeros(self.n)), *more])
 
     # --- solvers ------------------------------------------------------------------------------------------------------
 
@@ -287,58 +285,9 @@ class NonlinearProgram(FlatInputs):
             ValueError: It is none of these, or a variable has no start.
             ShapeError: A start has another shape.
         """
-        if solver not in _SOLVERS:
-            raise ValueError(f"solver is one of {', '.join(_SOLVERS)}, not {solver!r}")
-        vector = self._start(start)
-        if solver == "trust-constr":
-            return self._with_scipy(vector, options)
-        try:
-            module = __import__(solver)
-        except ImportError:
-            way = "pip install 'symgrad[nlp]'" if solver == "pounce" else "see its documentation"
-            raise SymgradError(f"{solver} is not installed: {way}") from None
-        problem = module.Problem(n=self.n, m=self.m, problem_obj=self, lb=self.lb, ub=self.ub, cl=self.cl, cu=self.cu)
-        for name, value in options.items():
-            problem.add_option(name, value)
-        found, info = problem.solve(vector)
-        message = info["status_msg"]
-        text = message.decode() if isinstance(message, bytes) else str(message)
-        return Solution(
-            self.unpack(found), float(info["obj_val"]), text, info["status"] in (0, 1), found, info["mult_g"], info
-        )
-
-    def _with_scipy(self, vector: Any, options: dict[str, Any]) -> Solution:
-        from scipy import optimize
-
-        kinds = [optimize.NonlinearConstraint(self.constraints, self.cl, self.cu, self._jacobian, self._curvature)]
-        found = optimize.minimize(
-            self.objective,
-            vector,
-            method="trust-constr",
-            jac=self.gradient,
-            hess=lambda x: self._symmetric(x, np.zeros(self.m), 1.0),
-            bounds=optimize.Bounds(self.lb, self.ub),
-            constraints=kinds if self.m else (),
-            options=options,
-        )
-        multipliers = np.concatenate([np.zeros(0), *found.v[: bool(self.m)]])
-        return Solution(
-            self.unpack(found.x), float(found.fun), found.message, bool(found.success), found.x, multipliers, found
-        )
-
-    def _jacobian(self, x: Any) -> Any:
-        return self._differentiated(x).tocsr()[1:]
-
-    def _curvature(self, x: Any, multipliers: Any) -> Any:
-        return self._symmetric(x, multipliers, 0.0)
-
-    def _symmetric(self, x: Any, lagrange: Any, factor: float) -> Any:
-        """The whole Hessian of the Lagrangian."""
-        lower = self._curved(x, np.asarray(lagrange, np.float64), factor).tocsr()
-        diagonal = lower.diagonal()
-        whole = (lower + lower.T).tolil()
-        whole.setdiag(diagonal)
-        return whole.tocsr()
+        if solver not in SOLVERS:
+            raise ValueError(f"solver is one of {', '.join(SOLVERS)}, not {solver!r}")
+        return solved(self, self._start(start), solver, options)
 
     def _start(self, start: Any) -> Any:
         if not isinstance(start, Mapping):
@@ -346,12 +295,14 @@ class NonlinearProgram(FlatInputs):
             self._parts(vector)
             return vector
         assert self.shapes is not None
-        named = {getattr(key, "name", key): value for key, value in start.items()}
+        named = {_name(key): value for key, value in start.items()}
+        for name in named:
+            by_name(self.symbols, name, "the variables")
         parts = []
         for symbol, shape in zip(self.symbols, self.shapes, strict=True):
             if symbol.name not in named:
                 raise ValueError(f"no start for {symbol.name}")
-            parts.append(_whole(named[symbol.name], shape, f"the start of {symbol.name}"))
+            parts.append(whole(named[symbol.name], shape, f"the values of {symbol.name} in the start"))
         return np.concatenate([np.zeros(0), *(part.ravel() for part in parts)])
 
 
@@ -392,48 +343,34 @@ def nlp(
     chosen = [variables] if isinstance(variables, (sympy.Basic, str)) else list(variables or ())
     if not chosen:
         raise ValueError("no variables: give the symbols that vary")
-    rows = [_constraint(own) for own in (constraints if isinstance(constraints, (list, tuple)) else [constraints])]
-    names = {getattr(symbol, "name", symbol) for symbol in chosen}
-    for key in bounds or {}:
-        if getattr(key, "name", key) not in names:
-            raise ValueError(f"bounds are of variables ({', '.join(sorted(names))}), not of {key}")
+    rows = [constraint(own) for own in (constraints if isinstance(constraints, (list, tuple)) else [constraints])]
     expressions = {"objective": objective, **{f"constraint_{at}": row[0] for at, row in enumerate(rows, 1)}}
+    used = {_name(symbol) for symbol in free_symbols(*split(expressions)[1])}
+    names = list(map(_name, chosen))
+    for name in names:
+        if name not in used:
+            raise ValueError(f"the variable {name} is in neither the objective nor a constraint: leave it out")
+    for key, pair in (bounds or {}).items():
+        if _name(key) not in names:
+            raise ValueError(f"bounds are of variables ({', '.join(names)}), not of {key}")
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValueError(f"the bounds of {key} are {pair!r}: give (low, high), None for no limit")
     limits = [row[1:] for row in rows]
     return NonlinearProgram(expressions, limits, chosen, bounds or {}, {**(fixed or {}), **by_name})
 
 
-def _constraint(given: Any) -> tuple[Any, Any, Any]:
-    """An expression and its limits."""
-    if isinstance(given, (tuple, list)) and len(given) == 3:
-        return given[0], given[1], given[2]
-    kinds = {sympy.Eq: (True, True), sympy.Ge: (True, False), sympy.Le: (False, True)}
-    limited = kinds.get(type(given))
-    if limited is None:
-        kind = "an inequality that is strict" if isinstance(given, (sympy.Gt, sympy.Lt)) else f"{given!r}"
-        raise ValueError(f"a constraint is (g, low, high), or an equation, <= or >=, not {kind}")
-    one, two = given.lhs, given.rhs
-    left, limit = (one, float(two)) if two.is_number else (one - two, 0.0)
-    return left, limit if limited[0] else None, limit if limited[1] else None
+def _name(key: Any) -> Any:
+    """Of a symbol or an array; a name is its own."""
+    return getattr(key, "name", key)
 
 
-def _limits(
-    given: Sequence[tuple[Any, Any]], shapes: Sequence[tuple[int, ...]], names: Sequence[str]
-) -> tuple[Any, Any]:
-    """Lower and upper limits, each as one vector."""
-    sides: tuple[list[Any], list[Any]] = [np.zeros(0)], [np.zeros(0)]
-    for (low, high), shape, name in zip(given, shapes, names, strict=True):
-        for side, limit, none in zip(sides, (low, high), (-np.inf, np.inf), strict=True):
-            side.append(_whole(none if limit is None else limit, shape, f"the limits of {name}").ravel())
-    return np.concatenate(sides[0]), np.concatenate(sides[1])
-
-
-def _whole(given: Any, shape: tuple[int, ...], what: str) -> Any:
-    array = np.asarray(given, np.float64)
-    try:
-        return np.broadcast_to(array, shape)
-    except ValueError:
-        raise ShapeError(f"{what} are of shape {array.shape}, which does not broadcast to {shape}") from None
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    return int(np.prod(shape, dtype=np.int64))
+def _one_of_each(kernel: Kernel, names: Iterable[str]) -> list[Block]:
+    """The objective and the constraints, each a number or an array. ValueError where one is several."""
+    tree = kernel._compiled.outputs.tree
+    assert isinstance(tree, Branch)
+    blocks = []
+    for part, name in zip(tree.parts, names, strict=True):
+        if not isinstance(part, Block):
+            raise ValueError(f"{name} is a structure of several: give each its own limits")
+        blocks.append(part)
+    return blocks

@@ -85,8 +85,8 @@ def _lower_scalars(
     return over_points(table, [symbol.name for symbol in inputs], values, labels, written.output_names), inputs
 
 
-def _length(key: Any, number: Any) -> int:
-    """A number that is given for an extent."""
+def extent_of(key: Any, number: Any) -> int:
+    """A number that is given for an extent. Raises ValueError where it is none, or negative."""
     try:
         length = operator.index(number)
     except TypeError:
@@ -101,7 +101,7 @@ def _lower_arrays(
 ) -> tuple[Graph, tuple[Input, ...]]:
     if found.has_array_expressions:
         from . import array_expressions  # noqa: F401  # files its rows; rarely used, and slow to import
-    known = {getattr(key, "name", key): _length(key, number) for key, number in extents.items()}
+    known = {getattr(key, "name", key): extent_of(key, number) for key, number in extents.items()}
     unknown = sorted(set(known) - {symbol.name for symbol in found.sizes})
     if unknown:
         sizes = ", ".join(sorted(symbol.name for symbol in found.sizes)) or "none"
