@@ -78,8 +78,8 @@ def compile(
         threads: None is one; a number, or "auto"; the bits are the same for any number.
         cache: Whether compiled code is kept on disk.
         batch: Whether arrays take a batch, in axes in front of their own; numbers beside them always do.
-        sparse: "csr", "csc" or "coo": a Jacobian or Hessian is one sparse array of SciPy, a row for each number among the
-            outputs and a column for each among the inputs of `wrt`, arrays row by row. None: dense arrays.
+        sparse: "csr", "csc" or "coo": a Jacobian or Hessian is one sparse array of SciPy, a row for each number among
+            the outputs and a column for each among the inputs of `wrt`, arrays row by row. None: dense arrays.
         symmetric: "lower" keeps the lower triangle of a sparse Hessian alone.
 
     Returns:

@@ -68,6 +68,7 @@ class NonlinearProgram(FlatInputs):
         ub: Their upper bounds.
         cl: The lower bounds of the constraints, of shape (m,).
         cu: Their upper bounds; where both are the same it is an equation.
+        free: The positions of the variables among the arguments of the kernels.
         symbols: The variables, as symbols.
         shapes: Their shapes, () for a number.
     """
@@ -107,6 +108,10 @@ class NonlinearProgram(FlatInputs):
         self.m: int = sum(map(size_of, self._shapes[1:]))
         names = [symbol.name for symbol in self.symbols]
         chosen = [bounds.get(symbol, bounds.get(symbol.name, (None, None))) for symbol in self.symbols]
+        self.lb: Any
+        self.ub: Any
+        self.cl: Any
+        self.cu: Any
         self.lb, self.ub = limits_of(chosen, self.shapes, names)
         shapes = [(*block.shape, *self._shapes[block.first]) for block in blocks]
         self.cl, self.cu = limits_of(limits, shapes, list(expressions)[1:])
@@ -295,15 +300,7 @@ class NonlinearProgram(FlatInputs):
             self._parts(vector)
             return vector
         assert self.shapes is not None
-        named = {_name(key): value for key, value in start.items()}
-        for name in named:
-            by_name(self.symbols, name, "the variables")
-        parts = []
-        for symbol, shape in zip(self.symbols, self.shapes, strict=True):
-            if symbol.name not in named:
-                raise ValueError(f"no start for {symbol.name}")
-            parts.append(whole(named[symbol.name], shape, f"the values of {symbol.name} in the start"))
-        return np.concatenate([np.zeros(0), *(part.ravel() for part in parts)])
+        return _start(start, self.symbols, self.shapes)
 
 
 def nlp(
@@ -362,6 +359,19 @@ def nlp(
 def _name(key: Any) -> Any:
     """Of a symbol or an array; a name is its own."""
     return getattr(key, "name", key)
+
+
+def _start(given: Mapping[Any, Any], symbols: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> Any:
+    """The vector of a starting point that is given by names or symbols."""
+    named = {_name(key): value for key, value in given.items()}
+    for name in named:
+        by_name(symbols, name, "the variables")
+    parts = [np.zeros(0)]
+    for symbol, shape in zip(symbols, shapes, strict=True):
+        if symbol.name not in named:
+            raise ValueError(f"no start for {symbol.name}")
+        parts.append(whole(named[symbol.name], shape, f"the values of {symbol.name} in the start").ravel())
+    return np.concatenate(parts)
 
 
 def _one_of_each(kernel: Kernel, names: Iterable[str]) -> list[Block]:
