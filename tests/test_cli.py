@@ -73,7 +73,9 @@ def test_emit_differentiates_for_what_wrt_names(circuit: str, capsys: Captured) 
     assert 'WRT = ("z", "x")' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("stage", ["graph", "stable", "masked", "gradient", "simplified", "plan", "program", "source"])
+@pytest.mark.parametrize(
+    "stage", ["graph", "stable", "scattered", "masked", "gradient", "simplified", "plan", "program", "source"]
+)
 def test_emit_prints_each_stage(circuit: str, stage: str, capsys: Captured) -> None:
     assert main(["emit", circuit, "--stage", stage]) == 0
     assert len(capsys.readouterr().out) > 20

@@ -30,9 +30,9 @@ sum(tanh(scores[i,j])**2 for i in range(n) for j in range(c)) + sum(exp(w[k]) fo
 
 
 def test_every_pass_is_a_stage() -> None:
-    assert STAGES == ("graph", "stable", "masked", "gradient", "simplified", "plan", "program", "source")
+    assert STAGES == ("graph", "stable", "scattered", "masked", "gradient", "simplified", "plan", "program", "source")
     stages = Stages("log(1 + exp(x*y))", None, None, ())
-    assert list(stages.graphs) == list(STAGES[:5])
+    assert list(stages.graphs) == list(STAGES[:6])
     for step in PASSES:
         assert stage_text(step.result, "log(1 + exp(x*y))") == str(stages.graphs[step.result])
         assert stages.seconds[step.name] > 0.0

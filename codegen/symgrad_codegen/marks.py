@@ -108,6 +108,7 @@ class Marks:
     is_input: bool = False
     kind: str = "real"
     spoilt: str = ""  # why entries that were written count as not filled
+    joined: str | None = None  # what passes have joined in it since it was filled, so that another one may go on
 
 
 def unfilled(shape: Sequence[int], kind: str = "real", data: int | None = None) -> Marks:

@@ -109,7 +109,7 @@ def _fill(run: Memory, step: Fill) -> None:
     if run.in_pass is not None and marks.data is None:
         run.breach(f"{step.array} is filled in a pass: again and again")
     marks.filled[...] = run.clock
-    marks.start = step.value
+    marks.start, marks.joined = step.value, None
     if marks.numbers is not None:
         marks.numbers[...] = step.value
 
@@ -123,7 +123,7 @@ def _pass(run: Memory, step: Pass) -> None:
             run.arrays[storage.name] = unfilled(shape, storage.kind, storage.data)
     for kind, array in step.accumulated:
         marks = run.written(array)
-        if marks.data is None and marks.start != REDUCTIONS[kind].start:
+        if marks.data is None and marks.start != REDUCTIONS[kind].start and marks.joined != kind:
             run.breach(f"the {kind} in {array} does not start from {REDUCTIONS[kind].start}")
     for marks in run.arrays.values():
         if marks.data is None and not marks.is_input:
@@ -132,8 +132,8 @@ def _pass(run: Memory, step: Pass) -> None:
     for inner in step.steps:
         _step(run, inner)
         run.open = accumulated
-    for array in accumulated:
-        run.arrays[array].start = None
+    for kind, array in step.accumulated:
+        run.arrays[array].start, run.arrays[array].joined = None, kind
     for marks in run.arrays.values():
         marks.writer = None
     run.in_pass, run.open = None, frozenset()
@@ -239,7 +239,7 @@ def _mark(run: Memory, target: Element, marks: Marks, places: list[Any]) -> None
         if twice.any():
             run.breach(f"{expression_text(target, 'float64')} is written for several indices of the data", twice)
     np.minimum.at(marks.filled, at, run.now)
-    marks.start = None
+    marks.start = marks.joined = None
 
 
 # --- whole arrays -------------------------------------------------------------------------------------------------
@@ -299,4 +299,4 @@ def _matrix(run: Memory, step: Matrix) -> None:
     if shapes[0] != size * 2 or shapes[-1][:1] != size or target.filled.shape != wanted:
         run.breach(f"{step.function} of shapes {shapes} into {step.target} of shape {target.filled.shape}")
     target.filled[...] = run.clock
-    target.start = None
+    target.start = target.joined = None

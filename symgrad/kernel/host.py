@@ -11,16 +11,13 @@ import numpy as np
 from symgrad_codegen.run import build, host
 
 from ..errors import ShapeError, SymgradError
-from ..evaluate.evaluation import Evaluator
 from . import packing
 from .arguments import Arguments, Shapes
 from .batch import per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
 from .packing import Cells
+from .reference import Reference
 from .sparse import Matrix, Patterns, Placed
-
-# Points that the reference evaluator holds at a time.
-_REFERENCE_POINTS = 1024
 
 
 class HostRunner:
@@ -42,9 +39,8 @@ class HostRunner:
         targets = compiled.results.targets
         self.at_point = compiled.results.at_point(self._kind)
         self._names = [f"out: {target.name}" for target in targets]
-        pattern, options = compiled.graph.pattern, compiled.options
-        is_lower = options.symmetric == "lower"
-        self._patterns = None if pattern is None else Patterns(pattern, options.sparse or "", is_lower)
+        pattern = compiled.graph.pattern
+        self._patterns = None if pattern is None else Patterns(pattern, compiled.options)
         if compiled.has_arrays:
             self._cells = Cells(targets, self.arguments.ranks)
             outputs = list(enumerate(compiled.graph.outputs))
@@ -59,8 +55,8 @@ class HostRunner:
     def _load(self) -> str:
         """The module, and the functions of it that a call needs; returns what runs the kernel, in words."""
         if self._compiled.source is None:
-            self._reference = Evaluator(self._compiled.graph)
-            self.point, self._run_outputs = self._reference_point, self._reference_points
+            reference = Reference(self._compiled.graph, self._kind)
+            self.point, self._run_outputs = reference.point, reference.points
             return f"reference evaluator (more than {MAX_OPERATIONS} operations)"
         self.module = build.load(self._compiled.source, self._options.cache)
         if self._compiled.has_arrays:
@@ -166,21 +162,6 @@ class HostRunner:
             seconds = sum(map(_seconds_of, list(overloads.values())[self._built :]))
             self._built = len(overloads)
             self._compiled.stats.add_seconds("build_batch", seconds)
-
-    def _reference_point(self, *args: Any) -> tuple[float | tuple[float, ...], tuple[float, ...]]:
-        if len(args) != len(self.arguments.names) or any(isinstance(argument, np.ndarray) for argument in args):
-            raise TypeError("plain numbers wanted")
-        point = [self._kind.type(float(argument)) for argument in args]
-        numbers = [float(number) for number in self._reference.floats(point, dtype=self._kind)]
-        count = len(self._compiled.graph.values)
-        return numbers[0] if count == 1 else tuple(numbers[:count]), tuple(numbers[count:])
-
-    def _reference_points(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-        for start in range(0, len(outputs[0]), _REFERENCE_POINTS):
-            part = slice(start, start + _REFERENCE_POINTS)
-            results = self._reference.floats([array[part] for array in inputs], dtype=self._kind)
-            for array, result in zip(outputs, results, strict=True):
-                array[part] = result
 
     # --- over arrays --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from ..analysis.extents import numeric, with_derived
 from ..evaluate.evaluation import Evaluator
 from ..graph.affine import Index
 from ..graph.graph import Pattern, reachable
-from ..options import TRIPLETS
+from ..options import TRIPLETS, Options
 from .batch import check_memory
 
 
@@ -89,9 +89,8 @@ class Placed(NamedTuple):
 class Patterns:
     """The patterns of a kernel by extents and tables of indices: the last one is remembered."""
 
-    def __init__(self, pattern: Pattern, storage: str, is_lower: bool) -> None:
-        """`storage` is one of the formats; `is_lower` says that of a symmetric matrix the lower triangle is wanted."""
-        self._pattern, self._format, self._is_lower = pattern, storage, is_lower
+    def __init__(self, pattern: Pattern, options: Options) -> None:
+        self._pattern, self._format, self._is_lower = pattern, options.sparse or "csr", options.symmetric == "lower"
         self._evaluator = Evaluator(pattern.graph)
         nodes = reachable(view.node for view in pattern.graph.views)
         self._tables = sorted(node.position for node in nodes if node.gate.name == "input")

@@ -12,6 +12,7 @@ from symgrad.analysis.extents import numeric, with_derived
 from symgrad.evaluate.evaluation import evaluate_exactly
 from symgrad.graph.graph import Graph
 from symgrad.kernel.sparse import Patterns
+from symgrad.options import Options
 
 
 def matrix_of(graph: Graph, point: Sequence[Any], sizes: Mapping[str, int], digits: int = 30) -> tuple[Any, int]:
@@ -20,7 +21,7 @@ def matrix_of(graph: Graph, point: Sequence[Any], sizes: Mapping[str, int], digi
     assert pattern is not None
     count = len(pattern.families)
     found = evaluate_exactly(graph, point, sizes, digits)
-    placed = Patterns(pattern, "csr", False).at(point, sizes)
+    placed = Patterns(pattern, Options(sparse="csr")).at(point, sizes)
     data = np.zeros(len(placed.matrix.rows), object)
     for family, own in zip(placed.families, found[len(found) - count :], strict=True):
         values = np.asarray(own, object)

@@ -24,7 +24,9 @@ import symgrad
 from symgrad.evaluate.evaluation import evaluate
 from symgrad.kernel.arguments import Shapes
 from symgrad.kernel.host import HostRunner
+from symgrad.kernel.reference import Reference
 from symgrad.kernel.runner import RUNNERS
+from symgrad.kernel.sparse import Placed
 from symgrad.result import HessianResult, JacobianResult
 
 # What symgrad says when it refuses: with these, and a message. An IndexError is one of a call's checks.
@@ -123,7 +125,7 @@ class PlainRunner(HostRunner):
 
     def _load(self) -> str:
         if not self._compiled.has_arrays:  # none is left in the expression, and nothing is run
-            self._run_outputs = self._reference_points
+            self._run_outputs = Reference(self._compiled.graph, self._kind).points
             return "nothing"
         assert self._compiled.source is not None
         names: dict[str, Any] = {"__name__": "emitted", "np": _Poisoned(), "math": _Quiet()}
@@ -138,8 +140,8 @@ class PlainRunner(HostRunner):
     def index_range(self, values: Any) -> tuple[int, int]:
         return int(values.min()), int(values.max())
 
-    def _outputs(self, arrays: Sequence[Any], shapes: Shapes, out: Any) -> list[Any]:
-        outputs = super()._outputs(arrays, shapes, out)
+    def _outputs(self, arrays: Sequence[Any], shapes: Shapes, out: Any, placed: Placed | None = None) -> list[Any]:
+        outputs = super()._outputs(arrays, shapes, out, placed)
         for array in outputs:
             array.fill(np.nan)
         return outputs

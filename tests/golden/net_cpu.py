@@ -94,7 +94,7 @@ def pass_1(start, stop, d, h, n, W1, X, b1, w2, y, d_X, d_y, value, d_W1, d_b1, 
 
 @njit(**OPTIONS)
 def outside(h, value, d_w2):
-    # backward: d_w2
+    # backward: d_b1, d_w2
     for i in range(h):
         d_w2[i] = 2.0 * d_w2[i]  # d value / d w2
     result = real(value[0])

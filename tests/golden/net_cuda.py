@@ -60,7 +60,7 @@ def nest_5(d_w2, low, stop):
     thread = cuda.grid(1)
     i = low + thread
     while i < stop:
-        # backward: d_w2
+        # backward: d_b1, d_w2
         d_w2[i] = 2.0 * d_w2[i]  # d value / d w2
         i += cuda.gridsize(1)
 

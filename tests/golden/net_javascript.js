@@ -66,7 +66,7 @@ export function kernel(W1, X, b1, w2, y) {
             d_X[k * d + j] = d_X_total[j]; // d value / d X
         }
     }
-    // backward: d_w2
+    // backward: d_b1, d_w2
     for (let i = 0; i < h; i++) {
         d_w2[i] = 2 * d_w2[i]; // d value / d w2
     }

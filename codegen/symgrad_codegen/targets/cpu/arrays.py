@@ -243,8 +243,7 @@ class Emission:
         lines = [f"    # over {step.axis}, a part at a time: each has sums of its own, which are joined in order"]
         own = [self.scope.local(f"{array}_sum") if wide else array for array in arrays]
         if wide:
-            for name, (kind, array) in zip(own, step.accumulated, strict=True):
-                lines.append(f"    {name} = np.full({array}.shape, {number_text(REDUCTIONS[kind].start)}, np.float64)")
+            lines += [f"    {name} = {array}.astype(np.float64)" for array, name in zip(arrays, own, strict=True)]
         whole = step.scatters or not arrays
         if not jitted:
             kinds = [f'"{kind}"' for kind, _ in step.accumulated]
