@@ -102,14 +102,12 @@ class HostRunner:
 
     def matrix(self, values: Sequence[Any]) -> Matrix:
         """The pattern of a sparse result. Raises SymgradError where the result is none."""
-        known = self._compiled.results.matrix
-        if known is None and self._patterns is None:
-            raise SymgradError("this kernel has no sparse result: compile it with sparse='csr', 'csc' or 'coo'")
-        if known is not None:
-            return known
+        if self._compiled.results.matrix is not None:
+            return self._compiled.results.matrix
         arrays = self.arguments.arrays(values)
         placed = self.placed(arrays, self.arguments.shapes_of(arrays))
-        assert placed is not None
+        if placed is None:
+            raise SymgradError("this kernel has no sparse result: compile it with sparse='csr', 'csc' or 'coo'")
         return placed.matrix
 
     def hold(self, position: int, value: Any) -> Any:

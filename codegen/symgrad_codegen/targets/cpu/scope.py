@@ -31,7 +31,8 @@ class Scope(ArrayScope):
     def type(self, name: str) -> str:
         """The Numba type of an argument."""
         kind = numba_type(self.kind(name), self.program.dtype)
-        return f"types.Array({kind}, {self.rank(name)}, 'C')" if self.is_array(name) else kind
+        order = "A" if name in self.results and self.results[name].strided else "C"
+        return f"types.Array({kind}, {self.rank(name)}, '{order}')" if self.is_array(name) else kind
 
     def joined(self, kind: str, one: str, two: str) -> str:
         if kind == "sum":
