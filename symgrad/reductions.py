@@ -11,6 +11,12 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 MAX_TERMS = 1_000_000  # that doit writes out
 
 
+class UnnamedIndex(sympy.Symbol):  # type: ignore[misc]
+    """An index that the language names, as in `sum(x)` and `A @ B`: unlike a user's it is no name to keep."""
+
+    __slots__ = ()
+
+
 class Largest(ExprWithLimits):  # type: ignore[misc]  # SymPy ships no types
     """The maximum of a body over indices, as `sympy.Sum` is the sum of it.
 

@@ -161,9 +161,11 @@ class Graph:
         outputs = []
         for output in self.outputs:
             view = read_after(views, output.view)
-            is_entry = not output.by and not output.shape and not self.over_points
-            is_gathered = any(isinstance(index, Gather) for index in view.index)
-            outputs.append(replace(output, view=as_node(view) if is_entry or is_gathered else view))
+            if not self.over_points:
+                is_entry = not output.by and not output.shape
+                is_gathered = any(isinstance(index, Gather) for index in view.index)
+                view = as_node(view) if is_entry or is_gathered else view
+            outputs.append(output if view is output.view else replace(output, view=view))
         return replace(
             self,
             outputs=tuple(outputs),

@@ -157,9 +157,11 @@ class InternTable(Builder):
         gathered: tuple[View, ...],
     ) -> Node:
         node = self._interned[key] = Node()
-        node.gate, node.arguments, node.attribute, node.rank, node.gathered = gate, edges, attribute, rank, gathered
+        node.gate, node.arguments, node.gathered = gate, edges, gathered
+        node.attribute, node.rank, node.table = attribute, rank, self
         node.loops, node.fixed = (rank, True) if loops is None else (loops, False)
-        self.has_loops = self.has_loops or loops is not None
+        if loops is not None:
+            self.has_loops = True
         if edges:
             for edge in edges:
                 if not edge.node.fixed:
@@ -168,7 +170,7 @@ class InternTable(Builder):
         else:
             node.fixed = gate.name not in _VARYING_LEAVES
             self.has_loops = self.has_loops or gate.name == "size"
-        node.number, node.table = len(self.nodes), self
+        node.number = len(self.nodes)
         node.own = tuple.__new__(View, (node, own_axes(rank)))  # as View(...) does, in half the time
         self.nodes.append(node)
         return node

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import sympy
 
-from ..reductions import Family, family
+from ..reductions import Family, UnnamedIndex, family
 from .construct import CONDITION, MINUS_ONE, NUMBER, SHAPELESS, TUPLE, Limit, Value, add, described, over, unsimplified
 from .messages import Mistake, offset_of, short
 from .tokens import ENTRIES, identifier
@@ -43,7 +43,7 @@ class Elements:
     def index(self, level: int) -> sympy.Basic:
         """The index of a loop around `level` other such: nested ones differ, and the same text gives the same ones."""
         while len(self._indices) <= level:
-            self._indices.append(sympy.Symbol(next(self._names), integer=True))
+            self._indices.append(UnnamedIndex(next(self._names), integer=True))
         return self._indices[level]
 
     def element(self, at: Token | None, array: Value, indices: Sequence[sympy.Basic]) -> Value:

@@ -22,7 +22,7 @@ from ..gates.table import GATES
 from ..graph.affine import Axis, Index, Size, axis, number_index
 from ..graph.node import AnyIndex, Builder, Gather, View
 from ..graph.sums import at_inputs, guarded, total
-from ..reductions import Largest, Smallest
+from ..reductions import Largest, Smallest, UnnamedIndex
 from .limits import ranges, written_out
 from .registry import Build, alone, lowers, row_of
 from .scalars import Lowering
@@ -40,7 +40,9 @@ class Arrays:
         self.inputs, self.found, self.known = tuple(inputs), found, known
         self.positions = {symbol: position for position, symbol in enumerate(inputs)}
         self.axis_of: dict[sympy.Basic, Axis] = {symbol: table.fresh() for symbol in found.bound}
-        self.axis_names: dict[Axis, str] = {name: str(symbol) for symbol, name in self.axis_of.items()}
+        self.axis_names: dict[Axis, str] = {  # the user's
+            name: str(symbol) for symbol, name in self.axis_of.items() if not isinstance(symbol, UnnamedIndex)
+        }
         self.row, self.column = table.fresh(), table.fresh()
         self.further: list[Axis] = []  # axes of arrays of more than two
         self.integers: set[int] = {

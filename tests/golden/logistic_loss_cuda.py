@@ -1,4 +1,4 @@
-"""f(X, lam, w, y) = (lam * sum over j of w[j]**2) / 2 + sum over i of log(exp(-y[i] * sum over k of w[k] * X[i, k]) +
+"""f(X, lam, w, y) = (lam * sum over j of w[j]**2) / 2 + sum over i of log(exp(-y[i] * sum over j of w[j] * X[i, j]) +
     1)
 
 Arguments: X, lam, w, y (float64).
@@ -54,9 +54,9 @@ def pass_1(d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_0_su
     i = low + thread
     while i < stop:
         z_here = real(0.0)
-        # forward: z[i] = sum over k of w[k] * X[i, k]
-        for k in range(d):
-            z_here = z_here + (w[k] * X[i, k])
+        # forward: z[i] = sum over j of w[j] * X[i, j]
+        for j in range(d):
+            z_here = z_here + (w[j] * X[i, j])
         # forward and backward: product_1[i] = y[i] * z[i], total_2, d_minus, product_2, d_y
         product_1_i = y[i] * z_here
         total_2_here_0 = total_2_here_0 + (max(-product_1_i, 0.0) + log1p(exp(-abs(product_1_i))))
@@ -64,8 +64,8 @@ def pass_1(d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_0_su
         product_2_here = d_minus_i * y[i]
         d_y[i] = -d_minus_i * z_here  # d value / d y
         # backward: d_w
-        for k in range(d):
-            d_w_own[k, thread] = d_w_own[k, thread] + (product_2_here * X[i, k])
+        for j in range(d):
+            d_w_own[j, thread] = d_w_own[j, thread] + (product_2_here * X[i, j])
         # backward: d_X
         for j in range(d):
             d_X[i, j] = -product_2_here * w[j]  # d value / d X
@@ -83,11 +83,11 @@ def alone_2(lam, value, total_1, total_2):
 @cuda.jit(cache=CACHE)
 def nest_7(lam, w, d_w, low, stop):
     thread = cuda.grid(1)
-    k = low + thread
-    while k < stop:
+    j = low + thread
+    while j < stop:
         # backward: d_w
-        d_w[k] = -d_w[k] + lam * w[k]  # d value / d w
-        k += cuda.gridsize(1)
+        d_w[j] = -d_w[j] + lam * w[j]  # d value / d w
+        j += cuda.gridsize(1)
 
 
 def kernel_into(stream, X, lam, w, y, value, d_X, d_lam, d_w, d_y):
@@ -119,7 +119,7 @@ def kernel_into(stream, X, lam, w, y, value, d_X, d_lam, d_w, d_y):
     combine(SUM, d_w_sums, d_w, 0, stream)
     combine(SUM, total_2_here_0_sums, total_2, 0, stream)
     launch(alone_2, 1, 1, stream, lam, value, total_1, total_2)
-    # over k
+    # over j
     low = 0
     stop = d
     blocks = pass_blocks(stop - low, 0)

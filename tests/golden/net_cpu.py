@@ -1,32 +1,32 @@
-# f(W1, X, b1, w2, y) = sum over k of (-y[k] + sum over i of w2[i] * max(0, b1[i] + sum over j of W1[j, i] * X[k,
-#     j]))**2
+# f(W1, X, b1, w2, y) = sum over i of (-y[i] + sum over j of w2[j] * max(0, b1[j] + sum over k of W1[k, j] * X[i,
+#     k]))**2
 @njit(**NEST)
 def nest_1(b1, total_1, sum_1, hidden, w2, scores, h, count):
-    """forward: sum_1[i, k] = b1[i] + total_1[i, k], hidden[i, k] = max(0, sum_1[i, k]), scores[k] = sum over i ..."""
+    """forward: sum_1[j, i] = b1[j] + total_1[j, i], hidden[j, i] = max(0, sum_1[j, i]), scores[i] = sum over j ..."""
     wide_and_unaliased()
-    for i in range(h):
-        b1_i = b1[i]
-        w2_i = w2[i]
-        for k in range(count):
-            sum_1_ik = b1_i + total_1[i, k]
-            sum_1[i, k] = sum_1_ik
-            hidden_ik = max(0.0, sum_1_ik)
-            hidden[i, k] = hidden_ik
-            scores[k] = running_sum(scores[k], w2_i * hidden_ik)
+    for j in range(h):
+        b1_j = b1[j]
+        w2_j = w2[j]
+        for i in range(count):
+            sum_1_ji = b1_j + total_1[j, i]
+            sum_1[j, i] = sum_1_ji
+            hidden_ji = max(0.0, sum_1_ji)
+            hidden[j, i] = hidden_ji
+            scores[i] = running_sum(scores[i], w2_j * hidden_ji)
 
 
 @njit(**NEST)
 def nest_2(scores, y_block, sum_2, value, d_sum_2, d_y_block, count):
-    """forward and backward: sum_2[k] = scores[k] - y[k], value = sum over k of sum_2[k] * sum_2[k], d_sum_2, d_y"""
+    """forward and backward: sum_2[i] = scores[i] - y[i], value = sum over i of sum_2[i] * sum_2[i], d_sum_2, d_y"""
     wide_and_unaliased()
     value_sum = real(0.0)
-    for k in range(count):
-        sum_2_k = scores[k] - y_block[k]
-        sum_2[k] = sum_2_k
-        value_sum = running_sum(value_sum, sum_2_k * sum_2_k)
-        d_sum_2_k = 2.0 * sum_2_k
-        d_sum_2[k] = d_sum_2_k
-        d_y_block[k] = -d_sum_2_k  # d value / d y
+    for i in range(count):
+        sum_2_i = scores[i] - y_block[i]
+        sum_2[i] = sum_2_i
+        value_sum = running_sum(value_sum, sum_2_i * sum_2_i)
+        d_sum_2_i = 2.0 * sum_2_i
+        d_sum_2[i] = d_sum_2_i
+        d_y_block[i] = -d_sum_2_i  # d value / d y
     value[0] = value[0] + value_sum
 
 
@@ -34,17 +34,17 @@ def nest_2(scores, y_block, sum_2, value, d_sum_2, d_y_block, count):
 def nest_3(sum_1, d_sum_2, w2, sum_2, d_sum_1, d_b1, hidden, d_w2, h, count):
     """backward: d_sum_1, d_b1, d_w2"""
     wide_and_unaliased()
-    for i in range(h):
-        w2_i = w2[i]
-        d_b1_i = real(0.0)
-        d_w2_i = real(0.0)
-        for k in range(count):
-            d_sum_1_ik = where_larger(sum_1[i, k], 0.0, d_sum_2[k] * w2_i, sum_2[k] * w2_i)
-            d_sum_1[i, k] = d_sum_1_ik
-            d_b1_i = running_sum(d_b1_i, d_sum_1_ik)  # d value / d b1
-            d_w2_i = running_sum(d_w2_i, sum_2[k] * hidden[i, k])
-        d_b1[i] = d_b1[i] + d_b1_i
-        d_w2[i] = d_w2[i] + d_w2_i
+    for j in range(h):
+        w2_j = w2[j]
+        d_b1_j = real(0.0)
+        d_w2_j = real(0.0)
+        for i in range(count):
+            d_sum_1_ji = where_larger(sum_1[j, i], 0.0, d_sum_2[i] * w2_j, sum_2[i] * w2_j)
+            d_sum_1[j, i] = d_sum_1_ji
+            d_b1_j = running_sum(d_b1_j, d_sum_1_ji)  # d value / d b1
+            d_w2_j = running_sum(d_w2_j, sum_2[i] * hidden[j, i])
+        d_b1[j] = d_b1[j] + d_b1_j
+        d_w2[j] = d_w2[j] + d_w2_j
 
 
 @njit(**NEST)
@@ -52,8 +52,8 @@ def nest_4(d_X_total, d_X_block, d, count):
     """backward: d_X"""
     wide_and_unaliased()
     for j in range(d):
-        for k in range(count):
-            d_X_block[j, k] = d_X_total[j, k]  # d value / d X
+        for i in range(count):
+            d_X_block[j, i] = d_X_total[j, i]  # d value / d X
 
 
 @njit(**OPTIONS)
@@ -78,7 +78,7 @@ def pass_1(start, stop, d, h, n, W1, X, b1, w2, y, d_X, d_y, value, d_W1, d_b1, 
         d_sum_1 = d_sum_1_memory[:h * count].reshape((h, count))
         d_X_total = d_X_total_memory[:d * count].reshape((d, count))
         d_X_block = d_X_block_memory[:d_X.shape[1] * count].reshape((d_X.shape[1], count))
-        # forward: total_1[i, k] = sum over j of W1[j, i] * X[k, j]
+        # forward: total_1[j, i] = sum over k of W1[k, j] * X[i, k]
         matrix_product(total_1, W1, True, X[first:first + count], True, False)
         scores.fill(0.0)
         nest_1(b1, total_1, sum_1, hidden, w2, scores, h, count)
@@ -116,7 +116,7 @@ def kernel(W1, X, b1, w2, y):
     d_W1.fill(0.0)
     d_b1.fill(0.0)
     d_w2.fill(0.0)
-    # over k, a part at a time: each has sums of its own, which are joined in order
+    # over i, a part at a time: each has sums of its own, which are joined in order
     part = part_length(n)
     single = part >= n
     value_part = value if single else np.empty_like(value)
@@ -152,7 +152,7 @@ def kernel_into(walk, W1, X, b1, w2, y, d_W1, d_X, d_b1, d_w2, d_y):
     d_W1.fill(0.0)
     d_b1.fill(0.0)
     d_w2.fill(0.0)
-    # over k, a part at a time: each has sums of its own, which are joined in order
+    # over i, a part at a time: each has sums of its own, which are joined in order
     walk(
         pass_1, 0, n, (d, h, n, W1, X, b1, w2, y, d_X, d_y), (value, d_W1, d_b1, d_w2), ("sum", "sum", "sum", "sum")
     )

@@ -1,5 +1,5 @@
-# f(W1, X, b1, w2, y) = sum over k of (-y[k] + sum over i of w2[i] * max(0, b1[i] + sum over j of W1[j, i] * X[k,
-#     j]))**2
+# f(W1, X, b1, w2, y) = sum over i of (-y[i] + sum over j of w2[j] * max(0, b1[j] + sum over k of W1[k, j] * X[i,
+#     k]))**2
 @cuda.jit(cache=CACHE)
 def pass_1(
     h, b1, w2, y, total_1, sum_1, hidden, d_sum_1, d_y, low, stop, d_b1_own, d_b1_sums, d_w2_own, d_w2_sums,
@@ -12,30 +12,30 @@ def pass_1(
         d_b1_own[entry_0, thread] = real(0.0)
     for entry_0 in range(d_w2_own.shape[0]):
         d_w2_own[entry_0, thread] = real(0.0)
-    k = low + thread
-    while k < stop:
+    i = low + thread
+    while i < stop:
         scores_here = real(0.0)
-        # forward: sum_1[i, k] = b1[i] + total_1[i, k], hidden[i, k] = max(0, sum_1[i, k]), scores[k] = sum over i ...
-        for i in range(h):
-            sum_1_ik = b1[i] + total_1[i, k - low]
-            sum_1[i, thread] = sum_1_ik
-            hidden_ik = max(0.0, sum_1_ik)
-            hidden[i, thread] = hidden_ik
-            scores_here = scores_here + (w2[i] * hidden_ik)
-        # forward and backward: sum_2[k] = scores[k] - y[k], value = sum over k of sum_2[k] * sum_2[k], d_sum_2, d_y
-        sum_2_k = scores_here - y[k]
-        sum_2_here = sum_2_k
-        value_here_0 = value_here_0 + (sum_2_k * sum_2_k)
-        d_sum_2_k = 2.0 * sum_2_k
-        d_sum_2_here = d_sum_2_k
-        d_y[k] = -d_sum_2_k  # d value / d y
+        # forward: sum_1[j, i] = b1[j] + total_1[j, i], hidden[j, i] = max(0, sum_1[j, i]), scores[i] = sum over j ...
+        for j in range(h):
+            sum_1_ji = b1[j] + total_1[j, i - low]
+            sum_1[j, thread] = sum_1_ji
+            hidden_ji = max(0.0, sum_1_ji)
+            hidden[j, thread] = hidden_ji
+            scores_here = scores_here + (w2[j] * hidden_ji)
+        # forward and backward: sum_2[i] = scores[i] - y[i], value = sum over i of sum_2[i] * sum_2[i], d_sum_2, d_y
+        sum_2_i = scores_here - y[i]
+        sum_2_here = sum_2_i
+        value_here_0 = value_here_0 + (sum_2_i * sum_2_i)
+        d_sum_2_i = 2.0 * sum_2_i
+        d_sum_2_here = d_sum_2_i
+        d_y[i] = -d_sum_2_i  # d value / d y
         # backward: d_sum_1, d_b1, d_w2
-        for i in range(h):
-            d_sum_1_ik = where_larger(sum_1[i, thread], 0.0, d_sum_2_here * w2[i], sum_2_here * w2[i])
-            d_sum_1[i, k - low] = d_sum_1_ik
-            d_b1_own[i, thread] = d_b1_own[i, thread] + d_sum_1_ik  # d value / d b1
-            d_w2_own[i, thread] = d_w2_own[i, thread] + (sum_2_here * hidden[i, thread])
-        k += cuda.gridsize(1)
+        for j in range(h):
+            d_sum_1_ji = where_larger(sum_1[j, thread], 0.0, d_sum_2_here * w2[j], sum_2_here * w2[j])
+            d_sum_1[j, i - low] = d_sum_1_ji
+            d_b1_own[j, thread] = d_b1_own[j, thread] + d_sum_1_ji  # d value / d b1
+            d_w2_own[j, thread] = d_w2_own[j, thread] + (sum_2_here * hidden[j, thread])
+        i += cuda.gridsize(1)
     for entry_0 in range(d_b1_own.shape[0]):
         keep(d_b1_sums, entry_0, over_block(SUM, d_b1_own[entry_0, thread], shared))
     for entry_0 in range(d_w2_own.shape[0]):
@@ -48,10 +48,10 @@ def pass_1_2(d, n, d_X_total, d_X, count):
     thread = cuda.grid(1)
     point = thread
     while point < count:
-        k = point % n
+        i = point % n
         j = point // n
         # backward: d_X
-        d_X[k, j] = d_X_total[j, k]  # d value / d X
+        d_X[i, j] = d_X_total[j, i]  # d value / d X
         point += cuda.gridsize(1)
 
 
@@ -80,13 +80,13 @@ def kernel_into(stream, W1, X, b1, w2, y, result, d_W1, d_X, d_b1, d_w2, d_y):
     set_all(d_W1, 0.0, stream)
     set_all(d_b1, 0.0, stream)
     set_all(d_w2, 0.0, stream)
-    # over k
+    # over i
     low = 0
     stop = n
     total_1 = room(stream, "total_1", (h, builtins.max(1, stop - low)))
     d_sum_1 = room(stream, "d_sum_1", (h, builtins.max(1, stop - low)))
     d_X_total = room(stream, "d_X_total", (d, builtins.max(1, stop - low)))
-    # forward: total_1[i, k] = sum over j of W1[j, i] * X[k, j]
+    # forward: total_1[j, i] = sum over k of W1[k, j] * X[i, k]
     matrix_product(total_1[:, : stop - low], W1, True, X[low:stop], True, False, stream)
     blocks = pass_blocks(stop - low, d_b1.size + d_w2.size + h + h)
     sum_1 = room(stream, "sum_1", (h, blocks * THREADS))

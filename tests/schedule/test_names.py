@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import keyword
+import re
 
 import pytest
 
+import symgrad
+from symgrad.compiler import Stages
 from symgrad.schedule.names import Names, identifier, input_names, merged
 
 
@@ -55,3 +58,14 @@ def test_inputs_that_need_no_change_keep_their_names() -> None:
 def test_terms_of_equal_names_are_one() -> None:
     assert merged([("n", 2), ("i", 1), ("n", -1), ("j", 3), ("j", -3)]) == (("n", 1), ("i", 1))
     assert merged([]) == ()
+
+
+def test_loops_are_called_by_the_users_indices_alone() -> None:
+    """The products and sums of arrays in a text have indices that nobody chose: they give way to the user's."""
+    text = "X: matrix(n, d)\nw: vector(d)\nsum((X @ w)**2) + sum(w[k]**2 for k in range(d))"
+    stages = Stages(text, None, None, ())
+    named = {name for names in stages.graph.labels.values() for name in names}
+    assert named - {""} == {"k"}
+    source = symgrad.emit(text, target="javascript")
+    assert "for (let k = 0; k < d; k++)" in source
+    assert not re.search(r"for \(let j\b", source)
