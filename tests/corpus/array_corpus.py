@@ -241,6 +241,11 @@ def differences(x: Array) -> Array:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
+def _triangle_times_a_matrix(L: Array, A: Array) -> Outcome:
+    g = np.cos(np.tril(L) @ A)
+    return np.sin(np.tril(L) @ A).sum(), {"L": np.tril(g @ A.T), "A": np.tril(L).T @ g}
+
+
 def _simplex(x: Array, y: Array, z: Array) -> Outcome:
     """Of x_i y_j z_k over k <= j <= i."""
     zs, xs = np.cumsum(z), np.cumsum(x[::-1])[::-1]
@@ -1093,6 +1098,13 @@ _SUMS: list[Row] = [
         "L n n, x n, b n",
         lambda L, x, b: Sum((Sum(L[i, j] * x[j], (j, 0, i)) - b[i]) ** 2, over_n),
         _forward_substitution,
+        {"L": lambda L: np.triu(L, 1)},
+    ),
+    (
+        "triangle_times_a_matrix",  # no product of matrices: above its diagonal L is not read
+        "L n n, A n m",
+        lambda L, A: Sum(sp.sin(Sum(L[i, k] * A[k, j], (k, 0, i))), over_n, over_m),
+        _triangle_times_a_matrix,
         {"L": lambda L: np.triu(L, 1)},
     ),
     ("simplex", "x n, y n, z n", lambda x, y, z: Sum(x[i] * y[j] * z[k], (k, 0, j), (j, 0, i), over_n), _simplex),
