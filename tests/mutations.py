@@ -210,6 +210,7 @@ MUTATIONS = [
         "return True",
         "what is gathered along a symbolic axis is chosen among all",
         SCHEDULE,
+        "what is gathered is needed along a whole axis of an input, from 0 on: written out, it ends at a number",
     ),
     # --- nests --------------------------------------------------------------------------------------------------------
     Mutation(

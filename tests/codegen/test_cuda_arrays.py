@@ -144,6 +144,11 @@ def test_no_module_asks_for_fast_math() -> None:
         assert "fastmath" not in symgrad.emit(expression, target="cuda")
 
 
+@pytest.mark.parametrize("name", list(CASES)[::7])
+def test_a_sum_of_one_entry_has_the_name_of_its_array(name: str) -> None:
+    assert not re.findall(r"\w+_here_\d\w*", symgrad.emit(CASES[name].expression(), target="cuda"))
+
+
 def test_code_does_not_grow_with_the_data() -> None:
     source = symgrad.emit(LOSS, target="cuda")
     known = symgrad.emit(LOSS, target="cuda", extents={"d": 1000, "c": 1000})

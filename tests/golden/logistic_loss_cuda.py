@@ -26,16 +26,16 @@ real, real_name = float64, "float64"
 
 
 @cuda.jit(cache=CACHE)
-def nest_1(w, low, stop, total_1_here_0_sums):
+def nest_1(w, low, stop, total_1_here_sums):
     shared = cuda.shared.array(THREADS, real)
     thread = cuda.grid(1)
-    total_1_here_0 = real(0.0)
+    total_1_here = real(0.0)
     j = low + thread
     while j < stop:
         # forward: total_1 = sum over j of w[j] * w[j]
-        total_1_here_0 = total_1_here_0 + (w[j] * w[j])
+        total_1_here = total_1_here + (w[j] * w[j])
         j += cuda.gridsize(1)
-    keep(total_1_here_0_sums, 0, over_block(SUM, total_1_here_0, shared))
+    keep(total_1_here_sums, 0, over_block(SUM, total_1_here, shared))
 
 
 @cuda.jit(cache=CACHE)
@@ -45,10 +45,10 @@ def alone(total_1, d_lam):
 
 
 @cuda.jit(cache=CACHE)
-def pass_1(d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_0_sums):
+def pass_1(d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_sums):
     shared = cuda.shared.array(THREADS, real)
     thread = cuda.grid(1)
-    total_2_here_0 = real(0.0)
+    total_2_here = real(0.0)
     for entry_0 in range(d_w_own.shape[0]):
         d_w_own[entry_0, thread] = real(0.0)
     i = low + thread
@@ -59,7 +59,7 @@ def pass_1(d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_0_su
             z_here = z_here + (w[j] * X[i, j])
         # forward and backward: product_1[i] = y[i] * z[i], total_2, d_minus, product_2, d_y
         product_1_i = y[i] * z_here
-        total_2_here_0 = total_2_here_0 + (max(-product_1_i, 0.0) + log1p(exp(-abs(product_1_i))))
+        total_2_here = total_2_here + (max(-product_1_i, 0.0) + log1p(exp(-abs(product_1_i))))
         d_minus_i = 1.0 / (1.0 + exp(product_1_i))
         product_2_here = d_minus_i * y[i]
         d_y[i] = -d_minus_i * z_here  # d value / d y
@@ -72,7 +72,7 @@ def pass_1(d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_0_su
         i += cuda.gridsize(1)
     for entry_0 in range(d_w_own.shape[0]):
         keep(d_w_sums, entry_0, over_block(SUM, d_w_own[entry_0, thread], shared))
-    keep(total_2_here_0_sums, 0, over_block(SUM, total_2_here_0, shared))
+    keep(total_2_here_sums, 0, over_block(SUM, total_2_here, shared))
 
 
 @cuda.jit(cache=CACHE)
@@ -102,9 +102,9 @@ def kernel_into(stream, X, lam, w, y, value, d_X, d_lam, d_w, d_y):
     low = 0
     stop = d
     blocks = pass_blocks(stop - low, 0)
-    total_1_here_0_sums = room(stream, "total_1_here_0_sums", (1, blocks))
-    launch(nest_1, blocks, THREADS, stream, w, low, stop, total_1_here_0_sums)
-    combine(SUM, total_1_here_0_sums, total_1, 0, stream)
+    total_1_here_sums = room(stream, "total_1_here_sums", (1, blocks))
+    launch(nest_1, blocks, THREADS, stream, w, low, stop, total_1_here_sums)
+    combine(SUM, total_1_here_sums, total_1, 0, stream)
     launch(alone, 1, 1, stream, total_1, d_lam)
     set_all(total_2, 0.0, stream)
     set_all(d_w, 0.0, stream)
@@ -114,10 +114,10 @@ def kernel_into(stream, X, lam, w, y, value, d_X, d_lam, d_w, d_y):
     blocks = pass_blocks(stop - low, d_w.size)
     d_w_own = room(stream, "d_w_own", (*d_w.shape, blocks * THREADS))
     d_w_sums = room(stream, "d_w_sums", (d_w.size, blocks))
-    total_2_here_0_sums = room(stream, "total_2_here_0_sums", (1, blocks))
-    launch(pass_1, blocks, THREADS, stream, d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_0_sums)
+    total_2_here_sums = room(stream, "total_2_here_sums", (1, blocks))
+    launch(pass_1, blocks, THREADS, stream, d, X, w, y, d_X, d_y, low, stop, d_w_own, d_w_sums, total_2_here_sums)
     combine(SUM, d_w_sums, d_w, 0, stream)
-    combine(SUM, total_2_here_0_sums, total_2, 0, stream)
+    combine(SUM, total_2_here_sums, total_2, 0, stream)
     launch(alone_2, 1, 1, stream, lam, value, total_1, total_2)
     # over j
     low = 0

@@ -3,11 +3,11 @@
 @cuda.jit(cache=CACHE)
 def pass_1(
     h, b1, w2, y, total_1, sum_1, hidden, d_sum_1, d_y, low, stop, d_b1_own, d_b1_sums, d_w2_own, d_w2_sums,
-    value_here_0_sums
+    value_here_sums
 ):
     shared = cuda.shared.array(THREADS, real)
     thread = cuda.grid(1)
-    value_here_0 = real(0.0)
+    value_here = real(0.0)
     for entry_0 in range(d_b1_own.shape[0]):
         d_b1_own[entry_0, thread] = real(0.0)
     for entry_0 in range(d_w2_own.shape[0]):
@@ -25,7 +25,7 @@ def pass_1(
         # forward and backward: sum_2[i] = scores[i] - y[i], value = sum over i of sum_2[i] * sum_2[i], d_sum_2, d_y
         sum_2_i = scores_here - y[i]
         sum_2_here = sum_2_i
-        value_here_0 = value_here_0 + (sum_2_i * sum_2_i)
+        value_here = value_here + (sum_2_i * sum_2_i)
         d_sum_2_i = 2.0 * sum_2_i
         d_sum_2_here = d_sum_2_i
         d_y[i] = -d_sum_2_i  # d value / d y
@@ -40,7 +40,7 @@ def pass_1(
         keep(d_b1_sums, entry_0, over_block(SUM, d_b1_own[entry_0, thread], shared))
     for entry_0 in range(d_w2_own.shape[0]):
         keep(d_w2_sums, entry_0, over_block(SUM, d_w2_own[entry_0, thread], shared))
-    keep(value_here_0_sums, 0, over_block(SUM, value_here_0, shared))
+    keep(value_here_sums, 0, over_block(SUM, value_here, shared))
 
 
 @cuda.jit(cache=CACHE)
@@ -95,14 +95,14 @@ def kernel_into(stream, W1, X, b1, w2, y, result, d_W1, d_X, d_b1, d_w2, d_y):
     d_b1_sums = room(stream, "d_b1_sums", (d_b1.size, blocks))
     d_w2_own = room(stream, "d_w2_own", (*d_w2.shape, blocks * THREADS))
     d_w2_sums = room(stream, "d_w2_sums", (d_w2.size, blocks))
-    value_here_0_sums = room(stream, "value_here_0_sums", (1, blocks))
+    value_here_sums = room(stream, "value_here_sums", (1, blocks))
     launch(
         pass_1, blocks, THREADS, stream, h, b1, w2, y, total_1, sum_1, hidden, d_sum_1, d_y, low, stop, d_b1_own,
-        d_b1_sums, d_w2_own, d_w2_sums, value_here_0_sums
+        d_b1_sums, d_w2_own, d_w2_sums, value_here_sums
     )
     combine(SUM, d_b1_sums, d_b1, 0, stream)
     combine(SUM, d_w2_sums, d_w2, 0, stream)
-    combine(SUM, value_here_0_sums, value, 0, stream)
+    combine(SUM, value_here_sums, value, 0, stream)
     # backward: d_W1
     matrix_product(d_W1, X[low:stop], True, d_sum_1[:, : stop - low], True, True, stream)
     # backward: d_X_total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -90,9 +91,9 @@ def _kept(scope: DeviceScope, over: Range, segment: Segment, long: Collection[st
         else:
             entries += [(array, place) for place in sorted(known)]
     sums, memories = _joined(scope, over, segment)
-    wanted = [_here(array, place) for array, place in (*entries, *sums)]
-    thread, *registers, point = free(["thread", *wanted, "point"], scope.taken)
-    here = dict(zip((*entries, *sums), registers, strict=True))
+    held = [*entries, *sums]
+    thread, *registers, point = free(["thread", *_register_names(held), "point"], scope.taken)
+    here = dict(zip(held, registers, strict=True))
     # In the memory of the device first.
     owns = {array: scope.free(f"{array}_own") for array in memories}
     totals = [Total(kind, array, None, owns[array], scope.free(f"{array}_sums")) for array, kind in memories.items()]
@@ -138,8 +139,10 @@ def _joined(scope: DeviceScope, over: Range, segment: Segment) -> tuple[Mapping[
     return sums, memories
 
 
-def _here(array: str, place: tuple[int, ...]) -> str:
-    return "_".join([array, "here", *map(str, place)])
+def _register_names(held: Sequence[Entry]) -> list[str]:
+    """What entries are called in a thread: that which is the only one of its array without its place."""
+    counts = Counter(array for array, _ in set(held))
+    return [f"{array}_here" if counts[array] == 1 else "_".join([array, *map(str, place)]) for array, place in held]
 
 
 # --- kernels ----------------------------------------------------------------------------------------------------------
