@@ -19,7 +19,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 import symgrad
 from symgrad.errors import ParseError
 from symgrad.language.parse import parse
-from symgrad.reductions import Family, Largest, Smallest
+from symgrad.reductions import Family, Largest, Smallest, UnnamedIndex
 
 i, j, k, n, d, E, row, column = sp.symbols("i j k n d E row column", integer=True)
 x, X, lam = sp.IndexedBase("x"), sp.IndexedBase("X"), sp.Symbol("lam")
@@ -301,7 +301,8 @@ def test_indices_of_lists_are_called_as_in_the_text_where_they_can_be() -> None:
         x[row] * sp.IndexedBase("y")[column], (row, n), (column, d)
     )
     within = parse("s = sum(x[i] for i in range(n))\n[s*x[i] for i in range(n)]").expression
-    assert within == symgrad.family(x[j] * sp.Sum(x[i], (i, 0, n - 1)), (j, n))
+    other = UnnamedIndex("j", integer=True)  # i is taken within
+    assert within == symgrad.family(x[other] * sp.Sum(x[i], (i, 0, n - 1)), (other, n))
 
 
 @pytest.mark.parametrize("line", MEAN_THE_SAME)
