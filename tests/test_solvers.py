@@ -88,7 +88,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "nothing": (lambda: symgrad.residuals([], a), ValueError, "empty list"),
     "no unknowns": (lambda: symgrad.residuals(a, ()), ValueError, "unknowns are empty"),
     "a name twice": (lambda: symgrad.residuals(a, (a, a)), ValueError, "a symbol twice"),
-    "text": (lambda: symgrad.residuals(a, "a"), TypeError, "unknowns are symbols"),
+    "no symbol": (lambda: symgrad.residuals(a, [1.0]), TypeError, "unknowns are symbols or arrays"),
+    "no such name": (lambda: symgrad.residuals(a, "b"), ValueError, "no symbol 'b' in the expressions: a"),
     "an array in a system": (lambda: symgrad.ode([k * q], q, k=[1.0, 2.0]), ValueError, "k is fixed at an array"),
     "a condition": (lambda: symgrad.residuals(a > 1, a).fun([1.0]), symgrad.UnsupportedExpression, "a condition"),
 }

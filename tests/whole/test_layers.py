@@ -38,6 +38,7 @@ LAYERS = {
         "explore",
         "kernel",
         "compiler",
+        "varying",
         "solvers",
         "optimizers",
         "constraints",
