@@ -183,7 +183,8 @@ def family(body: sympy.Basic, *axes: tuple[sympy.Symbol, sympy.Basic]) -> Family
         The array, of as many axes as there are indices.
 
     Raises:
-        ValueError: There is no axis, one is not `(i, n)` with a symbol i, or two have the same symbol.
+        ValueError: There is no axis, one is not `(i, n)` with a symbol i, or has less than no entries, or two have the
+            same symbol; or the body is no single number.
 
     Examples:
         >>> x, i, n = sympy.IndexedBase("x"), sympy.Symbol("i", integer=True), sympy.Symbol("n", integer=True)
@@ -196,9 +197,17 @@ def family(body: sympy.Basic, *axes: tuple[sympy.Symbol, sympy.Basic]) -> Family
         if not isinstance(axis, (tuple, list, sympy.Tuple)) or len(axis) != 2 or not isinstance(axis[0], sympy.Symbol):
             raise ValueError(f"family takes axes (i, n), with a symbol i that runs over 0 .. n - 1, not {axis!r}")
         own.append(sympy.Tuple(axis[0], sympy.sympify(axis[1], strict=True)))
+        if own[-1][1].is_Integer and own[-1][1] < 0:
+            raise ValueError(f"family has {own[-1][1]} entries along {axis[0]}: at least 0 are wanted")
     if not own:
         raise ValueError("family takes at least one axis (i, n)")
     if len({axis[0] for axis in own}) < len(own):
         raise ValueError("family has an index twice")
+    if isinstance(body, Family):
+        raise ValueError("a family of families has all axes at once: family(F, (i, n), (j, m))")
+    if isinstance(body, (list, tuple, sympy.Tuple, sympy.MatrixBase, sympy.NDimArray, sympy.MatrixExpr)):
+        raise ValueError(
+            f"the body of a family is a number, not a {type(body).__name__}; make one family of each, or index it"
+        )
     made: Family = Family(sympy.sympify(body, strict=True), *own)
     return made

@@ -15,8 +15,8 @@ from ..analysis.extents import Derived, is_empty, numeric, with_derived
 from ..analysis.shapes import bind
 from ..errors import ShapeError
 from ..evaluate.evaluation import Evaluator
-from ..graph.affine import Index
-from ..graph.graph import reachable, sizes_of
+from ..graph.affine import Index, Size
+from ..graph.graph import Graph, reachable, sizes_of
 from ..graph.node import Gather, View, plain_axis
 from ..result import by_name
 from .batch import broadcast, check_memory, per_item, size_of
@@ -220,7 +220,7 @@ class Arguments:
                 gathers.append(own)
         cells, outputs = [], []
         for target in self._compiled.results.targets:
-            shape = tuple(numeric(extent, sizes) for extent in self._compiled.graph.values[target.of].shape)
+            shape = _shape_of_value(self._compiled.graph, target.of, sizes)
             cells.append(sum((tuple(given[place]) for place in target.by), shape))
             # How long the data of a sparse matrix are is said by its pattern.
             outputs.append((0,) if target.is_data else batch + target.lead + cells[-1])
@@ -284,6 +284,20 @@ class Arguments:
             (indices,) = evaluator.floats(values, shapes.sizes)
             found.append(np.asarray(indices, np.int64))
         return found
+
+
+def _shape_of_value(graph: Graph, of: int, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """The shape of a value; entries that there are none of are an empty array, and no less."""
+    value = graph.values[of]
+    shape = tuple(numeric(extent, sizes) for extent in value.shape)
+    for place, (extent, length) in enumerate(zip(value.shape, shape, strict=True)):
+        if length < 0:
+            known = {term.name: sizes[term.name] for term, _ in extent.terms if isinstance(term, Size)}
+            where = ", ".join(f"{name} = {size}" for name, size in known.items())
+            raise ShapeError(
+                f"axis {place} of {graph.name_of(value)} has {extent} entries, which are {length} where {where}"
+            )
+    return shape
 
 
 def _inputs_of(view: View) -> set[int]:

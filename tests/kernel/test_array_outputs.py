@@ -193,6 +193,47 @@ def test_axes_of_families(axes: Any, message: str) -> None:
         symgrad.family(x[i], *axes)
 
 
+def test_empty_outputs_and_those_of_less() -> None:
+    kernel = symgrad.compile({"g": symgrad.family(x[i + 2] - x[i], (i, n - 2)), "h": s})
+    value, jacobian = kernel(2.0, np.ones(2))
+    close(value["g"], np.zeros(0))
+    close(jacobian["g"]["x"], np.zeros((0, 2)))
+    assert (value["h"], jacobian["h"]["s"]) == (2.0, 1.0)
+    with pytest.raises(ShapeError, match=r"axis 0 of g has n - 2 entries, which are -1 where n = 1"):
+        kernel(2.0, np.ones(1))
+    batch = symgrad.compile(symgrad.family(x[i + 2] - x[i], (i, n - 2)), batch=True)
+    with pytest.raises(ShapeError, match="axis 0 of value"):
+        batch(np.ones((3, 1)))
+    close(batch(np.ones((3, 2))).value, np.zeros((3, 0)))
+
+
+@pytest.mark.parametrize(
+    ("body", "axes", "message"),
+    [
+        (s, ((i, -2),), "-2 entries along i"),
+        (symgrad.family(x[i], (i, n)), ((j, m),), "a family of families has all axes"),
+        ([s, t], ((i, n),), "a number, not a list"),
+        (sp.Matrix([s, t]), ((i, n),), "a number, not a MutableDenseMatrix"),
+        (A, ((i, n),), "a number, not a MatrixSymbol"),
+    ],
+)
+def test_bodies_of_families(body: Any, axes: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        symgrad.family(body, *axes)
+
+
+def test_mixed_outputs() -> None:
+    kernel = symgrad.compile([A, s * t, symgrad.family(x[i], (i, n)), sp.Matrix([s, t])])
+    found = kernel(A=GIVEN["A"], s=2.0, t=3.0, x=np.ones(3))
+    close(found.value[0], GIVEN["A"])
+    close(found.value[1], 6.0)
+    close(found.value[2], np.ones(3))
+    close(found.value[3], [[2.0], [3.0]])
+    close(found.jacobian[1]["t"], 2.0)
+    close(found.jacobian[3]["s"], [[1.0], [0.0]])
+    close(found.jacobian[2]["A"], np.zeros((3, 3, 2)))
+
+
 def test_a_jacobian_that_does_not_fit_in_memory_is_refused_before_it_is_made() -> None:
     kernel = symgrad.compile(symgrad.family(x[i] * x[j], (i, n), (j, n)))
     with pytest.raises(MemoryError, match=r"d_x of shape \(100000, 100000, 100000\) most of it.*kernel\.jvp"):
