@@ -56,6 +56,20 @@ class _Kernels:
         return Kernel(derived(replace(compiled, options=options), derivative))
 
 
+class _Last:
+    """What was computed last, and at which vector."""
+
+    def __init__(self) -> None:
+        self._known: tuple[bytes, Any] | None = None
+
+    def at(self, x: Any, make: Callable[[], Any]) -> Any:
+        # By its numbers: solvers hand the same array with others in it.
+        key = np.ascontiguousarray(x, np.float64).tobytes()
+        if self._known is None or self._known[0] != key:
+            self._known = key, make()
+        return self._known[1]
+
+
 class NonlinearProgram(FlatInputs):
     """A nonlinear program as functions of one vector, named as cyipopt and pounce name them. Made by `symgrad.nlp`.
 
@@ -99,7 +113,7 @@ class NonlinearProgram(FlatInputs):
             raise ValueError(f"no value for {', '.join(lacking)}: give it by name, or make it a variable")
         super().__init__(first._compiled, first._runner, given, [args.index(symbol) for symbol in first.wrt], told)
         if self.shapes is None:
-            untold = sorted(extents - told.keys())
+            untold = sorted(extents - self._known_extents(given).keys())
             raise ShapeError(
                 f"no fixed value tells the extents {', '.join(untold)}: give them by name, as in {untold[0]}=100"
             )
@@ -115,7 +129,7 @@ class NonlinearProgram(FlatInputs):
         self.lb, self.ub = limits_of(chosen, self.shapes, names)
         shapes = [(*block.shape, *self._shapes[block.first]) for block in blocks]
         self.cl, self.cu = limits_of(limits, shapes, list(expressions)[1:])
-        self._remembered: dict[str, tuple[bytes, Any]] = {}
+        self._last_values, self._last_slopes = _Last(), _Last()
 
     def _shapes_of_values(self) -> list[tuple[int, ...]]:
         """The shapes of the objective and of each number or array among the constraints."""
@@ -128,6 +142,27 @@ class NonlinearProgram(FlatInputs):
             if any(extent < 0 for extent in shape):
                 raise ShapeError(f"{own.name} would be of shape {shape}: there is no negative extent")
         return shapes
+
+    def pack(self, **values: Any) -> Any:
+        """The vector of the variables.
+
+        Args:
+            **values: Each variable by name: a number or an array that broadcasts to its shape.
+
+        Returns:
+            The vector, in float64.
+
+        Raises:
+            ShapeError: An array does not broadcast to the shape of its variable.
+            ValueError: A variable is missing, or a name is none of them.
+        """
+        given = {by_name(self.symbols, name, "the variables"): value for name, value in values.items()}
+        missing = [symbol.name for place, symbol in enumerate(self.symbols) if place not in given]
+        if missing:
+            raise ValueError(f"missing {', '.join(missing)}")
+        parts = zip(self.symbols, self.shapes or (), strict=True)
+        arrays = [whole(given[place], shape, f"the values of {own.name}") for place, (own, shape) in enumerate(parts)]
+        return np.concatenate([np.zeros(0), *(array.ravel() for array in arrays)])
 
     # --- the functions ------------------------------------------------------------------------------------------------
 
@@ -216,7 +251,7 @@ class NonlinearProgram(FlatInputs):
         if weights.shape != (self.m,):
             raise ShapeError(f"{self.m} multipliers wanted, not an array of shape {weights.shape}")
         return self._kernels.curvature._runner.run(
-            [*self.values(x), *self._weights(weights, float(obj_factor))], None
+            [*self.values(x), *_weights(weights, float(obj_factor), self._shapes[1:])], None
         ).data
 
     def hessianstructure(self) -> tuple[Any, Any]:
@@ -225,7 +260,7 @@ class NonlinearProgram(FlatInputs):
         Returns:
             The row and the column of each, as arrays of integers.
         """
-        values = [*self.values(np.zeros(self.n)), *self._weights(np.zeros(self.m), 1.0)]
+        values = [*self.values(np.zeros(self.n)), *_weights(np.zeros(self.m), 1.0, self._shapes[1:])]
         placed = self._kernels.curvature._runner.matrix(values)
         return placed.rows, placed.columns
 
@@ -236,19 +271,12 @@ class NonlinearProgram(FlatInputs):
             found = self._kernels.plain._compiled.outputs.flat(self._kernels.plain(*self.values(x)))
             return found[0], np.concatenate([np.zeros(0), *map(np.ravel, found[1:])])
 
-        value, constraints = self._kept("values", x, made)
+        value, constraints = self._last_values.at(x, made)
         return value, constraints
 
     def _differentiated(self, x: Any) -> Any:
         """The Jacobian of the objective and the constraints."""
-        return self._kept("jacobian", x, lambda: self._kernels.jacobian._runner.run(self.values(x), None))
-
-    def _kept(self, name: str, x: Any, make: Callable[[], Any]) -> Any:
-        key = np.ascontiguousarray(x, np.float64).tobytes()
-        known = self._remembered.get(name)
-        if known is None or known[0] != key:
-            known = self._remembered[name] = key, make()
-        return known[1]
+        return self._last_slopes.at(x, lambda: self._kernels.jacobian._runner.run(self.values(x), None))
 
     # --- patterns -----------------------------------------------------------------------------------------------------
 
@@ -261,15 +289,6 @@ class NonlinearProgram(FlatInputs):
     def _objective_entries(self) -> int:
         """How many entries are those of the objective: they come first."""
         return int(np.count_nonzero(self._jacobian_pattern.rows == 0))
-
-    def _weights(self, lagrange: Any, factor: float) -> list[Any]:
-        """The multipliers of each number or array among the objective and the constraints."""
-        found, start = list[Any]([factor]), 0
-        for shape in self._shapes[1:]:
-            part = lagrange[start : start + size_of(shape)].reshape(shape)
-            found.append(part if shape else float(part))
-            start += size_of(shape)
-        return found
 
     # --- solvers ------------------------------------------------------------------------------------------------------
 
@@ -292,15 +311,11 @@ class NonlinearProgram(FlatInputs):
         """
         if solver not in SOLVERS:
             raise ValueError(f"solver is one of {', '.join(SOLVERS)}, not {solver!r}")
-        return solved(self, self._start(start), solver, options)
-
-    def _start(self, start: Any) -> Any:
-        if not isinstance(start, Mapping):
-            vector = np.array(start, np.float64)
-            self._parts(vector)
-            return vector
-        assert self.shapes is not None
-        return _start(start, self.symbols, self.shapes)
+        if isinstance(start, Mapping):
+            return solved(self, self.pack(**{_name(key): value for key, value in start.items()}), solver, options)
+        vector = np.array(start, np.float64)
+        self._parts(vector)  # of another length it is refused
+        return solved(self, vector, solver, options)
 
 
 def nlp(
@@ -361,17 +376,14 @@ def _name(key: Any) -> Any:
     return getattr(key, "name", key)
 
 
-def _start(given: Mapping[Any, Any], symbols: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> Any:
-    """The vector of a starting point that is given by names or symbols."""
-    named = {_name(key): value for key, value in given.items()}
-    for name in named:
-        by_name(symbols, name, "the variables")
-    parts = [np.zeros(0)]
-    for symbol, shape in zip(symbols, shapes, strict=True):
-        if symbol.name not in named:
-            raise ValueError(f"no start for {symbol.name}")
-        parts.append(whole(named[symbol.name], shape, f"the values of {symbol.name} in the start").ravel())
-    return np.concatenate(parts)
+def _weights(lagrange: Any, factor: float, shapes: Iterable[tuple[int, ...]]) -> list[Any]:
+    """What each number or array among the objective and the constraints is multiplied by."""
+    found, start = list[Any]([factor]), 0
+    for shape in shapes:
+        part = lagrange[start : start + size_of(shape)].reshape(shape)
+        found.append(part if shape else float(part))
+        start += size_of(shape)
+    return found
 
 
 def _one_of_each(kernel: Kernel, names: Iterable[str]) -> list[Block]:

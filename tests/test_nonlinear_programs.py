@@ -130,6 +130,9 @@ def test_pack_and_unpack() -> None:
     program = nlp(x * SQUARES, [], [X, x], n=3)
     vector = program.pack(X=[1, 2, 3], x=4)
     np.testing.assert_array_equal(vector, [1.0, 2.0, 3.0, 4.0])
+    np.testing.assert_array_equal(program.pack(x=4, X=7), [7.0, 7.0, 7.0, 4.0])
+    with pytest.raises(ShapeError, match="values of X"):
+        program.pack(X=[1, 2, 3, 4], x=4)
     parts = program.unpack(vector)
     assert parts["x"] == 4.0
     np.testing.assert_array_equal(parts["X"], [1.0, 2.0, 3.0])
@@ -251,6 +254,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "unused_array": (lambda: nlp(x**2, [], [x, X], n=3), ValueError, "the variable X is in neither"),
     "twice": (lambda: nlp(x**2, [], [x, x]), ValueError, "twice"),
     "missing_value": (lambda: nlp(x * y + a, [], [x]), ValueError, "no value for a, y"),
+    "missing_extent_beside_one_that_is_told": (
+        lambda: nlp(sp.Sum(X[TABLE[j]], (j, 0, m - 1)), [], [X], at=[0, 1]),
+        ShapeError,
+        "the extents n: ",
+    ),
     "missing_extent": (lambda: nlp(SQUARES, [], [X]), ShapeError, "extents n: .* n=100"),
     "two_extents": (lambda: nlp(sp.Sum(C[i] * X[i], (i, 0, n - 1)), [], [X], c=np.ones(3), n=4), ShapeError, "n is 4"),
     "no_integer": (lambda: nlp(SQUARES, [], [X], n=4.5), ValueError, "n is 4.5: an extent is an integer"),
@@ -276,9 +284,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "objective_dict": (lambda: nlp({"p": x}, [], [x]), ValueError, "objective is a structure"),
     "solver": (lambda: nlp(x**2, [], [x]).solve([1.0], "ipopt"), ValueError, "pounce, cyipopt, trust-constr"),
     "start_length": (lambda: nlp(x * y, [], [x, y]).solve([1.0]), ShapeError, r"2 elements wanted \(x, y\)"),
-    "start_missing": (lambda: nlp(x * y, [], [x, y]).solve({"x": 1}), ValueError, "no start for y"),
+    "start_missing": (lambda: nlp(x * y, [], [x, y]).solve({"x": 1}), ValueError, "missing y"),
     "start_unknown": (lambda: nlp(x * y, [], [x, y]).solve({"x": 1, "y": 1, "q": 1}), ValueError, "no symbol 'q'"),
-    "start_shape": (lambda: nlp(SQUARES, [], [X], n=4).solve({X: np.ones(3)}), ShapeError, "X in the start"),
+    "start_shape": (lambda: nlp(SQUARES, [], [X], n=4).solve({X: np.ones(3)}), ShapeError, r"values of X .*\(4,\)"),
     "vector": (lambda: nlp(x * y, [], [x, y]).gradient([1.0, 2.0, 3.0]), ShapeError, "2 elements wanted"),
     "multipliers": (lambda: nlp(x, [x >= 1], [x]).hessian([1.0], [1.0, 2.0], 1.0), ShapeError, "1 multipliers wanted"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,10 +61,14 @@ class FlatInputs:
         self.shapes, self._sizes = shapes, list(map(size_of, shapes))
         self._length, self._are_numbers = (sum(self._sizes),), not any(shapes)
 
-    def _known_shapes(self, fixed: list[int]) -> list[tuple[int, ...]] | None:
+    def _known_extents(self, fixed: Iterable[int]) -> dict[str, int]:
+        """Those that the fixed inputs tell, and those that are given."""
         arguments = self._runner.arguments
         given = {position: arguments.shape_or_extent(position, self._values[position]) for position in fixed}
-        sizes = {**arguments.extents_of(given), **self._extents}
+        return {**arguments.extents_of(given), **self._extents}
+
+    def _known_shapes(self, fixed: Iterable[int]) -> list[tuple[int, ...]] | None:
+        arguments, sizes = self._runner.arguments, self._known_extents(fixed)
         try:
             return [tuple(numeric(extent, sizes) for extent in arguments.shapes[position]) for position in self.free]
         except KeyError:
