@@ -10,12 +10,12 @@ from ..graph.graph import POINTWISE, Graph, Output, as_node, reachable, views_of
 from ..graph.node import View
 from .activity import varying_nodes
 from .cost import cost
-from .dense import dense_rows
 from .differentiate import differentiate
 from .elimination import ORDERS, Order, eliminated, linearised
 from .products import PRODUCTS, weighted
 from .simplify import simplify
 from .sparse import sparse_rows
+from .spread import dense_rows
 
 Derivative = (
     Literal["gradient", "jacobian", "hessian", "jvp", "vjp", "hvp", "weighted_hessian", "jacobian_alone"] | None
@@ -103,8 +103,11 @@ def _rows(graph: Graph, outputs: Sequence[Output], wrt: Sequence[int], again: bo
     if graph.over_points:
         rows = least_jacobian(graph, views_of(outputs), columns)
     else:
-        made = (dense_rows(graph, output, own, again) for output, own in zip(outputs, columns, strict=True))
-        rows = [dict(zip(own, views, strict=True)) for own, views in zip(columns, made, strict=True)]
+        made = dense_rows(graph, outputs, wrt, again)
+        rows = [
+            {by: view for by, view in zip(wrt, views, strict=True) if by in own}
+            for own, views in zip(columns, made, strict=True)
+        ]
     for place, (output, row) in enumerate(zip(outputs, rows, strict=True)):
         of = output.of if output.by else place
         for column, view in row.items():

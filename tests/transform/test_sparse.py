@@ -18,7 +18,7 @@ from symgrad.transform.scatter_deltas import scatter_deltas
 from symgrad.transform.simplify import simplify
 from symgrad.verify import verify_graph
 
-from .test_dense import differences
+from .test_spread import differences
 
 PROBLEMS = {**{name: make() for name, make in ARRAY_PROBLEMS.items()}, **MORE_PROBLEMS}
 del PROBLEMS["vector twice"]  # the Hessian of a vector is no matrix
