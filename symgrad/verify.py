@@ -157,7 +157,7 @@ class _Structure:
         """Conditions are conditions, numbers are numbers."""
         name, kinds = node.gate.name, [edge.node.kind for edge in node.arguments]
         wanted = ["boolean"] * len(kinds) if "connective" in node.gate.has else ["other"] * len(kinds)
-        if name == "select":
+        if "conditional" in node.gate.has:
             wanted[0] = "boolean"
         if name in ("eq", "ne") and "boolean" in kinds:  # of two conditions: whether they say the same
             wanted = ["boolean"] * len(kinds)

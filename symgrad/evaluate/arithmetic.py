@@ -178,7 +178,7 @@ def _is_angle(a: Numeric) -> bool:
 def _is_out_of_range(gate: Gate, arguments: Sequence[Numeric]) -> bool:
     if "periodic" in gate.has:
         return any(mpmath.mag(a) > _LARGEST_ANGLE for a in arguments)
-    if gate.name in ("pow", "pow_slope"):
+    if gate.name in ("pow", "pow_slope", "pow_log", "abs_pow", "abs_pow_slope"):
         base, exponent = arguments
         if isinstance(base, mpmath.mpf) and base < 0 and not mpmath.isint(exponent):
             return False  # complex, whatever its size

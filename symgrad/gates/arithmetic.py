@@ -157,19 +157,23 @@ def _mp_pow(a: Numeric, b: Numeric) -> Numeric:
     has={"edge"},
 )
 def pow(y: View, a: View, b: View) -> tuple[View, ...]:
-    return a.call("pow_slope", b), _by_exponent(y, a, b)
+    return _zero_at_exponent_0(b, a.call("pow_slope", b)), a.call("pow_log", b)
 
 
-def _by_exponent(y: View, a: View, b: View) -> View:
-    """y*log(a), the derivative of a power by its exponent: 0 at the base 0, where that would be 0*inf."""
-    return a.equals(0).call("and", (b < 0).call("not")).where(0, y * a.call("log"))
+def _zero_at_exponent_0(b: View, by_base: View) -> View:
+    """The derivative by the base of a power that is 1 everywhere: 0 whatever is handed back to it."""
+    return by_base if b.node.fixed else b.equals(0).call("zero_where", by_base)
+
+
+def _mp_pow_slope(a: Numeric, b: Numeric) -> Numeric:
+    return b * _mp_pow(a, b - 1) if b else mpmath.mpf(0)
 
 
 @gate(
     "pow_slope",
     None,
     lambda a, b: np.where(np.equal(b, 0), 0.0, b * np.power(a, b - 1)),
-    lambda a, b: b * _mp_pow(a, b - 1) if b else mpmath.mpf(0),
+    _mp_pow_slope,
     on=((0.5, 3.0), (-2.0, 2.0)),
     trouble=((0.0, 2.5), (0.0, 3.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0)),
     expansion=lambda a, b: b.equals(0).where(0, b * a.call("pow", b - 1)),
@@ -179,8 +183,85 @@ def pow_slope(y: View, a: View, b: View) -> tuple[View, ...]:
 
     A gate, since the branch for that has no derivative by the exponent there, where it is 1/a.
     """
-    below = a.call("pow", b - 1)
-    return b * a.call("pow_slope", b - 1), below + b * _by_exponent(below, a, b - 1)
+    return _pow_curvature(a, b), _pow_mixed(a, b)
+
+
+def _pow_curvature(a: View, b: View) -> View:
+    """The second derivative of a power by its base: 0 at the exponents 0 and 1, where it would be 0*inf at 0."""
+    return _zero_at_exponent_0(b, b * a.call("pow_slope", b - 1))
+
+
+def _pow_mixed(a: View, b: View) -> View:
+    """The derivative of a power by base and exponent; at the base 0 its limit: infinite up to the exponent 1."""
+    is_zero = a.equals(0)
+    logarithm = is_zero.call("and", b.equals(0)).call("zero_where", b * a.call("log"))
+    return is_zero.call("and", constant(a, 1) < b).where(0, a.call("pow", b - 1) * (1 + logarithm))
+
+
+def _np_pow_log(a: Numeric, b: Numeric) -> Numeric:
+    return np.where(np.equal(a, 0) & ~np.less(b, 0), 0.0, np.power(a, b) * np.log(a))
+
+
+def _mp_pow_log(a: Numeric, b: Numeric) -> Numeric:
+    return mpmath.mpf(0) if a == 0 and not mpmath.re(b) < 0 else _mp_pow(a, b) * mpmath.log(a)
+
+
+def _where_no_limit(a: View, b: View, product: View) -> View:
+    """A power times logarithms of its base: 0 at the base 0, but for a negative exponent, where that would be 0*inf."""
+    return a.equals(0).call("and", (b < 0).call("not")).where(0, product)
+
+
+@gate(
+    "pow_log",
+    None,
+    _np_pow_log,
+    _mp_pow_log,
+    on=((0.5, 3.0), (-2.0, 2.0)),
+    trouble=((0.0, 2.5), (1.0, 0.5), (0.5, 0.0), (0.5, 1.0)),
+    expansion=lambda a, b: _where_no_limit(a, b, a.call("pow", b) * a.call("log")),
+)
+def pow_log(y: View, a: View, b: View) -> tuple[View, ...]:
+    """The derivative of a power by its exponent, 0 at the base 0.
+
+    A gate, since the branch for that has no derivative by the base there, where it is infinite up to the exponent 1.
+    """
+    return _pow_mixed(a, b), _where_no_limit(a, b, y * a.call("log"))
+
+
+def _power_or_pow(a: View, b: View) -> View:
+    return power_of(a, b.number) if isinstance(b.number, Fraction) else a.call("pow", b)
+
+
+@gate(
+    "abs_pow",
+    None,
+    lambda a, b: np.power(np.abs(a), b),
+    lambda a, b: _mp_pow(abs(a), b),
+    on=((-3.0, -0.5), (-2.0, 2.0)),
+    trouble=((0.0, 2.5), (0.5, 1.5), (1.0, 0.5), (-0.5, 0.0)),
+    expansion=lambda a, b: _power_or_pow(a.call("abs"), b),
+    analytic=False,
+    has={"non_negative"},
+)
+def abs_pow(y: View, a: View, b: View) -> tuple[View, ...]:
+    """|a|**b, whose derivatives at 0 are limits: by the chain rule through |a| the second one would be inf*0*0."""
+    return _zero_at_exponent_0(b, a.call("abs_pow_slope", b)), a.call("abs").call("pow_log", b)
+
+
+@gate(
+    "abs_pow_slope",
+    None,
+    lambda a, b: np.where(np.equal(b, 0), 0.0, b * np.sign(a) * np.power(np.abs(a), b - 1)),
+    lambda a, b: mpmath.sign(a) * _mp_pow_slope(abs(a), b),
+    on=((-3.0, -0.5), (-2.0, 2.0)),
+    trouble=((0.0, 2.5), (0.5, 1.5), (1.0, 0.5), (-0.5, 0.0), (-0.5, 1.0)),
+    expansion=lambda a, b: b.equals(0).where(0, b * _power_or_pow(a.call("abs"), b - 1) * a.call("sign")),
+    analytic=False,
+)
+def abs_pow_slope(y: View, a: View, b: View) -> tuple[View, ...]:
+    """The derivative of |a|**b by a."""
+    size = a.call("abs")
+    return _pow_curvature(size, b), _pow_mixed(size, b) * a.call("sign")
 
 
 @gate(

@@ -77,9 +77,27 @@ no_gradient(
     lambda c, a, b: a if c else b,
     label="if",
     analytic=False,
-    has={"exact", "passing", "choosing", "whole"},
+    has={"exact", "passing", "conditional", "choosing", "whole"},
     noun="branch",
 )
+
+
+@gate(
+    "zero_where",
+    None,
+    lambda c, a: np.where(c, 0.0, a),
+    lambda c, a: mpmath.mpf(0) if c else a,
+    expansion=lambda c, a: c.where(0, a),
+    analytic=False,
+    noun="branch",
+    has={"conditional"},
+)
+def zero_where(y: View, c: View, a: View) -> tuple[View, ...]:
+    """`a`, where it is known to be 0: exactly that, whatever infinity it is a product with.
+
+    No branch: its derivative is that of `a` on either side, as `a` need not be 0 beside the point.
+    """
+    return c, constant(y, 1)
 
 
 @gate(

@@ -111,6 +111,24 @@ def atanh(y: View, a: View) -> tuple[View, ...]:
     return (1 / a.call("one_minus_square"),)
 
 
+def _root_of_one_minus_square(a: View) -> View:
+    return a.call("one_minus_square").call("sqrt")
+
+
+@gate(
+    "asech_slope",
+    None,
+    lambda a: -1 / (a * np.sqrt((1 - a) * (1 + a))),
+    lambda a: -1 / (a * mpmath.sqrt((1 - a) * (1 + a))),
+    on=((0.2, 0.9),),
+    trouble=((0.999999999,), (1e-9,)),
+    expansion=lambda a: -(1 / a / _root_of_one_minus_square(a)),
+)
+def asech_slope(y: View, a: View) -> tuple[View, ...]:
+    """The derivative of asech: by that of a product its own would be inf - inf at 1, which is minus infinity."""
+    return ((1 - 2 * a * a) * (y * y) / _root_of_one_minus_square(a),)
+
+
 @gate(
     "asech",
     sympy.asech,
@@ -121,7 +139,22 @@ def atanh(y: View, a: View) -> tuple[View, ...]:
     latex="arsech",
 )
 def asech(y: View, a: View) -> tuple[View, ...]:
-    return (-(1 / a / a.call("one_minus_square").call("sqrt")),)  # by a product the derivative would be inf*0 at 1
+    return (a.call("asech_slope"),)
+
+
+@gate(
+    "acsch_slope",
+    None,
+    lambda a: -1 / (np.abs(a) * np.hypot(a, 1)),
+    lambda a: -1 / (mpmath.sqrt(a * a) * mpmath.sqrt(1 + a * a)),
+    on=((0.3, 2.0),),
+    trouble=((-1.0,), (1e100,), (1e-9,)),
+    expansion=lambda a: -(1 / (a.call("abs") * a.call("hypot", constant(a, 1)))),
+)
+def acsch_slope(y: View, a: View) -> tuple[View, ...]:
+    """The derivative of acsch: at 0 its own is infinite, and would be inf*0 by the derivative 0 of |a|."""
+    share = a.call("direction", constant(a, 1))
+    return (-(y / a * (1 + share * share)),)
 
 
 @gate(
@@ -135,7 +168,7 @@ def asech(y: View, a: View) -> tuple[View, ...]:
     latex="arcsch",
 )
 def acsch(y: View, a: View) -> tuple[View, ...]:
-    return (-(1 / (a.call("abs") * a.call("hypot", constant(a, 1)))),)
+    return (a.call("acsch_slope"),)
 
 
 @gate(

@@ -194,9 +194,23 @@ def acos(y: View, a: View) -> tuple[View, ...]:
     return (-(1 / a.call("one_minus_square").call("sqrt")),)
 
 
+@gate(
+    "atan_slope",
+    None,
+    lambda a: 1 / (1 + a * a),
+    lambda a: 1 / (1 + a * a),
+    trouble=((0.0,), (1e100,), (-1e100,), (1e200,)),
+    expansion=lambda a: 1 / (1 + a * a),
+    has={"finite", "non_negative"},
+)
+def atan_slope(y: View, a: View) -> tuple[View, ...]:
+    """1/(1 + a**2): by the derivative of a quotient the square of it would underflow far out."""
+    return (-2 * (a * y * y),)
+
+
 @gate("atan", sympy.atan, np.arctan, mpmath.atan, trouble=((0.0,), (1e200,)), has={"finite"}, latex=r"\arctan")
 def atan(y: View, a: View) -> tuple[View, ...]:
-    return (1 / (1 + a * a),)
+    return (a.call("atan_slope"),)
 
 
 @gate(
@@ -257,7 +271,7 @@ def acsc(y: View, a: View) -> tuple[View, ...]:
     latex="arccot",
 )
 def acot(y: View, a: View) -> tuple[View, ...]:
-    return (-(1 / (1 + a * a)),)
+    return (-a.call("atan_slope"),)
 
 
 def _mp_atan2(a: Numeric, b: Numeric) -> Numeric:

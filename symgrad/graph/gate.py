@@ -24,6 +24,7 @@ Trait = Literal[
     "periodic",
     "exact",  # the result is one of the arguments, or a whole number
     "passing",  # an infinity that comes out has come in
+    "conditional",  # the first argument is a condition
     "choosing",  # which argument the result is depends on the numbers
     "whole",  # an integer where the arguments are
     "rounding",  # an integer whatever the arguments are

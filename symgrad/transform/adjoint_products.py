@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..gates.table import GATES
 from ..graph.node import View
-from ..graph.sums import may_lack_terms, product_of, sum_of
+from ..graph.sums import is_finite, may_lack_terms, product_of, sum_of
 
 
 def times(adjoint: View, partial: View) -> View:
@@ -26,6 +26,13 @@ def times(adjoint: View, partial: View) -> View:
     if name == "select":
         condition, taken, otherwise = partial.arguments
         return condition.where(times(adjoint, taken), times(adjoint, otherwise))
+    if name == "zero_where":
+        condition, inside = partial.arguments
+        return condition.call("zero_where", times(adjoint, inside))
+    if _is_switch(adjoint) and not adjoint.node.table.has_loops and not is_finite(partial):
+        # The adjoint of what several branches read: 0 in those that are not taken, whatever the local gradient is.
+        condition, *sides = adjoint.arguments
+        return condition.where(*(side if side.number == 0 else times(side, partial) for side in sides))
     if name == "div" and partial.arguments[0].node.fixed:  # g*(a/b) stays: g*a may overflow where a/b does not
         above, below = partial.arguments
         return times(adjoint, above) / below
@@ -58,12 +65,31 @@ def passed_on(
     exponent = _exponent(y, position)
     if exponent is None:
         return product(adjoint, partial)
-    above = [_numerator(term, y) for term in _terms(adjoint)]
-    views = [product(own, exponent / y.arguments[position]) for own in above if own is not None]
+    ratio = exponent / y.arguments[position]
+    if not exponent.node.fixed:
+        ratio = exponent.equals(0).call("zero_where", ratio)
+    terms = [(term, _cancelled(term, y, ratio, product)) for term in _terms(adjoint)]
+    views = [view for _, view in terms if view is not None]
     if not views:
         return product(adjoint, partial)
-    rest = [term for term, own in zip(_terms(adjoint), above, strict=True) if own is None]
+    rest = [term for term, view in terms if view is None]
     return sum_of(adjoint, [*views, product(sum_of(adjoint, rest), partial)] if rest else views)
+
+
+def _is_switch(view: View) -> bool:
+    """Whether a view is 0 on one side of a branch."""
+    return view.node.gate.name == "select" and any(side.number == 0 for side in view.arguments[1:])
+
+
+def _cancelled(adjoint: View, y: View, ratio: View, product: Callable[[View, View], View]) -> View | None:
+    """What becomes of an adjoint u/y: u times a ratio. None of any other; in a branch it is so inside of it."""
+    if _is_switch(adjoint):
+        condition, *sides = adjoint.arguments
+        found = [side if side.number == 0 else _cancelled(side, y, ratio, product) for side in sides]
+        taken, otherwise = found
+        return None if taken is None or otherwise is None else condition.where(taken, otherwise)
+    above = _numerator(adjoint, y)
+    return None if above is None else product(above, ratio)
 
 
 def divides(adjoint: View, y: View) -> bool:
@@ -80,7 +106,7 @@ def _exponent(y: View, position: int) -> View | None:
     """The n of a power a**n of an argument; 1 of a product with a power there."""
     if y.node.gate.name == "power":
         return y.node.table.constant(y.node.exponent)
-    if y.node.gate.name == "pow" and position == 0:
+    if y.node.gate.name in ("pow", "abs_pow") and position == 0:
         return y.arguments[1]
     if y.node.gate.name == "mul" and _holds_power(y.arguments[position]):
         return y.node.table.constant(1)
@@ -96,7 +122,9 @@ def _holds_power(view: View, depth: int = _DEPTH) -> bool:
     """Whether a power is a factor of a product."""
     name = view.node.gate.name
     is_product = name == "mul" and depth > 0
-    return name in ("power", "pow") or (is_product and any(_holds_power(own, depth - 1) for own in view.arguments))
+    return name in ("power", "pow", "abs_pow") or (
+        is_product and any(_holds_power(own, depth - 1) for own in view.arguments)
+    )
 
 
 def _numerator(adjoint: View, y: View, depth: int = _DEPTH) -> View | None:

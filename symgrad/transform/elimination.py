@@ -208,6 +208,9 @@ def joined(above: Edge, below: Edge, path: View) -> Edge:
 def product(one: View, two: View) -> View:
     """The product of two derivatives: what one of them switches off is exactly 0, whatever the other is."""
     for switch, other in ((one, two), (two, one)):
+        if switch.node.gate.name == "zero_where":
+            condition, rest = switch.arguments
+            return condition.call("zero_where", product(rest, other))
         if switch.node.gate.name == "select" and any(side.number == 0 for side in switch.arguments[1:]):
             condition, *sides = switch.arguments
             return condition.where(*(side if side.number == 0 else product(side, other) for side in sides))

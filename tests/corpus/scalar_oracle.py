@@ -12,6 +12,7 @@ The rules are those of calculus; where it leaves a choice, those of docs/convent
   of zero, so that no infinity of theirs gets out;
 - a kink has no bend of its own;
 - Abs and sign have slope 0 at 0, steps have slope 0 everywhere, Mod(a, b) has 1 and -floor(a/b);
+- sin(x)/x with a branch 1 for x = 0 is sinc, which has slopes and bends there;
 - 0**0 is 1, x**y has slope 0 by y at x = 0 < y, and the root of a sum of squares slope and bend 0 at 0;
 - outside of its domain a part is NaN, and so is what is made of it; a comparison with NaN is false.
 
@@ -250,11 +251,12 @@ class _Evaluator:
             node, ready = waiting.pop()
             if node in known:
                 continue
-            if not ready and node.args:
+            arguments = _made_of(node)
+            if not ready and arguments:
                 waiting.append((node, True))
-                waiting.extend((argument, False) for argument in node.args)
+                waiting.extend((argument, False) for argument in arguments)
                 continue
-            made = self.part(node, [known[argument] for argument in node.args])
+            made = self.part(node, [known[argument] for argument in arguments])
             known[node] = made
             if isinstance(made, Part):
                 order.append(made)
@@ -270,7 +272,10 @@ class _Evaluator:
                 return None  # two infinities, as far as floats go
             return _COMPARISONS[node.func](*_sign_of_difference(*arguments))
         if node.func is sp.Piecewise:
-            return _first_that_holds(arguments)
+            if isinstance(arguments[0], Part):
+                return self.function(_FUNCTIONS[sp.sinc], *arguments)
+            made = _first_that_holds(arguments)
+            return _without_bends(made, arguments) if _sinc_argument(node) is not None else made
         if node.func in _FUNCTIONS:
             return self.function(_FUNCTIONS[node.func], arguments[0])
         return _RULES[node.func](self, node, arguments)
@@ -479,6 +484,9 @@ class _Evaluator:
             error = self.quotient_error(value, above, below)
         pairs = [(p, q) for q in range(len(factors)) for p in range(q)] if self.order > 1 else []
         bends = {pair: self.product([f for k, f in enumerate(factors) if k not in pair]) for pair in pairs}
+        lost = self.lost_below(node, values)
+        through |= {id(factors[k]): (lost, 1 / lost) for k in _denominators(node) if lost}
+        bends |= {pair: (bends[pair][0], INF) for pair in pairs if lost and not {*pair}.isdisjoint(_denominators(node))}
         made = self.join(value, error, locals_, bends, through)
         made.ratio = ratio
         return made
@@ -487,9 +495,7 @@ class _Evaluator:
         self, node: sp.Basic, value: Number, locals_: list[tuple[Part, Number, Number]]
     ) -> dict[int, tuple[Number, Number]]:
         """In a/(b*c) the slope by b*c is a number of its own, which may leave the range of floats."""
-        places = [
-            k for k, arg in enumerate(node.args) if isinstance(arg, sp.Pow) and arg.exp.could_extract_minus_sign()
-        ]
+        places = _denominators(node)
         if len(places) < 2:
             return {}
         numbers = [abs(locals_[k][0].value) for k in places]
@@ -505,10 +511,17 @@ class _Evaluator:
             locals_[k] = factor, local, error + (wrong / abs(factor.value) if wrong < INF else INF)
         return {}
 
+    def lost_below(self, node: sp.Basic, values: list[Number]) -> Number:
+        """The square of the 1/(b*c) of a/(b*c), which second derivatives have, where no float is like that; else 0."""
+        places = _denominators(node)
+        size = reduce(lambda s, k: s * abs(values[k]), places, ONE) ** 2
+        is_lost = self.order > 1 and len(places) > 1 and not self.form.smallest < size < self.form.largest / 4
+        return size if is_lost and mp.isfinite(size) else ZERO
+
     def product(self, factors: Sequence[Part]) -> tuple[Number, Number]:
         """A product, and its error. What is lost on the way depends on the order, which is not known."""
         value = reduce(lambda s, f: s * f.value, factors, ONE)
-        if len(factors) <= 1 and value == 1:
+        if not factors:
             return value, ZERO
         error = ZERO
         for k, factor in enumerate(factors):
@@ -578,7 +591,8 @@ class _Evaluator:
         exponent_error = _times(abs(by_exponent), moved)
         exponent_error += abs(value) * (a.error / (abs(a.value) - a.error) + self.form.eps)
         bends = self.power_bends(a, b, logarithm, value) if self.order > 1 else None
-        return self.join(value, error, [(a, by_base, base_error), (b, by_exponent, exponent_error)], bends)
+        made = self.join(value, error, [(a, by_base, base_error), (b, by_exponent, exponent_error)], bends)
+        return _constant_in(a, b, made) if b.value == 0 and b.is_exact else made
 
     def power_bends(self, a: Part, b: Part, logarithm: Number, value: Number) -> Bends:
         """The second derivatives of `a**b`, where a is positive."""
@@ -673,7 +687,7 @@ class _Evaluator:
         if b.value < 0:
             return self.pole([a, b])
         if b.value == 0:
-            return self.join(ONE, ZERO, [(a, ZERO, ZERO), (b, NAN, INF)], None)
+            return _constant_in(a, b, self.join(ONE, ZERO, [(a, ZERO, ZERO), (b, ZERO, ZERO)], None))
         if not b.is_exact and any(abs(b.value - n) <= b.error for n in (1, 2)):
             return self.unknown([a, b])
         if b.value < 1 and is_sum_of_squares(node.args[0]) and not b.slopes and b.value * 2 == 1:
@@ -681,12 +695,14 @@ class _Evaluator:
             flat = {
                 (i, j): replace(slopes[i], error=slopes[i].error + slopes[j].error) for i in a.slopes for j in a.slopes
             }
+            # What is squared may have an infinite bend: of 0 times that nothing is promised.
+            flat |= {pair: Slope(NAN, NAN, INF) for pair, bend in a.bends.items() if not mp.isfinite(bend.value)}
             return Part(
                 ZERO, ZERO, slopes, {pair: bend for pair, bend in flat.items() if pair[0] <= pair[1]}, (ZERO, ONE)
             )
         slope = ZERO if b.value > 1 else ONE if b.value == 1 else INF
         bend = mp.mpf(2) if b.value == 2 else ZERO if b.value > 2 or b.value == 1 else INF
-        mixed = ZERO if b.value > 1 else NAN  # at 1 it is minus infinity; what stands for it depends on the order
+        mixed = ZERO if b.value > 1 else -INF
         bends = {(0, 0): (bend, ZERO), (0, 1): (mixed, ZERO), (1, 1): (ZERO, ZERO)}
         return self.join(ZERO, ZERO, [(a, slope, ZERO), (b, ZERO, ZERO)], bends)
 
@@ -803,6 +819,11 @@ class _Evaluator:
         return arguments[0]
 
 
+def _denominators(node: sp.Basic) -> list[int]:
+    """Which of the factors of a product are divided by."""
+    return [k for k, arg in enumerate(node.args) if isinstance(arg, sp.Pow) and arg.exp.could_extract_minus_sign()]
+
+
 def _count(found: dict[Any, Slope], key: Any, way: Slope) -> None:
     """One more way to what is found under a key."""
     before = found.get(key)
@@ -815,6 +836,12 @@ def _count(found: dict[Any, Slope], key: Any, way: Slope) -> None:
             max(before.large, way.large),
         )
     found[key] = way
+
+
+def _constant_in(a: Part, b: Part, made: Part) -> Part:
+    """A power a**0, which is 1 for every a: it has no slope by what a alone is made of."""
+    slopes = {i: slope for i, slope in made.slopes.items() if i in b.slopes}
+    return replace(made, slopes=slopes, edges=[edge for edge in made.edges if edge[0] is not a])
 
 
 def _of(made: Part, which: int) -> Number:
@@ -942,6 +969,29 @@ _LOGIC: Mapping[type, Callable[..., Any]] = {
 }
 
 
+def _made_of(node: sp.Basic) -> tuple[sp.Basic, ...]:
+    """What a node is made of; sin(x)/x with a branch 1 for x = 0 is sinc, made of x alone."""
+    argument = _sinc_argument(node)
+    # Of sin(2*x)/x and sin(1/x)*x SymPy leaves no trace of the quotient.
+    return tuple(node.args) if argument is None or argument.is_Mul or argument.is_Pow else (argument,)
+
+
+def _sinc_argument(node: sp.Basic) -> sp.Expr | None:
+    """The x of sin(x)/x with a branch 1 for x = 0, else None."""
+    if node.func is sp.Piecewise and len(node.args) == 2:
+        (quotient, condition), (at_zero, otherwise) = node.args
+        if isinstance(condition, sp.Ne) and condition.rhs == 0 and at_zero == 1 and otherwise == sp.true:
+            argument = condition.lhs
+            return argument if quotient.has(sp.sin) and quotient == sp.sin(argument) / argument else None
+    return None
+
+
+def _without_bends(made: Part, branches: Sequence[tuple[Part, bool | None]]) -> Part:
+    """In the branch for 0: whether the whole is seen to be sinc there is not promised."""
+    (quotient, holds), _ = branches
+    return made if holds else replace(made, bends={pair: Slope(NAN, NAN, INF) for pair in _pairs(quotient)})
+
+
 def _first_that_holds(branches: Sequence[tuple[Part, bool | None]]) -> Part:
     for value, holds in branches:
         if holds is None:
@@ -954,8 +1004,13 @@ def _first_that_holds(branches: Sequence[tuple[Part, bool | None]]) -> Part:
 
 def _nothing_known(branches: Sequence[tuple[Part, bool | None]], error: Number) -> Part:
     unknown = Slope(NAN, NAN, error)
-    slopes = {i: unknown for part, _ in branches for i in part.slopes}
-    return Part(NAN, error, slopes, {(i, j): unknown for i in slopes for j in slopes if i <= j})
+    made = Part(NAN, error, {i: unknown for part, _ in branches for i in part.slopes})
+    return replace(made, bends=dict.fromkeys(_pairs(made), unknown))
+
+
+def _pairs(part: Part) -> list[tuple[int, int]]:
+    """The pairs of symbols on which it depends, in order."""
+    return [(i, j) for i in part.slopes for j in part.slopes if i <= j]
 
 
 # --- functions of one argument ----------------------------------------------------------------------------------------

@@ -118,6 +118,10 @@ def _cases() -> list[Case]:
                     tuple((*pair, 3.0) for pair in signs),
                 )
             )
+        elif name == "zero_where":
+            cases.append(
+                Case(name, name, lambda a: a.equals(0).call("zero_where", a), lambda a: a, ((0.0,), (-0.0,), (1.5,)))
+            )
         elif name in ("and", "or"):
             cases.append(
                 Case(
@@ -172,6 +176,9 @@ KINKS: dict[tuple[str, Point], Point] = {
     ("pow", (0.0, 1.5)): (0.0, 0.0),
     ("pow", (0.0, 2.5)): (0.0, 0.0),
     ("acot", (0.0,)): (-1.0,),
+    ("abs_pow", (0.0, 2.5)): (0.0, 0.0),
+    ("abs_pow_slope", (0.0, 2.5)): (0.0, 0.0),
+    ("pow_log", (0.0, 2.5)): (0.0, 0.0),
     ("pow_slope", (0.0, 2.5)): (0.0, 0.0),
     ("pow_slope", (0.0, 3.5)): (0.0, 0.0),
     ("select", (0.0, 0.0, 3.0)): (0.0, 0.0, 1.0),
@@ -427,6 +434,9 @@ CONVENTIONS: list[tuple[str, sp.Expr, Point, tuple[float, ...]]] = [
     ("mod_by_zero", sp.Mod(x, y), (6.0, 0.0), (NAN, 1, NAN)),
     ("power_zero_base", x**y, (0.0, 2.5), (0, 0, 0)),
     ("power_zero_base_exponent_1", x**y, (0.0, 1.0), (0, 1, 0)),
+    ("power_of_exponent_0_under_root", sp.sqrt(1 - x**y), (2.0, 0.0), (0, 0, -INF)),
+    ("logarithm_of_0_to_the_0", sp.log(x**y), (0.0, 0.0), (0, 0, 0)),
+    ("abs_to_three_halves_at_zero", sp.Abs(x) ** sp.Rational(3, 2), (0.0,), (0, 0)),
     ("square", x**2, (-3.0,), (9, -6)),
     ("cube", x**3, (-3.0,), (-27, 27)),
     ("inverse_cube", x**-3, (-2.0,), (-0.125, -0.1875)),

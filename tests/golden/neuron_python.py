@@ -23,7 +23,7 @@ def kernel(w0, w1, w2, x0, x1):
     exp_1 = exp(-s)
     value = 1.0 / (1.0 + exp_1)  # 1 / (1 + exp(-s))
     # backward
-    d_w2 = select(exp_1 == inf, 0.0, value * (exp_1 * value))  # d value / d w2
+    d_w2 = 0.0 if exp_1 == inf else value * (exp_1 * value)  # d value / d w2
     d_w0 = d_w2 * x0  # d value / d w0
     d_w1 = d_w2 * x1  # d value / d w1
     d_x0 = d_w2 * w0  # d value / d x0
@@ -60,6 +60,3 @@ def run_batch(inputs, out, values, derivatives):
 
 
 exp = math.exp
-
-def select(condition, taken, otherwise):
-    return taken if condition else otherwise

@@ -142,6 +142,11 @@ TABLE: dict[str, list[Build]] = {
         lambda a, b, c: 1 - a.call("erf"),
         lambda a, b, c: 2 + 2 * a.call("erf"),
     ],
+    "fractional_power_of_abs": [
+        lambda a, b, c: raised(a.call("abs"), Fraction(3, 2)),
+        lambda a, b, c: a.call("abs").call("pow", number(a, Fraction(7, 5))),
+        lambda a, b, c: (a - b).call("abs").call("pow", c),
+    ],
     "power_of_power": [
         lambda a, b, c: squared(a).call("sqrt"),
         lambda a, b, c: raised(a, 3).call("sqrt"),
@@ -318,6 +323,8 @@ def test_simplifying_twice_changes_nothing() -> None:
         (lambda a, b, c: a.call("ne", number(a, 0)).where(a.call("sinc"), 0), "sinc_branch"),
         (lambda a, b, c: a.call("ne", number(a, 0)).where(1, a.call("sinc")), "sinc_branch"),
         (lambda a, b, c: (squared(a) - squared(b)).call("sqrt"), "root_of_squares"),
+        (lambda a, b, c: raised(a.call("abs"), 3), "fractional_power_of_abs"),
+        (lambda a, b, c: raised(a.call("abs"), 3).call("cbrt"), "fractional_power_of_abs"),
         (lambda a, b, c: raised(a, 3).call("cbrt"), "power_of_power"),
         (lambda a, b, c: raised(a, Fraction(3, 2)).call("pow", number(a, Fraction(2, 3))), "power_of_power"),
         (lambda a, b, c: a.call("sqrt") * b.call("cbrt"), "product_of_powers"),
@@ -331,6 +338,7 @@ def test_simplifying_twice_changes_nothing() -> None:
     ids=[
         *("difference", "2+a", "2-exp", "1+exp", "other_exponent", "other_argument"),
         *("sinc_of_other", "0_at_0", "sinc_at_0", "minus"),
+        *("whole_power_of_abs", "root_of_whole_power_of_abs"),
         *("whole_of_odd", "whole_of_root", "other_base", "whole_powers", "times_0", "a-a", "a/a"),
         *("no_float", "no_float_outside", "no_float_of_quotient"),
     ],

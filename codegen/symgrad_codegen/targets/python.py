@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
-from ..functions import Function, with_needs
-from ..program import Program
+from ..functions import TERNARY, Function, with_needs
+from ..program import (
+    Assignment,
+    Call,
+    Element,
+    Expression,
+    Literal,
+    Nest,
+    Number,
+    Pass,
+    Program,
+    Statement,
+    Step,
+    mapped,
+)
 from ..text.module import (
     Module,
     batch_function,
@@ -55,8 +70,8 @@ JIT, OPTIONS, INNER, NEST = False, {}, {}, {}
 
 
 def njit(**options):
-    """Stands for Numba's decorator."""
-    return lambda function: function
+    """Stands for Numba's decorator: a division by zero is infinite or NaN, as it is in compiled code."""
+    return np.errstate(all="ignore")
 
 
 def wide_and_unaliased():
@@ -64,18 +79,65 @@ def wide_and_unaliased():
 '''
 
 
+# Only the side that is taken is computed: the other one may divide by 0, where Python raises.
+_CONDITIONAL = Function("conditional", "if", TERNARY, 3)
+
+
 def emit(program: Program) -> str:
     """The source of a module with the same names as that of the CPU target."""
+    program = _conditional(program)
     own, single = _module(program), program.dtype == "float32"
     imports = [*_IMPORTS, *(["from numpy import float32"] if single else [])]
-    constants = [f'real, real_name = {"float32" if single else "float"}, "{program.dtype}"', *own.constants]
+    real = "float32" if single else "float" if program.over_points else "np.float64"
+    constants = [f'real, real_name = {real}, "{program.dtype}"', *own.constants]
     definitions = [line for own in with_needs(program.functions) for line in _definition(own, program.dtype)]
     return module_text(program, own, imports, constants, [own.runtime], definitions)
 
 
 def body(program: Program) -> str:
     """The functions of the module, without the fixed text around them."""
+    program = _conditional(program)
     return body_text(program, _module(program).functions)
+
+
+def _conditional(program: Program) -> Program:
+    """The program with Python's own conditional expression for every choice.
+
+    Beside arrays the number that stands where there is nothing is one of NumPy: what is not read may divide by it.
+    """
+
+    def change(part: Expression) -> Expression | None:
+        if not isinstance(part, Call) or part.function.name != "select":
+            return None
+        condition, *sides = (mapped(argument, change) for argument in part.arguments)
+        return Call(_CONDITIONAL, (condition, *map(typed, sides)))
+
+    def typed(side: Expression) -> Expression:
+        is_plain = isinstance(side, Literal) and type(side.value) is float and program.dtype == "float64"
+        return Number(side) if is_plain and not program.over_points else side
+
+    return _with_expressions(program, lambda expression: mapped(expression, change))
+
+
+def _with_expressions(program: Program, change: Callable[[Expression], Expression]) -> Program:
+    """The program with every expression changed."""
+
+    def statement(own: Statement) -> Statement:
+        value = change(own.value)
+        if isinstance(own, Assignment):
+            return own._replace(value=value)
+        target = change(own.target)
+        assert isinstance(target, Element)
+        return own._replace(target=target, value=value)
+
+    def changed(step: Step) -> Step:
+        if isinstance(step, Pass):
+            return step._replace(steps=tuple(map(changed, step.steps)))
+        if isinstance(step, Nest):
+            return step._replace(body=tuple(map(statement, step.body)))
+        return step._replace(value=change(step.value)) if isinstance(step, Assignment) else step
+
+    return replace(program, steps=tuple(map(changed, program.steps)))
 
 
 def _module(program: Program) -> Module:

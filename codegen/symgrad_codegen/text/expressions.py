@@ -34,6 +34,10 @@ def spell(function: Function, arguments: Sequence[Piece]) -> Piece:
             return f"-{arguments[0][0]}", PRODUCT  # -a*b is (-a)*b: the same bits as -(a*b)
         # -(-x) keeps its brackets; so does not (a < b), for the reader.
         return function.operator + bracketed(arguments[0], level + 1 if level != NOT else COMPARE + 1), level
+    if function.arity == 3:
+        condition, taken, otherwise = arguments
+        first, second = bracketed(taken, level + 1), bracketed(condition, level + 1)
+        return f"{first} if {second} else {bracketed(otherwise, level)}", level
     # Floating-point + and * do not associate: a right operand keeps its brackets. Comparisons do not chain.
     text = bracketed(arguments[0], level + (level == COMPARE))
     if function.operator in _ROUNDING and text.startswith("-"):

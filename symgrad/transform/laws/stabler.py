@@ -127,7 +127,7 @@ def root_of_squares(y: View) -> View | None:
 
 
 _EXPONENTS = {"sqrt": Fraction(1, 2), "cbrt": Fraction(1, 3)}
-_POWERS = {*_EXPONENTS, "power", "pow"}
+_POWERS = {*_EXPONENTS, "power", "pow", "abs_pow"}
 
 
 def _as_power(view: View) -> tuple[View, Fraction] | None:
@@ -135,11 +135,13 @@ def _as_power(view: View) -> tuple[View, Fraction] | None:
     name, arguments = view.node.gate.name, view.arguments
     if name == "power" or name in _EXPONENTS:
         return arguments[0], Fraction(view.node.exponent) if name == "power" else _EXPONENTS[name]
-    exponent = rational_of(arguments[1]) if name == "pow" else None
-    return None if exponent is None else (arguments[0], exponent)
+    exponent = rational_of(arguments[1]) if name in ("pow", "abs_pow") else None
+    if exponent is None:
+        return None
+    return arguments[0].call("abs") if name == "abs_pow" else arguments[0], exponent
 
 
-@law("sqrt cbrt power pow", "(a**p)**q = |a|**(p*q)", exact=False, family="stabler")  # a**p may overflow
+@law("sqrt cbrt power pow abs_pow", "(a**p)**q = |a|**(p*q)", exact=False, family="stabler")  # a**p may overflow
 def power_of_power(y: View) -> View | None:
     """Where p is even or the result is no whole power: of a < 0 either side is NaN. At 0 the chain would be inf*0.
 
@@ -153,6 +155,17 @@ def power_of_power(y: View) -> View | None:
     if inner[1].denominator == 1 and inner[1] % 2 == 0:
         return power_of(base.call("abs"), exponent)
     return None if float(exponent).is_integer() else power_of(base, exponent)
+
+
+@law("power pow", "|a|**p is a power of a, where p is no whole number", exact=True, family="stabler")
+def fractional_power_of_abs(y: View) -> View | None:
+    """Its derivatives at 0 are limits, which those of |a| and of the power do not make up."""
+    base, *rest = y.arguments
+    exponent = rest[0] if rest else constant(y, Fraction(y.node.exponent))
+    number = rational_of(exponent)
+    if not is_gate(base, "abs") or (number is not None and number.denominator == 1):
+        return None
+    return base.arguments[0].call("abs_pow", exponent)
 
 
 @law("mul", "a**p*a**q = a**(p + q), of powers that are no whole ones", exact=False, family="stabler")  # at infinity
