@@ -495,6 +495,7 @@ CONVENTIONS: list[tuple[str, sp.Expr, Point, tuple[float, ...]]] = [
     ("piece_condition_shares", P((sp.log(x), sp.log(x) > 0), (y, True)), (-1.0, 5.0), (5, 0, 1)),
     ("power_of_power_of_negative", (x ** sp.Float(2.8)) ** sp.Rational(5, 2), (-1.0,), (NAN, NAN)),
     ("piece_extremum_of_nothing", P((sp.Min(x, x ** sp.Rational(5, 2)) ** x, x > 0), (x, True)), (-1.0,), (-1, 1)),
+    ("piece_power_in_both", P((x ** sp.Float(-3.1), x >= 0), (x ** sp.Float(3.1), True)), (1e200,), (0, 0)),
     ("piece_equal", P((x * y, sp.Eq(x, y)), (x + y, True)), (2.0, 2.0), (4, 2, 2)),
 ]
 
