@@ -114,7 +114,7 @@ class Within:
             else:
                 loops = self.loops_of(index, made)
                 is_held = any(own.clamped for own in elements_of(Assignment("", index)))
-                is_inside = not is_masked and not is_held and self._is_checked(element.array, place, loops)
+                is_inside = not is_masked and not is_held and self._is_checked(element, place, loops)
             if place != data and not is_inside:
                 held.append((place, self.layout.affine(extent)))
         return Element(element.array, element.index, tuple(held))
@@ -124,14 +124,25 @@ class Within:
         names = expression_names(expression)
         return frozenset(self.ranges.keys() & names).union(*(made[name] for name in names if name in made))
 
-    def _is_checked(self, array: str, axis: int, loops: frozenset[str]) -> bool:
+    def _is_checked(self, element: Element, axis: int, loops: frozenset[str]) -> bool:
         """Whether a call has checked what an array is gathered at, along an axis, in all of these loops.
 
-        Which of its checks along that axis was for this index is not known: each has to have been in all of them.
+        Which of its checks of a table along that axis was for this index is not known: each has to have been in all of
+        the loops.
         """
-        name = self.layout.input_names.get(array, "")
-        checks = [check for check in self.layout.gather_checks if (check.array, check.place) == (name, axis)]
+        names, index = self.layout.input_names, element.index[axis]
+        name, table = names.get(element.array, ""), names.get(index.array) if isinstance(index, Element) else None
+        checks = [
+            check
+            for check in self.layout.gather_checks
+            if (check.array, check.place) == (name, axis) and self._may_be_of(check, table)
+        ]
         return bool(loops and checks) and self.begins_inside and all(self._covers(check, loops) for check in checks)
+
+    def _may_be_of(self, check: GatherCheck, table: str | None) -> bool:
+        """Whether a check may be one of what a table holds; None is what is computed."""
+        node = check.view.node
+        return table is None or node.gate.name != "input" or self.layout.definition.inputs[node.position] == table
 
     def _covers(self, check: GatherCheck, loops: frozenset[str]) -> bool:
         moved = {own for index in check.view.index for own in index.axes}
