@@ -16,13 +16,8 @@ from .peers import PEERS, Peer, chosen
 
 MANY_POINTS = ("neuron", "black_scholes", "lennard_jones")
 WHOLE_ARRAYS = ("logistic_loss", "gaussian_mixture", "two_layer_net", "spiral_net")
-TABLES = (
-    "derivatives",
-    "array_derivatives",
-    "optimal_power_flow",
-    "cops",
-    "compile_time",
-)  # modules that make their tables themselves
+# Modules that make their tables themselves.
+TABLES = ("derivatives", "array_derivatives", "sparse_derivatives", "optimal_power_flow", "cops", "compile_time")
 WORKLOADS = (*MANY_POINTS, *WHOLE_ARRAYS, "call", *TABLES)
 GPU_PACKAGES = ("numba-cuda", "triton", "cupy-cuda12x", "cupy-cuda13x")
 ON_DEVICE = ("neuron", "black_scholes", "gaussian_mixture", "logistic_loss")

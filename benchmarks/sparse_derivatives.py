@@ -22,7 +22,7 @@ LENGTH = 100_000
 # The size of ADBench's problem that has this many observations.
 CAMERAS, POINTS, OBSERVATIONS = 49, 7776, 31843
 
-n, i = sympy.symbols("n i", integer=True, positive=True)
+n, i = sympy.symbols("n i", integer=True)
 X = sympy.IndexedBase("x", shape=(n,))
 
 

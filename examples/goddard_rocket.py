@@ -15,7 +15,7 @@ from scipy.integrate import solve_ivp
 
 import symgrad
 
-n, i = sp.symbols("n i", integer=True, positive=True)
+n, i = sp.symbols("n i", integer=True)
 height, speed, mass, thrust = (sp.IndexedBase(name, shape=(n,)) for name in ("height", "speed", "mass", "thrust"))
 step = sp.Symbol("step")
 STEPS = 400
