@@ -70,9 +70,9 @@ class Placed(NamedTuple):
             if own.part is None:
                 found.append(np.empty(own.box or 1, data.dtype))
             else:
-                start, strides = own.part
-                steps = tuple(step * data.itemsize for step in strides)
-                found.append(np.lib.stride_tricks.as_strided(data[start:], own.box or (1,), steps or (data.itemsize,)))
+                # as_strided is this with checks, and takes ten times as long.
+                start, strides = (own.part[0] * data.itemsize, [step * data.itemsize for step in own.part[1] or (1,)])
+                found.append(np.ndarray(own.box or (1,), data.dtype, data, start, strides))
         return found
 
     def finish(self, arrays: Sequence[Any], data: Any) -> None:
