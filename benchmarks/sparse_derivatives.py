@@ -60,12 +60,12 @@ def rosenbrock_by_hand(is_lower: bool) -> Callable[..., float]:
     return kernel
 
 
-def rosenbrock(is_lower: bool) -> dict[str, Callable[[], Made]]:
-    x = np.random.default_rng(0).uniform(-1, 2, LENGTH)
-    entries = (2 if is_lower else 3) * LENGTH - (1 if is_lower else 2)
+def rosenbrock(is_lower: bool, length: int = LENGTH) -> dict[str, Callable[[], Made]]:
+    x = np.random.default_rng(0).uniform(-1, 2, length)
+    entries = (2 if is_lower else 3) * length - (1 if is_lower else 2)
 
     def hand() -> Made:
-        kernel, gradient, data = rosenbrock_by_hand(is_lower), np.empty(LENGTH), np.empty(entries)
+        kernel, gradient, data = rosenbrock_by_hand(is_lower), np.empty(length), np.empty(entries)
         begin = time.perf_counter()
         value = kernel(x, gradient, data)
         build = time.perf_counter() - begin
@@ -107,11 +107,11 @@ def broyden_by_hand() -> Callable[..., None]:
     return kernel
 
 
-def broyden() -> dict[str, Callable[[], Made]]:
-    x = np.random.default_rng(0).uniform(-1, 2, LENGTH)
+def broyden(length: int = LENGTH) -> dict[str, Callable[[], Made]]:
+    x = np.random.default_rng(0).uniform(-1, 2, length)
 
     def hand() -> Made:
-        kernel, residuals, data = broyden_by_hand(), np.empty(LENGTH), np.empty(3 * LENGTH - 2)
+        kernel, residuals, data = broyden_by_hand(), np.empty(length), np.empty(3 * length - 2)
         begin = time.perf_counter()
         kernel(x, residuals, data)
         build = time.perf_counter() - begin
