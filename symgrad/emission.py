@@ -14,7 +14,7 @@ from . import verify
 from .errors import UnsupportedExpression
 from .evaluate.trials import Trial
 from .graph.graph import Graph, no_collection
-from .options import SPARSE, Options
+from .options import Options
 from .schedule.schedule import schedule
 from .stats import Stats
 from .transform.derive import Wanted
@@ -72,7 +72,6 @@ def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
         reserved=target.reserved(),
         with_bounds=target.checks,
         peels=target.peels,
-        strided=options.sparse in SPARSE,
     )
     for bound in program.bounds:
         if bound.value is None:

@@ -285,7 +285,6 @@ class Output(NamedTuple):
     shape: tuple[Affine, ...] = ()  # of an array: its extents
     by: tuple[str, ...] = ()  # of a derivative: the arguments that it is taken by
     of: int = 0  # of a derivative: which value it is one of
-    strided: bool = False  # whether its array may be a part of another, with gaps between its entries
 
 
 @dataclass(frozen=True)

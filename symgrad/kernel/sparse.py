@@ -45,13 +45,25 @@ class Matrix(NamedTuple):
         return kind((data, indices, self.pointers), self.shape)
 
 
+class Part(NamedTuple):
+    """Some places in the data of a matrix, as those of an array with strides: its first one, and its strides."""
+
+    start: int
+    strides: tuple[int, ...]
+
+    def of(self, data: Any, box: tuple[int, ...]) -> Any:
+        """The array. `as_strided` is this with checks, and takes ten times as long."""
+        strides = [step * data.itemsize for step in self.strides or (1,)]
+        return np.ndarray(box or (1,), data.dtype, data, self.start * data.itemsize, strides)
+
+
 class Family(NamedTuple):
     """How what a kernel computes of one family becomes entries of the matrix."""
 
     box: tuple[int, ...]  # the lengths of its loops
-    # Of an array that is a part of the data itself: where that begins, and its strides, in numbers.
-    part: tuple[int, tuple[int, ...]] | None
-    sources: Any = None  # else: which of its entries, in C order,
+    parts: tuple[Part, ...] = ()  # of the data, to which it goes as it is; the second one is its mirror image
+    is_there: bool = False  # whether it is computed in the first of these at once: that has no gaps
+    sources: Any = None  # without parts: which of its entries, in C order,
     places: Any = None  # go to which place in the data
     is_added: bool = False  # whether another entry goes to one of these as well
 
@@ -64,25 +76,22 @@ class Placed(NamedTuple):
     cleared: Any  # places in the data to which entries are added
 
     def arrays(self, data: Any) -> list[Any]:
-        """An array for each family, of those that are parts of the data just these."""
-        found = []
-        for own in self.families:
-            if own.part is None:
-                found.append(np.empty(own.box or 1, data.dtype))
-            else:
-                # as_strided is this with checks, and takes ten times as long.
-                start, strides = (own.part[0] * data.itemsize, [step * data.itemsize for step in own.part[1] or (1,)])
-                found.append(np.ndarray(own.box or (1,), data.dtype, data, start, strides))
-        return found
+        """An array without gaps for each family, of those that have none in the data just these."""
+        return [
+            own.parts[0].of(data, own.box) if own.is_there else np.empty(own.box or 1, data.dtype)
+            for own in self.families
+        ]
 
     def finish(self, arrays: Sequence[Any], data: Any) -> None:
         """Puts the rest where it belongs. Entries of one place are added in the order of families."""
         if len(self.cleared):
             data[self.cleared] = 0
         for own, array in zip(self.families, arrays, strict=True):
-            if own.part is None and own.is_added:
+            for part in own.parts[own.is_there :]:
+                part.of(data, own.box)[...] = array
+            if own.is_added:
                 np.add.at(data, own.places, array.ravel()[own.sources])
-            elif own.part is None:
+            elif not own.parts:
                 data[own.places] = array.ravel()[own.sources]
 
 
@@ -209,25 +218,45 @@ def _placed(shape: tuple[int, int], listed: Sequence[_Listed], storage: str) -> 
         part = places[start : start + len(own.sources)]
         start += len(own.sources)
         is_added = bool((counts[part] > 1).any())
-        at = None if is_added else _as_part(own, part)
-        families.append(Family(own.box, at) if at else Family(own.box, None, own.sources, part, is_added))
+        parts = () if is_added else _as_parts(own, part)
+        if parts:
+            families.append(Family(own.box, parts, parts[0].strides == _strides(own.box)))
+        else:
+            families.append(Family(own.box, (), False, own.sources, part, is_added))
         if is_added:
             cleared.append(part)
     return Placed(matrix, tuple(families), np.unique(np.concatenate(cleared)))
 
 
-def _as_part(own: _Listed, places: Any) -> tuple[int, tuple[int, ...]] | None:
-    """Where a family's array begins in the data, and its strides, where its entries are there as in an array."""
-    if not len(places) or len(places) != prod(own.box) or not np.array_equal(own.sources, np.arange(len(places))):
-        return None
-    grid = places.reshape(own.box)
-    start = int(places[0])
+def _as_parts(own: _Listed, places: Any) -> tuple[Part, ...]:
+    """The parts of the data that a family goes to as it is, and as its mirror image; none where these are no arrays."""
+    length = prod(own.box)
+    if not length or len(places) not in (length, 2 * length):
+        return ()
+    found = []
+    for start in range(0, len(places), length):
+        is_whole = np.array_equal(own.sources[start : start + length], np.arange(length))
+        part = _as_part(own.box, places[start : start + length]) if is_whole else None
+        if part is None:
+            return ()
+        found.append(part)
+    return tuple(found)
+
+
+def _as_part(box: tuple[int, ...], places: Any) -> Part | None:
+    """The array that places in the data are, if they are one."""
+    grid, start = places.reshape(box), int(places[0])
     strides = []
     found: Any = start
-    for axis, length in enumerate(own.box):
-        step = int(np.take(grid, 1, axis).ravel()[0]) - start if length > 1 else 1
+    for axis, length in enumerate(box):
+        step = int(np.take(grid, 1, axis).ravel()[0]) - start if length > 1 else _strides(box)[axis]
         strides.append(step)
-        along = [1] * len(own.box)
+        along = [1] * len(box)
         along[axis] = length
         found = found + step * np.arange(length).reshape(along)
-    return (start, tuple(strides)) if np.array_equal(grid, np.broadcast_to(found, own.box)) else None
+    return Part(start, tuple(strides)) if np.array_equal(grid, np.broadcast_to(found, box)) else None
+
+
+def _strides(box: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of an array without gaps."""
+    return tuple(prod(box[axis + 1 :]) for axis in range(len(box)))

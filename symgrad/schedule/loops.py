@@ -33,10 +33,8 @@ from .scheduled import Scheduled
 class Scheduler(PassScheduler):
     """One scheduling: what is made in which order, in which loops."""
 
-    def __init__(self, layout: Layout, peels: bool = False, strided: bool = False) -> None:
-        """`strided` says whether families of entries may be written where they are in the data of a matrix."""
+    def __init__(self, layout: Layout, peels: bool = False) -> None:
         super().__init__(layout, peels)
-        self.strided = strided
         self.graph, self.inputs = layout.graph, layout.inputs
         self.named: set[str] = set()  # numbers that are outputs: each is held by a name of its own
 
@@ -81,8 +79,7 @@ class Scheduler(PassScheduler):
         shape = tuple(map(self.layout.affine, output.shape))
         if output in self.layout.output_names:
             by = tuple(self.inputs[position] for position in output.by)
-            is_strided = self.strided and output.first is not None
-            return ProgramOutput(self.layout.output_names[output], shape, by, output.of, is_strided)
+            return ProgramOutput(self.layout.output_names[output], shape, by, output.of)
         value = NestBuilder(self.layout, {}, {}, None, frozenset()).value(output.view)
         made = {own.name for own in steps if isinstance(own, Assignment)} - self.named
         if isinstance(value, Read) and value.name in made:

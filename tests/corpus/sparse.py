@@ -25,11 +25,10 @@ def matrix_of(graph: Graph, point: Sequence[Any], sizes: Mapping[str, int], digi
     data = np.zeros(len(placed.matrix.rows), object)
     for family, own in zip(placed.families, found[len(found) - count :], strict=True):
         values = np.asarray(own, object)
-        if family.part is None:
+        if not family.parts:
             for source, place in zip(family.sources, family.places, strict=True):
                 data[place] += values.ravel()[source]
-        else:
-            start, strides = family.part
+        for start, strides in family.parts:
             for at in np.ndindex(*values.shape):
                 data[start + sum(step * index for step, index in zip(strides, at, strict=True))] = values[at]
     matrix = np.zeros(placed.matrix.shape, object)

@@ -31,8 +31,7 @@ class Scope(ArrayScope):
     def type(self, name: str) -> str:
         """The Numba type of an argument."""
         kind = numba_type(self.kind(name), self.program.dtype)
-        order = "A" if name in self.results and self.results[name].strided else "C"
-        return f"types.Array({kind}, {self.rank(name)}, '{order}')" if self.is_array(name) else kind
+        return f"types.Array({kind}, {self.rank(name)}, 'C')" if self.is_array(name) else kind
 
     def joined(self, kind: str, one: str, two: str) -> str:
         if kind == "sum":
