@@ -1,8 +1,8 @@
-"""Constraints and bounds of nonlinear programs, as users give them, as expressions and vectors of limits."""
+"""What users give of nonlinear programs: constraints, bounds and fixed values, as expressions, vectors, positions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,38 @@ import sympy
 from sympy.logic.boolalg import BooleanAtom
 
 from .errors import ShapeError
+from .kernel.kernel import Kernel
+
+
+def name_of(key: Any) -> Any:
+    """Of a symbol or an array; a name is its own."""
+    return getattr(key, "name", key)
+
+
+def by_names(given: Mapping[Any, Any]) -> dict[str, Any]:
+    """What is given by symbols or names, by names. Raises ValueError where something is given by both."""
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        if name_of(key) in found:
+            raise ValueError(f"{name_of(key)} is given twice")
+        found[name_of(key)] = value
+    return found
+
+
+def fixed_at(kernel: Kernel, fixed: Mapping[Any, Any]) -> dict[int, Any]:
+    """What is fixed by the positions among the arguments of a kernel."""
+    found: dict[int, Any] = {}
+    for key, value in fixed.items():
+        place = kernel._runner.arguments.position(key)
+        name, rank = kernel.args[place].name, kernel._runner.arguments.ranks[place]
+        if kernel.args[place] in kernel.wrt:
+            raise ValueError(f"{name} is a variable: it has no fixed value")
+        if place in found:
+            raise ValueError(f"{name} is given twice")
+        if np.ndim(value) != rank:
+            raise ShapeError(f"the value of {name} is of shape {np.shape(value)}, and it has {rank} axes")
+        found[place] = value
+    return found
 
 
 def constraint(given: Any) -> tuple[Any, Any, Any]:

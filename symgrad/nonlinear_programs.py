@@ -18,7 +18,7 @@ import sympy
 
 from .analysis.extents import numeric
 from .compiler import compile
-from .constraints import constraint, limits_of, whole
+from .constraints import by_names, constraint, fixed_at, limits_of, name_of, whole
 from .errors import ShapeError
 from .graph.graph import sizes_of
 from .kernel.batch import size_of
@@ -101,13 +101,10 @@ class NonlinearProgram(FlatInputs):
         objective, *blocks = _one_of_each(first, expressions)
         if objective.shape or (first.graph.values[0].shape and not first.graph.over_points):
             raise ValueError("the objective is one number, not an array or a list")
-        args, positions = first.args, first._runner.arguments.position
+        args = first.args
         extents = {size.name for size in sizes_of(first._compiled.definition)} - {symbol.name for symbol in args}
-        told = {name: extent_of(name, value) for key, value in fixed.items() if (name := _name(key)) in extents}
-        given = {positions(key): value for key, value in fixed.items() if _name(key) not in extents}
-        for place in given:
-            if args[place] in first.wrt:
-                raise ValueError(f"{args[place].name} is a variable: it has no fixed value")
+        told = {name: extent_of(name, value) for key, value in fixed.items() if (name := name_of(key)) in extents}
+        given = fixed_at(first, {key: value for key, value in fixed.items() if name_of(key) not in extents})
         lacking = [symbol.name for place, symbol in enumerate(args) if place not in given and symbol not in first.wrt]
         if lacking:
             raise ValueError(f"no value for {', '.join(lacking)}: give it by name, or make it a variable")
@@ -121,7 +118,7 @@ class NonlinearProgram(FlatInputs):
         self._shapes = self._shapes_of_values()
         self.m: int = sum(map(size_of, self._shapes[1:]))
         names = [symbol.name for symbol in self.symbols]
-        chosen = [bounds.get(symbol, bounds.get(symbol.name, (None, None))) for symbol in self.symbols]
+        chosen = [by_names(bounds).get(symbol.name, (None, None)) for symbol in self.symbols]
         self.lb: Any
         self.ub: Any
         self.cl: Any
@@ -312,7 +309,7 @@ class NonlinearProgram(FlatInputs):
         if solver not in SOLVERS:
             raise ValueError(f"solver is one of {', '.join(SOLVERS)}, not {solver!r}")
         if isinstance(start, Mapping):
-            return solved(self, self.pack(**{_name(key): value for key, value in start.items()}), solver, options)
+            return solved(self, self.pack(**by_names(start)), solver, options)
         vector = np.array(start, np.float64)
         self._parts(vector)  # of another length it is refused
         return solved(self, vector, solver, options)
@@ -357,23 +354,23 @@ def nlp(
         raise ValueError("no variables: give the symbols that vary")
     rows = [constraint(own) for own in (constraints if isinstance(constraints, (list, tuple)) else [constraints])]
     expressions = {"objective": objective, **{f"constraint_{at}": row[0] for at, row in enumerate(rows, 1)}}
-    used = {_name(symbol) for symbol in free_symbols(*split(expressions)[1])}
-    names = list(map(_name, chosen))
+    used = {name_of(symbol) for symbol in free_symbols(*split(expressions)[1])}
+    names = list(map(name_of, chosen))
     for name in names:
+        if len({symbol for symbol in chosen if name_of(symbol) == name}) > 1:
+            raise ValueError(f"two variables are named {name}: give each its own name")
         if name not in used:
             raise ValueError(f"the variable {name} is in neither the objective nor a constraint: leave it out")
     for key, pair in (bounds or {}).items():
-        if _name(key) not in names:
+        if name_of(key) not in names:
             raise ValueError(f"bounds are of variables ({', '.join(names)}), not of {key}")
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ValueError(f"the bounds of {key} are {pair!r}: give (low, high), None for no limit")
     limits = [row[1:] for row in rows]
+    for name in by_name:
+        if fixed and name in map(name_of, fixed):
+            raise ValueError(f"{name} is given twice")
     return NonlinearProgram(expressions, limits, chosen, bounds or {}, {**(fixed or {}), **by_name})
-
-
-def _name(key: Any) -> Any:
-    """Of a symbol or an array; a name is its own."""
-    return getattr(key, "name", key)
 
 
 def _weights(lagrange: Any, factor: float, shapes: Iterable[tuple[int, ...]]) -> list[Any]:
