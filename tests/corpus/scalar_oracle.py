@@ -12,7 +12,7 @@ The rules are those of calculus; where it leaves a choice, those of docs/convent
   of zero, so that no infinity of theirs gets out;
 - a kink has no bend of its own;
 - Abs and sign have slope 0 at 0, steps have slope 0 everywhere, Mod(a, b) has 1 and -floor(a/b);
-- sin(x)/x with a branch 1 for x = 0 is sinc, which has slopes and bends there;
+- b*sin(c*x)/(c*x) with a branch b for x = 0 is b*sinc(c*x), which has slopes and bends there;
 - 0**0 is 1, x**y has slope 0 by y at x = 0 < y, and the root of a sum of squares slope and bend 0 at 0;
 - outside of its domain a part is NaN, and so is what is made of it; a comparison with NaN is false.
 
@@ -273,9 +273,9 @@ class _Evaluator:
             return _COMPARISONS[node.func](*_sign_of_difference(*arguments))
         if node.func is sp.Piecewise:
             if isinstance(arguments[0], Part):
-                return self.function(_FUNCTIONS[sp.sinc], *arguments)
+                return arguments[0]
             made = _first_that_holds(arguments)
-            return _without_bends(made, arguments) if _sinc_argument(node) is not None else made
+            return _without_bends(node, made, arguments) if _as_sinc(node) is not None else made
         if node.func in _FUNCTIONS:
             return self.function(_FUNCTIONS[node.func], arguments[0])
         return _RULES[node.func](self, node, arguments)
@@ -970,26 +970,43 @@ _LOGIC: Mapping[type, Callable[..., Any]] = {
 
 
 def _made_of(node: sp.Basic) -> tuple[sp.Basic, ...]:
-    """What a node is made of; sin(x)/x with a branch 1 for x = 0 is sinc, made of x alone."""
-    argument = _sinc_argument(node)
-    # Of sin(2*x)/x and sin(1/x)*x SymPy leaves no trace of the quotient.
-    return tuple(node.args) if argument is None or argument.is_Mul or argument.is_Pow else (argument,)
+    """What a node is made of; sin(x)/x with a branch 1 for x = 0 is made of sinc(x) alone."""
+    found = _as_sinc(node)
+    if found is None or not found[0].is_number or not all(map(_is_plain, sp.Mul.make_args(found[1]))):
+        return tuple(node.args)
+    return (found[0] * sp.sinc(found[1]),)
 
 
-def _sinc_argument(node: sp.Basic) -> sp.Expr | None:
-    """The x of sin(x)/x with a branch 1 for x = 0, else None."""
-    if node.func is sp.Piecewise and len(node.args) == 2:
-        (quotient, condition), (at_zero, otherwise) = node.args
-        if isinstance(condition, sp.Ne) and condition.rhs == 0 and at_zero == 1 and otherwise == sp.true:
-            argument = condition.lhs
-            return argument if quotient.has(sp.sin) and quotient == sp.sin(argument) / argument else None
+def _is_plain(factor: sp.Expr) -> bool:
+    """Whether the factor is still there in a quotient by it: of exp(x)*sin(exp(-x)) SymPy leaves no trace of one."""
+    return factor.exp.is_Integer if factor.is_Pow else not isinstance(factor, sp.exp)
+
+
+def _as_sinc(node: sp.Basic) -> tuple[sp.Expr, sp.Expr] | None:
+    """b and c*x of b*sin(c*x)/(c*x) with a branch b for x = 0, where c is a number; else None."""
+    if node.func is not sp.Piecewise or len(node.args) != 2:
+        return None
+    (quotient, condition), (at_zero, otherwise) = node.args
+    if not isinstance(condition, sp.Ne | sp.Eq) or condition.rhs != 0 or otherwise != sp.true:
+        return None
+    if isinstance(condition, sp.Eq):
+        quotient, at_zero = at_zero, quotient
+    for factor in sp.Mul.make_args(quotient):
+        if factor.func is sp.sin:
+            argument = factor.args[0]
+            ratio = quotient / factor * argument / at_zero
+            is_multiple = (argument / condition.lhs).is_number
+            if is_multiple and ratio.is_number and abs(sp.N(ratio - 1, 30)) < 1e-15:  # 2.5*0.4 is rounded
+                return at_zero, argument
     return None
 
 
-def _without_bends(made: Part, branches: Sequence[tuple[Part, bool | None]]) -> Part:
+def _without_bends(node: sp.Piecewise, made: Part, branches: Sequence[tuple[Part, bool | None]]) -> Part:
     """In the branch for 0: whether the whole is seen to be sinc there is not promised."""
-    (quotient, holds), _ = branches
-    return made if holds else replace(made, bends={pair: Slope(NAN, NAN, INF) for pair in _pairs(quotient)})
+    (first, holds), (last, _) = branches
+    if holds == isinstance(node.args[0].cond, sp.Ne):
+        return made
+    return replace(made, bends={pair: Slope(NAN, NAN, INF) for part in (first, last) for pair in _pairs(part)})
 
 
 def _first_that_holds(branches: Sequence[tuple[Part, bool | None]]) -> Part:

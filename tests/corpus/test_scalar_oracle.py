@@ -177,6 +177,11 @@ PAIRS = [(0, 0), (1, 0), (1, 1)]
         (sp.atan2(y, x), (1.0, 2.0), (4 / 25, 3 / 25, -4 / 25)),
         (x ** sp.Rational(5, 2) + y, (0.0, 1.0), (0, 0, 0)),
         (sp.sin(x * y), (1e-300, 1.0), (-1e-300, 1, 0)),
+        (sp.Piecewise((sp.sin(3 * x) / (3 * x), sp.Ne(x, 0)), (1, True)) + y, (0.0, 1.0), (-3, 0, 0)),
+        (sp.Piecewise((3, sp.Eq(x, 0)), (sp.sin(3 * x) / x, True)) * y, (0.0, 2.0), (-18, 0, 0)),
+        (sp.Piecewise((2.5 * sp.sin(0.4 * x) / x, sp.Ne(x, 0)), (1, True)) + y, (0.0, 1.0), (-0.16 / 3, 0, 0)),
+        (sp.Piecewise((sp.sin(2 * x * y) / (2 * x * y), sp.Ne(x * y, 0)), (1, True)), (0.0, 3.0), (-12, 0, 0)),
+        (sp.Piecewise((sp.sin(x * y) / (x * y), sp.Ne(x, 0)), (1, True)), (0.0, 3.0), (0, 0, 0)),  # y may be 0
     ],
     ids=str,
 )  # fmt: skip

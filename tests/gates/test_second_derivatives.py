@@ -260,6 +260,13 @@ def test_the_highest_order_of_polygamma_has_no_derivative() -> None:
 # --- kinks, edges and usual spellings ---------------------------------------------------------------------------------
 
 R = sp.Rational
+SCALES = (sp.pi, sp.Integer(3), R(1, 3), sp.Float(0.4), sp.Float(0.7), -R(2, 3), sp.sqrt(2), sp.E)
+
+
+def at_0(number: sp.Expr | int, elsewhere: sp.Expr, what: sp.Expr = x) -> sp.Expr:
+    return sp.Piecewise((elsewhere, sp.Ne(what, 0)), (number, True))
+
+
 # name, expression of x, y, z (as far as it uses them), point, second derivatives row by row
 SECOND: list[tuple[str, sp.Expr, Point, tuple[float, ...]]] = [
     ("square_root", sp.sqrt(x), (0.0,), (-INF,)),
@@ -327,6 +334,12 @@ SECOND: list[tuple[str, sp.Expr, Point, tuple[float, ...]]] = [
     ("acoth_left", sp.acoth(x), (-1.0,), (-INF,)),
     ("sinc", sp.sinc(x), (0.0,), (-1 / 3,)),
     ("sine_quotient", sp.sin(x) / x, (0.0,), (-1 / 3,)),
+    *((f"sinc_of_{c}_x", at_0(1, sp.sin(c * x) / (c * x)), (0.0,), (-(float(c) ** 2) / 3,)) for c in SCALES),
+    *((f"sine_of_{c}_x", at_0(c, sp.sin(c * x) / x), (0.0,), (-(float(c) ** 3) / 3,)) for c in SCALES),
+    ("sinc_other_order", sp.Piecewise((1, sp.Eq(x, 0)), (sp.sin(3 * x) / (3 * x), True)), (0.0,), (-3,)),
+    ("sinc_of_product", at_0(1, sp.sin(3 * x * y) / (3 * x * y), x * y), (0.0, 2.0), (-12, 0, 0, 0)),
+    ("sinc_of_zero_times", at_0(1, sp.sin(3 * x * y) / (3 * x * y), x * y), (2.0, 0.0), (0, 0, 0, -12)),
+    ("sinc_times", at_0(y, y * sp.sin(x / 3) / (x / 3)), (0.0, 2.0), (-R(2, 27), 0, 0, 0)),
     ("cosine_from_1", 1 - sp.cos(x), (0.0,), (1,)),
     ("softplus", sp.log(1 + sp.exp(x)), (800.0,), (0,)),
     ("softplus_far", sp.log(1 + sp.exp(x)), (-700.0,), (math.exp(-700),)),

@@ -204,6 +204,13 @@ TABLE: dict[str, list[Build]] = {
     "sinc_branch": [
         lambda a, b, c: a.call("ne", number(a, 0)).where(a.call("sinc"), 1),
         lambda a, b, c: number(a, 0).equals(a).where(1, a.call("sinc")),
+        lambda a, b, c: a.call("ne", number(a, 0)).where((3 * a).call("sinc"), 1),
+        lambda a, b, c: a.call("ne", number(a, 0)).where(3 * (a / 3).call("sin") / a, 1),
+        lambda a, b, c: a.equals(0).where(1, (-a * number(a, "pi")).call("sin") / -a / number(a, "pi")),
+        lambda a, b, c: a.equals(0).where(2 * b, b * (2 * a).call("sin") / a),
+        lambda a, b, c: (a * b).equals(0).where(1, (a * 2 * b).call("sin") / b / (2 * a)),
+        lambda a, b, c: (a / b).equals(0).where(c, c * b * (5 * a / b).call("sin") / (5 * a)),
+        lambda a, b, c: squared(a).equals(0).where(a, squared(a).call("sin") / a),
     ],
 }
 ROWS = [(name, place) for name, builds in TABLE.items() for place in range(len(builds))]
@@ -322,6 +329,12 @@ def test_simplifying_twice_changes_nothing() -> None:
         (lambda a, b, c: b.call("ne", number(a, 0)).where(a.call("sinc"), 1), "sinc_branch"),
         (lambda a, b, c: a.call("ne", number(a, 0)).where(a.call("sinc"), 0), "sinc_branch"),
         (lambda a, b, c: a.call("ne", number(a, 0)).where(1, a.call("sinc")), "sinc_branch"),
+        (lambda a, b, c: a.call("ne", number(a, 0)).where((b * a).call("sinc"), 1), "sinc_branch"),
+        (lambda a, b, c: a.call("ne", number(a, 0)).where((b * a).call("sin") / a, b), "sinc_branch"),
+        (lambda a, b, c: a.call("ne", number(a, 0)).where((number(a, 0) * a).call("sinc"), 1), "sinc_branch"),
+        (lambda a, b, c: a.call("ne", number(a, 0)).where((2 * a).call("sin") / a, 1), "sinc_branch"),
+        (lambda a, b, c: a.call("ne", number(a, 0)).where(squared(a.call("sin")) / squared(a), 1), "sinc_branch"),
+        (lambda a, b, c: a.call("ne", number(a, 1)).where(a.call("sinc"), 1), "sinc_branch"),
         (lambda a, b, c: (squared(a) - squared(b)).call("sqrt"), "root_of_squares"),
         (lambda a, b, c: raised(a.call("abs"), 3), "fractional_power_of_abs"),
         (lambda a, b, c: raised(a.call("abs"), 3).call("cbrt"), "fractional_power_of_abs"),
@@ -337,7 +350,8 @@ def test_simplifying_twice_changes_nothing() -> None:
     ],
     ids=[
         *("difference", "2+a", "2-exp", "1+exp", "other_exponent", "other_argument"),
-        *("sinc_of_other", "0_at_0", "sinc_at_0", "minus"),
+        *("sinc_of_other", "0_at_0", "sinc_at_0", "symbol_may_be_0", "other_symbol_may_be_0", "sinc_of_0_times"),
+        *("other_number_at_0", "sinc_squared", "other_place", "minus"),
         *("whole_power_of_abs", "root_of_whole_power_of_abs"),
         *("whole_of_odd", "whole_of_root", "other_base", "whole_powers", "times_0", "a-a", "a/a"),
         *("no_float", "no_float_outside", "no_float_of_quotient"),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 
+import mpmath
+
+from ...evaluate.evaluation import exact_value
 from ...gates.arithmetic import power_of
 from ...gates.table import GATES
+from ...graph.gate import Numeric
 from ...graph.node import View
 from ...graph.sums import product_of, sum_of
 from .law import (
@@ -283,15 +288,80 @@ def sinc_quotient(y: View) -> View | None:
     return None
 
 
+# What a number times the inverse of another, each rounded, may be off from 1: 2.5*0.4, as floats.
+_ROUNDING = mpmath.ldexp(1, -52)
+_MAX_FACTORS = 30  # of a product, beyond which nobody has written the quotient of a sine
+
+
+def _exponents(view: View) -> tuple[Counter[View], Counter[View]] | None:
+    """The factors of a product with their exponents, numbers and others; None where there are very many."""
+    numbers, others = Counter[View](), Counter[View]()
+    rest = [(view, 1)]
+    for _ in range(_MAX_FACTORS):
+        factor, exponent = rest.pop()
+        name, arguments = factor.node.gate.name, factor.arguments
+        if factor.node.fixed:
+            numbers[factor] += exponent
+        elif name == "mul":
+            rest += [(argument, exponent) for argument in arguments]
+        elif name == "div":
+            rest += [(arguments[0], exponent), (arguments[1], -exponent)]
+        elif name == "power" and isinstance(factor.node.exponent, int):
+            rest.append((arguments[0], exponent * factor.node.exponent))
+        elif name == "neg":
+            numbers[constant(view, -1)] += exponent
+            rest.append((arguments[0], exponent))
+        else:
+            others[factor] += exponent
+        if not rest:
+            return numbers, others
+    return None
+
+
+def _number(powers: Counter[View]) -> Numeric:
+    """The product of powers of numbers; NaN where one of them is 0, infinite or no number."""
+    values = [(exact_value(view), exponent) for view, exponent in powers.items()]
+    if not all(mpmath.isnormal(value) for value, _ in values):
+        return mpmath.nan
+    return mpmath.fprod(value**exponent for value, exponent in values)
+
+
+def _is_factor(powers: Counter[View]) -> bool:
+    """Whether the product of powers of numbers is one that floats have, and not 0."""
+    return bool(mpmath.isnormal(float(_number(powers))))
+
+
 @law(
-    "select", "sinc(a), and 1 where a = 0, is sinc(a)", exact=True, family="stabler"
-)  # a branch 1 would have no slopes
+    "select",
+    "b*sin(c*a)/(c*a), and b where a = 0, is b*sinc(c*a), of a number c other than 0",
+    exact=False,  # c is rounded, and 1/c
+    family="stabler",
+)
 def sinc_branch(y: View) -> View | None:
-    # The branch 1 alone has no curvature.
+    """The branch for 0 alone would have no slopes and no curvature."""
     condition, taken, otherwise = y.arguments
     if is_gate(condition, "eq"):
         taken, otherwise = otherwise, taken
-    if not (is_gate(condition, "eq") or is_gate(condition, "ne")) or not is_gate(taken, "sinc"):
+    compared = [side for side in condition.arguments if side.number != 0]
+    if condition.node.gate.name not in ("eq", "ne") or len(compared) != 1:
         return None
-    is_at_zero = set(condition.arguments) == {taken.arguments[0], constant(y, 0)}
-    return taken if is_at_zero and otherwise.number == 1 else None
+    variable, quotient, at_zero = map(_exponents, (compared[0], taken, otherwise))
+    if variable is None or quotient is None or at_zero is None:
+        return None
+    for factor in quotient[1]:
+        argument = _exponents(factor.arguments[0]) if factor.node.gate.name in ("sin", "sinc") else None
+        if argument is None or argument[1] != variable[1]:
+            continue
+        numbers, others = (Counter(part) for part in quotient)
+        others[factor] -= 1
+        if is_gate(factor, "sin"):
+            numbers.update(argument[0])
+            others.update(argument[1])
+        if others != at_zero[1]:
+            continue
+        with mpmath.workdps(50):
+            ratio = _number(numbers) / _number(at_zero[0])
+            if _is_factor(variable[0]) and _is_factor(argument[0]) and abs(ratio - 1) <= _ROUNDING:
+                sinc = factor.arguments[0].call("sinc")
+                return sinc if otherwise.number == 1 else otherwise * sinc
+    return None
