@@ -25,7 +25,7 @@ from .kernel.batch import size_of
 from .kernel.derived import derived
 from .kernel.flat import FlatInputs
 from .kernel.kernel import Kernel
-from .kernel.sparse import Matrix
+from .kernel.sparsity import SparsityPattern
 from .lower.lower import extent_of, free_symbols
 from .optimizers import SOLVERS, Solution, solved
 from .options import TRIPLETS
@@ -278,7 +278,7 @@ class NonlinearProgram(FlatInputs):
     # --- patterns -----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _jacobian_pattern(self) -> Matrix:
+    def _jacobian_pattern(self) -> SparsityPattern:
         """Of the objective and the constraints."""
         return self._kernels.jacobian._runner.matrix(self.values(np.zeros(self.n)))
 

@@ -14,7 +14,7 @@ from .arguments import Arguments, Shapes
 from .batch import per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
 from .packing import Cells
-from .sparse import Matrix
+from .sparsity import SparsityPattern
 
 
 class DeviceRunner:
@@ -114,7 +114,7 @@ class DeviceRunner:
         device.fill_from_host(self.module.run_points, self.arguments.points(values), made, (), 0)
         return list(map(float, made))
 
-    def matrix(self, values: Sequence[Any]) -> Matrix:
+    def matrix(self, values: Sequence[Any]) -> SparsityPattern:
         """See Runner."""
         raise SymgradError("sparse results are made by the target 'cpu'")
 

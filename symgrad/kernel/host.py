@@ -17,7 +17,8 @@ from .batch import per_item, singular_at, size_of
 from .compiled import MAX_OPERATIONS, Compiled
 from .packing import Cells
 from .reference import Reference
-from .sparse import Matrix, Patterns, Placed
+from .sparse import Patterns, Placed
+from .sparsity import SparsityPattern
 
 
 class HostRunner:
@@ -39,8 +40,8 @@ class HostRunner:
         targets = compiled.results.targets
         self.at_point = compiled.results.at_point(self._kind)
         self._names = [f"out: {target.name}" for target in targets]
-        pattern = compiled.graph.pattern
-        self._patterns = None if pattern is None else Patterns(pattern, compiled.options)
+        pattern, names = compiled.graph.pattern, compiled.results.names
+        self._patterns = None if pattern is None else Patterns(pattern, compiled.options, names)
         if compiled.has_arrays:
             self._cells = Cells(targets, self.arguments.ranks)
             outputs = list(enumerate(compiled.graph.outputs))
@@ -100,14 +101,13 @@ class HostRunner:
                 found.append(array if shapes.cells[target] else float(array[0]))
         return found
 
-    def matrix(self, values: Sequence[Any]) -> Matrix:
-        """The pattern of a sparse result. Raises SymgradError where the result is none."""
+    def matrix(self, values: Sequence[Any]) -> SparsityPattern:
+        """See Runner."""
         if self._compiled.results.matrix is not None:
             return self._compiled.results.matrix
         arrays = self.arguments.arrays(values)
         placed = self.placed(arrays, self.arguments.shapes_of(arrays))
-        if placed is None:
-            raise SymgradError("this kernel has no sparse result: compile it with sparse='csr', 'csc' or 'coo'")
+        assert placed is not None
         return placed.matrix
 
     def hold(self, position: int, value: Any) -> Any:

@@ -10,11 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..emission import body_of, source_of
+from ..errors import SymgradError
 from .compiled import Compiled
 from .derived import spread
 from .display import in_a_few_lines, in_a_line, in_latex
 from .one_number import one_number
 from .runner import Runner
+from .sparsity import SparsityPattern
 
 if TYPE_CHECKING:
     from ..explore.draw import Drawing
@@ -81,6 +83,31 @@ class Inspection:
         wrt = [record.args.index(symbol) for symbol in record.wrt]
         setting = self._setting(args, by_name, "a check")
         return check(setting, record.definition, self._runner.evaluate, record.derivative, wrt)
+
+    def pattern(self, *args: Any, **by_name: Any) -> SparsityPattern:
+        """Where the entries of a sparse Jacobian or Hessian are, without their values.
+
+        It depends on extents and on inputs of integers alone, and is found once for these.
+
+        Args:
+            *args: As for the call of the kernel.
+            **by_name: As for the call of the kernel.
+
+        Returns:
+            The pattern, whose arrays are those of the matrices that calls return.
+
+        Raises:
+            SymgradError: The kernel was compiled without `sparse`, or has no Jacobian or Hessian.
+            TypeError: An input is missing, given twice or unknown, or is not real.
+            ShapeError: Extents do not agree, or there is a batch.
+            IndexError: An index expression runs outside of an array.
+            MemoryError: The pattern would be larger than the memory of this machine.
+        """
+        record = self._compiled
+        if record.results.storage is None:
+            raise SymgradError("this kernel has no sparse result: compile it with sparse='csr', 'csc' or 'coo'")
+        values = self._runner.arguments.ordered(args, by_name) if record.given is None else spread(record, args)
+        return self._runner.matrix(values)
 
     def trace(
         self,

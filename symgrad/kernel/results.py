@@ -27,7 +27,8 @@ from ..result import (
 )
 from ..transform.derive import ALONE, Derivative
 from ..transform.products import PRODUCTS
-from .sparse import Matrix, matrix_of_numbers
+from .sparse import matrix_of_numbers
+from .sparsity import SparsityPattern
 
 NOTHING = -1  # the cell of a derivative that is 0 everywhere
 
@@ -76,9 +77,9 @@ class Results:
         options: Options,
     ) -> None:
         """`positions` are those of `wrt` among the arguments; `is_single` says that `wrt` was one symbol."""
-        self._storage = options.sparse if derivative in ("jacobian", "hessian", *ALONE) else None
+        self.storage = options.sparse if derivative in ("jacobian", "hessian", *ALONE) else None
         self._is_lower = options.symmetric == "lower"
-        self.matrix: Matrix | None = None  # of numbers, the pattern that all points have
+        self.matrix: SparsityPattern | None = None  # of numbers, the pattern that all points have
         self._outputs, self._graph, self._positions = outputs, graph, positions
         self._wrt, self._is_single, self._derivative = wrt, is_single, derivative
         self._gradient = gradient_class(wrt)
@@ -102,7 +103,7 @@ class Results:
         if self._derivative in ("gradient", "hessian"):
             for i in positions:
                 yield self._derived((), [0], i)
-        if self._storage is not None:
+        if self.storage is not None:
             yield self._data()
         elif self._derivative == "jacobian" and not self._is_flat:
             for block, i in product(blocks, positions):
@@ -127,8 +128,15 @@ class Results:
                 len(graph.outputs) - len(graph.pattern.families if graph.pattern else ()), len(graph.outputs)
             )
             return Target(kind, (), tuple(families), is_data=True)
-        self.matrix, cells = matrix_of_numbers(self._grid(), self._storage or "", self._is_lower)
+        self.matrix, cells = matrix_of_numbers(self._grid(), self.storage or "", self._is_lower, self.names)
         return Target(kind, (len(cells),), cells)
+
+    @property
+    def names(self) -> tuple[list[str], list[str]]:
+        """What the rows and the columns of a sparse matrix stand for: outputs or inputs, and inputs."""
+        graph, columns = self._graph, [self._graph.inputs[place] for place in self._positions]
+        is_jacobian = self._derivative in ("jacobian", "jacobian_alone")
+        return [graph.name_of(own) for own in graph.values] if is_jacobian else columns, columns
 
     def _grid(self) -> list[list[int]]:
         """Of a Jacobian or Hessian of numbers the cell of each entry, row by row."""
@@ -162,11 +170,11 @@ class Results:
 
     # --- what holds them ----------------------------------------------------------------------------------------------
 
-    def result(self, arrays: Sequence[Any], matrix: Matrix | None = None) -> Any:
+    def result(self, arrays: Sequence[Any], matrix: SparsityPattern | None = None) -> Any:
         """What a call returns, of an array or a number for each target; `matrix` is the pattern of a sparse one."""
         if self.is_quick:  # as below, without its steps
             return new_tuple(Result, (arrays[0], new_tuple(self._gradient, arrays[1:])))
-        if self._storage is not None:
+        if self.storage is not None:
             if self._derivative in ALONE:
                 return self._stored(arrays[-1], matrix or self.matrix)
             arrays = [*arrays[:-1], self._stored(arrays[-1], matrix or self.matrix)]
@@ -182,12 +190,12 @@ class Results:
         return Result(value, gradient) if self._derivative == "gradient" else self._with_hessian(value, gradient, own)
 
     @staticmethod
-    def _stored(data: Any, matrix: Matrix | None) -> Any:
+    def _stored(data: Any, matrix: SparsityPattern | None) -> Any:
         assert matrix is not None, "a sparse matrix has a pattern"
         return matrix.of(data)
 
     def _jacobian(self, own: Iterator[Any]) -> Any:
-        if self._storage is not None:
+        if self.storage is not None:
             return next(own)
         if self._is_flat:
             return named_array(next(own), self._wrt, _rows(self._outputs.tree))
@@ -200,7 +208,7 @@ class Results:
         return named_array(next(own), self._wrt, None) if self._is_flat else self._by_input(list(own))
 
     def _with_hessian(self, value: Any, gradient: Any, own: Iterator[Any]) -> HessianResult:
-        if self._storage is not None:
+        if self.storage is not None:
             return HessianResult(value, gradient, next(own))
         if self._is_flat:
             return HessianResult(value, gradient, named_array(next(own), self._wrt, self._wrt))
@@ -236,7 +244,7 @@ class Results:
         if self._derivative is None:
             return self._outputs.flat(out)
         if self._derivative in ALONE:
-            return [None] * len(self._graph.values) + [_data_of(out, str(self._storage))]
+            return [None] * len(self._graph.values) + [_data_of(out, str(self.storage))]
         fields = _FIELDS[self._derivative]
         if not isinstance(out, tuple) or len(out) != len(fields):
             raise ValueError(f"out must hold ({', '.join(fields)})")
@@ -247,15 +255,15 @@ class Results:
             found.append(out[1])
         elif self._derivative != "jacobian":
             found += self._parts(out[1])
-        elif self._storage is not None:
-            found.append(_data_of(out[1], self._storage))
+        elif self.storage is not None:
+            found.append(_data_of(out[1], self.storage))
         elif self._is_flat:
             found.append(out[1])
         else:
             for part in self._outputs.flat(out[1]):
                 found += self._parts(part)
-        if self._derivative == "hessian" and self._storage is not None:
-            found.append(_data_of(out[2], self._storage))
+        if self._derivative == "hessian" and self.storage is not None:
+            found.append(_data_of(out[2], self.storage))
         elif self._derivative == "hessian":
             found += [out[2]] if self._is_flat else [own for row in self._parts(out[2]) for own in self._parts(row)]
         return found

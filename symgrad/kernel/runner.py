@@ -9,7 +9,7 @@ from .arguments import Arguments
 from .compiled import Compiled
 from .device import DeviceRunner
 from .host import HostRunner
-from .sparse import Matrix
+from .sparsity import SparsityPattern
 
 
 class Runner(Protocol):
@@ -40,8 +40,8 @@ class Runner(Protocol):
     def evaluate(self, values: Sequence[Any]) -> list[Any]:
         """The outputs of the graph at one instance, in their order."""
 
-    def matrix(self, values: Sequence[Any]) -> Matrix:
-        """The pattern of a sparse result at some arguments. Raises SymgradError where there is no such result."""
+    def matrix(self, values: Sequence[Any]) -> SparsityPattern:
+        """The pattern of a result that is sparse, at some arguments."""
 
     def hold(self, position: int, value: Any) -> Any:
         """An argument as it is kept for many calls."""

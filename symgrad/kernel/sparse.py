@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -14,35 +15,7 @@ from ..graph.affine import Index
 from ..graph.graph import Pattern, reachable
 from ..options import TRIPLETS, Options
 from .batch import check_memory
-
-
-class Matrix(NamedTuple):
-    """The pattern of a sparse matrix: its entries in the order in which a format stores them.
-
-    Attributes:
-        shape: Of the matrix.
-        rows: The row of each entry.
-        columns: The column of each entry.
-        format: "csr": in the order of rows, then columns; so is "coo". "csc": of columns, then rows. "triplets": as
-            they are computed, some of them perhaps for one place.
-        pointers: Of each row ("csc": column) where its entries begin, and the end of all.
-    """
-
-    shape: tuple[int, int]
-    rows: Any
-    columns: Any
-    format: str
-    pointers: Any
-
-    def of(self, data: Any) -> Any:
-        """The matrix of SciPy with these entries; those of one pattern share its indices."""
-        from scipy import sparse
-
-        if self.format in ("coo", TRIPLETS):
-            return sparse.coo_array((data, (self.rows, self.columns)), self.shape)
-        indices = self.rows if self.format == "csc" else self.columns
-        kind = sparse.csc_array if self.format == "csc" else sparse.csr_array
-        return kind((data, indices, self.pointers), self.shape)
+from .sparsity import Span, SparsityPattern
 
 
 class Part(NamedTuple):
@@ -71,7 +44,7 @@ class Family(NamedTuple):
 class Placed(NamedTuple):
     """A pattern, and how the families that a kernel computes become its entries."""
 
-    matrix: Matrix
+    matrix: SparsityPattern
     families: tuple[Family, ...]
     cleared: Any  # places in the data to which entries are added
 
@@ -98,8 +71,10 @@ class Placed(NamedTuple):
 class Patterns:
     """The patterns of a kernel by extents and tables of indices: the last one is remembered."""
 
-    def __init__(self, pattern: Pattern, options: Options) -> None:
-        self._pattern, self._format, self._is_lower = pattern, options.sparse or "csr", options.symmetric == "lower"
+    def __init__(self, pattern: Pattern, options: Options, names: tuple[list[str], list[str]]) -> None:
+        """`names` are those of the blocks of rows and of columns."""
+        self._pattern, self._names = pattern, names
+        self._format, self._is_lower = options.sparse or "csr", options.symmetric == "lower"
         self._evaluator = Evaluator(pattern.graph)
         nodes = reachable(view.node for view in pattern.graph.views)
         self._tables = sorted(node.position for node in nodes if node.gate.name == "input")
@@ -114,7 +89,8 @@ class Patterns:
                 return placed
         rows, columns = _Blocks(self._pattern.rows, sizes), _Blocks(self._pattern.columns, sizes)
         listed = list(self._listed(inputs, sizes, rows, columns))
-        placed = _placed((rows.end, columns.end), listed, self._format)
+        spans = rows.spans(self._names[0]), columns.spans(self._names[1])
+        placed = _placed((rows.end, columns.end), listed, self._format, spans)
         self._last = dict(sizes), [table.copy() for table in tables], placed
         return placed
 
@@ -153,8 +129,13 @@ class Patterns:
         return sources, rows, columns
 
 
-def matrix_of_numbers(grid: Sequence[Sequence[int]], storage: str, is_lower: bool) -> tuple[Matrix, tuple[int, ...]]:
-    """The pattern of a matrix of numbers, and what is stored in its order: what is negative in `grid` is 0."""
+def matrix_of_numbers(
+    grid: Sequence[Sequence[int]], storage: str, is_lower: bool, names: tuple[list[str], list[str]]
+) -> tuple[SparsityPattern, tuple[int, ...]]:
+    """The pattern of a matrix of numbers, and what is stored in its order: what is negative in `grid` is 0.
+
+    `names` are those of rows and columns.
+    """
     there = [
         (row, column)
         for row, cells in enumerate(grid)
@@ -163,9 +144,11 @@ def matrix_of_numbers(grid: Sequence[Sequence[int]], storage: str, is_lower: boo
     ]
     there.sort(key=(lambda at: at[::-1]) if storage == "csc" else None)
     rows, columns = np.array(there, np.int32).reshape(-1, 2).T
-    shape = len(grid), len(grid[0]) if grid else 0
-    pointers = np.searchsorted(columns if storage == "csc" else rows, np.arange(shape[storage == "csc"] + 1))
-    matrix = Matrix(shape, rows.copy(), columns.copy(), storage, pointers.astype(np.int32))
+    shape = len(names[0]), len(names[1])
+    spans = [tuple(Span(name, place, place + 1) for place, name in enumerate(own)) for own in names]
+    matrix = SparsityPattern(
+        shape, rows.copy(), columns.copy(), storage, _pointers(shape, rows, columns, storage), *spans
+    )
     return matrix, tuple(grid[row][column] for row, column in there)
 
 
@@ -188,6 +171,10 @@ class _Blocks:
             self._starts.append(self._starts[-1] + prod(shape))
         self.end = self._starts[-1]
 
+    def spans(self, names: Sequence[str]) -> list[Span]:
+        """The blocks by name."""
+        return [Span(name, *ends) for name, ends in zip(names, pairwise(self._starts), strict=True)]
+
     def flat(self, block: int, indices: Sequence[Any], sources: Any) -> Any:
         """Which row or column each entry is in, by its indices in a block."""
         found = np.zeros(len(sources), np.int64)
@@ -196,7 +183,17 @@ class _Blocks:
         return found + self._starts[block]
 
 
-def _placed(shape: tuple[int, int], listed: Sequence[_Listed], storage: str) -> Placed:
+def _pointers(shape: tuple[int, int], rows: Any, columns: Any, storage: str) -> Any:
+    """Where the entries of each row begin, or of each column; None where a format has no such thing."""
+    if storage not in ("csr", "csc"):
+        return None
+    major = columns if storage == "csc" else rows
+    return np.searchsorted(major, np.arange(shape[storage == "csc"] + 1)).astype(rows.dtype)
+
+
+def _placed(
+    shape: tuple[int, int], listed: Sequence[_Listed], storage: str, spans: tuple[Sequence[Span], Sequence[Span]]
+) -> Placed:
     """The pattern of all entries, and where each goes."""
     none = np.empty(0, np.int64)
     rows = np.concatenate([none, *(own.rows for own in listed)])
@@ -209,9 +206,10 @@ def _placed(shape: tuple[int, int], listed: Sequence[_Listed], storage: str) -> 
     places = np.empty(len(order), np.int64)
     places[order] = np.cumsum(is_new) - 1
     first = order[is_new]
-    pointers = np.searchsorted(major[first], np.arange(shape[storage == "csc"] + 1))
     kind = np.int32 if max(*shape, len(first)) < 2**31 else np.int64
-    matrix = Matrix(shape, rows[first].astype(kind), columns[first].astype(kind), storage, pointers.astype(kind))
+    own_rows, own_columns = rows[first].astype(kind), columns[first].astype(kind)
+    pointers = _pointers(shape, own_rows, own_columns, storage)
+    matrix = SparsityPattern(shape, own_rows, own_columns, storage, pointers, *map(tuple, spans))
     counts = np.bincount(places, minlength=len(first))
     families, cleared, start = [], [none], 0
     for own in listed:
