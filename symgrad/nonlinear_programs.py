@@ -9,7 +9,6 @@ of the Hessian of the Lagrangian. Derivatives are compiled when they are first a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +21,6 @@ from .constraints import by_names, constraint, fixed_at, limits_of, name_of, who
 from .errors import ShapeError
 from .graph.graph import sizes_of
 from .kernel.batch import size_of
-from .kernel.derived import derived
 from .kernel.flat import FlatInputs
 from .kernel.kernel import Kernel
 from .kernel.sparsity import SparsityPattern
@@ -31,7 +29,6 @@ from .optimizers import SOLVERS, Solution, solved
 from .options import TRIPLETS
 from .outputs import Block, Branch, split
 from .result import by_name
-from .transform.derive import Derivative
 
 
 class _Kernels:
@@ -43,17 +40,12 @@ class _Kernels:
     @cached_property
     def jacobian(self) -> Kernel:
         """The Jacobian of the objective and the constraints, without their values."""
-        return self._derived("jacobian_alone", None)
+        return self.plain._made("jacobian_alone", sparse=TRIPLETS)
 
     @cached_property
     def curvature(self) -> Kernel:
         """The lower triangle of the Hessian of the Lagrangian, with a weight for each value."""
-        return self._derived("weighted_hessian", "lower")
-
-    def _derived(self, derivative: Derivative, symmetric: str | None) -> Kernel:
-        compiled = self.plain._compiled
-        options = replace(compiled.options, sparse=TRIPLETS, symmetric=symmetric)
-        return Kernel(derived(replace(compiled, options=options), derivative))
+        return self.plain._made("weighted_hessian", sparse=TRIPLETS, symmetric="lower")
 
 
 class _Last:

@@ -7,110 +7,35 @@ the first more often.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import sympy
 
-from .compiler import compile
-from .kernel.kernel import Kernel
 from .language.parse import Problem, parse
 from .lower.lower import free_symbols, natural_order
-from .lower.survey import ARRAYS, is_array_valued
+from .lower.survey import ARRAYS
 from .outputs import split
 from .result import by_name
-from .varying import Arrays, Numbers
+from .varying import Arrays, Numbers, VectorKernels
 
 
-class _Kernels:
-    """The kernels of some expressions, of values alone and with the Jacobian by what varies, and their arguments."""
-
-    def __init__(
-        self,
-        expressions: Sequence[sympy.Basic],
-        varying: Sequence[Any],
-        before: Sequence[sympy.Symbol],
-        given: Mapping[Any, Any],
-        what: str,
-    ) -> None:
-        """`before` are numbers that each call gives; `given` are fixed, and `what` is said of those that are not."""
-        self._expressions, self._varying = list(expressions), tuple(varying)
-        self._arguments: list[Any] | None = None
-        self._inputs: Numbers | Arrays
-        if _has_arrays(expressions, varying):
-            self._inputs = Arrays(self._values, before, given, what)
-        else:
-            self._inputs = Numbers(expressions, varying, before, given, what)
-            self._arguments = self._inputs.arguments
-
-    def pack(self, **values: Any) -> Any:
-        """The vector of what varies.
-
-        Args:
-            **values: Each of them by name: a number, or an array of its shape, which is kept for all that follows.
-
-        Returns:
-            The vector, in float64: one after the other, each row by row.
-
-        Raises:
-            ShapeError: An array has more or fewer axes than what it is for.
-            ValueError: One is missing, or a name is none of them.
-        """
-        return self._inputs.pack(**values)
-
-    def unpack(self, vector: Any) -> dict[str, Any]:
-        """What varies, of a vector.
-
-        Args:
-            vector: As `pack` makes it.
-
-        Returns:
-            Each by name: numbers, and arrays of their shapes.
-
-        Raises:
-            ShapeError: The vector has another length, or shapes are not known yet.
-        """
-        return self._inputs.unpack(vector)
-
-    @cached_property
-    def _values(self) -> Kernel:
-        return compile(self._expressions, self._arguments, self._varying, derivative=None)
-
-    @cached_property
-    def _jacobian(self) -> Kernel:
-        return compile(self._expressions, self._arguments, self._varying, derivative="jacobian")
-
-    def _parts(self, values: Sequence[Any]) -> list[Any]:
-        """What the expressions are, arrays and numbers, of all arguments."""
-        return self._values._compiled.outputs.flat(self._values(*values))
-
-    def _dense(self, values: Sequence[Any]) -> Any:
-        """The Jacobian as one array: a row for each number among the values, a column for each that varies."""
-        value, jacobian = self._jacobian(*values)
-        if isinstance(jacobian, np.ndarray):
-            return np.asarray(jacobian)
-        outputs = self._jacobian._compiled.outputs
-        blocks = zip(map(np.size, outputs.flat(value)), outputs.flat(jacobian), strict=True)
-        sizes = self._inputs.sizes
-        return np.vstack(
-            [
-                np.hstack([np.reshape(part, (rows, size)) for part, size in zip(parts, sizes, strict=True)])
-                for rows, parts in blocks
-            ]
-        )
-
-
-class Residuals(_Kernels):
+class Residuals(VectorKernels):
     """Residuals of some unknowns, and their Jacobian, as functions of one vector. Made by `symgrad.residuals`.
 
     Attributes:
         unknowns: The symbols and arrays that a vector holds the values of, in order.
     """
 
-    def __init__(self, expressions: Sequence[sympy.Basic], unknowns: Sequence[Any], given: Mapping[Any, Any]) -> None:
+    def __init__(
+        self,
+        expressions: Sequence[sympy.Basic],
+        unknowns: Sequence[Any],
+        given: Mapping[Any, Any],
+        sparse: str | None = None,
+    ) -> None:
         self.unknowns: tuple[Any, ...] = tuple(unknowns)
-        super().__init__(expressions, unknowns, (), given, "an unknown")
+        super().__init__(expressions, unknowns, (), given, "an unknown", sparse)
 
     def fun(self, vector: Any) -> Any:
         """The residuals, as `scipy.optimize.least_squares` and `root` want them.
@@ -135,16 +60,16 @@ class Residuals(_Kernels):
 
         Returns:
             A float64 array with a row for each residual and a column for each number among the unknowns, of shape
-            (m, n) or (p*m, n).
+            (m, n) or (p*m, n); sparse where that was asked for, as `least_squares(..., tr_solver="lsmr")` wants it.
 
         Raises:
             ShapeError: The vector has another length.
         """
-        found = self._dense(self._inputs.values(vector))
-        return found.reshape(-1, found.shape[-1])
+        found = self._matrix(self._inputs.values(vector))
+        return found if self._sparse is not None else found.reshape(-1, found.shape[-1])
 
 
-class System(_Kernels):
+class System(VectorKernels):
     """The right-hand side of ordinary differential equations y' = f(t, y). Made by `symgrad.ode`.
 
     Attributes:
@@ -157,9 +82,10 @@ class System(_Kernels):
         state: Sequence[Any],
         time: sympy.Symbol | None,
         given: Mapping[Any, Any],
+        sparse: str | None = None,
     ) -> None:
         self.state: tuple[Any, ...] = tuple(state)
-        super().__init__(expressions, state, [] if time is None else [time], given, "of the state or the time")
+        super().__init__(expressions, state, [] if time is None else [time], given, "of the state or the time", sparse)
 
     def fun(self, t: Any, y: Any) -> Any:
         """The derivatives of the state by time, as `scipy.integrate.solve_ivp` wants them.
@@ -190,15 +116,74 @@ class System(_Kernels):
             y: The state, of shape (n,).
 
         Returns:
-            A float64 array of shape (n, n): row i has the derivatives of the i-th number of the right-hand side.
+            A float64 array of shape (n, n): row i has the derivatives of the i-th number of the right-hand side. It is
+            sparse where that was asked for: "csc" is what BDF and Radau take.
 
         Raises:
             ShapeError: The state has another length.
         """
-        return self._dense(self._inputs.values(y, t))
+        return self._matrix(self._inputs.values(y, t))
+
+    @property
+    def jac_sparsity(self) -> Any:
+        """Where the Jacobian has entries, as `solve_ivp` takes it: a sparse array of SciPy with ones there.
+
+        It comes of the expressions, and is not needed beside `jac`.
+
+        Raises:
+            ShapeError: The shapes of the state are not known before `pack` has made a vector.
+        """
+        own = self._pattern(0.0)
+        return own.of(np.ones(own.nnz))
+
+    @property
+    def lband(self) -> int:
+        """How many diagonals below the main one the Jacobian has: `solve_ivp(..., method="LSODA", lband=...)`.
+
+        Raises:
+            ShapeError: The shapes of the state are not known before `pack` has made a vector.
+        """
+        return self._pattern(0.0).bandwidths()[0]
+
+    @property
+    def uband(self) -> int:
+        """How many diagonals above the main one it has.
+
+        Raises:
+            ShapeError: The shapes of the state are not known before `pack` has made a vector.
+        """
+        return self._pattern(0.0).bandwidths()[1]
+
+    def jac_banded(self, t: Any, y: Any) -> Any:
+        """The diagonals of the Jacobian, as LSODA takes them beside `lband` and `uband`.
+
+        Args:
+            t: The time.
+            y: The state, of shape (n,).
+
+        Returns:
+            A float64 array of shape (lband + uband + 1, n) with the entry i, j of the Jacobian at uband + i - j, j.
+
+        Raises:
+            ShapeError: The state has another length.
+        """
+        values = self._inputs.values(y, t)
+        own, matrix = self._entries._runner.matrix(values), self._entries._runner.run(values, None)
+        below, above = own.bandwidths()
+        found = np.zeros((below + above + 1, own.shape[1]))
+        found[above + own.rows - own.columns, own.columns] = matrix.data
+        return found
 
 
-def residuals(expr: Any, unknowns: Any, fixed: Mapping[Any, Any] | None = None, /, **by_name: Any) -> Residuals:
+def residuals(
+    expr: Any,
+    unknowns: Any,
+    fixed: Mapping[Any, Any] | None = None,
+    /,
+    *,
+    sparse: str | None = None,
+    **by_name: Any,
+) -> Residuals:
     """Residuals and their Jacobian for `scipy.optimize.least_squares` and `root`.
 
     Args:
@@ -210,13 +195,16 @@ def residuals(expr: Any, unknowns: Any, fixed: Mapping[Any, Any] | None = None, 
             numbers, or arrays that broadcast against each other, which make a residual of each expression at each of
             their points: the data of a fit. Else each has its shape. An extent may be given as well, so that shapes of
             unknowns are known before `pack` tells them.
-        **by_name: More of them, by name.
+        sparse: "csr", "csc" or "coo": the Jacobian is a sparse array of SciPy; "csr" is what `least_squares` multiplies
+            with. None: it is dense.
+        **by_name: More of what is fixed, by name.
 
     Returns:
         An object with `fun(vector)`, `jac(vector)`, `pack(**values)` and `unpack(vector)`.
 
     Raises:
-        ValueError: A symbol is neither an unknown nor fixed, or both, or a name is none of the others.
+        ValueError: A symbol is neither an unknown nor fixed, or both, or a name is none of the others; or `sparse` is
+            none of these, or is asked for where numbers are fixed at arrays of points.
         ParseError: The text is not in the language.
         UnsupportedExpression: As for `compile`.
 
@@ -229,8 +217,11 @@ def residuals(expr: Any, unknowns: Any, fixed: Mapping[Any, Any] | None = None, 
         array([[1., 0.],
                [1., 1.]])
     """
-    expressions = _expressions(expr)
-    return Residuals(expressions, _chosen(unknowns, "unknowns", expressions), {**(fixed or {}), **by_name})
+    expressions, given = _expressions(expr), {**(fixed or {}), **by_name}
+    made = Residuals(expressions, _chosen(unknowns, "unknowns", expressions), given, sparse)
+    if sparse is not None and isinstance(made._inputs, Numbers):
+        _check_numbers(given, "; with a sparse Jacobian arrays are declared as such, not points of a number")
+    return made
 
 
 def ode(
@@ -239,6 +230,8 @@ def ode(
     time: sympy.Symbol | str | None = None,
     fixed: Mapping[Any, Any] | None = None,
     /,
+    *,
+    sparse: str | None = None,
     **by_name: Any,
 ) -> System:
     """A system of ordinary differential equations for `scipy.integrate.solve_ivp`.
@@ -250,14 +243,16 @@ def ode(
         time: The symbol of time; None where the equations do not have it.
         fixed: Values of all others, by symbol or name: numbers, and arrays of the shapes of those that are declared as
             arrays. An extent may be given as well, so that the shapes of the state are known before `pack` tells them.
-        **by_name: More of them, by name.
+        sparse: "csc", "csr" or "coo": the Jacobian is a sparse array of SciPy. None: it is dense.
+        **by_name: More of what is fixed, by name.
 
     Returns:
-        An object with `fun(t, y)`, `jac(t, y)`, `pack(**values)` and `unpack(vector)`.
+        An object with `fun(t, y)`, `jac(t, y)`, `jac_sparsity`, `pack(**values)` and `unpack(vector)`; for LSODA with
+        `jac_banded(t, y)`, `lband` and `uband`.
 
     Raises:
         ValueError: There are more or fewer equations than parts of the state, a symbol has no value, or a name is none
-            of the others.
+            of the others; or `sparse` is none of these.
         ParseError: The text is not in the language.
         UnsupportedExpression: As for `compile`.
 
@@ -276,23 +271,23 @@ def ode(
         raise ValueError(f"{len(expressions)} equations for a state of {len(chosen)} symbols: one for each is wanted")
     own = None if time is None else _chosen(time, "time", expressions)[0]
     given = {**(fixed or {}), **by_name}
-    system = System(expressions, chosen, own, given)
+    system = System(expressions, chosen, own, given, sparse)
     if isinstance(system._inputs, Numbers):
-        for key, value in given.items():
-            if np.ndim(value):
-                name = getattr(key, "name", key)
-                raise ValueError(f"{name} is fixed at an array of shape {np.shape(value)}: a number is wanted")
+        _check_numbers(given)
     return system
+
+
+def _check_numbers(given: Mapping[Any, Any], why: str = "") -> None:
+    """Raises ValueError where a number is fixed at an array."""
+    for key, value in given.items():
+        if np.ndim(value):
+            name = getattr(key, "name", key)
+            raise ValueError(f"{name} is fixed at an array of shape {np.shape(value)}: a number is wanted{why}")
 
 
 def _expressions(expr: Any) -> tuple[sympy.Basic, ...]:
     problem = parse(expr) if isinstance(expr, str) else expr
     return split(problem.expression if isinstance(problem, Problem) else problem)[1]
-
-
-def _has_arrays(expressions: Sequence[sympy.Basic], varying: Sequence[Any]) -> bool:
-    symbols = {*varying, *free_symbols(*expressions)}
-    return any(map(is_array_valued, expressions)) or any(isinstance(symbol, ARRAYS) for symbol in symbols)
 
 
 def _chosen(given: Any, what: str, expressions: Sequence[sympy.Basic]) -> tuple[Any, ...]:

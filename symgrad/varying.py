@@ -1,18 +1,23 @@
-"""The arguments of functions of one vector: what varies, what each call gives besides, and what is fixed."""
+"""Functions of one vector: their kernels, and of arguments what varies, what each call gives, and what is fixed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import sympy
 
+from .compiler import compile
 from .errors import ShapeError
 from .graph.graph import sizes_of
 from .kernel.flat import FlatInputs
 from .kernel.kernel import Kernel
+from .kernel.sparsity import SparsityPattern
 from .lower.lower import free_symbols, natural_order
+from .lower.survey import ARRAYS, is_array_valued
+from .options import SPARSE
 from .result import by_name
 
 
@@ -111,6 +116,104 @@ class Arrays(FlatInputs):
         for place in self._called:
             found[place] = before[0]
         return found
+
+
+class VectorKernels:
+    """The kernels of some expressions, of values alone and with the Jacobian by what varies, and their arguments."""
+
+    def __init__(
+        self,
+        expressions: Sequence[sympy.Basic],
+        varying: Sequence[Any],
+        before: Sequence[sympy.Symbol],
+        given: Mapping[Any, Any],
+        what: str,
+        sparse: str | None,
+    ) -> None:
+        """`before` are numbers that each call gives; `given` are fixed, and `what` is said of those that are not."""
+        if sparse not in (None, *SPARSE):
+            raise ValueError(f"sparse is None or one of {', '.join(SPARSE)}, not {sparse!r}")
+        self._sparse = sparse
+        self._expressions, self._varying = list(expressions), tuple(varying)
+        self._arguments: list[Any] | None = None
+        self._inputs: Numbers | Arrays
+        if _has_arrays(expressions, varying):
+            self._inputs = Arrays(self._values, before, given, what)
+        else:
+            self._inputs = Numbers(expressions, varying, before, given, what)
+            self._arguments = self._inputs.arguments
+
+    def pack(self, **values: Any) -> Any:
+        """The vector of what varies.
+
+        Args:
+            **values: Each of them by name: a number, or an array of its shape, which is kept for all that follows.
+
+        Returns:
+            The vector, in float64: one after the other, each row by row.
+
+        Raises:
+            ShapeError: An array has more or fewer axes than what it is for.
+            ValueError: One is missing, or a name is none of them.
+        """
+        return self._inputs.pack(**values)
+
+    def unpack(self, vector: Any) -> dict[str, Any]:
+        """What varies, of a vector.
+
+        Args:
+            vector: As `pack` makes it.
+
+        Returns:
+            Each by name: numbers, and arrays of their shapes.
+
+        Raises:
+            ShapeError: The vector has another length, or shapes are not known yet.
+        """
+        return self._inputs.unpack(vector)
+
+    @cached_property
+    def _values(self) -> Kernel:
+        return compile(self._expressions, self._arguments, self._varying, derivative=None)
+
+    @cached_property
+    def _jacobian(self) -> Kernel:
+        return compile(self._expressions, self._arguments, self._varying, derivative="jacobian")
+
+    @cached_property
+    def _entries(self) -> Kernel:
+        """The Jacobian alone, sparse."""
+        return self._values._made("jacobian_alone", sparse=self._sparse or "csc")
+
+    def _pattern(self, *before: Any) -> SparsityPattern:
+        """Where the Jacobian has entries."""
+        return self._entries._runner.matrix(self._inputs.values(np.zeros(sum(self._inputs.sizes)), *before))
+
+    def _parts(self, values: Sequence[Any]) -> list[Any]:
+        """What the expressions are, arrays and numbers, of all arguments."""
+        return self._values._compiled.outputs.flat(self._values(*values))
+
+    def _matrix(self, values: Sequence[Any]) -> Any:
+        """The Jacobian as one array: a row for each number among the values, a column for each that varies."""
+        if self._sparse is not None:
+            return self._entries._runner.run(values, None)
+        value, jacobian = self._jacobian(*values)
+        if isinstance(jacobian, np.ndarray):
+            return np.asarray(jacobian)
+        outputs = self._jacobian._compiled.outputs
+        blocks = zip(map(np.size, outputs.flat(value)), outputs.flat(jacobian), strict=True)
+        sizes = self._inputs.sizes
+        return np.vstack(
+            [
+                np.hstack([np.reshape(part, (rows, size)) for part, size in zip(parts, sizes, strict=True)])
+                for rows, parts in blocks
+            ]
+        )
+
+
+def _has_arrays(expressions: Sequence[sympy.Basic], varying: Sequence[Any]) -> bool:
+    symbols = {*varying, *free_symbols(*expressions)}
+    return any(map(is_array_valued, expressions)) or any(isinstance(symbol, ARRAYS) for symbol in symbols)
 
 
 def _check_lacking(names: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import sympy
 from ..graph.graph import Graph
 from ..result import Array, Result, new_tuple
 from ..stats import Stats
+from ..transform.derive import Derivative
 from .compiled import Compiled
 from .derived import derived, spread
 from .inspection import Inspection
@@ -189,6 +190,11 @@ class Kernel(Inspection):
         shapes of the values; what comes back is the matrix alone, of a kernel that was compiled with `sparse`.
         """
         return Kernel(derived(self._compiled, "weighted_hessian"))
+
+    def _made(self, derivative: Derivative, **options: Any) -> Kernel:
+        """Another derivative of the same expressions, with some options changed."""
+        own = replace(self._compiled, options=replace(self._compiled.options, **options))
+        return Kernel(derived(own, derivative))
 
     # --- beside the call ----------------------------------------------------------------------------------------------
 
