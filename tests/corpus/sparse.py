@@ -21,7 +21,8 @@ def matrix_of(graph: Graph, point: Sequence[Any], sizes: Mapping[str, int], digi
     assert pattern is not None
     count = len(pattern.families)
     found = evaluate_exactly(graph, point, sizes, digits)
-    placed = Patterns(pattern, Options(sparse="csr")).at(point, sizes)
+    names = [""] * len(pattern.rows), [""] * len(pattern.columns)
+    placed = Patterns(pattern, Options(sparse="csr"), names).at(point, sizes)
     data = np.zeros(len(placed.matrix.rows), object)
     for family, own in zip(placed.families, found[len(found) - count :], strict=True):
         values = np.asarray(own, object)
