@@ -517,7 +517,19 @@ def test_random_formula_reads_back(graph: Graph, point: tuple[float, ...]) -> No
         assume(False)
 
 
-LISTED = ("constant", "input", "power", "select", "undefined", "position", "size", "sum", "product", "largest")
+LISTED = (
+    "constant",
+    "input",
+    "power",
+    "select",
+    "zero_where",
+    "undefined",
+    "position",
+    "size",
+    "sum",
+    "product",
+    "largest",
+)
 PLAIN = [name for name in GATES if name not in (*LISTED, "smallest", *MATRIX_RULES) and GATES[name].kind == "real"]
 
 
