@@ -1,388 +1,80 @@
-"""LaTeX: the formula of a graph, as a notebook shows it.
+"""LaTeX: the formulas of a graph, as a notebook shows them.
 
-What is printed can be read in one way only: brackets wherever another reading is possible, no two inputs under the same
+What is printed can be read in one way only: brackets wherever another reading is possible, no two things under the same
 name, sums with their limits, and nothing that a user's name could say to TeX.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
-from itertools import islice
+from collections.abc import Mapping, Sequence
 
-from ..gates.reductions import KINDS
-from ..gates.table import GATES
-from ..graph.affine import Axis, Index, Size, axis, substituted
-from ..graph.graph import Graph, sizes_of
-from ..graph.node import AnyIndex, Gather, Node, Reduction, View, plain_axis, positional
-from .latex_pieces import (
-    AND,
-    ATOM,
-    BIG,
-    CONSTANTS,
-    FACTOR,
-    SUM,
-    SYMBOL,
-    Piece,
-    add,
-    environment,
-    is_decimal,
-    literal,
-    multiply,
-    negative,
-    number,
-    operation,
-    power,
-    select,
-    symbol,
-)
+from ..graph.graph import Graph, Output
+from ..graph.node import Node, positional
+from .latex_names import Involved, Texts, listed
+from .latex_pieces import environment
+from .latex_printer import COMMA, MAX_STEPS, Printer, TooLong
 
 # Beyond so many characters of LaTeX there is no formula: nobody would read it.
 MAX_LENGTH = 2000
-# Beyond so many the user's names of intermediate results stand for what they name.
+# Beyond so many for an output the user's names of intermediate results stand for what they name.
 _LONG = 200
-_MAX_DEPTH = 60  # nested gates
-_ARGUMENTS = 10  # of f, how many are listed
-_EXPONENT = 48  # characters: a longer exponent of e would be too small to be read
-_LETTERS = "ijklmnpqrstuvw"  # of loops
-_COMMA = r",\, "  # between conditions
-_LE = r"\le"
+# Matrices of derivatives: what they are called, by a letter if that is free, and how often one differentiates.
+_MATRICES = {"jacobian": ("J", "Jacobian", 1), "hessian": ("H", "Hessian", 2)}
 
 
-class _TooLong(Exception):
-    """There are more gates than one reads."""
-
-
-class _Involved(Exception):
-    """Arrays are read in a way that has no notation here."""
-
-
-def latex(graph: Graph) -> str | None:
+def latex(graph: Graph, derivative: str | None = None, wrt: Sequence[int] = ()) -> str | None:
     """`f(x, y) = ...` in LaTeX, for display style and without dollars; None where that is longer than one reads.
 
-    The user's names of intermediate results are printed only where the formula would be long without them. None also
-    where arrays are read in a way that has no notation here.
+    Of several outputs a line for each, of one that is an array with its indices and what they run over. Below them,
+    where `derivative` is "jacobian" or "hessian", what is differentiated by what, the inputs `wrt` by position. The
+    user's names of intermediate results are printed only where the formula would be long without them. None also where
+    arrays are read in a way that has no notation here.
     """
-    if len(graph.order()) > MAX_LENGTH:  # each gate takes a character at least
+    if len(graph.order()) > MAX_STEPS:
         return None
-    texts = _Texts(graph)
-    found = _formula(graph, texts, {})
-    if texts.parts and (found is None or len(found) > _LONG):
-        found = _formula(graph, texts, texts.parts) or found
+    texts = Texts(graph)
+    last = [_differentiated(texts, *_MATRICES[derivative], wrt)] if derivative in _MATRICES else []
+    found = _formulas(graph, texts, {}, last)
+    if texts.parts and (found is None or len(found) > _LONG * len(graph.values)):
+        found = _formulas(graph, texts, texts.parts, last) or found
     return found if found is not None and len(found) <= MAX_LENGTH else None
 
 
-def _formula(graph: Graph, texts: _Texts, parts: Mapping[Node, str]) -> str | None:
-    """The formula, and below it the formulas of the `parts` that it speaks of."""
-    printer = _Printer(graph, texts, parts)
+def _formulas(graph: Graph, texts: Texts, parts: Mapping[Node, str], last: Sequence[tuple[str, str]]) -> str | None:
+    """The formulas of the outputs, below them those of the `parts` that they speak of, and the `last` lines."""
+    printer = Printer(graph, texts, parts)
     lines: dict[Node, tuple[str, str]] = {}
     try:
-        first = texts.function, printer.computed(graph.values[0].view, frozenset(), 0).text
-        while missing := printer.spoken_of - lines.keys():
+        first = [_output(printer, name, output) for name, output in zip(texts.outputs, graph.values, strict=True)]
+        shown = {output.view.node for output in graph.values if parts.get(output.view.node) in texts.outputs}
+        while missing := printer.spoken_of - lines.keys() - shown:
             for node in missing:
                 lines[node] = texts.parts[node], printer.computed(positional(node), frozenset(), 0).text
-    except (_TooLong, _Involved):
+    except (TooLong, Involved):
         return None
-    if not lines:
-        return " = ".join(first)
     rest = [lines[node] for node in sorted(lines, key=lambda node: node.number)]
-    return environment("aligned", [" &= ".join(line) for line in [first, *rest]])
+    every = [*first, *rest, *last]
+    if len(every) == 1:
+        return " = ".join(every[0])
+    return environment("aligned", [" &= ".join(line) for line in every])
 
 
-class _Texts:
-    """What inputs, extents, parts and loops are called: no two alike where that could be mistaken."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._taken = {sign for node in graph.order() if (sign := _sign(node))}
-        self._names: set[str] = set()
-        self._arrays: set[str] = set()
-        shapes = ((),) * len(graph.inputs) if graph.over_points else graph.shapes
-        inputs = dict.fromkeys(range(len(shapes)), "")
-        for position in sorted(inputs, key=lambda position: not shapes[position]):  # arrays first
-            inputs[position] = self._new(graph.inputs[position], bool(shapes[position]))
-        self.inputs = list(inputs.values())
-        self.sizes = dict(zip(graph.inputs, self.inputs, strict=True))  # an extent may be an argument
-        for name in sorted({size.name for size in sizes_of(graph)} - self.sizes.keys() - graph.derived.keys()):
-            self.sizes[name] = self._new(name, False)
-        scalars = {node: name for node, name in graph.names.items() if graph.over_points or not node.rank}
-        self.parts = {node: self._new(name, False) for node, name in scalars.items()}
-        listed = self.inputs if len(self.inputs) <= _ARGUMENTS else [*self.inputs[:3], r"\ldots", self.inputs[-1]]
-        letter = next((letter for letter in "fghFGH" if self._is_new(letter, False)), r"\mathrm{value}")
-        self.function = rf"{letter}\left({', '.join(listed)}\right)"
-
-    def _new(self, name: str, is_array: bool) -> str:
-        # Two symbols of one name differ by more than a font.
-        spellings = islice(_spellings(name), 2 if name in self._names else 0, None)
-        text = next(text for text in spellings if self._is_new(text, is_array))
-        self._names.add(name)
-        self._taken.add(text)
-        if is_array:
-            self._arrays.add(text)
-        return text
-
-    def _is_new(self, text: str, is_array: bool) -> bool:
-        """Whether nothing else is called so, nor an entry of an array: x_{0} is x0, or the first of x."""
-        entries = (other for other in self._taken if is_array and other.startswith(f"{text}_"))
-        return text not in self._taken and text.split("_{")[0] not in self._arrays and not any(entries)
-
-    def letter(self, wanted: str, scope: frozenset[str]) -> str:
-        """A letter for a loop, the wanted one where it is free."""
-        wishes = [symbol(wanted)] if SYMBOL.fullmatch(wanted) else []
-        for letter in wishes + list(_LETTERS):
-            if letter not in scope and letter not in ("e", r"\delta") and self._is_new(letter, False):
-                return letter
-        raise _Involved
-
-    def is_free(self, text: str) -> bool:
-        """Whether a sign has its usual meaning."""
-        return text not in self._taken
+def _output(printer: Printer, name: str, output: Output) -> tuple[str, str]:
+    """Both sides of the equation of an output."""
+    arguments = rf"\left({listed(printer.texts.inputs)}\right)"
+    if printer.graph.over_points or not output.shape:
+        return name + arguments, printer.computed(output.view, frozenset(), 0).text
+    entry, formula, ranges = printer.entry(name, output)
+    return entry + arguments, r",\quad ".join(filter(None, [formula, COMMA.join(ranges)]))
 
 
-def _sign(node: Node) -> str:
-    """The sign that a name must not look like: of a constant, of the gamma function."""
-    if node.gate.name == "gamma":
-        return node.gate.latex
-    number = positional(node).number
-    return CONSTANTS[number] if isinstance(number, str) and number in CONSTANTS and number != "E" else ""
+def _differentiated(texts: Texts, letter: str, name: str, order: int, wrt: Sequence[int]) -> tuple[str, str]:
+    """Both sides of the equation of a matrix: what is differentiated by what."""
+    power = f"^{{{order}}}" if order > 1 else ""
+    above = _of(rf"\partial{power}", texts.outputs)
+    below = _of(r"\partial", [texts.inputs[position] for position in wrt]) + power
+    return texts.matrix(letter, name), rf"\frac{{{above}}}{{{below}}}"
 
 
-def _spellings(name: str) -> Iterator[str]:
-    yield symbol(name)
-    yield literal(name)
-    number = 2
-    while True:
-        yield literal(f"{name} ({number})")
-        number += 1
-
-
-class _Printer:
-    """Views as pieces; nodes of `parts` go by their names.
-
-    `scope` are the letters of the loops around a view, `depth` is the number of gates.
-    """
-
-    def __init__(self, graph: Graph, texts: _Texts, parts: Mapping[Node, str]) -> None:
-        self.graph, self.texts, self.parts = graph, texts, parts
-        self.spoken_of: set[Node] = set()
-        self._letters: dict[Axis, str] = {}
-        self._steps = 0
-
-    def piece(self, view: View, scope: frozenset[str], depth: int) -> Piece:
-        """A view: its name, or what its node computes."""
-        if view.node not in self.parts:
-            return self.computed(view, scope, depth)
-        self.spoken_of.add(view.node)
-        return Piece(self.parts[view.node], ATOM)
-
-    def computed(self, view: View, scope: frozenset[str], depth: int) -> Piece:
-        """What the node of a view computes, of its arguments."""
-        self._steps += 1
-        if self._steps > MAX_LENGTH or depth > _MAX_DEPTH:
-            raise _TooLong
-        node, name = view.node, view.node.gate.name
-        if name == "input":
-            return self._read(self.texts.inputs[node.position], view, scope, depth)
-        if name == "constant":
-            return self._constant(node.constant)
-        if name == "position":
-            return self._index(view.index[0], scope, depth)
-        if name == "size":
-            return self._size(node.size)
-        if isinstance(node.attribute, Reduction):
-            return self._reduction(view, node.attribute, scope, depth)
-        if node.loops != node.rank:
-            return self._whole(view, scope, depth)
-        scaled = _scaled(view, self.parts) if name == "div" else None
-        if scaled:
-            return multiply(number(scaled[0]), *(self.piece(edge, scope, depth + 1) for edge in scaled[1]))
-        arguments = [self.piece(edge, scope, depth + 1) for edge in view.arguments]
-        if name == "power":
-            return power(arguments[0], number(Fraction(node.exponent)).text, is_whole=isinstance(node.exponent, int))
-        if name == "exp" and len(arguments[0].text) <= _EXPONENT and self.texts.is_free("e"):
-            return power(Piece("e", ATOM), arguments[0].text)
-        if name == "select":
-            is_open = node.arguments[2].node.gate.name == "undefined"
-            return select(arguments[0], arguments[1], None if is_open else arguments[2])
-        return operation(node.gate, arguments)
-
-    def _constant(self, value: Fraction | str) -> Piece:
-        if not isinstance(value, str):
-            return number(value)
-        if value == "E" and not self.texts.is_free("e"):
-            return operation(GATES["exp"], [Piece("1", ATOM)])
-        return Piece(CONSTANTS[value], SUM if value == "-oo" else ATOM)
-
-    # --- arrays -------------------------------------------------------------------------------------------------------
-
-    def _loops(self, wanted: Iterable[str], scope: frozenset[str]) -> tuple[list[Axis], frozenset[str]]:
-        """New axes, each with a letter that nothing around it has."""
-        names = []
-        for wish in wanted:
-            name = (1 << 40) + len(self._letters)  # above those of tables
-            self._letters[name] = self.texts.letter(wish, scope)
-            scope |= {self._letters[name]}
-            names.append(name)
-        return names, scope
-
-    def _read(self, name: str, view: View, scope: frozenset[str], depth: int) -> Piece:
-        """A name with its indices."""
-        if self.graph.over_points or not view.index:
-            return Piece(name, ATOM)
-        indices = ", ".join(self._index(index, scope, depth).text for index in view.index)
-        has_index = "_" in name and not name.endswith(r"\right)")  # TeX takes one
-        return Piece(f"{{{name}}}_{{{indices}}}" if has_index else f"{name}_{{{indices}}}", ATOM)
-
-    def _index(self, index: AnyIndex, scope: frozenset[str], depth: int) -> Piece:
-        """An index expression, indices before extents before the number."""
-        if isinstance(index, Gather):
-            return self.piece(index.view, scope, depth + 1)
-        terms = []
-        for term, factor in index.terms:
-            name = self._size(term) if isinstance(term, Size) else Piece(self._letters[term], ATOM)
-            own = multiply(number(Fraction(abs(factor))), name)
-            terms.append(own if factor > 0 else negative(own))
-        if index.offset or not terms:
-            terms.append(number(Fraction(index.offset)))
-        return terms[0] if len(terms) == 1 else add(*terms)
-
-    def _size(self, size: Size) -> Piece:
-        if size.name in self.texts.sizes:
-            return Piece(self.texts.sizes[size.name], ATOM)
-        if size.name not in self.graph.derived:
-            raise _Involved
-        kind, *forms = self.graph.derived[size.name]
-        return operation(GATES[kind], [self._index(form, frozenset(), 0) for form in forms])
-
-    def _reduction(self, view: View, own: Reduction, scope: frozenset[str], depth: int) -> Piece:
-        node = view.node
-        if not own.is_plain:
-            raise _Involved
-        labels = [*self.graph.labels.get(node, ()), *[""] * node.loops]
-        names, inside = self._loops(labels[node.rank : node.loops], scope)
-        indices: dict[Axis, AnyIndex] = dict(enumerate([*view.index, *map(axis, names)]))
-        body = self.piece(node.arguments[0].at(indices), inside, depth + 1)
-        limits = [_placed(form, indices) for form in own.constraints]
-        if not names:
-            empty = KINDS[node.gate.name].empty
-            return self._guard(body, limits, Fraction(empty) if isinstance(empty, int) else empty, scope, depth)
-        return Piece(f"{self._signs(node.gate.name, names, limits, inside, depth)} {body.within(BIG)}", BIG)
-
-    def _signs(
-        self, name: str, names: Sequence[Axis], limits: Sequence[Index], scope: frozenset[str], depth: int
-    ) -> str:
-        """The signs of a reduction over the axes `names`, with their limits."""
-        sign = GATES[name].latex
-        nested = _nested(names, limits)
-        if nested is None:
-            return f"{sign}_{{{self._conditions(limits, _COMMA, scope, depth)}}}"
-        ranges = [
-            (self._letters[own], self._end("max", low, scope, depth), self._end("min", high, scope, depth))
-            for own, low, high in nested
-        ]
-        if name in ("sum", "product"):
-            return " ".join(rf"{sign}_{{{letter}={low}}}^{{{high}}}" for letter, low, high in ranges)
-        return f"{sign}_{{{_COMMA.join(rf'{low} {_LE} {letter} {_LE} {high}' for letter, low, high in ranges)}}}"
-
-    def _end(self, kind: str, forms: Sequence[Index], scope: frozenset[str], depth: int) -> str:
-        """The limit of a loop: the larger of several lower ones, the smaller of several upper ones."""
-        pieces = [self._index(form, scope, depth) for form in forms]
-        return (pieces[0] if len(pieces) == 1 else operation(GATES[kind], pieces)).text
-
-    def _guard(
-        self, body: Piece, limits: Sequence[Index], empty: Fraction | str, scope: frozenset[str], depth: int
-    ) -> Piece:
-        """What is there for some indices only; Kronecker's delta where that is 1."""
-        conditions = self._conditions(limits, r" \wedge ", scope, depth)
-        if not conditions:
-            return body
-        if body.text == "1" and empty == 0 and "\\" not in conditions and self.texts.is_free(r"\delta"):  # i = j
-            return Piece(rf"\delta_{{{conditions.replace(' = ', ', ')}}}", ATOM)
-        return select(Piece(conditions, AND), body, self._constant(empty))
-
-    def _conditions(self, limits: Sequence[Index], between: str, scope: frozenset[str], depth: int) -> str:
-        """Constraints, forms >= 0, as one writes them; without those that always hold."""
-        texts: dict[str, None] = {}
-        for form in limits:
-            is_equation = form.scaled(-1) in limits
-            if (not form.terms and form.offset >= 0) or (is_equation and form.terms[0][1] < 0):
-                continue
-            left = Index(tuple((term, factor) for term, factor in form.terms if factor > 0))
-            right, sign = left.minus(form), r"\ge"
-            if form.axes and not left.axes:  # i <= n - 1 rather than n >= i + 1
-                left = Index(tuple((term, -factor) for term, factor in form.terms if not isinstance(term, Size)))
-                right, sign = form.plus(left), _LE
-            sides = (self._index(own, scope, depth).text for own in (left, right))
-            texts[f" {'=' if is_equation else sign} ".join(sides)] = None
-        return between.join(texts)
-
-    def _whole(self, view: View, scope: frozenset[str], depth: int) -> Piece:
-        """A determinant, or an entry of an inverse or of a solution."""
-        node, name = view.node, view.node.gate.name
-        axes = range(node.rank, node.loops)
-        square = self._matrix(node, node.arguments[0], axes[:2], scope, depth)
-        if name in ("determinant", "log_determinant"):
-            found = Piece(rf"\det\left({square.text}\right)", FACTOR)
-            return found if name == "determinant" else operation(GATES["log"], [found])
-        text = power(square, "-1").text
-        if name == "solve":
-            text += f" {self._matrix(node, node.arguments[1], axes[2:], scope, depth).text}"
-        elif name != "inverse":
-            raise _Involved
-        return self._read(rf"\left({text}\right)", view, scope, depth)
-
-    def _matrix(self, node: Node, edge: View, axes: Sequence[Axis], scope: frozenset[str], depth: int) -> Piece:
-        """An argument of an operation on whole arrays: by its name, or by its entry for all indices."""
-        if edge.node.gate.name == "input":
-            name = Piece(self.texts.inputs[edge.node.position], ATOM)
-            order = [plain_axis(index) for index in edge.index]
-            if order == list(axes):
-                return name
-            if order == list(reversed(axes)):
-                return power(name, r"\top")
-        names, inside = self._loops(["" for _ in axes], scope)
-        entry = self.piece(edge.at(dict(zip(axes, map(axis, names), strict=True))), inside, depth + 1)
-        ranges = (
-            rf"0 \le {self._letters[name]} \lt {self._index(node.extents[own], inside, depth).text}"
-            for own, name in zip(axes, names, strict=True)
-        )
-        return Piece(rf"\left[{entry.text}\right]_{{{_COMMA.join(ranges)}}}", FACTOR)
-
-
-def _scaled(view: View, parts: Mapping[Node, str]) -> tuple[Fraction, list[View]] | None:
-    """A quotient that was written with a decimal, 0.1234567*x: the decimal and the other factors; else None."""
-    above, below = view.arguments
-    is_product = above.node.gate.name == "mul" and above.node not in parts
-    factors = list(above.arguments) if is_product else [above]
-    numbers = [(factor, number) for factor in factors if isinstance(number := factor.number, Fraction)]
-    if not isinstance(below.number, Fraction) or len(numbers) != 1:
-        return None
-    value = numbers[0][1] / below.number
-    return (value, [factor for factor in factors if factor is not numbers[0][0]]) if is_decimal(value) else None
-
-
-def _placed(form: Index, indices: Mapping[Axis, AnyIndex]) -> Index:
-    """A constraint with what stands for its axes put in."""
-    known = {name: index for name, index in indices.items() if isinstance(index, Index)}
-    if not known.keys() >= set(form.axes):
-        raise _Involved
-    return substituted(form, known)
-
-
-def _nested(names: Sequence[Axis], limits: Sequence[Index]) -> list[tuple[Axis, list[Index], list[Index]]] | None:
-    """The loops from the outermost inwards, each with its lower and upper limits in terms of those around it."""
-    rest, forms = list(names), list(limits)
-    found = []
-    while rest:
-        for name in rest:
-            later = set(rest) - {name}
-            own = [form for form in forms if name in form.axes and not later & set(form.axes)]
-            if {form.coefficient(name) for form in own} == {1, -1}:
-                break
-        else:
-            return None
-        low = [form.minus(axis(name)).scaled(-1) for form in own if form.coefficient(name) == 1]
-        high = [form.plus(axis(name)) for form in own if form.coefficient(name) == -1]
-        found.append((name, low, high))
-        forms = [form for form in forms if form not in own]
-        rest.remove(name)
-    return None if forms else found
+def _of(sign: str, names: Sequence[str]) -> str:
+    return f"{sign} {names[0]}" if len(names) == 1 else rf"{sign}\left({listed(names)}\right)"

@@ -8,6 +8,7 @@ from html import escape
 import sympy
 
 from ..tables import Table
+from ..transform.products import PRODUCTS
 from .compiled import Compiled
 
 # Of a long list of symbols so many are shown, and a source of at most so many characters.
@@ -24,12 +25,13 @@ def in_a_line(compiled: Compiled) -> str:
 
 
 def in_latex(compiled: Compiled) -> str | None:
-    """The formula; None where it is too long to be read, and where there are several."""
-    if not compiled.outputs.is_number:
+    """The formulas; None where they are too long to be read, and of products of the derivatives of several outputs."""
+    if not compiled.outputs.is_number and compiled.derivative in (*PRODUCTS, "weighted_hessian"):
         return None
     from ..explore.latex import latex  # `import symgrad` does without
 
-    formula = latex(compiled.written or compiled.definition)
+    wrt = [compiled.args.index(symbol) for symbol in compiled.wrt]
+    formula = latex(compiled.written or compiled.definition, compiled.derivative, wrt)
     return None if formula is None else f"$\\displaystyle {formula}$"
 
 

@@ -206,10 +206,10 @@ class Inspection:
         return in_a_line(self._compiled)
 
     def _repr_latex_(self) -> str | None:
-        """The formula in a notebook; None where it is too long to be read."""
+        """The formulas in a notebook; None where they are too long to be read."""
         return in_latex(self._compiled)
 
     def _repr_html_(self) -> str | None:
-        """The kernel in a few lines, where its formula is too long to be read; else None."""
+        """The kernel in a few lines, where its formulas are too long to be read; else None."""
         # Notebooks prefer HTML to LaTeX, and not all of them typeset TeX that stands in HTML.
         return in_a_few_lines(self._compiled) if self._repr_latex_() is None else None

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 import symgrad
 from symgrad.evaluate.evaluation import evaluate, evaluate_exactly
 from symgrad.explore.latex import MAX_LENGTH, latex
-from symgrad.explore.latex_pieces import symbol
+from symgrad.explore.latex_pieces import environment, symbol
 from symgrad.gates.linear_algebra import MATRIX_RULES
 from symgrad.gates.table import CONSTANTS, GATES, ORDINARY
 from symgrad.graph.graph import Graph, over_points
@@ -142,7 +142,7 @@ class Reader:
 
     def _lines(self) -> list[tuple[str, Meaning]]:
         is_list = self.skip(r"\begin{aligned}")
-        self.head = self.take()
+        self.head = self.until("(")
         self.take("(")
         while not self.skip(")"):
             self.arguments.append(self.until(",", ")"))
@@ -643,6 +643,132 @@ def test_mathtext_takes_formulas() -> None:
     assert len(texts) > 100
     for text in texts[::2]:
         parser.parse(f"${text}$")
+
+
+# --- several outputs, and derivatives ---------------------------------------------------------------------------------
+
+x_n = sp.IndexedBase("x", shape=(n,))
+SEVERAL: dict[str, tuple[Any, dict[str, Any]]] = {
+    "list": ([x * y, x + y], {"x": 0.3, "y": 0.7}),
+    "dict": ({"force": x * y, "sides": [x, y**2], "s": {"a b": x}}, {"x": 0.3, "y": 0.7}),
+    "matrix": (sp.Matrix([[x * y, x], [y, 1]]), {"x": 0.3, "y": 0.7}),
+    "cases": ({"a": sp.Piecewise((x, x > y), (y, True)), "b": sp.sin(x)}, {"x": 0.3, "y": 0.7}),
+    "names": ({"x": x * y, "f0": x, "f": [1, x], "J": sp.Symbol("e")}, {"x": 0.3, "y": 0.7, "e": 1.5}),
+    "family": (symgrad.family(x_n[i] ** 2 * y, (i, n)), {"x": np.array([0.5, -1.5, 2.0]), "y": 0.7}),
+    "part of a family": ({"r": symgrad.family(x_n[n - 1 - i], (i, n)), "s": y, "i": y**2},
+                         {"x": np.array([0.5, -1.5, 2.0]), "y": 0.7}),
+    "family of cases": (symgrad.family(sp.Piecewise((x_n[i], y > 1), (z, True)), (i, n)),
+                        {"x": np.array([0.5, -1.5, 2.0]), "y": 0.7, "z": 0.4}),
+    "matrix expression": ([A * A, y], {"A": np.array([[0.5, -1.5], [2.0, 3.0]]), "y": 0.7}),
+    "column": (A * sp.MatrixSymbol("v", n, 1),
+               {"A": np.array([[0.5, -1.5], [2.0, 3.0]]), "v": np.array([[1.0], [4.0]])}),
+    "text": ("x: vector(n)\n[[x[k]*x[l] + y/x[k] for k in range(n)] for l in range(2)]",
+             {"x": np.array([0.5, -1.5, 2.0]), "y": 0.7}),
+    "parts": ("part = sin(x)*cos(x) + tanh(x)*exp(x)\nf = " + " + ".join(f"part**{k}" for k in range(2, 12))
+              + "\ng = " + " + ".join(f"{k}*sin({k}*f*part)" for k in range(2, 20)) + "\noutput f, g", {"x": 0.3}),
+}  # fmt: skip
+
+
+def lines_of(text: str) -> list[tuple[str, str]]:
+    """The two sides of each equation."""
+    if not text.startswith(r"\begin{aligned} "):
+        left, right = text.split(" = ", 1)
+        return [(left, right)]
+    body = text.removeprefix(r"\begin{aligned} ").removesuffix(r" \end{aligned}")
+    found = [""]
+    for part in body.split(r" \\ "):  # those of cases as well
+        is_inside = found[-1].count(r"\begin{cases}") > found[-1].count(r"\end{cases}")
+        found = [*found[:-1], rf"{found[-1]} \\ {part}"] if is_inside else [*found, part]
+    return [(left, right) for left, right in (line.split(" &= ") for line in found[1:])]
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_formulas_of_outputs_read_back(name: str) -> None:
+    """Each with the lines of the parts as a formula of its own; of an array at every index that is said."""
+    expression, given = SEVERAL[name]
+    graph = symgrad.compile(expression, derivative=None)._compiled.definition
+    values = [given[own] for own in graph.inputs]
+    sizes = {} if graph.over_points else {"n": max(len(value) for value in values if isinstance(value, np.ndarray))}
+    text = latex(graph)
+    assert text is not None
+    lines = lines_of(text)
+    assert len({left for left, _ in lines}) == len(lines)
+    outputs, parts = lines[: len(graph.values)], lines[len(graph.values) :]
+    if parts:  # some of which may be outputs
+        parts += [(left.split(r"\left(")[0], right) for left, right in outputs]
+    for (left, right), want in zip(outputs, evaluate(graph, values, sizes), strict=True):
+        arguments = left[left.index(r"\left(") :]
+        formula, *ranges = re.split(r",\\quad |,\\, (?=\d+ \\le )", right)
+        loops = [own.split(r" \le ") for own in ranges]
+        places = [range(int(read(low, sizes)), int(read(high, sizes)) + 1) for low, _, high in loops]
+        assert [len(own) for own in places] == [extent for extent in want.shape if extent != 1]
+        for at in product(*places):
+            listed = [" &= ".join(line) for line in [(f"f{arguments}", formula), *parts]]
+            letters = {letter: place for (_, letter, _), place in zip(loops, at, strict=True)}
+            found = Reader(environment("aligned", listed), sizes | letters)(*values)
+            assert float(found) == pytest.approx(float(want.squeeze()[at]), rel=1e-12), listed
+
+
+def read(text: str, sizes: Mapping[str, int]) -> Any:
+    return Reader(rf"f\left(\right) = {text}", sizes)()
+
+
+@pytest.mark.parametrize(
+    ("expression", "options", "shown"),
+    [
+        ([x * y, x], {"derivative": "jacobian"},
+         [("f_{1}(x, y)", "x y"), ("f_{2}(x, y)", "x"), ("J", r"\frac{\partial(f_{1}, f_{2})}{\partial(x, y)}")]),
+        ({"f": x, "g": [x, 1]}, {"derivative": "jacobian", "sparse": "csr"},
+         [("f(x)", "x"), ("g_{0}(x)", "x"), ("g_{1}(x)", "1"), ("J", r"\frac{\partial(f, g_{0}, g_{1})}{\partial x}")]),
+        (symgrad.family(x_n[i] ** 2, (i, n)), {"derivative": "jacobian"},
+         [("f_{i}(x)", r"x_{i}^{2},\quad 0 \le i \le n - 1"), ("J", r"\frac{\partial f}{\partial x}")]),
+        (A * sp.MatrixSymbol("v", n, 1), {"derivative": "jacobian", "wrt": [A]},
+         [("f_{i, 0}(A, v)", r"\sum_{j=0}^{n - 1} A_{i, j} v_{j, 0},\quad 0 \le i \le n - 1"),
+          ("J", r"\frac{\partial f}{\partial A}")]),
+        (x * y**2, {"derivative": "hessian", "wrt": [y]},
+         [("f(x, y)", "x y^{2}"), ("H", r"\frac{\partial^{2} f}{\partial y^{2}}")]),
+        (sp.Symbol("H") * x, {"derivative": "hessian", "sparse": "csc"},
+         [("f(H, x)", "H x"), (r"\mathrm{Hessian}", r"\frac{\partial^{2} f}{\partial(H, x)^{2}}")]),
+        ([x, 2 * x], {"derivative": None}, [("f_{1}(x)", "x"), ("f_{2}(x)", "2 x")]),
+        ([sp.Symbol("f") * x, sp.Symbol("g1")], {"derivative": None},
+         [("h_{1}(f, g_{1}, x)", "f x"), ("h_{2}(f, g_{1}, x)", "g_{1}")]),
+        ([k * x for k in range(2, 15)], {"derivative": "jacobian"},
+         [*((f"f_{{{k}}}(x)", f"{k + 1} x") for k in range(1, 14)),
+          ("J", r"\frac{\partial(f_{1}, f_{2}, f_{3}, \ldots, f_{13})}{\partial x}")]),
+    ],
+)  # fmt: skip
+def test_look_of_several(expression: Any, options: dict[str, Any], shown: list[tuple[str, str]]) -> None:
+    kernel = symgrad.compile(expression, **options)
+    text = kernel._repr_latex_()
+    assert text is not None
+    assert kernel._repr_html_() is None
+    plain = text.removeprefix(r"$\displaystyle ").removesuffix("$").replace(r"\left(", "(").replace(r"\right)", ")")
+    assert lines_of(plain) == shown
+
+
+def test_what_a_kernel_makes_is_shown_where_it_is_a_matrix() -> None:
+    kernel = symgrad.compile([x * y, x], derivative=None)
+    assert str(kernel.jacobian._repr_latex_()).endswith(
+        r"J &= \frac{\partial\left(f_{1}, f_{2}\right)}{\partial\left(x, y\right)} \end{aligned}$"
+    )
+    assert kernel.jvp._repr_latex_() is None
+    assert "jvp" in str(kernel.jvp._repr_html_())
+
+
+def test_nothing_where_outputs_are_too_many() -> None:
+    kernel = symgrad.compile([k * x for k in range(200)], derivative="jacobian")
+    assert kernel._repr_latex_() is None
+    assert "jacobian by" in str(kernel._repr_html_())
+
+
+def test_mathtext_takes_lines_of_several() -> None:
+    mathtext = pytest.importorskip("matplotlib.mathtext")
+    parser = mathtext.MathTextParser("path")
+    for expression, _ in SEVERAL.values():
+        kernel = symgrad.compile(expression, derivative="jacobian")
+        for line in lines_of(str(kernel._repr_latex_())[len(r"$\displaystyle ") : -1]):
+            if r"\begin" not in line[1]:
+                parser.parse(f"${' = '.join(line)}$".replace(r"\le ", r"\leq "))
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

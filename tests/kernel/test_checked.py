@@ -135,8 +135,8 @@ def test_traces_of_one_output() -> None:
 
 def test_displays() -> None:
     kernel = symgrad.compile(STRUCTURE, SYMBOLS)
-    assert kernel._repr_latex_() is None
-    assert "jacobian by" in str(kernel._repr_html_())
+    assert r"J &= \frac{\partial" in str(kernel._repr_latex_())
+    assert kernel._repr_html_() is None
     assert "jacobian by (x, y, z)" in repr(kernel)
     assert "values" in repr(symgrad.compile(STRUCTURE, derivative=None))
     assert symgrad.compile(x * y, derivative="hessian")._repr_latex_() is not None
