@@ -32,7 +32,7 @@ class Side(NamedTuple):
     """Rows or columns."""
 
     length: int
-    spans: Sequence[tuple[str, int, int]]  # name, first, and the one behind the last
+    spans: Sequence[tuple[str, int, int, tuple[int, ...]]]  # name, first, the one behind the last, shape
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class _Scale:
     def borders(self) -> Iterator[float]:
         """Where one span ends and the next begins; of those that one could not tell apart the first."""
         last = 0.0
-        for _, start, _ in self.side.spans:
+        for _, start, *_ in self.side.spans:
             at = self._point(start)
             if at - last >= 3:
                 yield at
@@ -174,7 +174,7 @@ class _Scale:
     def labels(self, room: float) -> Iterator[tuple[float, str, float]]:
         """The middle, the name and the length of each span that there is room to name."""
         last = -room
-        for name, start, stop in self.side.spans:
+        for name, start, stop, _ in self.side.spans:
             middle = (self._point(start) + self._point(stop)) / 2
             if stop > start and middle - last >= room:
                 last = middle

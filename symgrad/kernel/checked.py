@@ -3,12 +3,17 @@
 Of a gradient and a Jacobian the functions are the values. Of a Hessian they are the value and the entries of the exact
 gradient, which is made of the graph as it was lowered, before any law. Of a product with a Jacobian or Hessian they are
 the same, along the direction; of one with weights it is the sum of the values times these.
+
+Of a sparse matrix the entries of each row that are stored are compared, some that are not, and the row times a
+direction, which tells of whatever is wrong or missing in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,9 +36,15 @@ class Place(NamedTuple):
 
     output: int | None
     at: tuple[int, ...] = ()
+    along: Any = None  # of a sparse matrix: what the row `at` is multiplied with
 
     def of(self, outputs: Sequence[Any]) -> float:
-        return 0.0 if self.output is None else float(np.asarray(outputs[self.output])[self.at])
+        if self.output is None:
+            return 0.0
+        found = outputs[self.output]
+        if self.along is not None:
+            return float((found[list(self.at)] @ self.along)[0])
+        return float(found[self.at] if self.at else found)
 
 
 class Column(NamedTuple):
@@ -73,6 +84,17 @@ def at_entry(output: Output, at: tuple[int, ...]) -> View:
     return as_node(output.view.at(dict(enumerate(map(number_index, at))))) if at else output.view
 
 
+def with_matrix(outputs: Sequence[Any], result: Any, graph: Graph, is_lower: bool) -> list[Any]:
+    """Outputs with the sparse matrix of a result, both triangles, in the place of the families that it is made of."""
+    assert graph.pattern is not None, "a sparse matrix has a pattern"
+    matrix = (result[-1] if isinstance(result, tuple) else result).tocsr()
+    if is_lower:
+        from scipy import sparse
+
+        matrix = (matrix + sparse.tril(matrix, -1).T).tocsr()
+    return [*outputs[: len(outputs) - len(graph.pattern.families)], matrix]
+
+
 class _Functions:
     def __init__(
         self,
@@ -84,11 +106,18 @@ class _Functions:
     ) -> None:
         self.definition, self.graph, self.inputs, self.outputs, self.wrt = definition, graph, inputs, outputs, wrt
         self.count = len(definition.values)
-        self.places = {(own.of, own.by): place for place, own in enumerate(graph.outputs) if own.by}
+        families = 0 if graph.pattern is None else len(graph.pattern.families)
+        made = graph.outputs[: len(graph.outputs) - families]
+        self.places = {(own.of, own.by): place for place, own in enumerate(made) if own.by}
+        self.matrix = None if graph.pattern is None else len(made)  # which of the outputs it is
 
     def of(self, derivative: Derivative) -> Iterator[Function]:
         if derivative == "hessian":
             yield self._value(0, (), self._by_inputs(lambda i, at: Place(self.places.get((0, (i,))), at)), "")
+            yield from self._gradients(self._second)
+        elif derivative == "weighted_hessian":
+            value = weighted(self.definition, self.definition.values, len(self.inputs) - self.count)
+            self.definition = self.definition.with_values([value])
             yield from self._gradients(self._second)
         elif derivative == "hvp":
             yield self._value(0, (), (), "")
@@ -110,7 +139,44 @@ class _Functions:
             yield self._value(of, at, columns, "" if len(chosen) == 1 else self._named(of, at))
 
     def _of_value(self, of: int, at: tuple[int, ...]) -> tuple[Column, ...]:
+        if self.matrix is not None:
+            before = sum(np.size(self.outputs[value]) for value in range(of))
+            return self._of_row(before + _flat(at, np.shape(self.outputs[of])))
         return self._by_inputs(lambda i, within: Place(self.places.get((of, (i,))), (*at, *within)))
+
+    @cached_property
+    def _every(self) -> list[Entry]:
+        """The numbers among the inputs of `wrt`: the columns of a sparse matrix."""
+        return [Entry(i, at) for i in self.wrt for at in np.ndindex(*np.shape(self.inputs[i]))]
+
+    @cached_property
+    def _along_all(self) -> tuple[Direction, Any]:
+        """A direction in which all of these move, no two of them alike; and the same as one vector."""
+        shapes = [np.shape(self.inputs[i]) for i in self.wrt]
+        flat = np.sin(1.0 + np.arange(len(self._every)))
+        parts = np.split(flat, np.cumsum([prod(shape) for shape in shapes])[:-1])
+        moved = [part.reshape(shape) if shape else float(part[0]) for part, shape in zip(parts, shapes, strict=True)]
+        return Direction(tuple(self.wrt), tuple(moved)), flat
+
+    def _of_row(self, row: int) -> tuple[Column, ...]:
+        """By some entries of inputs, by others that a row of the sparse matrix has, and along a direction."""
+        matrix = self.matrix
+        assert matrix is not None, "this is of a sparse matrix"
+        stored = self.outputs[matrix][[row]].indices.tolist()
+        at = {stored[number] for number, *_ in entries((len(stored),))}
+        start = 0
+        for shape in (np.shape(self.inputs[i]) for i in self.wrt):
+            at |= {start + _flat(own, shape) for own in entries(shape)}
+            start += prod(shape)
+        chosen = [(place, self._every[place]) for place in sorted(at)]
+        direction, flat = self._along_all
+        return (
+            *(Column(self._said(own), own, Place(matrix, (row, place))) for place, own in chosen),
+            Column("along a direction", direction, Place(matrix, (row,), flat)),
+        )
+
+    def _said(self, own: Entry) -> str:
+        return _indexed(self.graph.inputs[own.place], own.at)
 
     def _value(self, of: int, at: tuple[int, ...], columns: tuple[Column, ...], name: str) -> Function:
         written, computed = self.definition.values[of], self.graph.values[of]
@@ -128,7 +194,7 @@ class _Functions:
     def _by_inputs(self, place: Any) -> tuple[Column, ...]:
         """By each input of `wrt`, of arrays by some entries."""
         return tuple(
-            Column(_indexed(self.graph.inputs[i], at), Entry(i, at), place(i, at))
+            Column(self._said(Entry(i, at)), Entry(i, at), place(i, at))
             for i in self.wrt
             for at in entries(np.shape(self.inputs[i]))
         )
@@ -164,6 +230,9 @@ class _Functions:
         return {i: Output(view, graph.shapes[i]) for i, view in zip(self.wrt, views, strict=True)}
 
     def _second(self, i: int, at: tuple[int, ...]) -> tuple[Column, ...]:
+        if self.matrix is not None:
+            before = sum(np.size(self.inputs[own]) for own in self.wrt[: self.wrt.index(i)])
+            return self._of_row(before + _flat(at, np.shape(self.inputs[i])))
         order = list(self.wrt)
 
         def place(j: int, within: tuple[int, ...]) -> Place:
@@ -190,6 +259,11 @@ class _Functions:
         order = {i: self.count + k for k, i in enumerate(self.wrt)}
         columns = self._by_inputs(lambda i, at: Place(order[i], at))
         return Function("the weighted sum", written, computed, None, columns)
+
+
+def _flat(at: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """Which entry of an array that is, in C order."""
+    return int(np.ravel_multi_index(at, shape)) if at else 0
 
 
 def _indexed(name: str, at: tuple[int, ...]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import mpmath
 import numpy as np
 
-from ..analysis.extents import numeric
+from ..analysis.extents import numeric, with_derived
 from ..evaluate.arithmetic import Exact
 from ..evaluate.evaluation import Evaluator
 from ..graph.gate import Numeric
@@ -94,7 +94,8 @@ class Differences:
         if domains is None:
             return len(nodes)
         boxes = [[bound for bound in domains.of[node].bounds if bound is not None] for node in nodes]
-        lengths = [[numeric(high.minus(low), self._sizes) + 1 for low, high in box] for box in boxes]
+        sizes = with_derived(self._sizes, domains.derived)
+        lengths = [[numeric(high.minus(low), sizes) + 1 for low, high in box] for box in boxes]
         return sum(prod(max(1, length) for length in own) for own in lengths)
 
     def value(self) -> float:

@@ -5,7 +5,7 @@ What looks into a kernel is imported where it is asked for: `import symgrad` doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,16 @@ class Inspection:
         record = self._compiled
         wrt = [record.args.index(symbol) for symbol in record.wrt]
         setting = self._setting(args, by_name, "a check")
-        return check(setting, record.definition, self._runner.evaluate, record.derivative, wrt)
+        evaluate = self._runner.evaluate if record.graph.pattern is None else self._with_matrix
+        return check(setting, record.definition, evaluate, record.derivative, wrt)
+
+    def _with_matrix(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs at one instance, with a sparse matrix as a call returns it."""
+        from .checked import with_matrix
+
+        record, runner = self._compiled, self._runner
+        found, result = runner.evaluate(values), runner.run(values, None)
+        return with_matrix(found, result, record.graph, record.options.symmetric == "lower")
 
     def pattern(self, *args: Any, **by_name: Any) -> SparsityPattern:
         """Where the entries of a sparse Jacobian or Hessian are, without their values.

@@ -126,7 +126,8 @@ class Kernel(Inspection):
             result: What a call of the kernel has returned at one point.
 
         Returns:
-            Pairs of a name and a number or array: values by their names, derivatives as d_x, d_f_x or d_x_y.
+            Pairs of a name and a number or array: values by their names, derivatives as d_x, d_f_x or d_x_y. What is
+            in a sparse matrix of arrays is named by its pattern: `kernel.pattern(...).named(matrix.data)`.
         """
         return list(self._compiled.results.named(result))
 

@@ -219,9 +219,14 @@ class Results:
         return parts[0] if self._is_single else self._gradient(parts)
 
     def named(self, result: Any) -> Iterator[tuple[str, Any]]:
-        """Every value and derivative of a result, with what it is called: d_x, d_x_y, or of several values d_f_x."""
+        """Every value and derivative of a result, with what it is called: d_x, d_x_y, or of several values d_f_x.
+
+        Entries of a sparse matrix of arrays are named by its pattern.
+        """
         arrays = self.arrays_of(result)
         for target, array in zip(self.targets, arrays, strict=True):
+            if target.is_data:
+                continue
             own = [()] if not target.lead else list(np.ndindex(*target.lead))
             for place, at in enumerate(own):
                 number = array[at] if at else array

@@ -173,7 +173,8 @@ class _Blocks:
 
     def spans(self, names: Sequence[str]) -> list[Span]:
         """The blocks by name."""
-        return [Span(name, *ends) for name, ends in zip(names, pairwise(self._starts), strict=True)]
+        ends = pairwise(self._starts)
+        return [Span(name, *own, shape) for name, own, shape in zip(names, ends, self.shapes, strict=True)]
 
     def flat(self, block: int, indices: Sequence[Any], sources: Any) -> Any:
         """Which row or column each entry is in, by its indices in a block."""

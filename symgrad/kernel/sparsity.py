@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from ..options import TRIPLETS
 
 if TYPE_CHECKING:
@@ -18,11 +20,13 @@ class Span(NamedTuple):
         name: What it is called.
         start: Its first row or column.
         stop: The one behind its last.
+        shape: Of the array that these are, row by row; () of a number.
     """
 
     name: str
     start: int
     stop: int
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +88,26 @@ class SparsityPattern:
         apart = self.rows - self.columns
         return max(0, int(apart.max())), max(0, -int(apart.min()))
 
+    def named(self, data: Any) -> list[tuple[str, Any]]:
+        """The entries of a matrix by name.
+
+        Args:
+            data: The numbers, of shape (nnz,).
+
+        Returns:
+            Pairs of a name and a number: d_f_x[0, 2] is the derivative of f[0] by x[2], or of a Hessian of d_f[0].
+        """
+        sides = [
+            [(span, at) for span in spans for at in np.ndindex(*span.shape)]
+            for spans in (self.row_spans, self.column_spans)
+        ]
+        found = []
+        for row, column, number in zip(self.rows.tolist(), self.columns.tolist(), data.tolist(), strict=True):
+            (of, first), (by, second) = sides[0][row], sides[1][column]
+            at = ", ".join(map(str, (*first, *second)))
+            found.append((f"d_{of.name}_{by.name}{f'[{at}]' if at else ''}", number))
+        return found
+
     def draw(self) -> PatternDrawing:
         """The pattern as a picture, rows and columns labelled by the names of outputs and inputs.
 
@@ -93,7 +117,7 @@ class SparsityPattern:
         """
         from ..explore.pattern import Side, draw_pattern
 
-        rows, columns = Side(self.shape[0], self.row_spans), Side(self.shape[1], self.column_spans)
+        rows, columns = (Side(*own) for own in zip(self.shape, (self.row_spans, self.column_spans), strict=True))
         return draw_pattern(rows, columns, self.rows, self.columns)
 
     def __repr__(self) -> str:

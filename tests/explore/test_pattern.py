@@ -34,7 +34,7 @@ def texts(drawing: PatternDrawing) -> list[str]:
 
 
 def drawn(shape: tuple[int, int], rows: Any, columns: Any) -> PatternDrawing:
-    sides = [Side(length, [(name, 0, length)]) for name, length in zip("fx", shape, strict=True)]
+    sides = [Side(length, [(name, 0, length, ())]) for name, length in zip("fx", shape, strict=True)]
     return draw_pattern(sides[0], sides[1], np.array(rows, np.int32), np.array(columns, np.int32))
 
 

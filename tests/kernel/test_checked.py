@@ -140,3 +140,53 @@ def test_displays() -> None:
     assert "jacobian by (x, y, z)" in repr(kernel)
     assert "values" in repr(symgrad.compile(STRUCTURE, derivative=None))
     assert symgrad.compile(x * y, derivative="hessian")._repr_latex_() is not None
+
+
+# --- sparse matrices --------------------------------------------------------------------------------------------------
+
+AT = sp.IndexedBase(sp.Symbol("at", integer=True), shape=(n,))
+CHAIN = sp.Sum(x * (X[i + 1] - X[i] ** 2) ** 2, (i, 0, n - 2)) + sp.Sum(X[i] * X[AT[i]], (i, 0, n - 1))
+WHERE = {"X": np.linspace(0.5, 1.5, 30), "at": np.arange(30)[::-1], "x": 1.5}
+
+
+def sparse_kernels() -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    """Each with what it is checked at."""
+    args = [AT, X, x]
+    several = {"f": symgrad.family(sp.sin(X[i + 1]) * X[i] * x, (i, n - 1)), "g": CHAIN}
+    point = tuple(WHERE[own] for own in ("at", "X", "x"))
+    jacobian = symgrad.compile(several, args, sparse="csr")
+    options: dict[str, Any] = {"derivative": "hessian", "sparse": "coo"}
+    return {
+        "jacobian": (jacobian, point),
+        "hessian": (symgrad.compile(CHAIN, args, **options), point),
+        "lower": (symgrad.compile(CHAIN, args, symmetric="lower", **options), point),
+        "weighted": (jacobian.weighted_hessian, (point, {"f": np.linspace(1, 2, 29), "g": 0.5})),
+    }
+
+
+@pytest.mark.parametrize("kind", ["jacobian", "hessian", "lower", "weighted"])
+def test_a_sparse_entry_that_is_wrong_or_missing_is_found(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, point = sparse_kernels()[kind]
+    found = kernel.check(*point)
+    assert found, str(found)
+    assert "along a direction" in [row.name for row in found.rows]
+    right = kernel._runner.run
+    result = right(kernel._runner.arguments.ordered(point, {}), None) if kind != "weighted" else kernel(*point)
+    matrix = result[-1] if isinstance(result, tuple) else result
+    rows = matrix.tocoo().row
+    # Of the first row of the matrix and the last one, which are both among those that are compared.
+    for place in (int(np.argmax(rows == rows.min())), int(np.argmax(rows == rows.max()))):
+        for change in (1e-5, -matrix.data[place]):  # wrong, and as good as missing
+
+            def changed(values: Any, out: Any, place: int = place, change: float = change) -> Any:
+                own = right(values, out)
+                (own[-1] if isinstance(own, tuple) else own).data[place] += change
+                return own
+
+            monkeypatch.setattr(kernel._runner, "run", changed)
+            assert not kernel.check(*point), (place, change)
+
+
+def test_numbers_that_are_sparse_are_checked() -> None:
+    assert symgrad.compile(STRUCTURE, SYMBOLS, sparse="csr").check(*POINT)
+    assert symgrad.compile(x**2 * sp.sin(y) * z, derivative="hessian", sparse="csc", symmetric="lower").check(*POINT)

@@ -47,7 +47,7 @@ def test_numbers() -> None:
     assert pattern.indices is kernel(1.0, 2.0, 3.0).jacobian.indices
     assert pattern.indices.tolist() == [0, 1, 1, 2]
     assert pattern.indptr.tolist() == [0, 2, 4]
-    assert pattern.row_spans == (("f", 0, 1), ("g", 1, 2))
+    assert pattern.row_spans == (("f", 0, 1, ()), ("g", 1, 2, ()))
     assert [span.name for span in pattern.column_spans] == ["a", "b", "c"]
     assert repr(pattern) == "<symgrad pattern in the format csr, 2 by 3, 4 entries>"
 
@@ -55,11 +55,16 @@ def test_numbers() -> None:
 def test_blocks_have_the_names_of_outputs_and_inputs() -> None:
     family = symgrad.family(x[i] * y[0] + x[i + 1], (i, n - 1))
     pattern = symgrad.compile({"f": family, "g": y[1] ** 2}, sparse="csr").pattern(np.ones(4), np.ones(2))
-    assert pattern.row_spans == (("f", 0, 3), ("g", 3, 4))
-    assert pattern.column_spans == (("x", 0, 4), ("y", 4, 6))
+    assert pattern.row_spans == (("f", 0, 3, (3,)), ("g", 3, 4, ()))
+    assert pattern.column_spans == (("x", 0, 4, (4,)), ("y", 4, 6, (2,)))
     assert pattern.columns.tolist() == [0, 1, 4, 1, 2, 4, 2, 3, 4, 5]
+    names = [name for name, _ in pattern.named(np.arange(10.0))]
+    assert names == [
+        *(f"d_f_{of}[{r}, {k}]" for r in range(3) for of, k in (("x", r), ("x", r + 1), ("y", 0))),
+        "d_g_y[1]",
+    ]
     kernel = symgrad.compile([CHAIN], sparse="coo").weighted_hessian
-    assert kernel.pattern(POINT, [1.0]).row_spans == (("x", 0, 9), ("y", 9, 12))
+    assert kernel.pattern(POINT, [1.0]).row_spans == (("x", 0, 9, (9,)), ("y", 9, 12, (3,)))
 
 
 @pytest.mark.parametrize(
