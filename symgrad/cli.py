@@ -28,7 +28,7 @@ from .commands import (
 from .compiler import STAGES, USUAL
 from .errors import SymgradError
 from .explore.tracing import LEVELS
-from .options import ACCURACIES, DTYPES
+from .options import ACCURACIES, DTYPES, SPARSE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,6 +121,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("inputs", nargs="*", metavar="x=number", help=f"{_POINT}; default: numbers in (0, 1)")
     _level(command)
     _narrowing(command)
+    words = "draw where this derivative has entries instead of the circuit"
+    command.add_argument("--pattern", choices=("jacobian", "hessian"), help=words)
     command.add_argument("-o", "--output", metavar="FILE", help="write to FILE; the default is standard output")
     command.add_argument(
         "--format", choices=("svg", "dot", "html"), help="default: as FILE ends; svg without one; dot needs no Graphviz"
@@ -144,7 +146,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--threads", metavar="N | auto", help="measure symgrad with threads, too")
     command.add_argument("--json", action="store_true", help="print the numbers for programs")
 
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = parser.parse_known_args(_with_formats(sys.argv[1:] if arguments is None else arguments))
     # Inputs that follow an option: argparse takes those of one place only.
     inputs = [text for text in rest if hasattr(options, "inputs") and not text.startswith("-")]
     unknown = [text for text in rest if text not in inputs]
@@ -153,6 +155,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if inputs:
         options.inputs = [*options.inputs, *inputs]
     return options
+
+
+def _with_formats(arguments: Sequence[str]) -> list[str]:
+    """`--sparse` with its usual format where none follows: argparse would take an input for one."""
+    return [
+        f"{own}={SPARSE[0]}" if own == "--sparse" and after not in SPARSE else own
+        for own, after in zip(arguments, [*arguments, ""][1:], strict=True)
+    ]
 
 
 _POINT = "the point, by name; arrays as lists: w=[1,2]"
@@ -173,6 +183,9 @@ def _derivative(command: argparse.ArgumentParser) -> None:
         choices=("none", "gradient", "jacobian", "hessian"),
         help="default: gradient of one output, jacobian of several",
     )
+    words = "the Jacobian or Hessian as families of entries; the format is csr unless said otherwise"
+    command.add_argument("--sparse", nargs="?", const=SPARSE[0], choices=SPARSE, help=words)
+    command.add_argument("--symmetric", choices=("lower",), help="of a sparse Hessian the lower triangle alone")
 
 
 def _narrowing(command: argparse.ArgumentParser) -> None:

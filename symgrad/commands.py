@@ -19,6 +19,7 @@ from .errors import SymgradError
 from .explore.page import PAGE_MARK
 from .language.parse import MAX_CHARACTERS, Problem, parse
 from .lower.lower import free_symbols, natural_order
+from .options import SPARSE
 from .outputs import split
 from .tables import show, visible_lines
 
@@ -28,7 +29,7 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED, NO_READER = 0, 1, 2, 130, 141  # exit stat
 def run_emit(options: argparse.Namespace) -> int:
     output = None if options.output is None else _writable(options.output)
     problem = _problem(options.file)
-    chosen = {"target": options.target, "dtype": options.dtype, "accuracy": options.accuracy}
+    chosen = {"target": options.target, "dtype": options.dtype, "accuracy": options.accuracy, **_storage(options)}
     wrt = _wrt(options.wrt, problem)
     if options.stage:
         text = stage_text(options.stage, problem, wrt, derivative=_derivative(options), **chosen)
@@ -44,7 +45,11 @@ def run_emit(options: argparse.Namespace) -> int:
 
 def run_eval(options: argparse.Namespace) -> int:
     kernel = _kernel(options)
-    lines = list(kernel.named(kernel(*_point(kernel, options))))
+    point = _point(kernel, options)
+    result = kernel(*point)
+    lines = list(kernel.named(result))
+    if options.sparse and not kernel.graph.over_points:
+        lines += kernel.pattern(*point).named(result[-1].data)
     width = max(len(name) for name, _ in lines)
     for name, number in lines:
         print(f"{name:<{width}}  {number.tolist() if hasattr(number, 'tolist') else number!r}")
@@ -73,14 +78,21 @@ def run_trace(options: argparse.Namespace) -> int:
 def run_draw(options: argparse.Namespace) -> int:
     kind = options.format or _format_of(options.output, _DRAWINGS, "svg")
     output = None if options.output is None else _writable(options.output)
-    drawing = _drawing(options, "drawn")
-    text: str = getattr(drawing, kind)
+    if options.pattern:
+        if kind != "svg":
+            raise ValueError(f"a pattern is drawn as svg, not as {kind}")
+        options.derivative, options.sparse = options.pattern, SPARSE[0]
+        kernel = _kernel(options)
+        text, left_out = kernel.pattern(*_point(kernel, options, "drawn")).draw().svg, ""
+    else:
+        drawing = _drawing(options, "drawn")
+        text, left_out = getattr(drawing, kind), drawing.left_out
     if output is None:
         sys.stdout.write(text)
     else:
         _write(output, text)
-    if drawing.left_out:
-        print(drawing.left_out, file=sys.stderr)
+    if left_out:
+        print(left_out, file=sys.stderr)
     return DONE
 
 
@@ -152,7 +164,13 @@ def _kernel(options: argparse.Namespace) -> Any:
         derivative=_derivative(options),
         dtype=options.dtype,
         accuracy=options.accuracy,
+        **_storage(options),
     )
+
+
+def _storage(options: argparse.Namespace) -> dict[str, Any]:
+    """What `--sparse` and `--symmetric` say; commands without them take dense arrays."""
+    return {name: getattr(options, name, None) for name in ("sparse", "symmetric")}
 
 
 def _derivative(options: argparse.Namespace) -> str | None:

@@ -143,6 +143,8 @@ def emit(
     name: str = "kernel",
     gates: Iterable[type] = (),
     extents: Mapping[Any, int] | None = None,
+    sparse: str | None = None,
+    symmetric: str | None = None,
     body: bool = False,
 ) -> str:
     """The source of a module that computes values and derivatives without symgrad.
@@ -158,6 +160,9 @@ def emit(
         name: As for `compile`.
         gates: As for `compile`.
         extents: As for `compile`.
+        sparse: Whether a Jacobian or Hessian of arrays is returned as families of entries, whatever the format; the
+            module's function `kernel_pattern` says in which rows and columns these are.
+        symmetric: As for `compile`; what is mirrored is made once anyway.
         body: Whether only the part that is about the mathematics is wanted, for reading: the functions, without
             imports and fixed run-time text.
 
@@ -177,9 +182,11 @@ def emit(
         >>> module["kernel"](3.0)
         (9.0, (6.0,))
     """
-    options = Options(target, dtype, accuracy, name)
-    stages = Stages(expr, args, wrt, gates, extents, derivative)
-    return (body_of if body else source_of)(stages.simplified, stages.definition, options)
+    options = Options(target, dtype, accuracy, name, sparse=sparse, symmetric=symmetric)
+    stages = Stages(expr, args, wrt, gates, extents, derivative, options)
+    if body:
+        return body_of(stages.simplified, stages.definition, options)
+    return source_of(stages.simplified, stages.definition, options, is_alone=sparse is not None)
 
 
 def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **options: Any) -> str:
@@ -189,7 +196,7 @@ def stage_text(which: str, expr: sympy.Expr | Problem | str, wrt: Wrt = None, **
     gates, extents = options.pop("gates", ()), options.pop("extents", None)
     derivative = options.pop("derivative", USUAL)
     chosen = Options(**options)
-    stages = Stages(expr, None, wrt, gates, extents, derivative)
+    stages = Stages(expr, None, wrt, gates, extents, derivative, chosen)
     if which in stages.graphs:
         return str(stages.graphs[which])
     if which == "plan":

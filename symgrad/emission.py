@@ -38,10 +38,15 @@ def passed(
     return graphs
 
 
-def source_of(graph: Graph, definition: Graph, options: Options, stats: Stats | None = None) -> str:
-    """The source for a simplified graph; how many statements it has and how long it took goes into `stats`."""
+def source_of(
+    graph: Graph, definition: Graph, options: Options, stats: Stats | None = None, is_alone: bool = False
+) -> str:
+    """The source for a simplified graph; how many statements it has and how long it took goes into `stats`.
+
+    A module that `is_alone` says itself where the entries of a sparse derivative are.
+    """
     with nullcontext() if stats is None else stats.timed("emit"), no_collection():
-        program = program_of(graph, definition, options)
+        program = program_of(graph, definition, options, is_alone)
         source = TARGETS[options.target].emit(program)
     if stats is not None:
         stats.write_program(program)
@@ -54,9 +59,14 @@ def body_of(graph: Graph, definition: Graph, options: Options) -> str:
         return TARGETS[options.target].body(program_of(graph, definition, options))
 
 
-def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
-    """The program for a simplified graph."""
+def program_of(graph: Graph, definition: Graph, options: Options, is_alone: bool = False) -> Program:
+    """The program for a simplified graph; arguments as of `source_of`."""
     target = TARGETS[options.target]
+    if graph.pattern is not None and not target.patterns:
+        others = ", ".join(name for name, other in TARGETS.items() if other.patterns)
+        raise UnsupportedExpression(
+            f"the target {options.target!r} has no sparse derivatives of arrays; the targets {others} have them"
+        )
     if not graph.over_points and not target.arrays:
         others = ", ".join(name for name, other in TARGETS.items() if other.arrays)
         raise UnsupportedExpression(
@@ -72,6 +82,7 @@ def program_of(graph: Graph, definition: Graph, options: Options) -> Program:
         reserved=target.reserved(),
         with_bounds=target.checks,
         peels=target.peels,
+        with_pattern=is_alone,
     )
     for bound in program.bounds:
         if bound.value is None:

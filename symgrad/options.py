@@ -58,6 +58,12 @@ class Options:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*", name):
             raise ValueError(f"name must be an identifier in ASCII, not {name!r}")
         reserved = TARGETS[self.target].reserved()
-        for word in (name, f"{name}_batch", f"{name}_into", f"{name}_shapes"):  # what the module defines
+        for word in (
+            name,
+            f"{name}_batch",
+            f"{name}_into",
+            f"{name}_shapes",
+            f"{name}_pattern",
+        ):  # what the module defines
             if word in reserved or word in FUNCTIONS or keyword.iskeyword(word) or name.startswith("__"):
                 raise ValueError(f"the name {name!r} is a word of Python or of the emitted module; choose another")

@@ -43,7 +43,7 @@ class Stats(dict[str, Any]):
 
     def write_program(self, program: Program) -> None:
         """Keeps what is known of a program: how many statements, and of arrays along which axis it streams."""
-        self["statements"] = program.statements
+        self["statements"] = len(program.body)
         if not program.over_points:
             self["data"] = next((step.axis for step in program.steps if isinstance(step, Pass)), None)
 

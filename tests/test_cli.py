@@ -451,3 +451,46 @@ def test_one_array_is_an_output(tmp_path: Path, capsys: Captured) -> None:
     assert "f = value[0] = " in capsys.readouterr().out
     assert main(["eval", file, "x=[2,3]", "--derivative", "none"]) == 0
     assert capsys.readouterr().out == "value  [4.0, 9.0]\n"
+
+
+# sparse derivatives ---------------------------------------------------------------------------------------------------
+
+CHAIN = "x: vector(n)\nsum(c*x[i]**2*x[i+1] for i in range(n - 1))"
+AT = ["x=[1,2,3]", "c=2"]
+
+
+def test_eval_names_the_entries_of_a_sparse_derivative(tmp_path: Path, capsys: Captured) -> None:
+    file = written(tmp_path, CHAIN)
+    assert main(["eval", file, "--derivative", "hessian", "--sparse", *AT, "--symmetric=lower"]) == 0
+    lines = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines()[2:])
+    wanted = {"d_x_c[0]": "4.0", "d_x_x[0, 0]": "8.0", "d_x_x[1, 0]": "4.0", "d_x_x[1, 1]": "12.0"}
+    assert {name: lines[name] for name in wanted} == wanted
+    assert "d_x_x[0, 1]" not in lines
+    family = written(tmp_path, "x: vector(n)\nf = [x[i]*x[i+1] for i in range(n - 1)]\ng = x[0]**2")
+    for storage in ("csr", "csc", "coo"):
+        assert main(["eval", family, "--sparse", storage, "x=[1,2,3]"]) == 0
+        assert "d_f_x[0, 1]  1.0" in capsys.readouterr().out
+    assert main(["eval", written(tmp_path, "f = a*b\ng = b"), "--sparse", "a=2", "b=3"]) == 0
+    assert capsys.readouterr().out.split() == "f 6.0 g 3.0 d_f_a 3.0 d_f_b 2.0 d_g_b 1.0".split()
+
+
+def test_check_takes_sparse_derivatives(tmp_path: Path, capsys: Captured) -> None:
+    file = written(tmp_path, CHAIN)
+    for derivative in ("jacobian", "hessian"):
+        assert main(["check", file, "--derivative", derivative, "--sparse=csc", *AT]) == 0
+        assert "along a direction" in capsys.readouterr().out
+
+
+def test_draw_shows_a_pattern(tmp_path: Path, capsys: Captured) -> None:
+    file = written(tmp_path, CHAIN)
+    assert main(["draw", file, "--pattern", "hessian", *AT]) == 0
+    assert "4 rows, 4 columns, 12 entries" in capsys.readouterr().out
+    assert main(["draw", file, "--pattern", "jacobian", *AT, "-o", str(tmp_path / "pattern.dot")]) == 2
+    assert "drawn as svg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--sparse"], ["--symmetric", "lower"], ["--sparse=dia"]])
+def test_what_is_not_sparse_is_refused(options: list[str], tmp_path: Path, capsys: Captured) -> None:
+    with suppress(SystemExit):
+        assert main(["eval", written(tmp_path, CHAIN), *options, *AT]) == 2
+    assert "sparse" in capsys.readouterr().err

@@ -287,6 +287,28 @@ class Output(NamedTuple):
     of: int = 0  # of a derivative: which value it is one of
 
 
+class Family(NamedTuple):
+    """Which entries of a sparse derivative one of the outputs has: for all values of its loops one."""
+
+    output: str
+    loops: tuple[LoopRange, ...]
+    body: tuple[Assignment, ...]  # what the others are made of
+    row: tuple[Expression, ...]  # the indices of a row within its block
+    column: tuple[Expression, ...]
+    is_there: Expression  # 1 where there is an entry, else 0
+    blocks: tuple[int, int]  # of its rows and of its columns
+    is_mirrored: bool  # whether each also stands at its mirror image
+    comment: str
+
+
+class Pattern(NamedTuple):
+    """Where the entries of a sparse derivative are: rows and columns come in blocks, of these shapes, in C order."""
+
+    rows: tuple[tuple[Affine, ...], ...]
+    columns: tuple[tuple[Affine, ...], ...]
+    families: tuple[Family, ...]  # of the last outputs
+
+
 @dataclass(frozen=True)
 class Program:
     """Everything that a target needs. All names are identifiers, none of them Python keywords."""
@@ -307,6 +329,7 @@ class Program:
     # Of a scalar expression: all inputs and outputs have the one axis of the points, and the kernel takes one of them.
     # In its statements a name of one stands for its entry at the point, as `text.points.with_entries` says it.
     over_points: bool = False
+    pattern: Pattern | None = None  # of a sparse derivative
 
     @cached_property
     def values(self) -> tuple[str, ...]:
@@ -324,8 +347,9 @@ class Program:
 
     @cached_property
     def is_gradient(self) -> bool:
-        """Whether there is one value, and no derivative but those of first order."""
-        return len(self.values) == 1 and all(len(output.by) == 1 for output in self.derivatives)
+        """Whether there is one value, and no derivative but those of first order, each by another input."""
+        by = [output.by for output in self.derivatives]
+        return len(self.values) == 1 and all(len(own) == 1 for own in by) and len(set(by)) == len(by)
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:
@@ -351,18 +375,11 @@ class Program:
         """The statements in order, whatever loops they stand in."""
         return _statements(self.steps)
 
-    @property
-    def statements(self) -> int:
-        return len(self.body)
-
     @cached_property
     def calls(self) -> tuple[Function, ...]:
         """The function of every call, in no order."""
-        found: list[Expression] = []
-        for statement in self.body:
-            found.append(statement.value)
-            if not isinstance(statement, Assignment):
-                found.append(statement.target)
+        found: list[Expression] = [own.value for own in self.body]
+        found += [own.target for own in self.body if not isinstance(own, Assignment)]
         return tuple(part.function for expression in found for part in walk(expression) if isinstance(part, Call))
 
     @cached_property
@@ -375,10 +392,8 @@ class Program:
 def _statements(steps: tuple[Step, ...]) -> list[Statement]:
     found: list[Statement] = []
     for step in steps:
-        if isinstance(step, Assignment):
-            found.append(step)
-        elif isinstance(step, Nest):
-            found += step.body
+        if isinstance(step, (Assignment, Nest)):
+            found += [step] if isinstance(step, Assignment) else step.body
         elif isinstance(step, Pass):
             found += _statements(step.steps)
     return found

@@ -142,6 +142,14 @@ def stored_formula(
     return text if len(text) <= limit and "..." not in text else ""
 
 
+def entry_text(
+    name: str, indices: Sequence[View], letters: Sequence[str], graph: Graph, sizes: Mapping[str, str]
+) -> str:
+    """An entry of an array, its indices integer views over axes called by `letters`; the name alone of a number."""
+    spelled = _Indexed(graph, {}, {}, sizes)
+    return name + _entry([spelled.piece(index, letters, _MAX_DEPTH)[0] for index in indices])
+
+
 def _own_letters(node: Node, graph: Graph) -> list[str]:
     """The names of a node's loop axes: the user's where there are any."""
     own = graph.labels.get(node, ())

@@ -54,6 +54,7 @@ class Located(NamedTuple):
     row: int
     column: int
     is_mirrored: bool = False  # whether each also stands at its mirror image, of a symmetric matrix
+    word: str = ""  # which of the block's families this is; empty where it has one, and where no word tells
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,15 @@ class Pattern:
     rows: tuple[tuple[Index, ...], ...]  # the shapes of blocks
     columns: tuple[tuple[Index, ...], ...]
     families: tuple[Located, ...]  # one for each derivative of the graph that has this pattern, of the last ones
+
+    def told(self) -> Iterator[tuple[Located, tuple[View, ...], tuple[View, ...], Output]]:
+        """Of each family the indices of its rows, those of its columns, and what is 1 where there is an entry."""
+        outputs = iter(self.graph.outputs)
+        for own in self.families:
+            row, column = (
+                tuple(next(outputs).view for _ in shape) for shape in (self.rows[own.row], self.columns[own.column])
+            )
+            yield own, row, column, next(outputs)
 
 
 def views_of(outputs: Iterable[Output]) -> tuple[View, ...]:

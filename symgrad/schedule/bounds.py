@@ -15,6 +15,7 @@ from symgrad_codegen.program import (
     Call,
     Element,
     Expression,
+    Holds,
     Integer,
     Literal,
     LoopRange,
@@ -73,7 +74,7 @@ def _gathered(layout: Layout, check: GatherCheck, where: tuple[Affine, ...]) -> 
         name = layout.names.take("index", counted=True)
         at[axis] = Affine(((name, 1),))
         loops.append(LoopRange(name, (layout.affine(bound[0]),), (layout.affine(bound[1]),)))
-    body = _Body(layout)
+    body = Body(layout)
     index = body.value(check.view, at)
     array = _input_name(layout, check.array)
     low, high = layout.affine(check.low), layout.affine(check.high)
@@ -86,7 +87,7 @@ def _input_name(layout: Layout, array: str) -> str:
     return layout.inputs[inputs.index(array)] if array in inputs else ""
 
 
-class _Body:
+class Body:
     """The statements that an index is made of. What has no statements is None."""
 
     def __init__(self, layout: Layout) -> None:
@@ -138,9 +139,9 @@ class _Body:
 
     @staticmethod
     def _is_spelled(node: Node) -> bool:
-        return not isinstance(node.attribute, Reduction) and (
-            node.gate.name in FUNCTIONS or node.gate.name in ("detached", "power")
-        )
+        if isinstance(node.attribute, Reduction):
+            return node.is_guard
+        return node.gate.name in FUNCTIONS or node.gate.name in ("detached", "power")
 
     def _made(self, key: Key, arguments: list[Expression | None]) -> Expression | None:
         (node, places), layout = key, self.layout
@@ -163,6 +164,8 @@ class _Body:
         known = [argument for argument in arguments if argument is not None]
         if name == "detached":
             return known[0]
+        if node.is_guard:
+            return self._guarded(node, dict(enumerate(given)), known[0])
         if name == "power":
             if not isinstance(node.attribute, int) or not 0 < node.attribute <= _LARGEST_POWER:
                 return None
@@ -170,3 +173,12 @@ class _Body:
         made = layout.names.take("part", counted=True)
         self.statements.append(Assignment(made, Call(FUNCTIONS[name], tuple(known))))
         return Read(made)
+
+    def _guarded(self, node: Node, at: At, value: Expression) -> Expression | None:
+        """A value where conditions of indices hold, and else 0."""
+        for form in sorted(node.reduction.constraints, key=repr):
+            place = self._place(form, at)
+            if not isinstance(place, Affine):
+                return None
+            value = Call(FUNCTIONS["select"], (Holds(place), value, Literal(0.0)))
+        return value

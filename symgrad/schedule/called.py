@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
 
 from symgrad_codegen.program import Affine, Place
+from symgrad_codegen.text.expressions import affine_text
 
 from ..graph.affine import Size
+from ..graph.formula import entry_text
 from ..graph.graph import Graph, Output, sizes_of
-from ..graph.node import Node, plain_axis, positional
+from ..graph.node import Node, View, plain_axis, positional
 from .items import Key, is_leaf
 from .names import Names, identifier, input_names
 from .nouns import Nouns
+from .words import in_identifiers
 
 _LETTERS = "ijklpqrstuv"  # of loops that the user has not named
 
@@ -20,11 +25,17 @@ class Called:
     """The names of one program, handed out as they are asked for.
 
     `values` are the values that are numbers, or numbers at each point, and how they are called: these and what the user
-    has named have their names from the start.
+    has named have their names from the start. `sizes` are the names of extents.
     """
 
     def __init__(
-        self, graph: Graph, inputs: Sequence[str], names: Names, forward: Container[Node], values: Mapping[Node, str]
+        self,
+        graph: Graph,
+        inputs: Sequence[str],
+        names: Names,
+        forward: Container[Node],
+        values: Mapping[Node, str],
+        sizes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.graph, self.names = graph, names
         self.nouns = Nouns(graph, inputs, forward)
@@ -36,6 +47,13 @@ class Called:
         self._loops: set[str] = set()
         self._conditions: dict[tuple[Affine, ...], str] = {}
         self._arrays: dict[int, str] = {}  # by position: what the arrays of values are called
+        self._sizes = sizes
+        # Of each family of entries the indices of its rows and of its columns.
+        self._entries: dict[Output, tuple[tuple[View, ...], tuple[View, ...]]] = {}
+        if graph.pattern is not None:
+            families = graph.outputs[len(graph.outputs) - len(graph.pattern.families) :]
+            told = graph.pattern.told()
+            self._entries = {own: (row, column) for own, (_, row, column, _) in zip(families, told, strict=True)}
         # Where an array is just what the user has named, it has the name, and one of its entries another.
         whole = {own.view.node for own in graph.values if own.shape and not graph.over_points and _is_positional(own)}
         for node, name in {**values, **graph.names}.items():
@@ -56,18 +74,38 @@ class Called:
             self._arrays[self._values.index(output)] = taken
         return taken
 
-    def derivative(self, node: Node) -> str:
-        """What a node is, where it is a derivative, or the adjoint of what the user has named; else empty."""
+    def derivative(self, node: Node, index: Sequence[Place] = ()) -> str:
+        """What a node is, at an index: a derivative, or the adjoint of what the user has named; else empty."""
         if node in self.nouns.forward:
             return ""
         of, output = self.graph.adjoints.get(node), self._derivatives.get(node)
         if output is not None:
-            return self.quotient(output)
+            axes = [plain_axis(own) for own in output.view.index]
+            return self.quotient(output, {axis: at for axis, at in zip(axes, index, strict=False) if axis is not None})
         return self.derivative_by(self.results[of]) if of is not None and of in self.graph.names else ""
 
-    def quotient(self, output: Output) -> str:
-        """The words for a derivative; none for a value."""
+    def quotient(self, output: Output, at: Mapping[int, Place] = MappingProxyType({})) -> str:
+        """The words for a derivative, of a family for its entries at some indices of its loops; none for a value."""
+        letters = [affine_text(place) for axis in range(len(output.shape)) if isinstance(place := at.get(axis), Affine)]
+        if output in self._entries and len(letters) == len(output.shape):
+            return self._entry(output, letters)
         return self.derivative_by(*(self._inputs[position] for position in output.by), of=output.of)
+
+    def _entry(self, output: Output, letters: Sequence[str]) -> str:
+        """d g[i] / d x[at[i]], d2 f / d x[i] d x[i + 1]."""
+        rows, columns = self._entries[output]
+        worded = self._pattern_in_words
+        *first, by = [self._inputs[position] for position in output.by]
+        column = entry_text(by, columns, letters, worded, self._sizes)
+        value = self._arrays.get(output.of) or self.results.get(self._values[output.of].view.node, "value")
+        if first:
+            return f"d2 {value} / d {entry_text(first[0], rows, letters, worded, self._sizes)} d {column}"
+        return f"d {entry_text(value, rows, letters, worded, self._sizes)} / d {column}"
+
+    @cached_property
+    def _pattern_in_words(self) -> Graph:
+        assert self.graph.pattern is not None, "families have a pattern"
+        return in_identifiers(self.graph.pattern.graph, self._inputs)
 
     def derivative_by(self, *by: str, of: int = 0) -> str:
         """The words for a derivative of a value: d f / d x, d2 f / (d x d y); none for that by nothing."""

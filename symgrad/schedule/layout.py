@@ -6,7 +6,7 @@ What is short, of known length and inside a loop over the data is written out; a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from ..analysis.checks import checks, passed
 from ..analysis.domains import Domains
 from ..errors import UnsupportedExpression
 from ..graph.affine import Index, Size
-from ..graph.graph import Graph
+from ..graph.graph import Graph, Output
 from ..graph.node import AnyIndex, Gather, Node, Reduction, plain_axis
 from .called import Called, size_names
 from .constants import constants
@@ -64,7 +64,7 @@ class Layout:
         self.size_names = size_names(graph, inputs, names, self.plan.domains.derived)
         self.sizes = {new: Size(old) for old, new in self.size_names.items()}
         self.output_names = {
-            output: names.take(identifier(graph.name_of(output, inputs))) for output in graph.derivatives
+            output: names.take(identifier(name)) for output, name in _derivative_names(graph, inputs).items()
         }
         self.storages: list[Storage] = []
         self.locations: dict[Item, Location] = {}
@@ -74,7 +74,7 @@ class Layout:
         self._long: dict[Item, dict[int, Rolled]] = {}
         self.scalars: dict[Node, str] = {}  # numbers that have a name of their own
         self.forward = below({output.view.node for output in graph.values})
-        self.called = Called(graph, inputs, names, self.forward, self.plan.numbers)
+        self.called = Called(graph, inputs, names, self.forward, self.plan.numbers, self.size_names)
         self.data_name = self.loop_name(self.plan.data, ()) if self.plan.data is not None else ""
         for sink in self.plan.sinks:
             if sink.output is not None:
@@ -307,3 +307,13 @@ def below(roots: Iterable[Node]) -> set[Node]:
 def identity_of(node: Node) -> float:
     """What the terms of a reduction are joined to."""
     return REDUCTIONS[node.gate.name].start
+
+
+def _derivative_names(graph: Graph, inputs: Sequence[str]) -> dict[Output, str]:
+    """What derivatives are called; of several families in one block with the word that tells one from the others."""
+    found = {output: graph.name_of(output, inputs) for output in graph.derivatives}
+    if graph.pattern is not None:
+        count = len(graph.pattern.families)
+        for output, own in zip(graph.outputs[len(graph.outputs) - count :], graph.pattern.families, strict=True):
+            found[output] += f"_{own.word}" if own.word else ""
+    return found

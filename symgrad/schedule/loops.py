@@ -27,6 +27,7 @@ from .items import Item, Sink, is_matrix
 from .layout import Layout, Rolled
 from .nests import NestBuilder
 from .passes import PassScheduler
+from .patterns import pattern
 from .scheduled import Scheduled
 
 
@@ -40,8 +41,11 @@ class Scheduler(PassScheduler):
 
     # --- the program --------------------------------------------------------------------------------------------------
 
-    def scheduled(self, with_bounds: bool) -> Scheduled:
-        """All of the program; `with_bounds` what has to hold of its indices, for a target whose modules check that."""
+    def scheduled(self, with_bounds: bool, with_pattern: bool) -> Scheduled:
+        """All of the program; `with_bounds` what has to hold of its indices, for a target whose modules check that.
+
+        `with_pattern` says where the entries of families are, for modules that stand alone.
+        """
         plan = self.plan
         steps: list[Step] = []
         last = max(plan.level.values(), default=0)
@@ -64,6 +68,7 @@ class Scheduler(PassScheduler):
             outputs=outputs,
             bounds=tuple(bounds(self.layout)) if with_bounds else (),
             sizes=self.layout.size_names,
+            pattern=pattern(self.layout) if with_pattern else None,
         )
 
     def _in_order(self) -> list[Item]:

@@ -113,7 +113,7 @@ class NestBuilder:
             assert isinstance(target, Element)
             if not own.is_plain and index:  # a masked term adds nothing, and stays inside of the array
                 target = self.within.held(target, self.values.lengths(item), made=self.values.moves, is_masked=True)
-            self.values.lines.add(Accumulate(item.gate.name, target, value, self.layout.called.derivative(item)))
+            self.values.lines.add(Accumulate(item.gate.name, target, value, self.layout.called.derivative(item, index)))
         else:
             self._finish(item, index, value)
 
@@ -122,7 +122,7 @@ class NestBuilder:
         self.values.known_at(item, index, named)
         target = self.layout.element(item, index) if item in self.outside else None
         if isinstance(target, Element):  # else a number, which gets its name in the end
-            self.values.lines.add(Store(target, self._stored(item, named), self.layout.called.derivative(item)))
+            self.values.lines.add(Store(target, self._stored(item, named), self.layout.called.derivative(item, index)))
 
     def _stored(self, item: Item, value: Expression) -> Expression:
         """A value as an array of its kind holds it."""
@@ -138,7 +138,7 @@ class NestBuilder:
         target = self.layout.element(sink, tuple(at[own] for own in range(sink.rank)))
         assert isinstance(target, Element)
         if value != target:
-            comment = self.layout.called.quotient(sink.output) if sink.output is not None else ""
+            comment = self.layout.called.quotient(sink.output, at) if sink.output is not None else ""
             self.values.lines.add(Store(target, value, comment))
 
     def assignments(self, name: str, item: Node) -> list[Assignment]:

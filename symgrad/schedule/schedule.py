@@ -28,18 +28,20 @@ def schedule(
     reserved: Iterable[str] = (),
     with_bounds: bool = False,
     peels: bool = False,
+    with_pattern: bool = False,
 ) -> Program:
     """The program that computes `graph`; `definition` is the graph as lowered, for the words about it.
 
     `reserved` are the names that the target's modules use themselves; `with_bounds` says whether these check indices,
-    `peels` whether passes have their ends peeled off. A graph over points needs no plan: it is one pass with one nest,
-    in which nothing is stored. Raises UnsupportedExpression where a gate has neither a spelling nor an expansion.
+    `peels` whether passes have their ends peeled off, `with_pattern` whether the program says where the entries of a
+    sparse derivative are. A graph over points needs no plan: it is one pass with one nest, in which nothing is stored.
+    Raises UnsupportedExpression where a gate has neither a spelling nor an expansion.
     """
     inputs, names = input_names(graph.inputs, [*reserved, *words_of(graph), name])
     if graph.over_points:
         found = over_points(graph, inputs, names, dtype)
     else:
-        found = Scheduler(Layout(graph, definition, inputs, names, dtype), peels).scheduled(with_bounds)
+        found = Scheduler(Layout(graph, definition, inputs, names, dtype), peels).scheduled(with_bounds, with_pattern)
     nodes = [node for node in graph.order() if not is_leaf(node)]
     return Program(
         name=name,
@@ -56,4 +58,5 @@ def schedule(
         operations=operations(nodes),
         bounds=found.bounds,
         over_points=graph.over_points,
+        pattern=found.pattern,
     )

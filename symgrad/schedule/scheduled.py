@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from symgrad_codegen.program import Bound, Extent, Input, Output, Step, Storage
+from symgrad_codegen.program import Bound, Extent, Input, Output, Pattern, Step, Storage
 
 
 class Scheduled(NamedTuple):
@@ -18,3 +18,4 @@ class Scheduled(NamedTuple):
     outputs: tuple[Output, ...]
     bounds: tuple[Bound, ...]
     sizes: Mapping[str, str]  # what the user's extents are called
+    pattern: Pattern | None = None

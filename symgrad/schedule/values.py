@@ -244,7 +244,7 @@ class Values:
             return value
         kind = "integer" if is_integer else "boolean" if node.kind == "boolean" else "real"
         value_of_kind = truncated(value) if is_integer else value
-        comment = self.layout.called.derivative(node)
+        comment = self.layout.called.derivative(node, index)
         read = self.lines.value(
             value_of_kind, partial(self._local_name, node, index), noun_of(node), kind, comment=comment
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -30,17 +31,39 @@ def sparse_rows(graph: Graph, outputs: Sequence[Output], wrt: Sequence[int], aga
         blocks = {place: number for number, place in enumerate(places)}
         kept = [(own, False) for own in found]
     made, located, told = list[Output](), list[Located](), list[Output]()
+    in_block = Counter((own.of, own.by) for own, _ in kept)
     for own, is_mirrored in kept:
         of = graph.outputs[own.of]
         first, shape = tuple(low for low, _ in own.bounds), tuple(high.minus(low).plus(1) for low, high in own.bounds)
         value = of.of if is_hessian else blocks[own.of]
         made.append(Output(_without_gathers(own.stored()), shape, (*of.by, own.by), value, first=first))
-        located.append(Located(blocks[own.of], wrt.index(own.by), is_mirrored))
+        word = _word(own, graph.inputs) if in_block[own.of, own.by] > 1 else ""
+        located.append(Located(blocks[own.of], wrt.index(own.by), is_mirrored, word))
         told += [Output(_without_gathers(view), shape, first=first) for view in _told(own)]
     told = told or [Output(graph.table.constant(0))]
     pattern = replace(graph, outputs=tuple(told), names={}, adjoints={}, labels={}).compact()
     where = Pattern(pattern, tuple(rows), tuple(graph.shapes[place] for place in wrt), tuple(located))
     return replace(graph, outputs=(*graph.outputs, *made), pattern=where)
+
+
+def _word(own: Entries, inputs: Sequence[str]) -> str:
+    """What tells entries from others of their block: how far columns are from rows, or the tables of indices."""
+    tables = [
+        inputs[index.view.node.position]
+        for index in (*own.row, *own.column)
+        if isinstance(index, Gather) and index.view.node.gate.name == "input"
+    ]
+    if tables:
+        return "_".join(dict.fromkeys(tables))
+    if len(own.row) != len(own.column):
+        return ""
+    apart = [
+        b.minus(a) for a, b in zip(own.row, own.column, strict=True) if isinstance(a, Index) and isinstance(b, Index)
+    ]
+    if len(apart) < len(own.row) or any(form.terms for form in apart) or not any(form.offset for form in apart):
+        return ""
+    steps = [form.offset for form in apart]
+    return "_".join(f"{'after' if step > 0 else 'before'}_{abs(step)}" if step else "same" for step in steps)
 
 
 def _without_gathers(view: View) -> View:

@@ -14,6 +14,7 @@ from symgrad_codegen.run import build
 import symgrad
 from symgrad import SymgradError
 from tests.codegen.test_cuda import needs_compiler
+from tests.codegen.test_patterns import CASES as SPARSE
 from tests.evaluate.test_arrays import CASES
 
 pytestmark = [needs_compiler, pytest.mark.own_process(CUDA_VISIBLE_DEVICES="")]
@@ -46,6 +47,13 @@ def test_derivatives_of_arrays_become_ptx(derivative: str, dtype: str) -> None:
     steps = symgrad.family((x[i + 1] - x[i]) ** 2 * t, (i, n - 1))
     expr = total if derivative == "hessian" else {"f": steps, "g": [total, t * total]}
     source = symgrad.emit(expr, derivative=derivative, target="cuda", dtype=dtype)
+    assert_fits(measured(source, (9, 0)), source)
+
+
+@pytest.mark.parametrize("case", SPARSE)
+def test_families_of_entries_become_ptx(case: str) -> None:
+    expr, derivative = SPARSE[case]
+    source = symgrad.emit(expr, derivative=derivative, sparse="csr", target="cuda")
     assert_fits(measured(source, (9, 0)), source)
 
 

@@ -15,6 +15,8 @@ import symgrad
 from tests.codegen.test_cuda import needs_compiler
 from tests.codegen.test_cuda_arrays_simulator import simulator
 from tests.codegen.test_cuda_simulator import device, on_device
+from tests.codegen.test_patterns import CASES as SPARSE
+from tests.codegen.test_patterns import POINT as SPARSE_POINT
 from tests.kernel import test_array_outputs
 from tests.kernel.test_array_outputs import GIVEN, SQUARES, TOTAL, close, i, n, s, t, x
 from tests.kernel.test_results import SINGLE, STRUCTURES, SYMBOLS, F, G, H, check_hessian, check_jacobian, points
@@ -223,6 +225,22 @@ def test_modules_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         close(np.reshape(three, np.shape(two)), two)
     held = module.kernel(*given, out=there)
     assert all(one is two for one, two in zip(arrays(held), arrays(there), strict=True))
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_sparse_modules_alone(name: str) -> None:
+    """Families are arrays among the outputs, and the pattern is plain NumPy."""
+    expr, derivative = SPARSE[name]
+    module, other = (
+        build.load(symgrad.emit(expr, derivative=derivative, sparse="csr", target=target), use_cache=False)
+        for target in ("cuda", "python")
+    )
+    given = [SPARSE_POINT[argument] for argument in module.ARGUMENTS]
+    for one, two in zip(arrays(module.kernel(*given)), arrays(other.kernel(*given)), strict=True):
+        close(one, two)
+    assert module.MIRRORED == other.MIRRORED
+    for one, two in zip(arrays(module.kernel_pattern(*given)), arrays(other.kernel_pattern(*given)), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_names_are_reserved() -> None:

@@ -24,6 +24,7 @@ class Target(NamedTuple):
     supports: Callable[[Function], bool]
     arrays: bool = True  # whether it prints programs over arrays
     checks: bool = False  # whether its modules check indices; else who calls them has done so
+    patterns: bool = True  # whether its modules say where the entries of sparse derivatives are
     peels: bool = False  # whether the ends of loops, where terms are masked, are better loops of their own
 
 
@@ -42,6 +43,7 @@ TARGETS: dict[str, Target] = {
         javascript.reserved,
         javascript.supports,
         checks=True,
+        patterns=False,
     ),
     "python": Target("plain Python", "py", python.emit, python.body, python.reserved, _every),
 }

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from ..program import Program
 from .expressions import WIDTH, listed, statement_lines
 from .names import free
+from .patterns import RUNTIME as PATTERNS
+from .patterns import pattern_lines
 from .points import Section, sections
 
 VERSION_LINE = "Made by symgrad; a plain module that does not need it."
@@ -39,8 +41,10 @@ def module_text(
 ) -> str:
     """The source of a module in Python: the mathematics first, the fixed run-time text below, what it calls last."""
     head = [*docstring(program, own.needs), "", *own.imports, *imports, "", *legend(program), *tables(program)]
-    parts = ["\n".join(lines) for lines in ([*head, *constants], own.functions, own.callers)]
-    parts += [*(text.strip() for text in runtime), "\n".join([*definitions, *own.compiled])]
+    pattern = [] if program.pattern is None else pattern_lines(program)
+    parts = ["\n".join(lines) for lines in ([*head, *constants], own.functions, own.callers, pattern)]
+    fixed = [*runtime, *([runtime_text(PATTERNS)] if pattern else [])]
+    parts += [*(text.strip() for text in fixed), "\n".join([*definitions, *own.compiled])]
     return "\n\n\n".join(part for part in parts if part).rstrip() + "\n"
 
 
@@ -51,9 +55,12 @@ def runtime_text(name: str) -> str:
 
 
 def module_words(*texts: str) -> frozenset[str]:
-    """The names that Python text defines outside of its functions, or reads from there; Python's own ones, too."""
-    scopes = [symtable.symtable("\n".join(texts), "run-time text", "exec")]
-    found: set[str] = set()
+    """The names that Python text defines outside of its functions, or reads from there; Python's own ones, too.
+
+    What modules with patterns have besides is among them.
+    """
+    scopes = [symtable.symtable("\n".join([*texts, runtime_text(PATTERNS)]), "run-time text", "exec")]
+    found: set[str] = {"MIRRORED"}
     while scopes:
         scope = scopes.pop()
         outermost = scope.get_type() == "module"

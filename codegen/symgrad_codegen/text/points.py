@@ -20,7 +20,7 @@ class Section(NamedTuple):
 def sections(program: Program) -> list[Section]:
     """The body of a program over points: forward, backward; where it is long, in turn."""
     statements = [statement for statement in program.body if isinstance(statement, Assignment)]
-    assert len(statements) == program.statements, "at one point everything is a number"
+    assert len(statements) == len(program.body), "at one point everything is a number"
     return [Section(part, tuple(run)) for part, run in groupby(statements, lambda statement: statement.part)]
 
 
