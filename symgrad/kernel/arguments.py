@@ -21,6 +21,7 @@ from ..graph.node import Gather, View, plain_axis
 from ..result import by_name
 from .batch import broadcast, check_memory, per_item, size_of
 from .compiled import Compiled
+from .passed_tables import PassedTables
 
 # Shapes that calls came with are remembered, up to this many.
 _KNOWN_SHAPES = 256
@@ -44,6 +45,7 @@ class Shapes(NamedTuple):
     sizes: dict[str, int]
     largest: int  # elements of the largest input of one instance
     gathers: list[IndexInput]
+    tables: tuple[int, ...] | None = None  # the inputs that computed ones read, where these are integers
 
 
 class Arguments:
@@ -79,6 +81,7 @@ class Arguments:
             for position in range(len(self.names))
         ]
         self._known: dict[Any, Shapes] = {}
+        self._passed = PassedTables()
 
     # --- by position and by name --------------------------------------------------------------------------------------
 
@@ -173,7 +176,15 @@ class Arguments:
             if len(self._known) < _KNOWN_SHAPES:
                 self._known[key] = shapes
         for gather in shapes.gathers:
-            self._check_gather(gather, arrays, shapes)
+            if gather.source is not None:
+                self._check_gather(gather, arrays, shapes)
+        computed = [gather for gather in shapes.gathers if gather.source is None]
+        tables = [arrays[position] for position in shapes.tables or ()]
+        if computed and (shapes.tables is None or not self._passed.have(shapes, tables)):
+            for gather in computed:
+                self._check_gather(gather, arrays, shapes)
+            if shapes.tables is not None:
+                self._passed.keep(shapes, tables)
         return shapes
 
     def extents_of(self, found: Mapping[int, Any]) -> dict[str, int]:
@@ -227,7 +238,9 @@ class Arguments:
         names = [own.name for own in self._compiled.results.targets]
         check_memory(names, outputs, np.dtype(self._compiled.options.dtype).itemsize)
         largest = max([1, *(size_of(given[position]) for position, rank in enumerate(self.ranks) if rank)])
-        return Shapes(batch, tuple(cells), tuple(outputs), sizes, largest, gathers)
+        read = {place for own in gathers if own.source is None for place in _inputs_of(own.check.view)}
+        tables = tuple(sorted(read.difference(self._extents))) if read <= self._compiled.graph.integers else None
+        return Shapes(batch, tuple(cells), tuple(outputs), sizes, largest, gathers, tables)
 
     def _with_hint(self, error: ShapeError, given: Mapping[int, Any]) -> ShapeError:
         """The error, with the way out where axes in front look like a batch."""
