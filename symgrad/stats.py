@@ -26,6 +26,7 @@ class Stats(dict[str, Any]):
             ratio=both / value if value else 1.0,
             nodes=len(graph.order()),
             laws=dict(laws),
+            **_of_families(graph),
             statements=None,  # known once the source is made
             seconds=dict(seconds),
         )
@@ -50,3 +51,14 @@ class Stats(dict[str, Any]):
     def write_runs(self, how: str) -> None:
         """Keeps what runs the kernel."""
         self["runs"] = how
+
+
+def _of_families(graph: Graph) -> dict[str, int]:
+    """Of a sparse derivative: how many families of entries there are, and how many of these are whole blocks of it."""
+    if graph.pattern is None:
+        return {}
+    are_dense = []
+    for _, row, column, _ in graph.pattern.told():
+        rows, columns = ({axis for view in side for axis in view.axes} for side in (row, column))
+        are_dense.append(bool(rows and columns) and rows.isdisjoint(columns))
+    return {"families": len(are_dense), "dense_families": sum(are_dense)}

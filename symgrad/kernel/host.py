@@ -41,7 +41,7 @@ class HostRunner:
         self.at_point = compiled.results.at_point(self._kind)
         self._names = [f"out: {target.name}" for target in targets]
         pattern, names = compiled.graph.pattern, compiled.results.names
-        self._patterns = None if pattern is None else Patterns(pattern, compiled.options, names)
+        self._patterns = None if pattern is None else Patterns(pattern, compiled.options, names, compiled.stats)
         if compiled.has_arrays:
             self._cells = Cells(targets, self.arguments.ranks)
             outputs = list(enumerate(compiled.graph.outputs))

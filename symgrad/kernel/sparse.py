@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -14,8 +15,11 @@ from ..evaluate.evaluation import Evaluator
 from ..graph.affine import Index
 from ..graph.graph import Pattern, reachable
 from ..options import TRIPLETS, Options
+from ..stats import Stats
 from .batch import check_memory
 from .sparsity import Span, SparsityPattern
+
+_ROOM = 3  # integers, for each that is told of an entry
 
 
 class Part(NamedTuple):
@@ -71,8 +75,11 @@ class Placed(NamedTuple):
 class Patterns:
     """The patterns of a kernel by extents and tables of indices: the last one is remembered."""
 
-    def __init__(self, pattern: Pattern, options: Options, names: tuple[list[str], list[str]]) -> None:
-        """`names` are those of the blocks of rows and of columns."""
+    def __init__(
+        self, pattern: Pattern, options: Options, names: tuple[list[str], list[str]], stats: Stats | None = None
+    ) -> None:
+        """`names` are those of the blocks of rows and of columns; `stats` keep how long the last pattern took."""
+        self._stats = stats
         self._pattern, self._names = pattern, names
         self._format, self._is_lower = options.sparse or "csr", options.symmetric == "lower"
         self._evaluator = Evaluator(pattern.graph)
@@ -87,12 +94,16 @@ class Patterns:
             known, others, placed = self._last
             if known == sizes and all(map(np.array_equal, tables, others)):
                 return placed
+        with nullcontext() if self._stats is None else self._stats.timed("pattern"):
+            placed = self._found(inputs, sizes)
+        self._last = dict(sizes), [table.copy() for table in tables], placed
+        return placed
+
+    def _found(self, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Placed:
         rows, columns = _Blocks(self._pattern.rows, sizes), _Blocks(self._pattern.columns, sizes)
         listed = list(self._listed(inputs, sizes, rows, columns))
         spans = rows.spans(self._names[0]), columns.spans(self._names[1])
-        placed = _placed((rows.end, columns.end), listed, self._format, spans)
-        self._last = dict(sizes), [table.copy() for table in tables], placed
-        return placed
+        return _placed((rows.end, columns.end), listed, self._format, spans)
 
     def _listed(
         self, inputs: Sequence[Any], sizes: Mapping[str, int], rows: _Blocks, columns: _Blocks
@@ -102,7 +113,8 @@ class Patterns:
             return
         known = with_derived(sizes, graph.derived)
         boxes = [tuple(max(0, numeric(own, known)) for own in output.shape) for output in graph.outputs]
-        check_memory(["the pattern"], [(sum(map(prod, boxes)),)], 8)
+        # What is told of each entry, and about as many integers again to find its place.
+        check_memory(["the pattern"], [(_ROOM * sum(map(prod, boxes)),)], 8)
         told = iter(zip(boxes, self._evaluator.floats(inputs, sizes), strict=True))
         for own in families:
             row, column = (

@@ -93,3 +93,25 @@ def test_refusals() -> None:
         kernel.pattern(np.array([0, 3, 9]), *POINT[1:])
     with pytest.raises(ShapeError):
         kernel.pattern(np.array([0, 3]), *POINT[1:])
+
+
+def test_a_pattern_larger_than_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = symgrad.compile(sp.Sum(x[i] * x[j], (i, 0, n - 1), (j, 0, n - 1)), derivative="hessian", sparse="csr")
+    monkeypatch.setattr("symgrad.kernel.batch._memory", lambda: 2**36)
+    with pytest.raises(MemoryError, match="the pattern"):
+        kernel.pattern(np.ones(100_000))
+    with pytest.raises(MemoryError, match="the pattern"):
+        kernel(np.ones(100_000))
+    assert kernel.pattern(np.ones(3)).nnz == 9
+
+
+def test_stats_tell_of_families() -> None:
+    kernel = symgrad.compile(CHAIN, derivative="hessian", sparse="csr")
+    assert (kernel.stats["families"], kernel.stats["dense_families"]) == (4, 0)
+    assert "pattern" not in kernel.stats["seconds"]
+    kernel.pattern(*POINT)
+    assert kernel.stats["seconds"]["pattern"] > 0
+    matrix, vector = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("v", n, 1)
+    kernel = symgrad.compile(matrix.I * vector, wrt=[vector], sparse="csr")
+    assert (kernel.stats["families"], kernel.stats["dense_families"]) == (1, 1)
+    assert "families" not in symgrad.compile(a * b).stats
