@@ -195,9 +195,9 @@ class NonlinearProgram(FlatInputs):
         Raises:
             ShapeError: The vector has another length.
         """
-        matrix, end = self._differentiated(x), self._objective_entries
+        entries, end = self._differentiated(x), self._objective_entries
         # Without entries bincount counts, in integers.
-        return np.bincount(matrix.col[:end], matrix.data[:end], self.n).astype(np.float64, copy=False)
+        return np.bincount(self._jacobian_pattern.columns[:end], entries[:end], self.n).astype(np.float64, copy=False)
 
     def jacobian(self, x: Any) -> Any:
         """The entries of the Jacobian of the constraints, in the order of `jacobianstructure`.
@@ -211,7 +211,7 @@ class NonlinearProgram(FlatInputs):
         Raises:
             ShapeError: The vector has another length.
         """
-        return self._differentiated(x).data[self._objective_entries :]
+        return self._differentiated(x)[self._objective_entries :].copy()  # what is remembered stays as it is
 
     def jacobianstructure(self) -> tuple[Any, Any]:
         """Where the entries of the Jacobian are; of one place there may be several, which are to be added up.
@@ -241,7 +241,7 @@ class NonlinearProgram(FlatInputs):
             raise ShapeError(f"{self.m} multipliers wanted, not an array of shape {weights.shape}")
         return self._kernels.curvature._runner.run(
             [*self.values(x), *_weights(weights, float(obj_factor), self._shapes[1:])], None
-        ).data
+        )
 
     def hessianstructure(self) -> tuple[Any, Any]:
         """Where the entries of the Hessian are, none above the diagonal; of one place there may be several.
@@ -264,7 +264,7 @@ class NonlinearProgram(FlatInputs):
         return value, constraints
 
     def _differentiated(self, x: Any) -> Any:
-        """The Jacobian of the objective and the constraints."""
+        """The entries of the Jacobian of the objective and the constraints."""
         return self._last_slopes.at(x, lambda: self._kernels.jacobian._runner.run(self.values(x), None))
 
     # --- patterns -----------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ class SparsityPattern:
         return {"csr": self.columns, "csc": self.rows}.get(self.format)
 
     def of(self, data: Any) -> Any:
-        """The matrix of SciPy with these entries.
+        """The matrix of SciPy with these entries; of triplets the entries alone, as solvers take them.
 
         Args:
             data: The numbers, of shape (nnz,).
@@ -74,7 +74,9 @@ class SparsityPattern:
         """
         from scipy import sparse
 
-        if self.format in ("coo", TRIPLETS):
+        if self.format == TRIPLETS:
+            return data
+        if self.format == "coo":
             return sparse.coo_array((data, (self.rows, self.columns)), self.shape)
         kind = sparse.csc_array if self.format == "csc" else sparse.csr_array
         made = kind((data, self.indices, self.indptr), self.shape)
