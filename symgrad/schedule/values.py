@@ -13,7 +13,7 @@ from typing import NamedTuple
 from symgrad_codegen.functions import FUNCTIONS
 from symgrad_codegen.program import Affine, Call, Element, Expression, Holds, Integer, Literal, Number, Place, Read
 
-from ..graph.affine import Index
+from ..graph.affine import Index, Size
 from ..graph.node import AnyIndex, Gather, Node, View
 from .integers import ROUNDED, combined, divided, integer, truncated, whole_number
 from .items import is_leaf
@@ -51,7 +51,21 @@ class Values:
         if isinstance(index, Gather):
             value = truncated(self.value(index.view, at, is_masked))
             return value.value if isinstance(value.value, (Affine, Element)) else value
+        if any(not isinstance(at[name], Affine) for name in index.axes):
+            return self._computed_place(index, at)
         return self.layout.affine(index, at)
+
+    def _computed_place(self, index: Index, at: At) -> Place:
+        """An index expression whose axes are at computed places, as one more integer that is computed."""
+        parts: list[Integer] = []
+        for name in index.axes:
+            place = at[name]
+            own = place if isinstance(place, Integer) else Integer(place)
+            factor = index.coefficient(name)
+            parts.append(own if factor == 1 else combined("mul", [own, Integer(Affine((), factor))]))
+        rest = self.layout.affine(Index(tuple(own for own in index.terms if isinstance(own[0], Size)), index.offset))
+        total = combined("add", [*parts, Integer(rest)]) if rest.terms or rest.offset or len(parts) > 1 else parts[0]
+        return total.value if isinstance(total.value, (Affine, Element)) else total
 
     def value(self, view: View, at: At, is_masked: bool = False) -> Expression:
         """The value of a view, its axes given as loop indices and numbers."""

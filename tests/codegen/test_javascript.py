@@ -693,7 +693,7 @@ def test_names_of_the_module_are_reserved() -> None:
     for dtype in ("float64", "float32"):
         source = printed(whole, dtype=dtype)
         declared = set(re.findall(r"^(?:export )?(?:const|let|function) (\w+)", source, re.MULTILINE))
-        assert {"erfc_tail", "ERFC_FIT", "at_every_point", "WRT"} < declared
+        assert {"erfc_tail", "ERFC_FIT", "at_every_point", "ENTRIES"} < declared
         assert declared - {"kernel", "kernel_batch"} - set(FUNCTIONS) <= javascript.reserved()
 
 

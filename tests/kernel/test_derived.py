@@ -169,3 +169,19 @@ def test_refused(case: str) -> None:
     kernel, several = symgrad.compile(F * G, SYMBOLS), symgrad.compile(STRUCTURE, SYMBOLS)
     with pytest.raises(error, match=re.escape(message)):
         call(kernel, several)
+
+
+def test_a_shifted_read_at_a_gathered_place() -> None:
+    """What a stencil reads beside its index is read beside a gathered one: the place is computed in integers."""
+    n, m, i, j = sp.symbols("n m i j", integer=True)
+    x, y = sp.IndexedBase("x", shape=(n,)), sp.IndexedBase("y", shape=(m,))
+    at = sp.IndexedBase(sp.Symbol("at", integer=True), shape=(m,))
+    stencil = sp.Sum(100 * (x[i + 1] - x[i] ** 2) ** 2, (i, 0, n - 2))
+    expr = stencil + sp.Sum(y[j] * x[at[j]] ** 2, (j, 0, m - 1))
+    point = {"at": np.array([0, 2, 2]), "x": np.linspace(0.3, 1.2, 5), "y": np.array([1.0, 2.0, -1.0])}
+    v = {"x": np.arange(5.0) - 1, "y": np.array([0.5, -1.0, 2.0])}
+    kernel = symgrad.compile(expr)
+    found = kernel.hvp(point, v).hvp
+    hessian = kernel.hessian(point).hessian
+    assert np.allclose(found["x"], hessian["x", "x"] @ v["x"] + hessian["x", "y"] @ v["y"], rtol=1e-13)
+    assert np.allclose(found["y"], hessian["y", "x"] @ v["x"] + hessian["y", "y"] @ v["y"], rtol=1e-13)
