@@ -33,8 +33,8 @@ def check_memory(names: Sequence[str], shapes: Sequence[tuple[int, ...]], itemsi
         most = max(range(len(sizes)), key=sizes.__getitem__)
         raise MemoryError(
             f"the results would take {sum(sizes) / 1e9:,.0f} GB, {names[most]} of shape {shapes[most]} most of it, and "
-            f"this machine has {there / 1e9:,.0f} GB; products with a derivative are never so large: kernel.jvp, "
-            "kernel.vjp, kernel.hvp"
+            f"this machine has {there / 1e9:,.0f} GB; with sparse='csr' a derivative has its entries that are not 0 "
+            "alone, and products with one are never so large: kernel.jvp, kernel.vjp, kernel.hvp"
         )
 
 
