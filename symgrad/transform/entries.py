@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..analysis.checks import checks, passed
 from ..analysis.domains import Domains
 from ..analysis.extents import Bound, Domain, Extents
+from ..errors import UnsupportedExpression
 from ..graph.affine import Axis, Index, axis, substituted
 from ..graph.graph import Graph
 from ..graph.node import AnyIndex, Gather, View, index_at
@@ -100,7 +101,11 @@ def _numbered(
         coupled = [substituted(form, moved) for form in sorted(domain.coupled, key=repr)]
         domain = Domain(bounds, frozenset(form for form in coupled if form.terms or form.offset < 0))
     for bound in domain.bounds:
-        assert bound is not None, "a loop of a family has limits"
+        if bound is None:
+            raise UnsupportedExpression(
+                f"the range of an index of {domains.graph.inputs[family.input]} is not known, and so not which entries "
+                "its derivative has; ask for products with vectors: hvp, vjp"
+            )
         length = bound[1].minus(bound[0])
         if not length.terms and length.offset < 0:
             return None
