@@ -45,7 +45,7 @@ class Called:
         self._local: dict[tuple[Node, tuple[str, ...]], str] = {}
         self._local_names: set[str] = set()
         self._loops: set[str] = set()
-        self._conditions: dict[tuple[Affine, ...], str] = {}
+        self._conditions: dict[tuple[tuple[Affine, ...], bool], str] = {}
         self._arrays: dict[int, str] = {}  # by position: what the arrays of values are called
         self._sizes = sizes
         # Of each family of entries the indices of its rows and of its columns.
@@ -136,11 +136,12 @@ class Called:
             self._local_names.add(name)
         return self._local[key]
 
-    def condition(self, limits: tuple[Affine, ...]) -> str:
-        """The name of the condition that affine integers are >= 0, the same in all nests."""
-        if limits not in self._conditions:
-            self._conditions[limits] = self.names.take("inside")
-        return self._conditions[limits]
+    def condition(self, limits: tuple[Affine, ...], is_number: bool) -> str:
+        """The name of the condition that affine integers are >= 0, the same in all nests; a number has its own."""
+        key = limits, is_number
+        if key not in self._conditions:
+            self._conditions[key] = self.names.take("inside")
+        return self._conditions[key]
 
     def loop(self, key: Key, labels: Mapping[Key, str], beside: Collection[str]) -> str:
         """The name of a loop along a class of axes, `beside` others: the user's for that index, where one is known."""

@@ -85,7 +85,7 @@ class Scheduler(PassScheduler):
         if output in self.layout.output_names:
             by = tuple(self.inputs[position] for position in output.by)
             return ProgramOutput(self.layout.output_names[output], shape, by, output.of)
-        value = NestBuilder(self.layout, {}, {}, None, frozenset()).value(output.view)
+        value = NestBuilder(self.layout, {}, {}, None, frozenset(), is_number=True).value(output.view)
         made = {own.name for own in steps if isinstance(own, Assignment)} - self.named
         if isinstance(value, Read) and value.name in made:
             name = value.name
@@ -139,10 +139,11 @@ class Scheduler(PassScheduler):
             if item in self.plan.products:
                 return [self.product(item)]
         names, ranges = self.loops(items)
-        builder = NestBuilder(self.layout, names, ranges, None, frozenset(items))
+        is_number = isinstance(item, Node) and item in self.layout.scalars
+        builder = NestBuilder(self.layout, names, ranges, None, frozenset(items), is_number)
         for own in items:
             builder.add(own)
         fills = self.fills(items)
-        if isinstance(item, Node) and item in self.layout.scalars:
+        if isinstance(item, Node) and is_number:
             return [*builder.assignments(self.layout.scalars[item], item)]
         return [*fills, *self.nest(items, builder, names)]

@@ -48,10 +48,12 @@ class NestBuilder:
         ranges: dict[str, tuple[Index, Index]],
         data: str | None,
         outside: frozenset[Item],
+        is_number: bool = False,
     ) -> None:
+        """`is_number` says that what it makes are numbers of the program, known in all that follows."""
         self.layout, self.plan, self.names, self.outside = layout, layout.plan, names, outside
         self.within = Within(layout, ranges, data)
-        self.values = Values(layout, self.within)
+        self.values = Values(layout, self.within, is_number)
 
     def value(self, view: View) -> Expression:
         """The value of a view outside of all loops."""

@@ -37,8 +37,8 @@ class Wanted(NamedTuple):
 class Values:
     """The values that one nest makes and reads."""
 
-    def __init__(self, layout: Layout, within: Within) -> None:
-        self.layout, self.plan, self.within = layout, layout.plan, within
+    def __init__(self, layout: Layout, within: Within, is_number: bool = False) -> None:
+        self.layout, self.plan, self.within, self._is_number = layout, layout.plan, within, is_number
         self.lines = Lines(layout.names)
         self.memo: dict[Wanted, Expression] = {}
         self.masked: dict[Expression, tuple[tuple[Affine, ...], Expression]] = {}  # under what, and what it is else
@@ -238,7 +238,7 @@ class Values:
             holds: tuple[Expression, ...] = tuple(map(Holds, limits))
             value = holds[0] if len(holds) == 1 else Call(FUNCTIONS["and"], holds)
             self._conditions[limits] = self.lines.value(
-                value, partial(self.layout.called.condition, limits), "condition", "boolean"
+                value, partial(self.layout.called.condition, limits, self._is_number), "condition", "boolean"
             )
         return self._conditions[limits]
 

@@ -101,6 +101,9 @@ def _part_kernel(program: Program, body: Sequence[Part], number: int) -> _Kernel
     def place(name: str) -> str:
         return f"{memory}[{lane} + uint64({kept[name] * _lanes(body)})]"
 
+    # Memory holds numbers; an operator of conditions takes none.
+    made = (statement for one in body for section in one.sections for statement in section.statements)
+    conditions = {statement.name for statement in made if statement.kind == "boolean"}
     waiting = set(part.given)
     statements = [(section.title, statement) for section in part.sections for statement in section.statements]
     last = {statement.name: at for at, (_, statement) in enumerate(statements)}
@@ -112,7 +115,8 @@ def _part_kernel(program: Program, body: Sequence[Part], number: int) -> _Kernel
         for name in reads(statement.value):
             if name in waiting:
                 waiting.remove(name)
-                lines.append(f"        {name} = {f'{rows[name]}[{i}]' if name in program.arguments else place(name)}")
+                kept_text = f"{place(name)} != 0.0" if name in conditions else place(name) if name in kept else ""
+                lines.append(f"        {name} = {kept_text or f'{rows[name]}[{i}]'}")
         lines += [f"    {line}" for line in statement_lines(statement, program.dtype)]
         waiting.discard(statement.name)
         name = statement.name
