@@ -121,7 +121,7 @@ MUTATIONS = [
     ),
     # --- loops --------------------------------------------------------------------------------------------------------
     Mutation(
-        "symgrad/schedule/loops.py",
+        "symgrad/schedule/nesting.py",
         "found.append(Fill(self.locations[item].array, identity_of(item)))",
         "found.append(Fill(self.locations[item].array, 0.0))",
         "products and largest ones start from 0",
@@ -170,14 +170,14 @@ MUTATIONS = [
         SCHEDULE,
     ),
     Mutation(
-        "symgrad/schedule/loops.py",
+        "symgrad/schedule/passes.py",
         "or self.reader_groups.get(item, set()) - {place}",
         "",
         "what a later nest reads is not stored",
         SCHEDULE,
     ),
     Mutation(
-        "symgrad/schedule/loops.py",
+        "symgrad/schedule/passes.py",
         "item not in strict and extents.imply(low.minus(span[0])) and extents.imply(span[1].minus(high))",
         "extents.imply(low.minus(span[0])) and extents.imply(span[1].minus(high))",
         "rows are written in a pass over more than they have",

@@ -109,7 +109,7 @@ class _Body:
             if self.called.get(node) != name:
                 part = self._part_of(output)
                 said = "" if is_plain else self.names_of.quotient(output)
-                parts[part].append(Assignment(name, self.expressions[node], said, part=part))
+                parts[part].append(Assignment(name, self.expressions[node], said, _kind(node), part))
         statements = self._commented([own for part in parts.values() for own in part])
         return interleaved_statements(statements) if self._is_large else statements, values
 
@@ -122,6 +122,7 @@ class _Body:
                 Call(FUNCTIONS[node.gate.name], tuple(arguments)),
                 partial(self.names_of.result, node),
                 noun_of(node),
+                _kind(node),
                 part="forward" if node in self.forward else self._only.get(node, "backward"),
                 is_kept=node in kept,
             )
@@ -168,7 +169,7 @@ class _Body:
             name = self.called.get(node)
             if name is None or name in found:
                 name = self.names.take(identifier(self.graph.name_of(output)))
-                statements.append(Assignment(name, self.expressions[node], part="forward"))
+                statements.append(Assignment(name, self.expressions[node], kind=_kind(node), part="forward"))
                 self.called.setdefault(node, name)
             found.append(name)
         return found
@@ -198,3 +199,8 @@ class _Body:
 
 def _bracketed(text: str) -> str:
     return text if text.isidentifier() else f"({text})"
+
+
+def _kind(node: Node) -> str:
+    """Of the number that a statement makes: over points integers are computed as real numbers."""
+    return "boolean" if node.kind == "boolean" else "real"
