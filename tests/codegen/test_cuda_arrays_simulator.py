@@ -61,6 +61,7 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> None:
 # What plain Python raises where a GPU gives infinity or NaN, in a branch that is not taken, at an entry that no sum
 # reads, or on the way to exp(-inf) = 0.
 RAISES = {
+    "charges": ZeroDivisionError,  # 1/|x_i - x_j| where i < j does not hold
     "stress": ZeroDivisionError,  # 1/|x_i - x_j| at i = j
     "total_variation": ZeroDivisionError,  # the slope of a square root at 0
     "cox_huge": OverflowError,  # exp of a number that is shifted down only where it is read
