@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from ..analysis.domains import Domains
 from ..analysis.extents import Domain
-from ..gates.table import GATES
-from ..graph.affine import Axis, Index, axis, number_index, substituted
+from ..graph.affine import Axis, Index, axis, number_index
 from ..graph.graph import Graph, Output
 from ..graph.node import AnyIndex, Gather, View, index_at
-from ..graph.sums import guarded, sum_of
+from ..graph.sums import guarded, sum_of, total
 from .activity import all_of, single_axis
 from .entries import Entries, entries
 
@@ -48,8 +47,6 @@ def _spread(domains: Domains, output: Output, own: Entries) -> View:
             assert isinstance(index, Index)
             factor = index.coefficient(name)
             solved[name] = axis(place).minus(index.minus(axis(name).scaled(factor))).scaled(factor)
-    if any(solved[name] == fresh[name] for name in fresh):
-        return _scattered(own, at)
     limits = [index_at(form, solved, table) for form in own.domain.constraints()]
     conditions = [condition.at(solved) for condition in sorted(own.conditions, key=str)]
     for place, index in rest:
@@ -63,16 +60,11 @@ def _spread(domains: Domains, output: Output, own: Entries) -> View:
     view = own.view.at(solved)
     if conditions:
         view = all_of(conditions).where(view, 0)
+    # Loops that row and column do not tell are gone through for each: what is added up is where the two are met.
+    open_loops = [loop.axes[0] for name, loop in fresh.items() if solved[name] == loop]
+    if open_loops:
+        inner = [form for form in affine if not set(form.axes).isdisjoint(open_loops)]
+        affine = [form for form in affine if form not in inner]
+        view = total(view, open_loops, inner, derived=domains.derived)
     whole = Domain(tuple((number_index(0), extent.minus(1)) for extent in shape))
     return guarded(view, [form for form in dict.fromkeys(affine) if not domains.implies(whole, form)])
-
-
-def _scattered(own: Entries, at: Sequence[AnyIndex]) -> View:
-    """Entries added up where they belong."""
-    view, table = own.view, own.view.node.table
-    for condition in sorted(own.conditions, key=str):
-        view = condition.where(view, 0)
-    names = {name: axis(table.fresh()) for name in range(len(own.bounds))}
-    limits = [substituted(form, names) for form in own.domain.constraints()]
-    out = tuple(index_at(index, names, table) for index in at)
-    return table.reduce(GATES["sum"], view.at(names), (), limits, out, tuple(range(len(at))))
