@@ -39,7 +39,7 @@ def total(
     outside, inside = _split(body, set(inner))
     factor = chained(outside) if outside else None
     rest = chained(inside) if inside else None
-    where = _where_some(limits, inner)
+    where = where_some(limits, inner)
     many = [] if factor is None else [factor]  # what is multiplied by 0 where there are no terms
     for name in list(inner):
         if name not in _axes(rest):
@@ -49,7 +49,7 @@ def total(
                 own = [form for form in limits if form.coefficient(name)]
                 limits = [form for form in limits if form not in own]
                 if rest is not None and not is_finite(rest):  # may be none for some indices of the other axes
-                    limits += [form for form in _where_some(own, [name]) if set(form.axes) & set(inner)]
+                    limits += [form for form in where_some(own, [name]) if set(form.axes) & set(inner)]
                 many += [] if rest is None else [rest]
                 if set(count.axes) & set(inner):
                     rest = count if rest is None else rest * count
@@ -89,7 +89,7 @@ def _is_empty(limits: list[Index]) -> bool:
     return any(not form.terms and form.offset < 0 for form in sums)
 
 
-def _where_some(limits: list[Index], reduced: Iterable[Axis]) -> list[Index]:
+def where_some(limits: list[Index], reduced: Iterable[Axis]) -> list[Index]:
     """Where there is a term at all: the constraints on axes that are not reduced, and what the others ask of these.
 
     Reduced axes are eliminated one after the other (Fourier and Motzkin).

@@ -21,7 +21,7 @@ from ..gates.reductions import product_of_others
 from ..graph.affine import Axis, Index, axis, own_axes
 from ..graph.graph import Graph, reachable
 from ..graph.node import AnyIndex, Gather, Node, View, index_at, plain_axis, positional
-from ..graph.sums import total
+from ..graph.sums import total, where_some
 from .activity import argument_conditions, single_axis, varying_nodes
 from .elimination import Edge, either, joined, plus, product
 from .matrix_families import differential, loops_of
@@ -181,11 +181,14 @@ class _Pushed:
         for condition in sorted(inside, key=str):
             view = condition.where(view, 0)
         limits = [form for form in family.limits if not set(form.axes).isdisjoint(summed)]
+        rest = family.limits.difference(limits)
+        if any(isinstance(index, Gather) for index in (*family.row, *family.column)):
+            rest |= frozenset(where_some(limits, summed))  # without terms the tables need not have these indices
         view = total(view, summed, sorted(limits, key=repr), derived=self.derived)
         if where is not None and not set(where.axes).isdisjoint(summed):
             where = None
         return family._replace(
-            limits=family.limits.difference(limits),
+            limits=rest,
             conditions=family.conditions.difference(inside),
             edge=Edge(view, None, where),
         )

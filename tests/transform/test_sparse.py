@@ -82,3 +82,19 @@ def test_what_is_added_up_and_read_at_gathered_places() -> None:
     met = (point[1][None, :] == point[2][:, None]).astype(float)
     want = 2 * (met @ np.sin(point[0]))[:, None] * met * np.cos(point[0])
     assert np.allclose(matrix.astype(float), want, rtol=1e-14)
+
+
+def test_without_terms_no_table_is_read() -> None:
+    """A product over nothing has no entries, and its table need not have the index at which there would be one."""
+    n, m, d, i = sp.symbols("n m d i", integer=True)
+    x, at = array("x", m), array("at", n, integer=True)
+    value = sp.Product(x[at[1]], (i, 1, d - 1))
+    for extent, table, stored in ((1, [0], 0), (1, [0, 2], 0), (3, [0, 2], 1)):
+        point = [np.array([0.5, -1.0, 2.0]), np.array(table), extent]
+        graph = arrays([(value, ())], [x, at, d])
+        derived = derive(graph, Wanted([0], "hessian", is_sparse=True))
+        matrix, count = matrix_of(derived, point, {"n": len(table), "m": 3, "d": extent})
+        want = np.zeros((3, 3))
+        want[2, 2] = 2.0 if stored else 0.0
+        assert count == stored
+        assert (matrix.astype(float) == want).all()
