@@ -28,7 +28,6 @@ from .lower.lower import extent_of, free_symbols
 from .optimizers import SOLVERS, Solution, solved
 from .options import TRIPLETS
 from .outputs import Block, Branch, split
-from .result import by_name
 
 
 class _Kernels:
@@ -145,12 +144,9 @@ class NonlinearProgram(FlatInputs):
             ShapeError: An array does not broadcast to the shape of its variable.
             ValueError: A variable is missing, or a name is none of them.
         """
-        given = {by_name(self.symbols, name, "the variables"): value for name, value in values.items()}
-        missing = [symbol.name for place, symbol in enumerate(self.symbols) if place not in given]
-        if missing:
-            raise ValueError(f"missing {', '.join(missing)}")
-        parts = zip(self.symbols, self.shapes or (), strict=True)
-        arrays = [whole(given[place], shape, f"the values of {own.name}") for place, (own, shape) in enumerate(parts)]
+        given = self._in_order(values, "the variables")
+        parts = zip(given, self.symbols, self.shapes or (), strict=True)
+        arrays = [whole(value, shape, f"the values of {own.name}") for value, own, shape in parts]
         return np.concatenate([np.zeros(0), *(array.ravel() for array in arrays)])
 
     # --- the functions ------------------------------------------------------------------------------------------------
@@ -181,7 +177,7 @@ class NonlinearProgram(FlatInputs):
         Raises:
             ShapeError: The vector has another length.
         """
-        return self._at(x)[1]
+        return self._at(x)[1].copy()  # what is remembered stays as it is
 
     def gradient(self, x: Any) -> Any:
         """The gradient of the objective.
@@ -211,7 +207,7 @@ class NonlinearProgram(FlatInputs):
         Raises:
             ShapeError: The vector has another length.
         """
-        return self._differentiated(x)[self._objective_entries :].copy()  # what is remembered stays as it is
+        return self._differentiated(x)[self._objective_entries :].copy()
 
     def jacobianstructure(self) -> tuple[Any, Any]:
         """Where the entries of the Jacobian are; of one place there may be several, which are to be added up.

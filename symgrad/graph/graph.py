@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from ..tables import visible
 from .affine import Index, Size, number_index
 from .intern import InternTable
 from .node import Gather, Node, Reduction, View, plain_axis
 from .rebuild import read_after, rebuilt
+
+T = TypeVar("T")
 
 # The axes of an input, and of an output, of a scalar expression: as long as there are points to evaluate it at.
 POINTWISE: tuple[Index, ...] = (Index(((Size("number of points"), 1),)),)
@@ -73,12 +75,15 @@ class Pattern:
 
     def told(self) -> Iterator[tuple[Located, tuple[View, ...], tuple[View, ...], Output]]:
         """Of each family the indices of its rows, those of its columns, and what is 1 where there is an entry."""
-        outputs = iter(self.graph.outputs)
+        for own, row, column, there in self.by_family(self.graph.outputs):
+            yield own, tuple(index.view for index in row), tuple(index.view for index in column), there
+
+    def by_family(self, each: Iterable[T]) -> Iterator[tuple[Located, list[T], list[T], T]]:
+        """What there is for each output of the graph as that of a family: for its rows, its columns, its entries."""
+        rest = iter(each)
         for own in self.families:
-            row, column = (
-                tuple(next(outputs).view for _ in shape) for shape in (self.rows[own.row], self.columns[own.column])
-            )
-            yield own, row, column, next(outputs)
+            row, column = ([next(rest) for _ in shape] for shape in (self.rows[own.row], self.columns[own.column]))
+            yield own, row, column, next(rest)
 
 
 def views_of(outputs: Iterable[Output]) -> tuple[View, ...]:

@@ -104,17 +104,21 @@ class FlatInputs:
             ShapeError: An array has more or fewer axes than its input.
             ValueError: A free input is missing, or a name is none of them.
         """
-        given = {by_name(self.symbols, name, "the free inputs"): value for name, value in values.items()}
-        missing = [symbol.name for position, symbol in enumerate(self.symbols) if position not in given]
-        if missing:
-            raise ValueError(f"missing {', '.join(missing)}")
-        arrays = [np.asarray(given[position], np.float64) for position in range(len(self.symbols))]
+        arrays = [np.asarray(value, np.float64) for value in self._in_order(values, "the free inputs")]
         for position, symbol, array in zip(self.free, self.symbols, arrays, strict=True):
             if array.ndim != (rank := self._runner.arguments.ranks[position]):
                 wanted = f"an array with {rank} {'axis' if rank == 1 else 'axes'}" if rank else "one number"
                 raise ShapeError(f"{symbol.name} wants {wanted} in an objective, not an array of shape {array.shape}")
         self._keep([array.shape for array in arrays])
         return np.concatenate([array.ravel() for array in arrays]) if arrays else np.zeros(0)
+
+    def _in_order(self, values: Mapping[str, Any], what: str) -> list[Any]:
+        """What is given by name for each free input. ValueError where one is missing, or a name is none of them."""
+        given = {by_name(self.symbols, name, what): value for name, value in values.items()}
+        missing = [symbol.name for position, symbol in enumerate(self.symbols) if position not in given]
+        if missing:
+            raise ValueError(f"missing {', '.join(missing)}")
+        return [given[position] for position in range(len(self.symbols))]
 
     def unpack(self, vector: Any) -> dict[str, Any]:
         """The free inputs of a vector, each of its shape.

@@ -108,20 +108,16 @@ class Patterns:
     def _listed(
         self, inputs: Sequence[Any], sizes: Mapping[str, int], rows: _Blocks, columns: _Blocks
     ) -> Iterator[_Listed]:
-        graph, families = self._pattern.graph, self._pattern.families
-        if not families:
+        graph = self._pattern.graph
+        if not self._pattern.families:
             return
         known = with_derived(sizes, graph.derived)
         boxes = [tuple(max(0, numeric(own, known)) for own in output.shape) for output in graph.outputs]
         # What is told of each entry, and about as many integers again to find its place.
         check_memory(["the pattern"], [(_ROOM * sum(map(prod, boxes)),)], 8)
-        told = iter(zip(boxes, self._evaluator.floats(inputs, sizes), strict=True))
-        for own in families:
-            row, column = (
-                [next(told)[1] for _ in shape] for shape in (rows.shapes[own.row], columns.shapes[own.column])
-            )
-            box, is_there = next(told)
-            sources = np.flatnonzero(is_there)
+        numbers = self._evaluator.floats(inputs, sizes)
+        for own, row, column, is_there in self._pattern.by_family(numbers):
+            box, sources = np.shape(is_there), np.flatnonzero(is_there)
             one, two = rows.flat(own.row, row, sources), columns.flat(own.column, column, sources)
             yield _Listed(box, *self._wanted(sources, one, two, own.is_mirrored))
 
