@@ -51,12 +51,10 @@ class Scheduler(PassScheduler):
         last = max(plan.level.values(), default=0)
         for level in range(last + 1):
             own = [item for item in self._in_order() if plan.level[item] == level and plan.data_axis(item) is None]
-            is_last = [isinstance(item, Sink) and item.purpose == "output" for item in own]
-            for item, is_output in zip(own, is_last, strict=True):
-                steps += [] if is_output else self._outside([item])
-            for items in self._with_same_loops(
-                [item for item, is_output in zip(own, is_last, strict=True) if is_output]
-            ):
+            written = [item for item in own if isinstance(item, Sink) and item.purpose == "output"]  # the last ones
+            for item in own[: len(own) - len(written)]:
+                steps += self._outside([item])
+            for items in self._with_same_loops(written):
                 steps += self._outside(items)
             steps += self.passes(level)
         outputs = tuple(self._output(output, steps) for output in self.graph.outputs)

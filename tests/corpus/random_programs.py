@@ -24,6 +24,8 @@ from limits import TooLongError, limited
 from programs import Choices, Program, shrunk
 from trials import QUICK, RUNS, Outcome, tried
 
+from symgrad.errors import UnsupportedExpression
+
 FIXED = 1000
 
 SECONDS = 120  # for one program, and once more to make it small where it is wrong
@@ -41,6 +43,26 @@ def made(kind: str, choices: Choices, derivative: str = "gradient") -> Program:
         return programs.family_of(program) if derivative == "jacobian" else replace(program, derivative=derivative)
     except (TypeError, ValueError) as error:
         raise NotMadeError from error
+
+
+def all_right(
+    kind: str, derivative: str, seeds: Sequence[int], first_difference: Callable[[Program], str | None]
+) -> int:
+    """How many programs were tried: those that are not too large. AssertionError with what is wrong with some.
+
+    `first_difference` says what is, in words: nothing where nothing is, None of a program that it does not try.
+    """
+    count, wrong = 0, list[str]()
+    for seed in seeds:
+        try:
+            with limited(30):
+                found = first_difference(made(kind, Choices(random.Random(seed)), derivative))
+        except (NotMadeError, TooLongError, UnsupportedExpression):
+            continue
+        count += found is not None
+        wrong += [f"seed {seed}: {found}"] if found else []
+    assert not wrong, "\n".join(wrong)
+    return count
 
 
 @dataclass

@@ -17,6 +17,7 @@ a, b, c = sp.symbols("a b c")
 x = sp.IndexedBase("x", shape=(n,))
 CHAIN = sp.Sum(100 * (x[i + 1] - x[i] ** 2) ** 2 + (1 - x[i]) ** 2, (i, 0, n - 2))
 POINT = np.random.default_rng(0).uniform(-1, 2, 9)
+CHAIN_AT_POINT = float(np.sum(100 * (POINT[1:] - POINT[:-1] ** 2) ** 2 + (1 - POINT[:-1]) ** 2))
 
 
 def dense(expr: Any, derivative: str, *args: Any, **options: Any) -> Any:
@@ -33,7 +34,7 @@ def test_hessian(storage: str, symmetric: str | None) -> None:
     assert found.hessian.format == storage
     assert found.hessian.nnz == (17 if symmetric else 25)
     assert np.allclose(found.hessian.toarray(), np.tril(want) if symmetric else want, rtol=1e-14)
-    assert found.value == pytest.approx(float(sp.lambdify((), 0)() + symgrad.compile(CHAIN)(POINT).value), rel=1e-14)
+    assert found.value == pytest.approx(CHAIN_AT_POINT, rel=1e-14)
     again = pickle.loads(pickle.dumps(kernel))(POINT)
     assert (again.hessian != found.hessian).nnz == 0
 

@@ -5,7 +5,6 @@ All numbers have 60 digits, so that what differs is wrong.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,15 +12,13 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from limits import TooLongError, limited
 from mpmath import mp
-from programs import Choices, Program
-from random_programs import FIXED, KINDS, NotMadeError, made
+from programs import Program
+from random_programs import FIXED, KINDS, all_right
 
 from symgrad.analysis.shapes import bind
 from symgrad.compiler import Stages
 from symgrad.emission import program_of
-from symgrad.errors import UnsupportedExpression
 from symgrad.evaluate.evaluation import evaluate_exactly
 from symgrad.evaluate.trials import trials
 from symgrad.graph.graph import Graph, sizes_of
@@ -41,27 +38,13 @@ MANY = {"arrays": (40, 10), "matrices": (40, 10)}
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_programs(kind: str) -> None:
     """From a seed that stays."""
-    assert assert_right(kind, range(FIXED, FIXED + MANY[kind][0])) > MANY[kind][0] / 4
+    assert all_right(kind, "gradient", range(FIXED, FIXED + MANY[kind][0]), first_difference) > MANY[kind][0] / 4
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_new_random_programs(kind: str, random_count: int | None, fresh_seed: int) -> None:
-    assert_right(kind, range(fresh_seed, fresh_seed + (random_count or MANY[kind][1])))
-
-
-def assert_right(kind: str, seeds: Sequence[int]) -> int:
-    """How many were tried: those that are not too large."""
-    tried, wrong = 0, list[str]()
-    for seed in seeds:
-        try:
-            with limited(30):
-                found = first_difference(made(kind, Choices(random.Random(seed))))
-        except (NotMadeError, TooLongError, UnsupportedExpression):
-            continue
-        tried += found is not None
-        wrong += [f"seed {seed}: {found}"] if found else []
-    assert not wrong, "\n".join(wrong)
-    return tried
+    seeds = range(fresh_seed, fresh_seed + (random_count or MANY[kind][1]))
+    all_right(kind, "gradient", seeds, first_difference)
 
 
 def first_difference(program: Program) -> str | None:

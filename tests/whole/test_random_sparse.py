@@ -5,21 +5,16 @@ Numbers have 40 digits, so that what differs is wrong. The dense ones are compar
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-
 import mpmath
 import numpy as np
 import pytest
-from limits import TooLongError, limited
-from programs import Choices, Program
-from random_programs import FIXED, KINDS, NotMadeError, made
+from programs import Program
+from random_programs import FIXED, KINDS, all_right
 from sparse import matrix_of, stacked
 
 import symgrad
 from symgrad.analysis.shapes import bind
 from symgrad.compiler import Stages
-from symgrad.errors import UnsupportedExpression
 from symgrad.evaluate.evaluation import evaluate_exactly
 from symgrad.evaluate.trials import trials
 from symgrad.graph.graph import sizes_of
@@ -36,27 +31,12 @@ MANY, NEW = 40, 10
 @pytest.mark.parametrize(("kind", "derivative"), KINDS_AND_DERIVATIVES)
 def test_random_programs(kind: str, derivative: str) -> None:
     """From a seed that stays."""
-    assert assert_right(kind, derivative, range(FIXED, FIXED + MANY)) > MANY / 20
+    assert all_right(kind, derivative, range(FIXED, FIXED + MANY), first_difference) > MANY / 20
 
 
 @pytest.mark.parametrize(("kind", "derivative"), KINDS_AND_DERIVATIVES)
 def test_new_random_programs(kind: str, derivative: str, random_count: int | None, fresh_seed: int) -> None:
-    assert_right(kind, derivative, range(fresh_seed, fresh_seed + (random_count or NEW)))
-
-
-def assert_right(kind: str, derivative: str, seeds: Sequence[int]) -> int:
-    """How many were tried: those that are not too large."""
-    tried, wrong = 0, list[str]()
-    for seed in seeds:
-        try:
-            with limited(30):
-                found = first_difference(made(kind, Choices(random.Random(seed)), derivative))
-        except (NotMadeError, TooLongError, UnsupportedExpression):
-            continue
-        tried += found is not None
-        wrong += [f"seed {seed}: {found}"] if found else []
-    assert not wrong, "\n".join(wrong)
-    return tried
+    all_right(kind, derivative, range(fresh_seed, fresh_seed + (random_count or NEW)), first_difference)
 
 
 def first_difference(program: Program) -> str | None:
